@@ -35,7 +35,7 @@ pub struct Manifest {
     pub rows: Option<u64>,
     /// `sha256` of the data file as uploaded.
     pub sha256: Option<[u8; 32]>,
-    /// `delimiter`: one ASCII character; default comma.
+    /// `delimiter`: one ASCII character, also a control character; default comma.
     pub delimiter: u8,
     /// `quote` and `escape`.
     pub quoting: Quoting,
@@ -83,13 +83,20 @@ pub struct Column {
 }
 
 impl Encoding {
-    /// Returns the encoding called `name`, in any case: the IANA name or its usual short form.
+    /// Returns the encoding called `name`, in any case and with any of `-`, `_` and spaces: its
+    /// IANA name, or one of its usual other names.
+    ///
+    /// US-ASCII is a part of UTF-8. ISO-8859-1 is read as windows-1252, which has its printable
+    /// characters and more, as in every browser.
     pub fn named(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "utf-8" | "utf8" => Some(Self::Utf8),
-            "utf-16" | "utf16" | "utf-16le" | "utf16le" => Some(Self::Utf16Le),
-            "utf-16be" | "utf16be" => Some(Self::Utf16Be),
-            "windows-1252" | "cp1252" => Some(Self::Windows1252),
+        let name = name.to_ascii_lowercase().replace(['-', '_', ' '], "");
+        match name.as_str() {
+            "utf8" | "utf8sig" | "utf8bom" | "ascii" | "usascii" => Some(Self::Utf8),
+            "utf16" | "utf16le" => Some(Self::Utf16Le),
+            "utf16be" => Some(Self::Utf16Be),
+            "windows1252" | "cp1252" | "win1252" | "xcp1252" | "iso88591" | "latin1" | "l1" => {
+                Some(Self::Windows1252)
+            }
             _ => None,
         }
     }

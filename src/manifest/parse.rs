@@ -201,11 +201,11 @@ impl ManifestReader {
     }
 
     fn delimiter(&mut self) -> Option<u8> {
-        let wanted = "one ASCII character such as \",\", \";\", \"|\" or \"\\t\", and no letter, \
-                      digit, quote or line end";
+        let wanted = "one ASCII character such as \",\", \";\", \"|\", \"\\t\" or \"\\u0001\", and no \
+                      quote, line end or NUL";
         self.read("delimiter", wanted, |json| match text(json)?.as_bytes() {
             [b'"' | b'\r' | b'\n' | 0] => None,
-            [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() => Some(*byte),
+            [byte] if byte.is_ascii() => Some(*byte),
             _ => None,
         })
     }

@@ -9,12 +9,15 @@ use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope};
 
-use super::csv::blocks::{Block, FilePiece, Splitter};
+use super::csv::blocks::{BLOCK, Block, FilePiece, Splitter};
+use super::header::columns::FAILURE_DESCRIPTION;
 use super::header::open::{OpenDataFile, open};
-use super::header::plan::ReadOptions;
-use super::input::source::Meter;
+use super::header::plan::{ReadOptions, ReadPlan};
+use super::input::source::{Meter, MeteredInput};
+use super::rules::catalogue::text_under;
 use super::sink::{ReadProgress, Rejections, Sink};
 use super::worker::{AcceptedRecords, RejectedRecords, Worker, WorkerJob, WorkerOutput};
+use crate::config::Limits;
 use crate::manifest::Manifest;
 use crate::report::{Counts, Failure, FailureText, RejectionCount, RejectionTally, TsRange};
 
@@ -30,6 +33,8 @@ pub struct ReadSummary {
     pub sha256: Option<String>,
     /// By text, most frequent first.
     pub rejections: Vec<RejectionCount>,
+    /// Findings that did not stop the reading.
+    pub warnings: Vec<String>,
 }
 
 /// The error of a data file that cannot be imported as a whole.
@@ -44,11 +49,14 @@ pub struct ReadError {
 
 /// Reads a data file by its manifest and passes its records to `sink`.
 ///
+/// A file that cannot be imported is read to its end nevertheless: the report has its size and its
+/// digest.
+///
 /// # Errors
 /// The file is invalid, does not fit its manifest, can't be read, or the sink stopped it. A quote
 /// that is never closed is an error: all records after it would silently become one cell.
 pub fn read(
-    input: impl Read + Send,
+    mut input: impl Read + Send,
     file_name: &str,
     manifest: &Manifest,
     options: &ReadOptions<'_>,
@@ -56,26 +64,39 @@ pub fn read(
 ) -> Result<ReadSummary, ReadError> {
     let meter = Meter::default();
     let mut delivery = ResultDelivery::default();
-    let outcome = open(input, file_name, manifest, options, &meter)
+    let outcome = open(&mut input, file_name, manifest, options, &meter)
         .and_then(|opened| delivery.run(opened, options, sink))
         .and_then(|()| delivery.check_complete(manifest, &meter));
-    let summary = delivery.summary(&meter);
+    if outcome.as_ref().is_err_and(is_of_the_file) {
+        let rest = MeteredInput::new(input, meter.clone(), options.limits.max_data_file);
+        delivery.meter_rest(rest, &meter, sink);
+    }
+    let summary = delivery.summary(&meter, options.limits);
     match outcome {
         Ok(()) => Ok(summary),
         Err(failure) => Err(ReadError { failure, so_far: Box::new(summary) }),
     }
 }
 
-/// Sends the file's pieces to the workers until the end, a failure, or a closed channel.
+/// Returns whether the file caused a failure, and not the host or a stop.
+fn is_of_the_file(failure: &Failure) -> bool {
+    matches!(failure.message, FailureText::Unreadable | FailureText::Manifest)
+}
+
+/// Sends the file's pieces to the workers until the end, a failure, or a closed channel. A piece
+/// waits for the next one, to know whether it is the last.
 fn deal<R: Read>(first: Block, mut splitter: Splitter<R>, channels: &[SyncSender<WorkerJob>]) {
-    let mut next = Some(Ok(FilePiece::Block(first)));
+    let mut job = Ok(FilePiece::Block(first));
     for channel in channels.iter().cycle() {
-        let Some(job) = next.take() else { return };
-        let last = job.is_err();
-        if channel.send(job).is_err() || last {
+        let next = job.is_ok().then(|| splitter.next().transpose()).flatten();
+        if let (Ok(FilePiece::Block(block)), None) = (&mut job, &next) {
+            block.is_last = true;
+        }
+        if channel.send(job).is_err() {
             return;
         }
-        next = splitter.next().transpose();
+        let Some(next) = next else { return };
+        job = next;
     }
 }
 
@@ -86,6 +107,9 @@ struct ResultDelivery {
     ts_range: Option<TsRange>,
     tally: RejectionTally,
     consumed: u64,
+    /// Records with a text in the ignored `Failure Description` that is not from an error file.
+    other_descriptions: u64,
+    warnings: Vec<String>,
 }
 
 impl ResultDelivery {
@@ -95,10 +119,23 @@ impl ResultDelivery {
         options: &ReadOptions<'_>,
         sink: &mut S,
     ) -> Result<(), Failure> {
-        let OpenDataFile { start, plan, first, splitter } = opened;
+        let OpenDataFile { start, plan, first, splitter, is_utf8 } = opened;
         let empty = sink.begin(&start)?;
+        self.run_workers(&plan, (first, splitter), empty, options, sink)?;
+        self.warnings = warnings(&plan, self.other_descriptions, is_utf8.get().copied());
+        Ok(())
+    }
+
+    fn run_workers<R: Read + Send, S: Sink>(
+        &mut self,
+        plan: &ReadPlan,
+        (first, splitter): (Block, Splitter<R>),
+        empty: S::Rejections,
+        options: &ReadOptions<'_>,
+        sink: &mut S,
+    ) -> Result<(), Failure> {
         thread::scope(|scope| {
-            let worker = |done| Worker::new(&plan, empty.clone(), done, splitter.used());
+            let worker = |done| Worker::new(plan, empty.clone(), done, splitter.used());
             let (channels, results) = start_workers(scope, worker, options.workers.max(1))?;
             spawn(scope, "import-read", move || deal(first, splitter, &channels))?;
             // The first closed channel in turn means the end of the file.
@@ -147,8 +184,20 @@ impl ResultDelivery {
             self.ts_range = TsRange::merge(self.ts_range, batch.ts_range());
             sink.accept(batch)?;
         }
+        self.other_descriptions += accepted.other_descriptions;
         self.consumed = accepted.consumed.unwrap_or(self.consumed);
         sink.progress(ReadProgress { bytes: self.consumed, records: self.counts.read })
+    }
+
+    /// Reads the rest of a file that cannot be imported, for its size and digest.
+    fn meter_rest(&mut self, mut rest: impl Read, meter: &Meter, sink: &mut impl Sink) {
+        let mut buffer = vec![0; BLOCK];
+        while let Ok(1..) = rest.read(&mut buffer) {
+            let progress = ReadProgress { bytes: meter.bytes(), records: self.counts.read };
+            if sink.progress(progress).is_err() {
+                return;
+            }
+        }
     }
 
     /// Compares the file with size, rows and SHA-256 of the manifest.
@@ -173,15 +222,41 @@ impl ResultDelivery {
         if mismatches.is_empty() { Ok(()) } else { Err(Failure::unreadable(mismatches.join("; "))) }
     }
 
-    fn summary(self, meter: &Meter) -> ReadSummary {
+    fn summary(self, meter: &Meter, limits: &Limits) -> ReadSummary {
         ReadSummary {
             counts: self.counts,
             ts_range: self.ts_range,
             bytes: meter.bytes(),
             sha256: meter.sha256().map(|digest| hex(&digest)),
-            rejections: self.tally.into_counts(),
+            rejections: self.tally.into_counts(|text| text_under(text, limits)),
+            warnings: self.warnings,
         }
     }
+}
+
+/// Returns the warnings about a file that was read to its end.
+fn warnings(plan: &ReadPlan, other_descriptions: u64, is_utf8: Option<char>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    match plan.columns.nameless.len() {
+        0 => {}
+        1 => warnings.push("1 column without a name, all empty".to_owned()),
+        columns => warnings.push(format!("{columns} columns without a name, all empty")),
+    }
+    if plan.columns.description.is_some() {
+        let also = match other_descriptions {
+            0 => String::new(),
+            1 => ", also in 1 record where its text is not from an error file".to_owned(),
+            n => format!(", also in {n} records where its text is not from an error file"),
+        };
+        warnings.push(format!("the column {FAILURE_DESCRIPTION} is ignored{also}"));
+    }
+    if let Some(example) = is_utf8 {
+        warnings.push(format!(
+            "the file is UTF-8, as its letters such as {example} show, but it was read as \
+             windows-1252, the manifest's encoding: remove \"encoding\" from the manifest"
+        ));
+    }
+    warnings
 }
 
 /// One input and one output channel per worker.

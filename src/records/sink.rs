@@ -44,9 +44,12 @@ pub trait Rejections: Clone + Send {
 #[derive(Clone, Debug)]
 pub struct FileStart {
     pub schema: Schema,
+    /// The `sep=` line before the header, with its line end; empty if there is none.
+    pub separator_line: Vec<u8>,
     /// The header record in UTF-8, without its line end.
     pub header: Vec<u8>,
-    pub names: Vec<String>,
+    /// The ignored column `Failure Description`.
+    pub description: Option<usize>,
     pub dialect: Dialect,
     /// The line end after the header: `\r\n` or `\n`.
     pub line_end: &'static str,
@@ -60,10 +63,11 @@ pub struct RejectedRecord<'a> {
     /// Its line in the data file; the header is line 1.
     pub line: u64,
     /// Its bytes without the line end: UTF-8, unless they are invalid in the file's own encoding.
-    pub raw: &'a [u8],
-    /// Whether `raw` has only the first whole fields, fewer than the header: the record is over
-    /// `max-record`.
-    pub is_cut: bool,
+    /// Of a record over `max-record` its first whole fields, fewer than the header has; `None` if
+    /// not even the first is kept.
+    pub raw: Option<&'a [u8]>,
+    /// Its field with an earlier `Failure Description`, which the new one replaces.
+    pub description: Option<usize>,
     /// In the order of the rules; at least one.
     pub reasons: Vec<Rejection<'a>>,
 }

@@ -31,8 +31,11 @@ pub(super) struct RejectedRecords<R> {
 }
 
 /// The accepted records of a job.
+#[derive(Default)]
 pub(super) struct AcceptedRecords {
     pub(super) batches: Vec<Batch>,
+    /// Records with a text in the ignored `Failure Description` that is not from an error file.
+    pub(super) other_descriptions: u64,
     /// Bytes of the file as uploaded that were processed; `None`: unchanged.
     pub(super) consumed: Option<u64>,
 }
@@ -66,7 +69,7 @@ impl<'a, R: Rejections> Worker<'a, R> {
         for job in jobs {
             let done = match job {
                 Ok(FilePiece::Block(block)) => self.parse(block),
-                Ok(FilePiece::TooLong { line, bytes, head }) => self.too_long(line, bytes, &head),
+                Ok(FilePiece::TooLong { line, bytes, start }) => self.too_long(line, bytes, &start),
                 Err(failure) => Ok(WorkerOutput::Failed(failure)),
             };
             if done.and_then(|done| self.send(done)).is_err() {
@@ -77,21 +80,26 @@ impl<'a, R: Rejections> Worker<'a, R> {
 
     fn parse(&mut self, block: Block) -> Result<WorkerOutput<R>, ClosedChannel> {
         let plan = self.plan;
-        let parsed = parse(block, plan);
+        let mut parsed = parse(block, plan);
         self.reject(parsed.rejected(plan))?;
-        let ParsedBlock { batches, consumed, text, .. } = parsed;
+        if let Some(failure) = parsed.failure() {
+            return Ok(WorkerOutput::Failed(failure));
+        }
+        let (batches, other_descriptions) = (parsed.batches(), parsed.other_descriptions());
+        let ParsedBlock { consumed, text, .. } = parsed;
         let _ = self.used.send(text); // the splitter is gone at the end of the file
-        Ok(WorkerOutput::Read(AcceptedRecords { batches, consumed: Some(consumed) }))
+        let consumed = Some(consumed);
+        Ok(WorkerOutput::Read(AcceptedRecords { batches, other_descriptions, consumed }))
     }
 
     fn too_long(
         &mut self,
         line: u64,
         bytes: u64,
-        head: &[u8],
+        start: &[u8],
     ) -> Result<WorkerOutput<R>, ClosedChannel> {
-        self.reject(std::iter::once(too_long(self.plan, line, bytes, head)))?;
-        Ok(WorkerOutput::Read(AcceptedRecords { batches: Vec::new(), consumed: None }))
+        self.reject(std::iter::once(too_long(self.plan, line, bytes, start)))?;
+        Ok(WorkerOutput::Read(AcceptedRecords::default()))
     }
 
     /// Formats records, and passes them on whenever there are enough.

@@ -3,6 +3,8 @@
 //! Invariant: the merged tallies of the parts of a file have the same counts in the same order as
 //! one tally of the whole file.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// The most different texts that a report lists. The error file has the other texts too.
@@ -54,13 +56,17 @@ impl RejectionTally {
         }
     }
 
-    /// Returns the counts, most frequent first, then by first line and text.
-    pub fn into_counts(self) -> Vec<RejectionCount> {
+    /// Returns the counts, most frequent first, then by first line and text. `text` returns a rule's
+    /// text for the report.
+    pub fn into_counts(
+        self,
+        text: impl Fn(&'static str) -> Cow<'static, str>,
+    ) -> Vec<RejectionCount> {
         let mut counts: Vec<_> = self
             .0
             .into_iter()
             .map(|TallyEntry { message, count, first_line }| RejectionCount {
-                message: message.to_owned(),
+                message: text(message).into_owned(),
                 count,
                 first_line,
             })
@@ -83,8 +89,11 @@ mod tests {
         for (message, line) in [("b", 9), ("a", 4), ("b", 3), ("c", 2)] {
             tally.add(message, line);
         }
-        let order: Vec<_> =
-            tally.into_counts().into_iter().map(|c| (c.message, c.count, c.first_line)).collect();
+        let order: Vec<_> = tally
+            .into_counts(Cow::from)
+            .into_iter()
+            .map(|c| (c.message, c.count, c.first_line))
+            .collect();
         assert_eq!(order, [("b".into(), 2, 3), ("c".into(), 1, 2), ("a".into(), 1, 4)]);
     }
 }

@@ -166,6 +166,8 @@ impl Case {
             None => text.as_bytes().to_vec(),
             Some("utf-16le") => units().flat_map(u16::to_le_bytes).collect(),
             Some("utf-16be") => units().flat_map(u16::to_be_bytes).collect(),
+            Some("utf-32le") => text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect(),
+            Some("bytes") => text.chars().map(|c| u8::try_from(c).expect("a byte")).collect(),
             Some("windows-1252") => encoding_rs::WINDOWS_1252.encode(text).0.into_owned(),
             Some(other) => panic!("no case is in {other}"),
         }
@@ -175,15 +177,18 @@ impl Case {
         match self.compress.as_deref() {
             None => bytes.to_vec(),
             Some("zstd") => zstd::stream::encode_all(bytes, 3).unwrap(),
-            Some("gzip") => {
-                let level = flate2::Compression::default();
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-                encoder.write_all(bytes).unwrap();
-                encoder.finish().unwrap()
-            }
+            Some("gzip") => gzip(bytes),
+            Some("gzip twice") => gzip(&gzip(bytes)),
+            Some("gzip members") => bytes.split(|byte| *byte == 0x1E).flat_map(gzip).collect(),
             Some(other) => panic!("no case is compressed with {other}"),
         }
     }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// Returns the names of the rules in docs/rules.md in the form `group.rule`, in the order of the

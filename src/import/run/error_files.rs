@@ -1,7 +1,7 @@
-//! The two error files of one import (CSV and JSON lines): the same rejected records in both, of
-//! limited size.
+//! The two error files of one import (CSV and JSON lines): the same rejected records in both, each
+//! of limited size.
 //!
-//! Each may grow to the size limit of a data file, and the record that reaches the limit is the
+//! Each may grow to the size limit of a data file, and the record that reaches the limit is its
 //! last: a larger error file could not be uploaded again, and a rejected record of two bytes can
 //! take two hundred. Both also stay within the space left in results/, so that an account with
 //! many rejected files doesn't fill the shared disk.
@@ -95,19 +95,27 @@ impl RejectedLines {
         self.ends.len() as u64
     }
 
-    /// Returns how many records, and how many bytes for each file, still fit if the files hold
-    /// `held` bytes and may hold `most`.
-    fn fitting(&self, held: (u64, u64), most: u64) -> (u64, (usize, usize)) {
-        let is_full = |(file, lines): (usize, usize)| {
-            (held.0 + file as u64).max(held.1 + lines as u64) >= most
-        };
-        if is_full((0, 0)) {
-            return (0, (0, 0));
+    /// Returns how many records still fit into a file that has `held` bytes and may have `most`, and
+    /// their bytes. `end` returns the end of a record in that file.
+    fn fitting(&self, end: End, held: u64, most: u64) -> (u64, usize) {
+        let left = most.saturating_sub(held);
+        if left == 0 {
+            return (0, 0);
         }
-        let last =
-            self.ends.iter().position(|end| is_full(*end)).map_or(self.ends.len(), |n| n + 1);
-        (last as u64, self.ends[..last].last().copied().unwrap_or_default())
+        let filling = self.ends.iter().position(|ends| end(ends) as u64 >= left);
+        let records = filling.map_or(self.ends.len(), |n| n + 1);
+        (records as u64, self.ends[..records].last().map_or(0, end))
     }
+}
+
+/// Returns where a record ends in one of the files.
+type End = fn(&(usize, usize)) -> usize;
+
+/// Rejected records that did not fit into an error file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LeftOut {
+    pub file: u64,
+    pub lines: u64,
 }
 
 /// Both error files of an import, open.
@@ -129,14 +137,16 @@ impl ErrorFiles {
         Ok(Self { file, lines, held: (header.len() as u64, 0), most })
     }
 
-    /// Appends records to both until one of them is full. Returns how many records were left out.
-    pub fn write(&mut self, rejected: &RejectedLines) -> io::Result<u64> {
-        let (records, (file, lines)) = rejected.fitting(self.held, self.most);
+    /// Appends records to each file until it is full. Returns how many are left out.
+    pub fn write(&mut self, rejected: &RejectedLines) -> io::Result<LeftOut> {
+        let (in_file, file) = rejected.fitting(|ends| ends.0, self.held.0, self.most);
+        let (in_lines, lines) = rejected.fitting(|ends| ends.1, self.held.1, self.most);
         self.file.write_all(&rejected.file[..file])?;
         self.lines.write_all(&rejected.lines[..lines])?;
         self.held.0 += file as u64;
         self.held.1 += lines as u64;
-        Ok(rejected.len() - records)
+        let all = rejected.len();
+        Ok(LeftOut { file: all - in_file, lines: all - in_lines })
     }
 
     pub fn finish(mut self) -> io::Result<()> {
@@ -155,8 +165,9 @@ mod tests {
     fn three() -> RejectedLines {
         let start = FileStart {
             schema: Schema::Profile([].into()),
+            separator_line: Vec::new(),
             header: b"a".to_vec(),
-            names: vec!["a".to_owned()],
+            description: None,
             dialect: Dialect { delimiter: b',', quoting: Quoting::Doubled },
             line_end: "\n",
             needs_mark: false,
@@ -167,25 +178,27 @@ mod tests {
     }
 
     #[test]
-    fn both_error_files_end_at_the_size_limit() {
-        for (held, most, expected) in [
-            ((0, 0), 1000, (3, (30, 60))),
-            ((0, 0), 61, (3, (30, 60))),
-            ((0, 0), 60, (3, (30, 60))),
-            ((0, 0), 40, (2, (20, 40))),
-            ((0, 0), 39, (2, (20, 40))),
-            ((0, 0), 1, (1, (10, 20))),
-            ((980, 0), 1000, (2, (20, 40))),
-            ((1000, 0), 1000, (0, (0, 0))),
-            ((0, 1000), 1000, (0, (0, 0))),
-            ((0, 0), 0, (0, (0, 0))),
+    fn each_error_file_ends_at_the_size_limit() {
+        for (held, most, file, lines) in [
+            ((0, 0), 1000, (3, 30), (3, 60)),
+            ((0, 0), 60, (3, 30), (3, 60)),
+            ((0, 0), 40, (3, 30), (2, 40)),
+            ((0, 0), 21, (3, 30), (2, 40)),
+            ((0, 0), 20, (2, 20), (1, 20)),
+            ((0, 0), 1, (1, 10), (1, 20)),
+            ((980, 0), 1000, (2, 20), (3, 60)),
+            ((1000, 0), 1000, (0, 0), (3, 60)),
+            ((0, 1010), 1000, (3, 30), (0, 0)),
+            ((0, 0), 0, (0, 0), (0, 0)),
         ] {
-            assert_eq!(three().fitting(held, most), expected, "{held:?} {most}");
+            assert_eq!(three().fitting(|ends| ends.0, held.0, most), file, "{held:?} {most}");
+            assert_eq!(three().fitting(|ends| ends.1, held.1, most), lines, "{held:?} {most}");
         }
     }
 
     #[test]
     fn an_empty_list_of_rejected_records_fits() {
-        assert_eq!(RejectedLines { ends: Vec::new(), ..three() }.fitting((0, 0), 10), (0, (0, 0)));
+        let none = RejectedLines { ends: Vec::new(), ..three() };
+        assert_eq!(none.fitting(|ends| ends.0, 0, 10), (0, 0));
     }
 }

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use jiff::Timestamp;
 
 use super::decide;
-use super::error_files::{ErrorFiles, ErrorOutput, RejectedLines};
+use super::error_files::{ErrorFiles, ErrorOutput, LeftOut, RejectedLines};
 use super::progress::Monitor;
 use crate::account::AccountId;
 use crate::config::{Limits, cores};
@@ -130,7 +130,7 @@ pub fn run<R: Read + Send>(
         writer: None,
         output,
         errors: None,
-        left_out: 0,
+        left_out: LeftOut::default(),
         properties: Vec::new(),
         limits: source.limits,
         monitor,
@@ -145,12 +145,15 @@ pub fn run<R: Read + Send>(
         Err(stopped) => (*stopped.so_far, Some(stopped.failure)),
     };
     let mut warnings = source.manifest.warnings.clone();
-    if sink.left_out > 0 {
-        warnings.push(format!(
-            "{} more rejected records are not in the error file: it is never larger than a data \
-             file may be, nor than there is room for in results/",
-            sink.left_out
-        ));
+    warnings.extend(summary.warnings);
+    let LeftOut { file, lines } = sink.left_out;
+    for (left_out, name) in [(file, "the error file"), (lines, "the error file's JSON lines")] {
+        if left_out > 0 {
+            warnings.push(format!(
+                "{left_out} more rejected records are not in {name}: it is never larger than a \
+                 data file may be, nor than there is room for in results/"
+            ));
+        }
     }
     if failure.is_none() {
         failure = sink.close_errors().and_then(|()| (source.unchanged)()).err();
@@ -204,8 +207,7 @@ struct Pipeline<'a> {
     output: &'a mut dyn ErrorOutput,
     /// The CSV error file's header, and the error files once a record was rejected.
     errors: Option<(Vec<u8>, Option<ErrorFiles>)>,
-    /// Rejected records that did not fit into the error files.
-    left_out: u64,
+    left_out: LeftOut,
     /// The properties as stored.
     properties: Vec<Property>,
     limits: &'a Limits,
@@ -222,9 +224,10 @@ impl Pipeline<'_> {
     }
 
     fn write(&mut self, rejected: &RejectedLines) -> io::Result<()> {
-        if let Some(errors) = self.errors()? {
-            self.left_out += errors.write(rejected)?;
-        }
+        let Some(errors) = self.errors()? else { return Ok(()) };
+        let LeftOut { file, lines } = errors.write(rejected)?;
+        self.left_out.file += file;
+        self.left_out.lines += lines;
         Ok(())
     }
 

@@ -1,61 +1,64 @@
 //! Turns one block into batches and rejections. Pure: the result depends on the block and the plan.
 
-use super::rows::{RecordFinding, RowSpan, Rows};
+use std::collections::HashSet;
+
+use super::form::{FormCheck, InvalidRecord, WellFormed};
+use super::own_fields::{
+    before_error_text, description_field, kept_fields, length_alone, own_line,
+};
+use super::rows::{RecordFinding, Rows};
 use super::{events, profiles};
+use crate::manifest::failure_of;
 use crate::records::batch::{Batch, ProfileBatch};
 use crate::records::csv::blocks::Block;
-use crate::records::csv::fields::{RawFields, first_fields};
 use crate::records::csv::lexer::{LexedBlock, RecordSpan, Span, lex};
 use crate::records::header::plan::ReadPlan;
 use crate::records::header::schema::Schema;
 use crate::records::rules::catalogue;
-use crate::records::rules::record::{
-    FIELD_COUNT, FIELD_TOO_LONG, INVALID_BYTES, RECORD_TOO_LONG, TEXT_AFTER_QUOTE,
-};
+use crate::records::rules::record::{ERROR_TEXT, FIELD_COUNT, RECORD_TOO_LONG};
 use crate::records::rules::rejection::{BrokenRule, Rejection, RuleCase};
 use crate::records::sink::RejectedRecord;
-
-/// A record with invalid bytes: its start, and its original bytes.
-type InvalidRecord = (u32, Vec<u8>);
+use crate::report::Failure;
+use crate::sanitize::excerpt;
 
 /// The result of parsing a block.
 #[derive(Debug)]
 pub struct ParsedBlock {
-    pub batches: Vec<Batch>,
     /// Bytes of the file as uploaded that had been read at its end.
     pub consumed: u64,
     first_line: u64,
     /// The block, followed by its unquoted cells.
     pub text: Vec<u8>,
     lexed: LexedBlock,
+    built: BuiltBlock,
+    invalid: Vec<InvalidRecord>,
+}
+
+/// The records of a block, checked.
+#[derive(Debug)]
+struct BuiltBlock {
+    batches: Vec<Batch>,
     /// Sorted by record.
     found: Vec<RecordFinding>,
-    invalid: Vec<InvalidRecord>,
+    failure: Option<Failure>,
+    other_descriptions: u64,
 }
 
 /// Parses a block.
 pub fn parse(block: Block, plan: &ReadPlan) -> ParsedBlock {
-    let Block { mut text, first_line, consumed } = block;
+    let Block { mut text, first_line, consumed, is_last } = block;
     let bytes = text.len();
     let lexed = find_cells(&mut text, plan);
     if let Ok(valid) = simdutf8::basic::from_utf8(&text) {
-        let (batches, found) = build(plan, valid, &lexed, &[], first_line);
-        return ParsedBlock {
-            batches,
-            consumed,
-            first_line,
-            text,
-            lexed,
-            found,
-            invalid: Vec::new(),
-        };
+        let built = build(plan, valid, &lexed, &[], first_line, is_last);
+        return ParsedBlock { consumed, first_line, text, lexed, built, invalid: Vec::new() };
     }
     text.truncate(bytes);
     let invalid = take_invalid(&mut text, plan);
     let lexed = find_cells(&mut text, plan);
     let valid = std::str::from_utf8(&text).expect("invalid bytes were replaced");
-    let (batches, found) = build(plan, valid, &lexed, &invalid, first_line);
-    ParsedBlock { batches, consumed, first_line, text, lexed, found, invalid }
+    let built = build(plan, valid, &lexed, &invalid, first_line, is_last);
+    ParsedBlock { consumed, first_line, text, lexed, built, invalid }
 }
 
 /// Finds the cells of a block, and appends those with quotes inside, unescaped.
@@ -69,19 +72,22 @@ fn find_cells(text: &mut Vec<u8>, plan: &ReadPlan) -> LexedBlock {
     lexed
 }
 
-/// Returns the records that break no rule, and the broken rules of the others, sorted by record.
+/// Checks the records of a block.
 fn build(
     plan: &ReadPlan,
     text: &str,
     lexed: &LexedBlock,
     invalid: &[InvalidRecord],
     first_line: u64,
-) -> (Vec<Batch>, Vec<RecordFinding>) {
+    is_last: bool,
+) -> BuiltBlock {
     let mut found = Vec::new();
-    let rows = well_formed(lexed, invalid, plan, &mut found);
     let has_nul = memchr::memchr(0, text.as_bytes()).is_some();
+    let form = FormCheck { plan, text: text.as_bytes(), lexed, has_nul, found: &mut found };
+    let WellFormed { rows, rejected, other_descriptions } = form.run(invalid, is_last);
+    let form = found.len();
     let (cells, records) = (&lexed.cells, &lexed.records);
-    let rows = Rows { text, cells, records, first_line, has_nul, rows };
+    let rows = Rows { text, cells, records, first_line, has_nul, rows, rejected };
     let batches = match &plan.schema {
         Schema::Event(schema) => {
             let batches = events::build(plan, schema, &rows, &mut found);
@@ -92,70 +98,54 @@ fn build(
             vec![Batch::Profiles(profiles::build(plan, batch, &rows, &mut found))]
         }
     };
+    drop_consequences(form, &mut found);
     found.sort_by_key(|found| found.record);
-    (batches, found)
+    let failure = nameless_value(plan, &rows);
+    BuiltBlock { batches, found, failure, other_descriptions }
 }
 
-/// Returns the records with the header's form. Adds the broken rules of the others to `found`.
-fn well_formed(
-    lexed: &LexedBlock,
-    invalid: &[InvalidRecord],
-    plan: &ReadPlan,
-    found: &mut Vec<RecordFinding>,
-) -> Vec<RowSpan> {
-    let mut rows = Vec::with_capacity(lexed.records.len());
-    let mut invalid = invalid.iter().peekable();
-    for (record, at) in lexed.records.iter().zip(0_u32..) {
-        let bytes = invalid.next_if(|(start, _)| *start == record.start);
-        let invalid_bytes = || {
-            bytes.map(|(_, raw)| BrokenRule { rule: &INVALID_BYTES, column: invalid_in(raw, plan) })
-        };
-        match check_form(plan, record, &lexed.cells).or_else(invalid_bytes) {
-            None => rows.push(RowSpan { record: at, cells: record.cells }),
-            Some(finding) => found.push(RecordFinding { record: at, finding }),
-        }
+/// Drops the findings about cells whose form is wrong already. `form` are the findings about form.
+fn drop_consequences(form: usize, found: &mut Vec<RecordFinding>) {
+    let key = |found: &RecordFinding| found.finding.column.map(|column| (found.record, column));
+    let cells: HashSet<_> = found[..form].iter().filter_map(key).collect();
+    if cells.is_empty() {
+        return;
     }
-    rows
+    let mut at = 0;
+    found.retain(|found| {
+        at += 1;
+        at <= form || key(found).is_none_or(|cell| !cells.contains(&cell))
+    });
 }
 
-/// Returns the rule about its form that a record breaks. Cells are not checked then.
-fn check_form(plan: &ReadPlan, record: &RecordSpan, cells: &[Span]) -> Option<BrokenRule> {
-    let bytes = (record.end - record.start) as usize;
-    let max_field = plan.limits.max_field.bytes();
-    let whole = |rule| Some(BrokenRule { rule, column: None });
-    if bytes as u64 > plan.limits.max_record.bytes() {
-        return whole(&RECORD_TOO_LONG);
-    }
-    if record.fields as usize != plan.width() {
-        return whole(if record.broken.is_some() { &TEXT_AFTER_QUOTE } else { &FIELD_COUNT });
-    }
-    // A field is no longer than its record.
-    if bytes as u64 <= max_field {
-        return None;
-    }
-    let cells = &cells[record.cells as usize..][..plan.width()];
-    let column = cells.iter().position(|cell| cell.len() as u64 > max_field)?;
-    Some(BrokenRule { rule: &FIELD_TOO_LONG, column: Some(column as u32) })
-}
-
-/// Returns the first column of `record` with bytes that are not UTF-8.
-fn invalid_in(record: &[u8], plan: &ReadPlan) -> Option<u32> {
-    let fields = RawFields::of(record, plan.dialect).fields;
-    (0..)
-        .zip(fields)
-        .find(|(_, field)| std::str::from_utf8(&record[field.clone()]).is_err())
-        .map(|(column, _)| column)
+/// Returns the failure of a file with a value in a column without a name.
+fn nameless_value(plan: &ReadPlan, rows: &Rows<'_>) -> Option<Failure> {
+    let nameless = &plan.columns.nameless;
+    let (row, column) = (0..if nameless.is_empty() { 0 } else { rows.len() })
+        .flat_map(|row| nameless.iter().map(move |column| (row, *column)))
+        .find(|(row, column)| !rows.cell(*row, *column).trim().is_empty())?;
+    Some(failure_of(&[
+        format!(
+            "line {}, column {}: the header has no name here, but line {} has the value {}",
+            plan.header_line,
+            column + 1,
+            rows.line(row),
+            excerpt(rows.cell(row, column))
+        ),
+        plan.quoted_header.clone(),
+    ]))
 }
 
 /// Returns the records of `text` that are not UTF-8, and replaces their bytes beyond ASCII by
 /// question marks. Then all of `text` is UTF-8, and every cell keeps its place.
 fn take_invalid(text: &mut [u8], plan: &ReadPlan) -> Vec<InvalidRecord> {
+    let substitute = if plan.dialect.delimiter == b'?' { b'!' } else { b'?' };
     let mut invalid = Vec::new();
     for record in lex(text, plan.dialect, 0).records {
         let bytes = &mut text[record.start as usize..record.end as usize];
         if std::str::from_utf8(bytes).is_err() {
             invalid.push((record.start, bytes.to_vec()));
-            bytes.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
+            bytes.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = substitute);
         }
     }
     invalid
@@ -164,7 +154,7 @@ fn take_invalid(text: &mut [u8], plan: &ReadPlan) -> Vec<InvalidRecord> {
 impl ParsedBlock {
     /// Iterates over the rejected records in file order.
     pub fn rejected<'a>(&'a self, plan: &'a ReadPlan) -> impl Iterator<Item = RejectedRecord<'a>> {
-        let by_record = self.found.chunk_by(|a, b| a.record == b.record);
+        let by_record = self.built.found.chunk_by(|a, b| a.record == b.record);
         by_record.map(|of_one| self.rejected_record(plan, of_one))
     }
 
@@ -175,13 +165,43 @@ impl ParsedBlock {
     ) -> RejectedRecord<'a> {
         let record = &self.lexed.records[found[0].record as usize];
         let line = self.first_line + u64::from(record.line);
-        let reasons =
-            found.iter().map(|found| self.reason(plan, record, line, found.finding)).collect();
-        let too_long = found.iter().any(|found| std::ptr::eq(found.finding.rule, &RECORD_TOO_LONG));
+        let has = |rule| found.iter().any(|found| std::ptr::eq(found.finding.rule, rule));
         let raw = self.raw(record);
-        match too_long {
-            true => RejectedRecord { line, raw: head(raw, plan), is_cut: true, reasons },
-            false => RejectedRecord { line, raw, is_cut: false, reasons },
+        let own = own_line(plan, record, raw);
+        let (kept, description) = if has(&RECORD_TOO_LONG) {
+            kept_fields(plan, own)
+        } else if has(&ERROR_TEXT) {
+            // A moved description can't be distinguished from the record's own fields.
+            (before_error_text(plan, raw, found[0].finding.column), None)
+        } else if record.broken.is_some() {
+            (Some(own), None)
+        } else {
+            (Some(raw), description_field(plan, raw))
+        };
+        let numbers = self.numbers(plan, record, description.is_some() && has(&FIELD_COUNT));
+        let reason =
+            |found: &RecordFinding| self.reason(plan, record, &numbers, line, found.finding);
+        RejectedRecord { line, raw: kept, description, reasons: found.iter().map(reason).collect() }
+    }
+
+    /// Returns the numbers of a record for messages. `described` means that one of a wrong number
+    /// of fields is the description of an earlier error file.
+    fn numbers<'a>(
+        &self,
+        plan: &'a ReadPlan,
+        record: &RecordSpan,
+        described: bool,
+    ) -> RuleCase<'a> {
+        let raw = self.raw(record);
+        let is_long = raw.len() as u64 > plan.limits.max_record.bytes();
+        RuleCase {
+            value: None,
+            fields: u64::from(record.fields) - u64::from(described),
+            width: plan.width() as u64 - u64::from(described),
+            bytes: if is_long { length_alone(plan, record, raw) } else { raw.len() as u64 },
+            broken: record.broken,
+            limits: &plan.limits,
+            format: None,
         }
     }
 
@@ -196,6 +216,7 @@ impl ParsedBlock {
         &'a self,
         plan: &'a ReadPlan,
         record: &RecordSpan,
+        numbers: &RuleCase<'a>,
         line: u64,
         finding: BrokenRule,
     ) -> Rejection<'a> {
@@ -204,37 +225,40 @@ impl ParsedBlock {
             std::str::from_utf8(&self.text[cell.range()]).expect("the block is UTF-8")
         });
         let column = finding.column.map(|column| plan.columns.header[column as usize].as_str());
-        let case = RuleCase {
-            value,
-            fields: u64::from(record.fields),
-            width: plan.width() as u64,
-            bytes: u64::from(record.end - record.start),
-            broken: record.broken,
-            limits: &plan.limits,
-            format: finding.column.and_then(|column| plan.columns.format(column as usize)),
-        };
+        let format = finding.column.and_then(|column| plan.columns.format(column as usize));
         debug_assert!(catalogue::contains(finding.rule), "{:?} is not in RULES", finding.rule);
-        finding.rule.reject(line, column, &case)
+        finding.rule.reject(line, column, &RuleCase { value, format, ..*numbers })
+    }
+
+    /// Returns the failure of the file that was found in the block.
+    pub fn failure(&mut self) -> Option<Failure> {
+        self.built.failure.take()
+    }
+
+    /// Returns the accepted records.
+    pub fn batches(&mut self) -> Vec<Batch> {
+        std::mem::take(&mut self.built.batches)
+    }
+
+    /// Returns the number of records with a text in the ignored `Failure Description` that is not
+    /// from an error file.
+    pub fn other_descriptions(&self) -> u64 {
+        self.built.other_descriptions
     }
 }
 
-/// Returns the part of a record over `max-record` that the error file has. It has fewer fields than
-/// the header, so that the record is rejected again.
-fn head<'a>(record: &'a [u8], plan: &ReadPlan) -> &'a [u8] {
-    first_fields(record, plan.dialect, plan.width().saturating_sub(1))
-}
-
-/// Returns the rejection of a record that was too long to keep; `first` are its first bytes.
+/// Returns the rejection of a record that was too long to keep, its first bytes excepted.
 pub fn too_long<'a>(
     plan: &'a ReadPlan,
     line: u64,
     bytes: u64,
-    first: &'a [u8],
+    start: &'a [u8],
 ) -> RejectedRecord<'a> {
     let width = plan.width() as u64;
     let limits = &plan.limits;
     let case =
         RuleCase { value: None, fields: 0, width, bytes, broken: None, limits, format: None };
+    let (raw, description) = kept_fields(plan, start);
     let reasons = vec![RECORD_TOO_LONG.reject(line, None, &case)];
-    RejectedRecord { line, raw: head(first, plan), is_cut: true, reasons }
+    RejectedRecord { line, raw, description, reasons }
 }

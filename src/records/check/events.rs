@@ -64,7 +64,9 @@ struct EventBuilder<'a, 'r> {
 
 impl<'a, 'r> EventBuilder<'a, 'r> {
     fn new(plan: &'a ReadPlan, rows: &'a Rows<'r>, found: &'a mut Vec<RecordFinding>) -> Self {
-        Self { plan, rows, found, bad: vec![false; rows.len()], calendar: Calendar::default() }
+        let mut bad = vec![false; rows.len()];
+        rows.rejected.iter().for_each(|row| bad[*row] = true);
+        Self { plan, rows, found, bad, calendar: Calendar::default() }
     }
 
     /// Records that a row breaks a rule.
@@ -104,13 +106,16 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
                 names.push_cell(cell);
                 continue;
             }
-            match self.plan.reserved.name(self.rows.text(cell)) {
+            let text = self.rows.text(cell);
+            match self.plan.reserved.name(text) {
                 Ok(name) => {
                     names.push(name);
                     recent.add(name.as_bytes());
                 }
-                Err(rule) => {
-                    self.reject(row, rule, Some(column));
+                Err(_) => {
+                    for rule in self.plan.reserved.broken_rules(text) {
+                        self.reject(row, rule, Some(column));
+                    }
                     names.push("");
                 }
             }

@@ -19,14 +19,16 @@ pub fn has_charged_items(plan: &ReadPlan, rows: &Rows<'_>, row: usize, items: us
     !trim(rows.cell(row, items)).is_empty() && is_charged(name)
 }
 
-/// Returns the columns in which a row has a NUL character.
+/// Returns the columns in which a row has a NUL character. An ignored description may have them.
 pub fn nul_columns<'a>(
     plan: &ReadPlan,
     rows: &'a Rows<'_>,
     row: usize,
 ) -> impl Iterator<Item = usize> + use<'a> {
     let columns = if rows.has_nul { 0..plan.width() } else { 0..0 };
-    columns.filter(move |&column| rows.cell(row, column).contains('\0'))
+    let description = plan.columns.description;
+    columns
+        .filter(move |&column| Some(column) != description && rows.cell(row, column).contains('\0'))
 }
 
 /// Returns all rules that the cell of a property breaks.

@@ -36,7 +36,7 @@ pub fn build(
         }
         let nul = nul_columns(plan, rows, row);
         found.extend(nul.map(|column| rows.found(row, &NUL, Some(column))));
-        if let Some((at, ids)) = user.filter(|_| found.len() == before) {
+        if let Some((at, ids)) = user.filter(|_| found.len() == before && !rows.is_rejected(row)) {
             batch.push(rows.line(row), at, ids, changes.iter());
         }
     }
@@ -88,10 +88,11 @@ impl<'a> ChangeList<'a> {
         (property, column): (usize, &PropertyColumn),
         found: &mut Vec<RecordFinding>,
     ) {
-        let operation = match operation(column.operation.map_or("", |at| rows.cell(row, at))) {
-            Ok(operation) => operation,
-            Err(rule) => return found.push(rows.found(row, rule, column.operation)),
-        };
+        let operation = operation(column.operation.map_or("", |at| rows.cell(row, at)));
+        let operation = operation.unwrap_or_else(|rule| {
+            found.push(rows.found(row, rule, column.operation));
+            Operation::Set // the cell is checked nevertheless
+        });
         if operation == Operation::Delete {
             self.list.push((Change { property, operation, value: Value::None }, None));
             return;

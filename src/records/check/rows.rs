@@ -21,6 +21,8 @@ pub struct Rows<'a> {
     /// Whether `text` has a NUL character.
     pub has_nul: bool,
     pub rows: Vec<RowSpan>,
+    /// The rows that are rejected already, in order.
+    pub rejected: Vec<usize>,
 }
 
 /// A record with the header's form.
@@ -35,6 +37,12 @@ pub struct RowSpan {
 impl<'a> Rows<'a> {
     pub fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Returns whether a row is rejected already.
+    #[inline]
+    pub fn is_rejected(&self, row: usize) -> bool {
+        !self.rejected.is_empty() && self.rejected.binary_search(&row).is_ok()
     }
 
     /// Returns the block that contains the cells, followed by its unquoted cells.

@@ -1,7 +1,8 @@
 //! Splits a stream of text into blocks of whole records, in bounded memory.
 //!
 //! A block is about [`BLOCK`] bytes long, or one record of up to `max-record`. A longer record is
-//! skipped and results in [`FilePiece::TooLong`]. The pieces don't depend on the sizes of reads.
+//! skipped, its beginning excepted, and results in [`FilePiece::TooLong`]. The pieces don't depend
+//! on the sizes of reads.
 //!
 //! A quote that is never closed makes the file unreadable. But where quotes had text after them in
 //! earlier records it is one more of these, and only the lines up to it are one record.
@@ -10,7 +11,7 @@ use std::io::Read;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::dialect::Dialect;
-use super::fields::HEAD;
+use super::fields::KEPT_START;
 use super::line_count::{LineCounter, count_lines};
 use super::record_ends::{RecordEnds, end_of_open_line};
 use crate::records::input::buffer::TextBuffer;
@@ -34,17 +35,20 @@ pub struct Block {
     pub first_line: u64,
     /// Bytes of the file as uploaded that had been read at its end.
     pub consumed: u64,
+    /// Whether the file ends with it.
+    pub is_last: bool,
 }
 
 /// The next part of the file.
 #[derive(Debug)]
 pub enum FilePiece {
     Block(Block),
-    /// A record over `max-record`: its first bytes.
+    /// A record over `max-record`.
     TooLong {
         line: u64,
         bytes: u64,
-        head: Vec<u8>,
+        /// Its first [`KEPT_START`] bytes.
+        start: Vec<u8>,
     },
 }
 
@@ -88,6 +92,35 @@ impl<R: Read> Splitter<R> {
     /// Returns the sender for the memory of blocks that are no longer needed.
     pub fn used(&self) -> Sender<Vec<u8>> {
         self.used.0.clone()
+    }
+
+    /// Reads and returns the beginning of the text: [`BLOCK`] bytes, or all of a shorter text. To be
+    /// called before [`Self::next`].
+    pub fn beginning(&mut self) -> Result<&[u8], Failure> {
+        while !self.at_end && self.text.len() < BLOCK {
+            self.read(BLOCK - self.text.len())?;
+        }
+        Ok(&self.text)
+    }
+
+    /// Removes the first `length` bytes, which end with a line end if they have one. To be called
+    /// before [`Self::next`].
+    pub fn skip(&mut self, length: usize) {
+        let mut rest = TextBuffer::default();
+        let skipped = std::mem::take(&mut self.text).cut(length, &mut rest);
+        self.text = rest;
+        self.line += count_lines(&skipped);
+    }
+
+    /// Sets the delimiter. To be called before [`Self::next`].
+    pub fn set_delimiter(&mut self, delimiter: u8) {
+        self.dialect.delimiter = delimiter;
+        self.record_ends = RecordEnds::new(self.dialect);
+    }
+
+    /// Allows records to have `more` bytes from now on.
+    pub fn extend_max_record(&mut self, more: usize) {
+        self.max_record += more;
     }
 
     /// Returns the next piece; `None` at the end of the file.
@@ -135,20 +168,24 @@ impl<R: Read> Splitter<R> {
         self.line += count_lines(&text);
         self.tracked = self.text.len();
         self.end = 0;
-        Block { text, first_line, consumed: self.meter.bytes() }
+        Block { text, first_line, consumed: self.meter.bytes(), is_last: false }
     }
 
     /// Reads until `text` is `target` bytes long or the stream ends.
     fn fill(&mut self, target: usize) -> Result<(), Failure> {
         while !self.at_end && self.text.len() < target {
-            let most = target - self.text.len();
-            let read = self.stream.append(&mut self.text, most);
-            let read = read.map_err(|error| read_failure(&error, &self.meter))?;
-            self.at_end = read == 0;
+            self.read(target - self.text.len())?;
         }
         let end = self.record_ends.last_end(&self.text[self.tracked..]);
         self.end = end.map_or(self.end, |end| self.tracked + end);
         self.tracked = self.text.len();
+        Ok(())
+    }
+
+    fn read(&mut self, most: usize) -> Result<(), Failure> {
+        let read = self.stream.append(&mut self.text, most);
+        let read = read.map_err(|error| read_failure(&error, &self.meter))?;
+        self.at_end = read == 0;
         Ok(())
     }
 
@@ -159,7 +196,7 @@ impl<R: Read> Splitter<R> {
         let mut lines = LineCounter::default();
         let mut end = None;
         let mut record = std::mem::take(&mut self.text);
-        let head = record[..record.len().min(HEAD)].to_vec();
+        let start = record[..record.len().min(KEPT_START)].to_vec();
         while end.is_none() && !self.at_end {
             bytes += record.len() as u64;
             lines.push(&record);
@@ -183,7 +220,7 @@ impl<R: Read> Splitter<R> {
         self.line += lines.lines;
         self.tracked = 0;
         self.end = 0;
-        Ok(FilePiece::TooLong { line, bytes: bytes + passed.len() as u64, head })
+        Ok(FilePiece::TooLong { line, bytes: bytes + passed.len() as u64, start })
     }
 }
 

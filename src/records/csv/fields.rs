@@ -6,7 +6,7 @@ use super::dialect::Dialect;
 use crate::manifest::Quoting;
 
 /// The bytes of a record over `max-record` that are kept for the error file.
-pub const HEAD: usize = 64 * 1024;
+pub const KEPT_START: usize = 64 * 1024;
 
 /// The places of the fields of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,16 +47,16 @@ fn end_of_field(record: &[u8], start: usize, dialect: Dialect) -> Option<usize> 
     (!dialect.opens_after_space(&record[start..end])).then_some(end)
 }
 
-/// Returns the whole fields at the beginning of a record that is too long: at most `most`, and never
-/// its last one. `head` has at least its first [`HEAD`] bytes.
-pub fn first_fields(head: &[u8], dialect: Dialect, most: usize) -> &[u8] {
-    let head = &head[..head.len().min(HEAD)];
-    let RawFields { mut fields, is_broken } = RawFields::of(head, dialect);
+/// Returns the whole fields in the first [`KEPT_START`] bytes of a record that is too long: at most
+/// `most`, and never the last one of `start`, which may be cut. `None` if there is none.
+pub fn first_fields(start: &[u8], dialect: Dialect, most: usize) -> Option<&[u8]> {
+    let start = &start[..start.len().min(KEPT_START)];
+    let RawFields { mut fields, is_broken } = RawFields::of(start, dialect);
     if !is_broken {
         fields.pop();
     }
     fields.truncate(most);
-    &head[..fields.last().map_or(0, |last| last.end)]
+    fields.last().map(|last| &start[..last.end])
 }
 
 /// Returns `line` without its last field and the delimiter before it, if that field is quoted;
@@ -108,20 +108,21 @@ mod tests {
 
     #[test]
     fn first_fields_are_whole_and_not_all() {
-        for (head, most, kept) in [
-            ("a,b,c", 2, "a,b"),
-            ("a,b,c", 9, "a,b"),
-            ("a,b,c", 1, "a"),
-            ("a,b,c", 0, ""),
-            ("a", 1, ""),
-            ("a,\"b,", 2, "a"),
-            ("\"b,", 2, ""),
+        for (start, most, kept) in [
+            ("a,b,c", 2, Some("a,b")),
+            ("a,b,c", 9, Some("a,b")),
+            ("a,b,c", 1, Some("a")),
+            ("a,b,c", 0, None),
+            (",b,c", 1, Some("")),
+            ("a", 1, None),
+            ("a,\"b,", 2, Some("a")),
+            ("\"b,", 2, None),
         ] {
-            let found = first_fields(head.as_bytes(), COMMA, most);
-            assert_eq!(found, kept.as_bytes(), "{head} {most}");
+            let found = first_fields(start.as_bytes(), COMMA, most);
+            assert_eq!(found, kept.map(str::as_bytes), "{start} {most}");
         }
-        let long = format!("a,{},b", "x".repeat(HEAD));
-        assert_eq!(first_fields(long.as_bytes(), COMMA, 2), b"a");
+        let long = format!("a,{},b", "x".repeat(KEPT_START));
+        assert_eq!(first_fields(long.as_bytes(), COMMA, 2), Some(&b"a"[..]));
     }
 
     #[test]

@@ -3,19 +3,17 @@
 //! `<stem>.errors.csv`: the header and every rejected record unchanged, plus a last column with the
 //! reasons.
 //!
-//! Once fixed, it can be uploaded with the same manifest: it has the data file's delimiter, and a
-//! byte order mark for UTF-8 if the manifest or the data file had another encoding. A
-//! `Failure Description` column of the data file is dropped, so there is always exactly one.
+//! Once fixed, it can be uploaded with the same manifest: it has the data file's delimiter and its
+//! `sep=` line, and a byte order mark for UTF-8 if the manifest or the data file had another
+//! encoding. Descriptions of an earlier error file are replaced, so a record has exactly one, and a
+//! record with a wrong number of fields has a wrong number again.
 
 pub mod reason_cache;
 
-use std::ops::Range;
-
 use self::reason_cache::ReasonCache;
 use super::csv::dialect::Dialect;
-use super::csv::fields::{RawFields, without_quoted_end};
+use super::csv::fields::RawFields;
 use super::header::columns::FAILURE_DESCRIPTION;
-use super::rules::fold;
 use super::sink::{FileStart, RejectedRecord};
 use crate::manifest::Quoting;
 
@@ -24,10 +22,6 @@ use crate::manifest::Quoting;
 pub struct ErrorFile {
     dialect: Dialect,
     line_end: &'static str,
-    /// The number of columns in the header.
-    width: usize,
-    /// Columns of the data file that are dropped.
-    dropped: Vec<usize>,
     quote_formulas: bool,
 }
 
@@ -36,26 +30,17 @@ impl ErrorFile {
     ///
     /// `quote_formulas` puts a `'` before cells that a spreadsheet would run as a formula.
     pub fn new(start: &FileStart, quote_formulas: bool) -> Self {
-        let is_description = |name: &String| fold(name) == fold(FAILURE_DESCRIPTION);
-        let names = start.names.iter().enumerate();
-        let dropped = names.filter(|(_, name)| is_description(name)).map(|(at, _)| at).collect();
-        Self {
-            dialect: start.dialect,
-            line_end: start.line_end,
-            width: start.names.len(),
-            dropped,
-            quote_formulas,
-        }
+        Self { dialect: start.dialect, line_end: start.line_end, quote_formulas }
     }
 
-    /// Returns the header line.
+    /// Returns the header line, behind the byte order mark and the `sep=` line.
     pub fn header(&self, start: &FileStart) -> Vec<u8> {
         let mut line = Vec::new();
         if start.needs_mark {
             line.extend_from_slice(b"\xEF\xBB\xBF");
         }
-        self.fields(&start.header, usize::MAX, &mut line);
-        line.push(self.dialect.delimiter);
+        line.extend_from_slice(&start.separator_line);
+        self.fields(&start.header, start.description, &mut line);
         push_field(FAILURE_DESCRIPTION, self.dialect, &mut line);
         line.extend_from_slice(self.line_end.as_bytes());
         line
@@ -63,13 +48,8 @@ impl ErrorFile {
 
     /// Appends a rejected record to `out`, with its reasons joined by `; `.
     pub fn push(&self, record: &RejectedRecord<'_>, cache: &mut ReasonCache, out: &mut Vec<u8>) {
-        // A record that is cut has fewer fields than the header here too.
-        let columns = self.width.saturating_sub(self.dropped.len());
-        let most = if record.is_cut { columns.saturating_sub(1) } else { usize::MAX };
-        let has_fields = !record.is_cut || !record.raw.is_empty() && most > 0;
-        if has_fields {
-            self.fields(record.raw, most, out);
-            out.push(self.dialect.delimiter);
+        if let Some(raw) = record.raw {
+            self.fields(raw, record.description, out);
         }
         if self.dialect.quoting == Quoting::Doubled {
             out.push(b'"');
@@ -87,34 +67,24 @@ impl ErrorFile {
         out.extend_from_slice(self.line_end.as_bytes());
     }
 
-    /// Appends the first `most` fields of `raw` that are not dropped.
-    fn fields(&self, raw: &[u8], most: usize, out: &mut Vec<u8>) {
-        if self.dropped.is_empty() && !self.quote_formulas {
-            return out.extend_from_slice(raw);
+    /// Appends the fields of a record but `dropped`, with a delimiter after each.
+    fn fields(&self, raw: &[u8], dropped: Option<usize>, out: &mut Vec<u8>) {
+        if dropped.is_none() && !self.quote_formulas {
+            out.extend_from_slice(raw);
+            out.push(self.dialect.delimiter);
+            return;
         }
         let RawFields { fields, is_broken } = RawFields::of(raw, self.dialect);
         if is_broken {
-            return self.broken_line(raw, out);
-        }
-        let fields = fields.into_iter().enumerate();
-        let kept = fields.filter(|(at, _)| !self.dropped.contains(at)).map(|(_, field)| field);
-        for (n, field) in kept.take(most).collect::<Vec<Range<usize>>>().into_iter().enumerate() {
-            if n > 0 {
+            for part in raw.split(|byte| *byte == self.dialect.delimiter) {
+                self.field(part, out);
                 out.push(self.dialect.delimiter);
             }
+            return;
+        }
+        for (_, field) in fields.into_iter().enumerate().filter(|(at, _)| Some(*at) != dropped) {
             self.field(&raw[field], out);
-        }
-    }
-
-    /// Appends a line whose quoting is broken, without a description at its end.
-    fn broken_line(&self, line: &[u8], out: &mut Vec<u8>) {
-        let is_last = self.dropped.contains(&self.width.saturating_sub(1));
-        let line = if is_last { without_quoted_end(line, self.dialect) } else { line };
-        for (n, part) in line.split(|byte| *byte == self.dialect.delimiter).enumerate() {
-            if n > 0 {
-                out.push(self.dialect.delimiter);
-            }
-            self.field(part, out);
+            out.push(self.dialect.delimiter);
         }
     }
 
@@ -143,7 +113,11 @@ fn push_field(text: &str, dialect: Dialect, out: &mut Vec<u8>) {
         }
         return out.push(b'"');
     };
-    let other = if dialect.delimiter == b',' { b';' } else { b' ' };
+    let other = match dialect.delimiter {
+        b',' => b';',
+        b' ' => b'_',
+        _ => b' ',
+    };
     out.extend(text.bytes().map(|byte| if byte == dialect.delimiter { other } else { byte }));
 }
 
@@ -165,15 +139,16 @@ mod tests {
     fn start(names: &str) -> FileStart {
         FileStart {
             schema: Schema::Profile([].into()),
+            separator_line: Vec::new(),
             header: names.as_bytes().to_vec(),
-            names: names.split(',').map(str::to_owned).collect(),
+            description: names.split(',').position(|name| name == FAILURE_DESCRIPTION),
             dialect: Dialect { delimiter: b',', quoting: Quoting::Doubled },
             line_end: "\n",
             needs_mark: false,
         }
     }
 
-    fn rejected(raw: &[u8]) -> RejectedRecord<'_> {
+    fn rejected(raw: Option<&[u8]>, description: Option<usize>) -> RejectedRecord<'_> {
         let rule = &rules::profile::PHONE;
         let reason = Rejection {
             text: rule.text(),
@@ -183,11 +158,11 @@ mod tests {
             value: Some("a\"b".into()),
             help: None,
         };
-        RejectedRecord { line: 2, raw, is_cut: false, reasons: vec![reason] }
+        RejectedRecord { line: 2, raw, description, reasons: vec![reason] }
     }
 
     fn write(start: &FileStart, raw: &[u8], quote_formulas: bool) -> String {
-        write_record(start, &rejected(raw), quote_formulas)
+        write_record(start, &rejected(Some(raw), start.description), quote_formulas)
     }
 
     fn write_record(
@@ -212,40 +187,27 @@ mod tests {
     #[test]
     fn replaces_an_earlier_failure_description() {
         assert_eq!(
-            write(&start("a,failure description,b"), b"1,\"old, one\",2", false),
+            write(&start("a,Failure Description,b"), b"1,\"old, one\",2", false),
             "a,b,\"Failure Description\"\n1,2,\"Phone number is not valid - value a\"\"b\"\n"
         );
     }
 
     #[test]
     fn writes_byte_order_mark_and_keeps_line_ends() {
-        let start = FileStart { needs_mark: true, line_end: "\r\n", ..start("a") };
+        let separator_line = b"sep=,\r\n".to_vec();
+        let start = FileStart { needs_mark: true, line_end: "\r\n", separator_line, ..start("a") };
         let file = write(&start, "é".as_bytes(), false);
-        assert!(file.starts_with("\u{feff}a,\"Failure Description\"\r\né,"), "{file:?}");
+        assert!(file.starts_with("\u{feff}sep=,\r\na,\"Failure Description\"\r\né,"), "{file:?}");
     }
 
     #[test]
-    fn a_cut_record_has_fewer_fields() {
-        let write = |names, raw: &'static str| {
-            let record = RejectedRecord { is_cut: true, ..rejected(raw.as_bytes()) };
-            let file = write_record(&start(names), &record, false);
-            file.lines().nth(1).unwrap().split_once("\"Phone").unwrap().0.to_owned()
-        };
-        assert_eq!(write("a,b,c", "1,2"), "1,2,");
-        assert_eq!(write("a,b,c", ""), "");
-        assert_eq!(write("a", ""), "");
-        assert_eq!(write("a,b,Failure Description", "1,2"), "1,");
-        assert_eq!(write("Failure Description,a,b", "x,1"), "1,");
-        assert_eq!(write("a,Failure Description", "1"), "");
+    fn a_record_without_bytes_has_no_fields() {
+        let file = write_record(&start("a,b,c"), &rejected(None, None), false);
+        assert!(file.contains("\n\"Phone"), "{file:?}");
     }
 
     #[test]
-    fn broken_lines_lose_only_our_description() {
-        let names = "a,b,Failure Description";
-        let file = write(&start(names), b"1,\"x,\"Text after, \"\"y\"\"\"", false);
-        assert!(file.contains("\n1,\"x,\"Phone"), "{file:?}");
-        let file = write(&start(names), b"1,\"x\"y,z", false);
-        assert!(file.contains("\n1,\"x\"y,z,\"Phone"), "{file:?}");
+    fn formulas_of_broken_lines_are_quoted() {
         let file = write(&start("a,b"), b"=1,\"x\"y,@z", true);
         assert!(file.contains("\n'=1,\"x\"y,'@z,\"Phone"), "{file:?}");
     }
@@ -257,7 +219,7 @@ mod tests {
             ..start("a")
         };
         let file = |delimiter, quoting| {
-            let record = rejected(b"1");
+            let record = rejected(Some(b"1"), None);
             let help = Some("x, y\\".into());
             let reason = Rejection { help, ..record.reasons[0].clone() };
             let record = RejectedRecord { reasons: vec![reason], ..record };
@@ -275,6 +237,10 @@ mod tests {
         assert_eq!(
             file(b'-', Quoting::None),
             "a-Failure Description\n1-Phone number is not valid   value a\"b, x, y\\\n"
+        );
+        assert_eq!(
+            file(b' ', Quoting::None),
+            "a Failure_Description\n1 Phone_number_is_not_valid_-_value_a\"b,_x,_y\\\n"
         );
     }
 
@@ -296,7 +262,7 @@ mod tests {
         };
         let reasons = vec![reason(Some("c"), None), reason(None, Some("h"))];
         let mut text = Vec::new();
-        let record = RejectedRecord { line: 7, raw: b"", is_cut: false, reasons };
+        let record = RejectedRecord { line: 7, raw: None, description: None, reasons };
         push_json_lines(&record, &mut ReasonCache::default(), &mut text);
         assert_eq!(
             String::from_utf8(text).unwrap(),

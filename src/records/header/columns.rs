@@ -14,7 +14,7 @@ use crate::records::rules::timestamp::TimestampNotation;
 use crate::report::DataType;
 use crate::sanitize::{excerpt, normalized};
 
-/// The last column of an error file. It is ignored in uploads.
+/// The last column of an error file. It is ignored in uploads, unless the manifest maps it.
 pub const FAILURE_DESCRIPTION: &str = "Failure Description";
 
 /// The longest name of a property, in characters.
@@ -31,6 +31,10 @@ pub struct Columns {
     pub ids: [Option<usize>; 4],
     /// All other columns, in the order of the header.
     pub properties: Vec<PropertyColumn>,
+    /// The ignored column `Failure Description`.
+    pub description: Option<usize>,
+    /// The ignored columns without a name, which must be empty.
+    pub nameless: Vec<usize>,
 }
 
 /// The column of `ts`.
@@ -76,6 +80,7 @@ struct HeaderColumn<'a> {
     name: String,
     mapped: Option<&'a Column>,
     data_type: DataType,
+    is_description: bool,
 }
 
 /// The columns of a header, and the mismatches found so far, one sentence each.
@@ -86,22 +91,27 @@ struct Mapper<'a> {
 }
 
 impl Columns {
-    /// Maps the columns of `header`. Errors are all mismatches of header and manifest, one sentence
-    /// each.
-    pub fn new(header: Vec<String>, manifest: &Manifest) -> Result<Self, Vec<String>> {
+    /// Maps the columns of `header`, which is in this line. Errors are all mismatches of header and
+    /// manifest, one sentence each.
+    pub fn new(header: Vec<String>, line: u64, manifest: &Manifest) -> Result<Self, Vec<String>> {
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let data_type = manifest.data_type;
         let mapped: HashMap<String, &Column> =
             manifest.columns.iter().map(|(key, column)| (name_of(key), column)).collect();
-        let column = |(header, name): (_, String)| HeaderColumn {
-            header,
-            mapped: mapped.get(&name).copied(),
-            name,
-            data_type,
+        let is_mapped = mapped.contains_key(FAILURE_DESCRIPTION);
+        let description = description_column(&header, is_mapped);
+        let column = |(at, header)| {
+            let name = name_of(header);
+            HeaderColumn {
+                header,
+                mapped: mapped.get(&name).copied(),
+                name,
+                data_type,
+                is_description: Some(at) == description,
+            }
         };
-        let columns: Vec<_> =
-            header.iter().map(|header| column((header, name_of(header)))).collect();
-        let findings = header_findings(&columns);
+        let columns: Vec<_> = header.iter().map(String::as_str).enumerate().map(column).collect();
+        let findings = header_findings(&columns, line, description.filter(|_| is_mapped));
         let mut mapper = Mapper { columns, data_type, findings };
         mapper.findings.extend(absent_columns(&mapper.columns, &manifest.columns));
         let targets = mapper.targets();
@@ -110,8 +120,16 @@ impl Columns {
         if !mapper.findings.is_empty() {
             return Err(mapper.findings);
         }
+        let nameless = mapper.columns.iter().enumerate().filter(|(_, column)| column.is_nameless());
+        columns.nameless = nameless.map(|(at, _)| at).collect();
+        columns.description = description;
         columns.header = header;
         Ok(columns)
+    }
+
+    /// Returns whether a column is called `Failure Description`, as that of error files.
+    pub fn is_description(&self, column: usize) -> bool {
+        self.header[column] == FAILURE_DESCRIPTION
     }
 
     /// Returns the format of a column's DATE, if it has one.
@@ -226,8 +244,12 @@ impl HeaderColumn<'_> {
         self.mapped.and_then(|column| column.ct_name.as_deref()).unwrap_or(&self.name)
     }
 
+    fn is_nameless(&self) -> bool {
+        self.name().is_empty()
+    }
+
     fn target(&self) -> ColumnTarget {
-        if fold(self.header) == fold(FAILURE_DESCRIPTION) {
+        if self.is_description || self.is_nameless() {
             return ColumnTarget::Ignored;
         }
         match fold(self.name()).as_str() {
@@ -307,21 +329,30 @@ fn name_of(name: &str) -> String {
     normalized(name).trim().to_owned()
 }
 
-fn header_findings(columns: &[HeaderColumn<'_>]) -> Vec<String> {
+/// Returns the column of an error file's descriptions: the last one of that exact name. If the
+/// manifest maps the name, it is data, and only a second column is a description.
+fn description_column(header: &[String], is_mapped: bool) -> Option<usize> {
+    let is_description = |name: &String| name == FAILURE_DESCRIPTION;
+    let last = header.iter().rposition(is_description)?;
+    let first = header.iter().position(is_description)?;
+    (first < last || !is_mapped).then_some(last)
+}
+
+/// Returns the findings about names that occur twice. `allowed` is a column whose name may.
+fn header_findings(columns: &[HeaderColumn<'_>], line: u64, allowed: Option<usize>) -> Vec<String> {
     let mut findings = Vec::new();
     let mut first: HashMap<&str, usize> = HashMap::new();
-    for (at, HeaderColumn { header, name, .. }) in columns.iter().enumerate() {
+    let named = columns.iter().enumerate().filter(|(_, column)| !column.is_nameless());
+    for (at, HeaderColumn { header, name, .. }) in named.filter(|(at, _)| Some(*at) != allowed) {
         let number = at + 1;
-        if name.is_empty() {
-            findings.push(format!("line 1, column {number}: the header has no name here"));
-        } else if let Some(first) = first.get(name.as_str()) {
-            let header = excerpt(header);
-            findings.push(format!(
-                "line 1, column {number}: the header {header} is column {first} already"
-            ));
-        } else {
+        let Some(first) = first.get(name.as_str()) else {
             first.insert(name, number);
-        }
+            continue;
+        };
+        let header = excerpt(header);
+        findings.push(format!(
+            "line {line}, column {number}: the header {header} is column {first} already"
+        ));
     }
     findings
 }

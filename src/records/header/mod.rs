@@ -1,20 +1,29 @@
 //! The header of a data file: its columns, and the schema they give with the manifest.
 
 pub mod columns;
+pub mod delimiter;
 pub mod open;
 pub mod plan;
 pub mod schema;
 
 use std::io::Read;
 
+use self::delimiter::{delimiter_finding, likely_delimiter, separator_line};
 use crate::config::Limits;
-use crate::manifest::Encoding;
+use crate::manifest::{Encoding, failure_of};
 use crate::records::csv::blocks::{Block, FilePiece, Splitter};
 use crate::records::csv::dialect::Dialect;
 use crate::records::csv::lexer::{BrokenQuoting, Span, lex};
 use crate::records::csv::line_count::count_lines;
 use crate::records::csv::record_ends::RecordEnds;
 use crate::report::Failure;
+use crate::sanitize::printable_start;
+
+/// The byte order mark in UTF-8.
+pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// The characters of the header's line that a message quotes.
+const QUOTED: usize = 200;
 
 /// The first record of a data file.
 pub struct Header {
@@ -22,64 +31,139 @@ pub struct Header {
     pub names: Vec<String>,
     /// The record in UTF-8, without its line end.
     pub raw: Vec<u8>,
+    /// Its line in the file.
+    pub line: u64,
+    /// The `sep=` line before it, with its line end; empty if there is none.
+    pub separator_line: Vec<u8>,
+    /// The manifest's, with the delimiter of the `sep=` line if there is one.
+    pub dialect: Dialect,
+    /// The delimiter that the file seems to have instead.
+    likely_delimiter: Option<u8>,
     /// The rest of its block. It begins with the header's line end.
     pub rest: Block,
 }
 
 impl Header {
-    /// Reads the first record that is not an empty line. `encoding` is that of the file.
+    /// Reads the first record that is not an empty line or delimiters alone. `dialect` is the
+    /// manifest's, `encoding` that of the file.
     pub fn read<R: Read>(
         splitter: &mut Splitter<R>,
-        dialect: Dialect,
+        mut dialect: Dialect,
         encoding: Encoding,
         limits: &Limits,
     ) -> Result<Self, Failure> {
+        let beginning = splitter.beginning()?;
+        let marks = beginning.len() - without_marks(beginning).len();
+        let separator = separator_line(&beginning[marks..]);
+        let end = marks + separator.map_or(0, |separator| separator.length);
+        let separator_line = beginning[marks..end].to_vec();
+        splitter.skip(end);
+        if let Some(separator) = separator {
+            dialect.delimiter = separator.delimiter;
+            splitter.set_delimiter(separator.delimiter);
+        }
         loop {
             let mut block = match splitter.next()? {
                 None => return Err(Failure::unreadable("the file is empty")),
-                Some(FilePiece::TooLong { .. }) => {
-                    return Err(Failure::unreadable("the header is too long"));
+                Some(FilePiece::TooLong { line, start, .. }) => {
+                    let detail = format!("the header is too long; {}", quoted_line(line, &start));
+                    return Err(Failure::unreadable(detail));
                 }
                 Some(FilePiece::Block(block)) => block,
             };
-            let Some(start) = block.text.iter().position(|b| !matches!(b, b'\n' | b'\r')) else {
-                continue;
-            };
+            let Some(start) = first_record(&block.text, dialect.delimiter) else { continue };
             let length = RecordEnds::new(dialect).first_end(&block.text[start..]);
             let end = length.map_or(block.text.len(), |length| start + length);
             let raw = block.text[start..end].to_vec();
-            let names = names(&raw, dialect, encoding, limits)?;
+            let line = block.first_line + count_lines(&block.text[..start]);
+            let likely_delimiter = likely_delimiter(&block.text[start..], dialect);
+            let names =
+                names(&raw, dialect, encoding, limits).map_err(
+                    |detail| match likely_delimiter {
+                        Some(likely) if likely < b' ' => failure_of(&[delimiter_finding(likely)]),
+                        _ => Failure::unreadable(format!("{detail}; {}", quoted_line(line, &raw))),
+                    },
+                )?;
             // The line end stays in the block. The lexer skips it as an empty line.
             block.first_line += count_lines(&block.text[..end]);
             block.text.drain(..end);
-            return Ok(Self { names, raw, rest: block });
+            return Ok(Self {
+                names,
+                raw,
+                line,
+                separator_line,
+                dialect,
+                likely_delimiter,
+                rest: block,
+            });
         }
+    }
+
+    /// Returns the line for a message about the header.
+    pub fn quoted_line(&self) -> String {
+        quoted_line(self.line, &self.raw)
+    }
+
+    /// Returns the failure of a header that does not fit the manifest, with these findings.
+    pub fn failure(&self, findings: &[String]) -> Failure {
+        if let Some(likely) = self.likely_delimiter {
+            return failure_of(&[delimiter_finding(likely)]);
+        }
+        let mut failure = failure_of(findings);
+        failure.detail = format!("{}; {}", failure.detail, self.quoted_line());
+        failure
     }
 }
 
+fn quoted_line(line: u64, raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw);
+    let cut = if text.chars().nth(QUOTED).is_some() { "…" } else { "" };
+    format!("line {line} was taken as the header: {}{cut}", printable_start(&text, QUOTED))
+}
+
+/// Returns `text` without the byte order marks that it begins with. A tool that reads the first as a
+/// character writes another one before it.
+pub fn without_marks(mut text: &[u8]) -> &[u8] {
+    while let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
+        text = rest;
+    }
+    text
+}
+
+/// Returns the start of the first line that is not empty or delimiters alone.
+fn first_record(text: &[u8], delimiter: u8) -> Option<usize> {
+    let mut start = 0;
+    for line in text.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        if line.iter().any(|byte| *byte != delimiter) {
+            return Some(start);
+        }
+        start += line.len() + 1;
+    }
+    None
+}
+
+/// Returns the cells of the header, or why it is not one.
 fn names(
     raw: &[u8],
     dialect: Dialect,
     encoding: Encoding,
     limits: &Limits,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, String> {
     let text = std::str::from_utf8(raw).map_err(|_| {
-        Failure::unreadable(
-            "the header has bytes that are invalid in the file's encoding: save the file as \
-             UTF-8, or name its encoding in the manifest",
-        )
+        "the header has bytes that are invalid in the file's encoding: save the file as UTF-8, or \
+         name its encoding in the manifest"
     })?;
-    if text.contains(|c: char| c.is_control() && !matches!(c, '\t' | '\r' | '\n')) {
+    let is_plain = |c: char| matches!(c, '\t' | '\r' | '\n') || c == char::from(dialect.delimiter);
+    if text.contains(|c: char| c.is_control() && !is_plain(c)) {
         let hint = match encoding {
             Encoding::Utf8 => " (for UTF-16, name the encoding in the manifest)",
             _ => "",
         };
-        let detail = format!("the header has control characters, it is not CSV{hint}");
-        return Err(Failure::unreadable(detail));
+        return Err(format!("the header has control characters, it is not CSV{hint}"));
     }
     let lexed = lex(raw, dialect, usize::MAX);
     if let Some(how) = lexed.records.first().and_then(|record| record.broken) {
-        return Err(Failure::unreadable(match how {
+        let what = match how {
             BrokenQuoting::TextAfterQuote => {
                 "the header has text after a closing quote: write a quote inside a name twice, or \
                  set escape/quote in the manifest"
@@ -88,12 +172,12 @@ fn names(
                 "the header has a space before the quote of a name with a delimiter inside: remove \
                  the space"
             }
-        }));
+        };
+        return Err(what.to_owned());
     }
     let (columns, max) = (lexed.cells.len(), limits.max_columns);
     if columns > max {
-        let detail = format!("the header has {columns} columns, at most {max} are allowed");
-        return Err(Failure::unreadable(detail));
+        return Err(format!("the header has {columns} columns, at most {max} are allowed"));
     }
     let all = [raw, &lexed.unquoted].concat();
     let name = |range| String::from_utf8_lossy(&all[range]).into_owned();
@@ -104,6 +188,7 @@ fn names(
 mod tests {
     use super::*;
     use crate::manifest::Quoting;
+    use crate::records::csv::lexer::RecordSpan;
     use crate::records::input::decode::Utf8Stream;
     use crate::records::input::source::Meter;
 
@@ -123,12 +208,16 @@ mod tests {
             let text = text.as_bytes();
             let lexed = lex(text, COMMA, usize::MAX);
             let Ok(header) = read(text) else { return Ok(()) };
-            let first = lexed.records[0];
+            let is_padding = |record: &&RecordSpan| {
+                text[record.start as usize..record.end as usize].iter().all(|byte| *byte == b',')
+            };
+            let at = lexed.records.iter().take_while(is_padding).count();
+            let first = lexed.records[at];
             proptest::prop_assert_eq!(first.broken, None);
             let end = first.end as usize;
             proptest::prop_assert_eq!(&*header.raw, &text[first.start as usize..end]);
             let all = [text, &lexed.unquoted].concat();
-            let cells = lexed.cells[..first.fields as usize].iter();
+            let cells = lexed.cells[first.cells as usize..][..first.fields as usize].iter();
             let names: Vec<_> = cells.map(|cell| &all[cell.range()]).collect();
             let found: Vec<_> = header.names.iter().map(String::as_bytes).collect();
             proptest::prop_assert_eq!(found, names);
@@ -138,8 +227,26 @@ mod tests {
     }
 
     #[test]
+    fn marks_and_a_separator_line_are_passed() {
+        let header = read("\u{feff}\u{feff}sep=;\r\n;;\r\nidentity;a\r\n".as_bytes()).ok().unwrap();
+        assert_eq!((header.line, header.dialect.delimiter), (3, b';'));
+        assert_eq!(header.separator_line, b"sep=;\r\n");
+        assert_eq!(header.names, ["identity", "a"]);
+    }
+
+    #[test]
+    fn a_message_quotes_the_line_of_the_header() {
+        let error = |text: &[u8]| read(text).err().unwrap().detail;
+        let long = format!("\n{}\x02\n", "x".repeat(200));
+        let end = format!("; line 2 was taken as the header: {}…", "x".repeat(200));
+        assert!(error(long.as_bytes()).ends_with(&end));
+        let end = "; line 1 was taken as the header: i\\u{2},\u{fffd}";
+        assert!(error(b"i\x02,\xFF\n").ends_with(end));
+    }
+
+    #[test]
     fn a_file_without_a_record_is_empty() {
-        for text in ["", "\n\r\n\r"] {
+        for text in ["", "\n\r\n\r", "\u{feff}\u{feff}", ",,\n,", "sep=;"] {
             assert_eq!(read(text.as_bytes()).err().unwrap().detail, "the file is empty");
         }
     }

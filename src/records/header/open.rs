@@ -1,6 +1,6 @@
 //! Opens a data file: decompresses and decodes it, reads its header, and plans by its manifest.
 
-use std::io::Read;
+use std::io::{Chain, Cursor, Read};
 
 use super::Header;
 use super::plan::{ReadOptions, ReadPlan};
@@ -9,12 +9,20 @@ use crate::records::csv::blocks::{Block, Splitter};
 use crate::records::csv::dialect::Dialect;
 use crate::records::input::decode::Utf8Stream;
 use crate::records::input::decompress::{Compression, Decompressor};
+use crate::records::input::file_kind::{HEAD, foreign_kind, not_compressed};
 use crate::records::input::source::{Meter, MeteredInput, read_failure};
+use crate::records::input::utf8_check::Utf8Example;
 use crate::records::sink::FileStart;
 use crate::report::Failure;
 
 /// The longest possible record: places in a block are 32-bit numbers.
 const MAX_RECORD: u64 = 1 << 30;
+
+/// The longest `Failure Description` in bytes: it does not count in the length of its record.
+const MAX_DESCRIPTION: usize = 2 << 20;
+
+/// The data file as uploaded, its first bytes in memory.
+type Input<R> = Chain<Cursor<Vec<u8>>, MeteredInput<R>>;
 
 /// A file whose header is read and fits the manifest.
 pub struct OpenDataFile<R> {
@@ -23,6 +31,8 @@ pub struct OpenDataFile<R> {
     /// The rest of the block that contained the header.
     pub first: Block,
     pub splitter: Splitter<R>,
+    /// Set at the end of a file that is declared windows-1252 and is UTF-8.
+    pub is_utf8: Utf8Example,
 }
 
 pub fn open<R: Read>(
@@ -31,30 +41,46 @@ pub fn open<R: Read>(
     manifest: &Manifest,
     options: &ReadOptions<'_>,
     meter: &Meter,
-) -> Result<OpenDataFile<Decompressor<R>>, Failure> {
-    let dialect = Dialect::of(manifest);
+) -> Result<OpenDataFile<Decompressor<Input<R>>>, Failure> {
     let limits = options.limits;
     let compression = Compression::of(file_name).ok_or_else(|| {
         Failure::unreadable("the data file's name must end in .csv, .csv.gz or .csv.zst")
     })?;
-    let source = MeteredInput::new(input, meter.clone(), limits.max_data_file);
-    let (stream, head) = Decompressor::open(source, compression, limits.max_data_file)
+    let input = begin(MeteredInput::new(input, meter.clone(), limits.max_data_file));
+    let (bytes, input) = input.map_err(|error| read_failure(&error, meter))?;
+    if let Some(detail) = not_compressed(&bytes, compression) {
+        return Err(Failure::unreadable(detail));
+    }
+    let (stream, head) = Decompressor::open(input, compression, limits.max_data_file)
         .and_then(|text| Utf8Stream::open(text, manifest.encoding))
         .map_err(|error| read_failure(&error, meter))?;
-    if let Some(other) = head.other {
-        return Err(Failure::unreadable(other));
+    if let Some(detail) = foreign_kind(&head.bytes, compression, head.encoding) {
+        return Err(Failure::unreadable(detail));
     }
     let max_record = limits.max_record.bytes().min(MAX_RECORD) as usize;
+    let dialect = Dialect::of(manifest);
     let mut splitter = Splitter::new(stream, meter.clone(), dialect, max_record);
-    let Header { names, raw, rest } = Header::read(&mut splitter, dialect, head.encoding, limits)?;
-    let plan = ReadPlan::new(names, manifest, options)?;
+    let header = Header::read(&mut splitter, dialect, head.encoding, limits)?;
+    let plan = ReadPlan::new(&header, manifest, options)?;
+    if plan.columns.description.is_some() {
+        splitter.extend_max_record(MAX_DESCRIPTION);
+    }
+    let Header { raw, separator_line, dialect, rest, .. } = header;
     let start = FileStart {
         schema: plan.schema.clone(),
-        names: plan.columns.header.clone(),
+        description: plan.columns.description,
+        separator_line,
         header: raw,
         dialect,
         line_end: if rest.text.starts_with(b"\r\n") { "\r\n" } else { "\n" },
         needs_mark: head.encoding != Encoding::Utf8 || head.marked,
     };
-    Ok(OpenDataFile { start, plan, first: rest, splitter })
+    Ok(OpenDataFile { start, plan, first: rest, splitter, is_utf8: head.is_utf8 })
+}
+
+/// Reads the first bytes of `input`. Returns them, and an input that begins with them again.
+fn begin<R: Read>(mut input: MeteredInput<R>) -> std::io::Result<(Vec<u8>, Input<R>)> {
+    let mut bytes = Vec::new();
+    (&mut input).take(HEAD as u64).read_to_end(&mut bytes)?;
+    Ok((bytes.clone(), Cursor::new(bytes).chain(input)))
 }

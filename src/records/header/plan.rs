@@ -1,9 +1,10 @@
 //! [`ReadPlan`]: everything that the workers must know about a data file.
 
+use super::Header;
 use super::columns::Columns;
 use super::schema::{EventSchema, Property, Schema};
 use crate::config::Limits;
-use crate::manifest::{Manifest, failure_of};
+use crate::manifest::Manifest;
 use crate::records::csv::dialect::Dialect;
 use crate::records::csv::null::NullTexts;
 use crate::records::rules::event::{ReservedNames, is_items};
@@ -23,6 +24,13 @@ pub struct ReadOptions<'a> {
 #[derive(Debug)]
 pub struct ReadPlan {
     pub columns: Columns,
+    /// The header's cells as they are in the file, to recognise a copy of it.
+    pub header_cells: Vec<String>,
+    /// The header's line for messages.
+    pub quoted_header: String,
+    pub header_line: u64,
+    /// Whether a column is called `Failure Description`, mapped or ignored.
+    pub has_description: bool,
     pub schema: Schema,
     pub dialect: Dialect,
     pub null: NullTexts,
@@ -35,13 +43,14 @@ pub struct ReadPlan {
 }
 
 impl ReadPlan {
-    /// Maps the columns called `names` by the manifest.
+    /// Maps the columns of `header` by the manifest.
     pub fn new(
-        names: Vec<String>,
+        header: &Header,
         manifest: &Manifest,
         options: &ReadOptions<'_>,
     ) -> Result<Self, Failure> {
-        let columns = Columns::new(names, manifest).map_err(|findings| failure_of(&findings))?;
+        let columns = Columns::new(header.names.clone(), header.line, manifest)
+            .map_err(|findings| header.failure(&findings))?;
         let properties: Vec<Property> =
             columns.properties.iter().map(|column| column.property.clone()).collect();
         let schema = match manifest.data_type {
@@ -51,9 +60,13 @@ impl ReadPlan {
         let items = columns.properties.iter().find(|column| is_items(&column.property.name));
         Ok(Self {
             items: items.map(|items| items.column),
+            has_description: (0..columns.header.len()).any(|at| columns.is_description(at)),
             columns,
+            header_cells: header.names.clone(),
+            quoted_header: header.quoted_line(),
+            header_line: header.line,
             schema,
-            dialect: Dialect::of(manifest),
+            dialect: header.dialect,
             null: NullTexts::new(&manifest.null),
             limits: options.limits.clone(),
             reserved: ReservedNames::new(&options.limits.reserved_event_names),
@@ -64,5 +77,10 @@ impl ReadPlan {
     /// Returns the number of columns.
     pub fn width(&self) -> usize {
         self.columns.header.len()
+    }
+
+    /// Returns the number of columns without that of an error file's descriptions.
+    pub fn own_width(&self) -> usize {
+        self.width() - usize::from(self.columns.description.is_some())
     }
 }

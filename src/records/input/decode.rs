@@ -9,18 +9,21 @@ use std::io::{self, Read};
 use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use super::buffer::TextBuffer;
+use super::file_kind::HEAD;
+use super::utf8_check::{Utf8Check, Utf8Example};
 use crate::manifest::Encoding;
 
 /// Bytes of another encoding that are decoded per step.
 const BUFFER: usize = 64 * 1024;
 
-/// The findings in the first bytes of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The first bytes of a file, and the findings in them.
+#[derive(Clone, Debug)]
 pub struct FileHead {
+    pub bytes: Vec<u8>,
     pub encoding: Encoding,
     pub marked: bool,
-    /// A description of the file if its first bytes are those of another kind of file.
-    pub other: Option<&'static str>,
+    /// Set at the end of a file that is declared windows-1252 and is UTF-8.
+    pub is_utf8: Utf8Example,
 }
 
 /// The data file's text in UTF-8, without the byte order mark.
@@ -38,17 +41,24 @@ struct Transcoder {
     at: usize,
     ended: bool,
     finished: bool,
+    /// For a single-byte encoding, in which any bytes are valid.
+    utf8_check: Option<Utf8Check>,
 }
 
 impl<R: Read> Utf8Stream<R> {
     /// Examines the first bytes of `input`; `named` is the manifest's encoding.
     pub fn open(mut input: R, named: Option<Encoding>) -> io::Result<(Self, FileHead)> {
         let mut head = Vec::new();
-        (&mut input).take(4).read_to_end(&mut head)?;
+        (&mut input).take(HEAD as u64).read_to_end(&mut head)?;
+        let bytes = head.clone();
         let mark = byte_order_mark(&head);
         let encoding = mark.map(|(encoding, _)| encoding).or(named).unwrap_or(Encoding::Utf8);
-        let other = other_kind(&head);
         head.drain(..mark.map_or(0, |(_, length)| length));
+        let mut utf8_check = (encoding == Encoding::Windows1252).then(Utf8Check::default);
+        if let Some(check) = &mut utf8_check {
+            check.push(&head);
+        }
+        let is_utf8 = utf8_check.as_ref().map(Utf8Check::result).unwrap_or_default();
         let transcoder = match encoding {
             Encoding::Utf8 => None,
             Encoding::Utf16Le => Some(UTF_16LE),
@@ -61,8 +71,9 @@ impl<R: Read> Utf8Stream<R> {
             at: 0,
             ended: false,
             finished: false,
+            utf8_check,
         });
-        let opening = FileHead { encoding, marked: mark.is_some(), other };
+        let opening = FileHead { bytes, encoding, marked: mark.is_some(), is_utf8 };
         Ok((Self { input, head, transcoder }, opening))
     }
 
@@ -107,6 +118,11 @@ impl Transcoder {
         self.bytes.truncate(read);
         self.at = 0;
         self.ended = read == 0;
+        match &mut self.utf8_check {
+            Some(check) if self.ended => check.end(),
+            Some(check) => check.push(&self.bytes),
+            None => {}
+        }
         Ok(())
     }
 
@@ -136,19 +152,6 @@ fn byte_order_mark(head: &[u8]) -> Option<(Encoding, usize)> {
         [0xEF, 0xBB, 0xBF, ..] => Some((Encoding::Utf8, 3)),
         [0xFF, 0xFE, ..] => Some((Encoding::Utf16Le, 2)),
         [0xFE, 0xFF, ..] => Some((Encoding::Utf16Be, 2)),
-        _ => None,
-    }
-}
-
-/// Recognises the kinds of files that are often sent instead of CSV.
-fn other_kind(head: &[u8]) -> Option<&'static str> {
-    match head {
-        [0x1F, 0x8B, ..] => Some("it is a gzip file, whose name must end in .csv.gz"),
-        [0x28, 0xB5, 0x2F, 0xFD] => Some("it is a zstd file, whose name must end in .csv.zst"),
-        b"PK\x03\x04" => Some("it is a zip file or a spreadsheet (.xlsx), not CSV"),
-        [0xD0, 0xCF, 0x11, 0xE0] => Some("it is a spreadsheet (.xls), not CSV"),
-        b"%PDF" => Some("it is a PDF file, not CSV"),
-        b"PAR1" => Some("it is a Parquet file, not CSV"),
         _ => None,
     }
 }
@@ -218,9 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_recognised() {
-        let (_, opening) = decode(b"PK\x03\x04\x14\x00", None);
-        assert_eq!(opening.other, Some("it is a zip file or a spreadsheet (.xlsx), not CSV"));
-        assert_eq!(decode(b"a,b\n", None).1.other, None);
+    fn utf_8_declared_as_windows_1252_is_found() {
+        let example = |bytes: &[u8], named| decode(bytes, Some(named)).1.is_utf8.get().copied();
+        assert_eq!(example("é".repeat(9000).as_bytes(), Encoding::Windows1252), Some('é'));
+        assert_eq!(example(b"caf\xe9", Encoding::Windows1252), None);
+        assert_eq!(example("é".as_bytes(), Encoding::Utf8), None);
     }
 }

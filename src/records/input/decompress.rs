@@ -7,7 +7,7 @@ use std::io::{self, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::source::{MeteredInput, StreamError};
+use super::source::StreamError;
 use crate::config::Size;
 
 /// The largest allowed zstd window, as a power of two: 32 MiB, which `zstd -20` uses.
@@ -36,6 +36,25 @@ impl Compression {
             .find(|(ending, _)| name.ends_with(ending))
             .map(|(_, compression)| compression)
     }
+
+    /// Returns the name of its tool.
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Gzip => Some("gzip"),
+            Self::Zstd => Some("zstd"),
+        }
+    }
+
+    /// Returns the compression of a file with these first bytes. A zstd file may begin with a
+    /// skippable frame.
+    pub(super) fn by_mark(head: &[u8]) -> Option<Self> {
+        match head {
+            [0x1F, 0x8B, ..] => Some(Self::Gzip),
+            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Some(Self::Zstd),
+            _ => None,
+        }
+    }
 }
 
 /// The decompressed data file, in its own encoding.
@@ -46,14 +65,14 @@ pub struct Decompressor<R: Read> {
 }
 
 enum DecoderStream<R: Read> {
-    Plain(MeteredInput<R>),
-    Gzip(Box<MultiGzDecoder<BufReader<MeteredInput<R>>>>),
-    Zstd(zstd::stream::read::Decoder<'static, BufReader<MeteredInput<R>>>),
+    Plain(R),
+    Gzip(Box<MultiGzDecoder<BufReader<R>>>),
+    Zstd(zstd::stream::read::Decoder<'static, BufReader<R>>),
 }
 
 impl<R: Read> Decompressor<R> {
     /// Creates the decompressor. It fails only if zstd is out of memory.
-    pub fn open(source: MeteredInput<R>, compression: Compression, max: Size) -> io::Result<Self> {
+    pub fn open(source: R, compression: Compression, max: Size) -> io::Result<Self> {
         let stream = match compression {
             Compression::None => DecoderStream::Plain(source),
             Compression::Gzip => {
@@ -91,7 +110,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::records::input::source::{Meter, read_failure};
+    use crate::records::input::source::{Meter, MeteredInput, read_failure};
     use crate::report::FailureText;
 
     fn gzip(text: &[u8]) -> Vec<u8> {

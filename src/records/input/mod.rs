@@ -3,4 +3,6 @@
 pub mod buffer;
 pub mod decode;
 pub mod decompress;
+pub mod file_kind;
 pub mod source;
+pub mod utf8_check;

@@ -1,10 +1,13 @@
 //! [`RULES`]: the list of all rules for records.
 
+use std::borrow::Cow;
+
 use super::rejection::Rule;
 use super::{date, event, id, profile, property, record, timestamp, value};
+use crate::config::Limits;
 
 /// All rules, in the order of docs/rules.md.
-pub static RULES: [&Rule; 27] = [
+pub static RULES: [&Rule; 29] = [
     &id::ID,
     &timestamp::TIMESTAMP,
     &record::FIELD_COUNT,
@@ -20,6 +23,8 @@ pub static RULES: [&Rule; 27] = [
     &record::INVALID_BYTES,
     &record::TEXT_AFTER_QUOTE,
     &record::NUL,
+    &record::REPEATED_HEADER,
+    &record::ERROR_TEXT,
     &event::NAME_MISSING,
     &event::NAME_RESERVED,
     &event::NAME_TOO_LONG,
@@ -34,9 +39,32 @@ pub static RULES: [&Rule; 27] = [
     &profile::AGE,
 ];
 
-/// Returns what to fix in a record that was rejected with `text`, a rule's fixed text.
+/// Returns what to fix in a record that was rejected with `text`, a rule's text under any limits.
 pub fn advice(text: &str) -> Option<&'static str> {
-    RULES.iter().find(|rule| rule.text() == text).map(|rule| rule.advice())
+    let is_of = |rule: &&&Rule| {
+        rule.text() == text || rule.after_text(text.as_bytes()).is_some_and(<[u8]>::is_empty)
+    };
+    RULES.iter().find(is_of).map(|rule| rule.advice())
+}
+
+/// Returns the rule's text `text` with the limit in force.
+pub fn text_under(text: &'static str, limits: &Limits) -> Cow<'static, str> {
+    let rule = RULES.iter().find(|rule| rule.text() == text);
+    rule.map_or(Cow::Borrowed(text), |rule| rule.text_under(limits))
+}
+
+/// What follows a rule's text in a description: details, or another text. In files without quoting
+/// two spaces can take the place of a delimiter.
+const AFTER_TEXT: [&[u8]; 3] = [b" - ", b"; ", b"  "];
+
+/// Returns whether a cell is a `Failure Description` as error files have it: a rule's text under any
+/// limits, alone, with details, or followed by others.
+pub fn is_description(cell: &[u8]) -> bool {
+    let cell = cell.trim_ascii();
+    RULES
+        .iter()
+        .filter_map(|rule| rule.after_text(cell))
+        .any(|rest| rest.is_empty() || AFTER_TEXT.iter().any(|after| rest.starts_with(after)))
 }
 
 /// Returns whether `rule` is in the list.
@@ -64,5 +92,38 @@ mod tests {
             assert_eq!(advice(rule.text()), Some(text));
         }
         assert_eq!(advice("anything else"), None);
+        let other = "Property value is longer than 10 characters";
+        assert_eq!(advice(other), Some(property::TOO_LONG.advice()));
+    }
+
+    #[test]
+    fn texts_have_the_limits_in_force() {
+        let limits =
+            Limits { max_property_value: 10, max_event_properties: 2, ..Limits::default() };
+        for (rule, text) in [
+            (&property::TOO_LONG, "Property value is longer than 10 characters"),
+            (&event::TOO_MANY_PROPERTIES, "Cannot have more than 2 event properties"),
+            (&record::INVALID_BYTES, "Invalid bytes for the encoding"),
+        ] {
+            assert_eq!(text_under(rule.text(), &limits), text);
+            assert_eq!(text_under(rule.text(), &Limits::default()), rule.text());
+        }
+    }
+
+    #[test]
+    fn descriptions_are_recognised() {
+        for rule in RULES {
+            let text = rule.text().replace(" N ", " 12 ").replace(" M", " 3");
+            for cell in [text.clone(), format!(" {text} - column a"), format!("{text}; more")] {
+                assert!(is_description(cell.as_bytes()), "{cell}");
+            }
+            assert!(!is_description(format!("{text}!").as_bytes()), "{text}");
+            assert!(!is_description(format!("The {text}").as_bytes()), "{text}");
+        }
+        assert!(is_description(b"Property value is longer than 10 characters - column a"));
+        assert!(is_description(b"Event name is mandatory  DATE value expected"), "no quoting");
+        for cell in ["", "Record has many fields", "a", "Age"] {
+            assert!(!is_description(cell.as_bytes()), "{cell}");
+        }
     }
 }

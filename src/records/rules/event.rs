@@ -29,11 +29,8 @@ pub static TOO_MANY_PROPERTIES: Rule = Rule::new(
     "Cannot have more than 100 event properties",
     "Fill fewer columns of the record, or make two events of it.",
 )
-.with_numbers(|case| {
-    Some(
-        format!("Cannot have more than {} event properties", case.limits.max_event_properties)
-            .into(),
-    )
+.with_limit(|limits| {
+    Some(format!("Cannot have more than {} event properties", limits.max_event_properties).into())
 });
 
 pub static CHARGED_ITEMS: Rule = Rule::new(
@@ -92,7 +89,7 @@ impl ReservedNames {
         Self(names.map(fold).collect())
     }
 
-    /// Returns the event name in a cell.
+    /// Returns the event name in a cell, or the first rule that it breaks.
     pub fn name<'a>(&self, cell: &'a str) -> Result<&'a str, &'static Rule> {
         let name = trim(cell);
         if name.is_empty() {
@@ -106,6 +103,14 @@ impl ReservedNames {
         } else {
             Ok(name)
         }
+    }
+
+    /// Returns all rules that the event name in a cell breaks. Only a long name can break two.
+    pub fn broken_rules(&self, cell: &str) -> impl Iterator<Item = &'static Rule> + use<> {
+        let first = self.name(cell).err();
+        let is_long = first.is_some_and(|rule| std::ptr::eq(rule, &NAME_TOO_LONG));
+        let second = (is_long && trim(cell).contains(is_forbidden)).then_some(&NAME_CHARACTER);
+        first.into_iter().chain(second)
     }
 }
 
@@ -155,5 +160,8 @@ mod tests {
             assert_eq!(name(&format!("a{c}b")), Err(NAME_CHARACTER.text()), "{c:?}");
         }
         assert_eq!(name("a-b_c (d)/e"), Ok("a-b_c (d)/e"));
+        let broken: Vec<_> = ReservedNames::new(&[]).broken_rules(&(long + "%")).collect();
+        let texts: Vec<_> = broken.into_iter().map(Rule::text).collect();
+        assert_eq!(texts, [NAME_TOO_LONG.text(), NAME_CHARACTER.text()]);
     }
 }

@@ -10,11 +10,8 @@ pub static TOO_LONG: Rule = Rule::new(
     "Property value is longer than 512 characters",
     "Shorten the value, or leave the column out of the file.",
 )
-.with_numbers(|case| {
-    Some(
-        format!("Property value is longer than {} characters", case.limits.max_property_value)
-            .into(),
-    )
+.with_limit(|limits| {
+    Some(format!("Property value is longer than {} characters", limits.max_property_value).into())
 })
 .with_help(|case: &RuleCase<'_>| {
     Some(format!("it has {} characters", case.value?.chars().count()).into())

@@ -54,6 +54,17 @@ pub static NUL: Rule = Rule::new(
     "Remove the NUL characters (U+0000) from the data.",
 );
 
+pub static REPEATED_HEADER: Rule = Rule::new(
+    "The record repeats the header",
+    "Remove the line: a file has one header, at its top.",
+);
+
+pub static ERROR_TEXT: Rule = Rule::new(
+    "Text of an error file in another column",
+    "Write the record's own cells, and remove the text of Failure Description from them.",
+)
+.with_help(|_| Some("write the record's own value, a tool moved Failure Description".into()));
+
 fn count_hint(case: &RuleCase<'_>) -> Detail {
     let hint = if case.fields > case.width {
         "put quotes around a cell that has the delimiter in it"

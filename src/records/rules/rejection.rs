@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::config::Limits;
 use crate::manifest::DateFormat;
 use crate::records::csv::lexer::BrokenQuoting;
 use crate::sanitize::excerpt;
@@ -17,6 +18,7 @@ use crate::sanitize::excerpt;
 pub struct Rule {
     text: &'static str,
     advice: &'static str,
+    limit: fn(&Limits) -> Detail,
     numbers: fn(&RuleCase<'_>) -> Detail,
     help: fn(&RuleCase<'_>) -> Detail,
 }
@@ -37,14 +39,20 @@ pub struct RuleCase<'a> {
     pub bytes: u64,
     /// How its quoting is broken.
     pub broken: Option<BrokenQuoting>,
-    pub limits: &'a crate::config::Limits,
+    pub limits: &'a Limits,
     /// The format of the cell's column, if that is a DATE with one.
     pub format: Option<DateFormat>,
 }
 
 impl Rule {
     pub const fn new(text: &'static str, advice: &'static str) -> Self {
-        Self { text, advice, numbers: |_| None, help: |_| None }
+        Self { text, advice, limit: |_| None, numbers: |_| None, help: |_| None }
+    }
+
+    /// Sets the function for the text with the limit in force, where the fixed text has the default.
+    pub const fn with_limit(mut self, limit: fn(&Limits) -> Detail) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// Sets the function for a message with the case's numbers, where it differs from the fixed
@@ -65,6 +73,26 @@ impl Rule {
         self.text
     }
 
+    /// Returns the text for reports: the fixed text, with the limit in force if it names one.
+    pub fn text_under(&self, limits: &Limits) -> Cow<'static, str> {
+        (self.limit)(limits).unwrap_or(Cow::Borrowed(self.text))
+    }
+
+    /// Returns what follows this rule's text at the start of `description`, with any numbers in it;
+    /// `None` if it begins otherwise.
+    pub fn after_text<'d>(&self, description: &'d [u8]) -> Option<&'d [u8]> {
+        let mut rest = description;
+        for (n, word) in self.text.split(' ').enumerate() {
+            if n > 0 {
+                rest = rest.strip_prefix(b" ")?;
+            }
+            let is_number = matches!(word, "N" | "M") || word.bytes().all(|b| b.is_ascii_digit());
+            rest =
+                if is_number { after_digits(rest)? } else { rest.strip_prefix(word.as_bytes())? };
+        }
+        Some(rest)
+    }
+
     /// Returns what a partner should do about it.
     pub fn advice(&self) -> &'static str {
         self.advice
@@ -78,13 +106,19 @@ impl Rule {
     ) -> Rejection<'a> {
         Rejection {
             text: self.text,
-            message: (self.numbers)(case).unwrap_or(Cow::Borrowed(self.text)),
+            message: (self.numbers)(case).unwrap_or_else(|| self.text_under(case.limits)),
             line,
             column: column.map(excerpt),
             value: case.value.map(excerpt),
             help: (self.help)(case),
         }
     }
+}
+
+/// Returns what follows a number.
+fn after_digits(text: &[u8]) -> Option<&[u8]> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (digits > 0).then(|| &text[digits..])
 }
 
 /// A broken rule, found in a block.

@@ -29,16 +29,16 @@ fn an_unreadable_file_fails_with_its_reason() {
         (b"\xEF\xBB\xBF", "the file is empty"),
         (b"identity,a\n", "the file has a header and no records"),
         (b"identity,a\n\n\n", "the file has a header and no records"),
-        (b"PK\x03\x04 and so on", "it is a zip file or a spreadsheet (.xlsx), not CSV"),
+        (b"PK\x03\x04 and so on", "it is a zip file, not CSV: upload the CSV file in it"),
         (
             b"identity,caf\xe9\nj,1\n",
-            "the header has bytes that are invalid in the file's encoding: \
-          save the file as UTF-8, or name its encoding in the manifest",
+            "the header has bytes that are invalid in the file's encoding: save the file as UTF-8, \
+             or name its encoding in the manifest; line 1 was taken as the header: \
+             identity,caf\u{fffd}",
         ),
         (
             b"i\0d\0\n\0",
-            "the header has control characters, it is not CSV (for UTF-16, name the \
-          encoding in the manifest)",
+            "it is UTF-16 without a byte order mark: set \"encoding\": \"utf-16le\" in the manifest",
         ),
         (
             b"identity,a\nj,1\nk,\"2\nl,3\n",
@@ -75,15 +75,24 @@ fn the_name_gives_the_compression() {
     );
     assert_eq!(
         refuse(&gzip(text), &named("e.csv")),
-        "File couldn't be read: it is a gzip file, whose name must end in .csv.gz"
+        "File couldn't be read: it is a gzip file, not CSV: name it .csv.gz"
     );
     for name in ["e.csv.gz", "e.csv.zst"] {
         assert_eq!(refuse(b"", &named(name)), "File couldn't be read: the file is empty", "{name}");
         let detail = refuse(text, &named(name));
-        assert!(
-            detail.starts_with("File couldn't be read: the compressed data is broken"),
-            "{detail}"
-        );
+        assert!(detail.starts_with("File couldn't be read: it is plain text, not "), "{detail}");
+    }
+}
+
+#[test]
+fn a_refused_file_has_its_size_and_digest() {
+    let zip = [b"PK\x03\x04".to_vec(), vec![7; 3_000_000]].concat();
+    let mismatch = [b"a,b\n".to_vec(), b"1,2\n".repeat(1_000_000)].concat();
+    for bytes in [zip, mismatch] {
+        let (_, result) = read_with(&bytes[..], &plain(), &Limits::default(), 2);
+        let so_far = result.unwrap_err().so_far;
+        assert_eq!(so_far.bytes, bytes.len() as u64);
+        assert_eq!(so_far.sha256.unwrap(), format!("{:x}", Sha256::digest(&bytes)));
     }
 }
 
@@ -105,7 +114,8 @@ fn reports_all_mismatches_of_header_and_manifest() {
         refuse(b"a,a\n1,2\n", &manifest("profile", r#""b":{}"#, "")),
         "Incorrect details in manifest file: line 1, column 2: the header a is column 1 already; \
          column b of the manifest is not in the header; \
-         no column is identity, fbId, gpId or objectId: name one so, or map one by ctName"
+         no column is identity, fbId, gpId or objectId: name one so, or map one by ctName; \
+         line 1 was taken as the header: a,a"
     );
 }
 
@@ -164,7 +174,7 @@ fn invalid_bytes_reject_only_their_record() {
     let text = b"identity,a\nj,caf\xe9\nk,\"x\"\"\xff\"\nl,\xc3\xa9\n";
     let sink = accept(text, &plain());
     assert_eq!(sink.profiles(), [r#"4 1600000000 l - - - | Set a Text("é")"#]);
-    let raw: Vec<_> = sink.rejected.iter().map(|(_, raw, _)| raw.as_slice()).collect();
+    let raw: Vec<_> = sink.rejected.iter().filter_map(|(_, raw, _)| raw.as_deref()).collect();
     assert_eq!(raw, [&b"j,caf\xe9"[..], b"k,\"x\"\"\xff\""]);
     let descriptions = sink.descriptions();
     for (description, value) in descriptions.iter().zip(["caf?", "x\"?"]) {

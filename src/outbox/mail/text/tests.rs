@@ -38,7 +38,7 @@ pub(super) fn rejected(report: &mut Report, read: u64, texts: &[(&'static str, u
     }
     let rejected = line - 1;
     report.records = crate::report::Counts { read, accepted: read - rejected, rejected };
-    report.rejections = tally.into_counts();
+    report.rejections = tally.into_counts(Into::into);
     report.error_file = Some("events.errors.csv".into());
 }
 

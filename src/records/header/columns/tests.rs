@@ -12,7 +12,7 @@ fn manifest(data_type: &str, columns: &str) -> Manifest {
 
 fn columns(data_type: &str, header: &str, mapping: &str) -> Result<Columns, Vec<String>> {
     let header = header.split(',').map(str::to_owned).collect();
-    Columns::new(header, &manifest(data_type, mapping))
+    Columns::new(header, 1, &manifest(data_type, mapping))
 }
 
 fn findings(data_type: &str, header: &str, mapping: &str) -> Vec<String> {
@@ -52,8 +52,7 @@ fn reports_all_mismatches() {
     assert_eq!(
         findings("event", &header, mapping),
         [
-            "line 1, column 2: the header has no name here".to_owned(),
-            "line 1, column 3: the header a is column 1 already".into(),
+            "line 1, column 3: the header a is column 1 already".to_owned(),
             "column Item of the manifest is not in the header".into(),
             "column gone of the manifest is not in the header".into(),
             "column b.c: property name b.c has the character '.' that is not allowed".into(),
@@ -127,8 +126,33 @@ fn preferences_are_booleans_under_one_spelling() {
 }
 
 #[test]
-fn a_failure_description_column_is_ignored() {
-    let found = columns("profile", "identity,a,failure description", "").unwrap();
-    assert_eq!(found.properties.len(), 1);
+fn an_unmapped_failure_description_is_ignored() {
+    let header = "identity,a,Failure Description";
+    let found = columns("profile", header, "").unwrap();
+    assert_eq!((found.properties.len(), found.description), (1, Some(2)));
     assert_eq!(found.header.len(), 3);
+    for other in ["FailureDescription", "failure description"] {
+        let found = columns("profile", &format!("identity,a,{other}"), "").unwrap();
+        assert_eq!((found.properties.len(), found.description), (2, None), "{other}");
+    }
+    let mapping = r#""Failure Description":{"ctName":"Reason"}"#;
+    let found = columns("profile", header, mapping).unwrap();
+    assert_eq!((&*found.properties[1].property.name, found.description), ("Reason", None));
+    let twice = format!("{header},Failure Description");
+    let found = columns("profile", &twice, mapping).unwrap();
+    assert_eq!((found.properties.len(), found.description), (2, Some(3)));
+    assert_eq!(
+        findings("profile", &twice, ""),
+        ["line 1, column 4: the header Failure Description is column 3 already"]
+    );
+}
+
+#[test]
+fn columns_without_a_name_are_ignored() {
+    let found = columns("profile", "identity,, ,a,", r#""":{"ctName":"b"}"#);
+    assert!(found.is_err(), "three columns are b");
+    let found = columns("profile", "identity,,a, ", "").unwrap();
+    assert_eq!((found.nameless, found.properties.len()), (vec![1, 3], 1));
+    let found = columns("profile", "identity,", r#""":{"ctName":"b"}"#).unwrap();
+    assert_eq!((found.nameless, &*found.properties[0].property.name), (vec![], "b"));
 }

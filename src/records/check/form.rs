@@ -1,0 +1,203 @@
+//! The form of a block's records, which is checked before their cells: whether a line is a record,
+//! its length, the number of its fields, its bytes.
+
+use super::own_fields::{description_field, length_alone, own_line, without_quotes};
+use super::rows::{RecordFinding, RowSpan};
+use crate::records::csv::fields::RawFields;
+use crate::records::csv::lexer::{LexedBlock, RecordSpan, Span};
+use crate::records::header::plan::ReadPlan;
+use crate::records::header::{BYTE_ORDER_MARK, without_marks};
+use crate::records::rules::catalogue::is_description;
+use crate::records::rules::record::{
+    ERROR_TEXT, FIELD_COUNT, FIELD_TOO_LONG, INVALID_BYTES, NUL, RECORD_TOO_LONG, REPEATED_HEADER,
+    TEXT_AFTER_QUOTE,
+};
+use crate::records::rules::rejection::{BrokenRule, Rule};
+
+/// A record with invalid bytes: its start, and its original bytes.
+pub type InvalidRecord = (u32, Vec<u8>);
+
+/// The records of a block whose cells can be checked.
+#[derive(Default)]
+pub struct WellFormed {
+    pub rows: Vec<RowSpan>,
+    /// The rows that are rejected anyway, in order: one of their cells has no value to check.
+    pub rejected: Vec<usize>,
+    /// Rows with a text in the ignored `Failure Description` that is not from an error file.
+    pub other_descriptions: u64,
+}
+
+/// A block, and the findings about the form of its records.
+pub struct FormCheck<'a> {
+    pub plan: &'a ReadPlan,
+    /// The block, followed by its unquoted cells.
+    pub text: &'a [u8],
+    pub lexed: &'a LexedBlock,
+    /// Whether `text` has a NUL character.
+    pub has_nul: bool,
+    pub found: &'a mut Vec<RecordFinding>,
+}
+
+impl FormCheck<'_> {
+    /// Checks the form of all records. `invalid` are those with invalid bytes; `is_last` means that
+    /// the file ends with the block.
+    pub fn run(mut self, invalid: &[InvalidRecord], is_last: bool) -> WellFormed {
+        let records = &self.lexed.records;
+        let mut well_formed =
+            WellFormed { rows: Vec::with_capacity(records.len()), ..WellFormed::default() };
+        let mut invalid = invalid.iter().peekable();
+        let last = if is_last { records.len().wrapping_sub(1) } else { usize::MAX };
+        for (at, record) in records.iter().enumerate() {
+            let raw = &self.text[record.start as usize..record.end as usize];
+            if is_padding(raw, self.plan.dialect.delimiter) || (at == last && is_end_mark(raw)) {
+                continue;
+            }
+            let invalid = invalid.next_if(|(start, _)| *start == record.start);
+            let before = self.found.len();
+            if self.check(at as u32, record, raw, invalid.map(|(_, raw)| raw.as_slice())) {
+                if self.found.len() > before {
+                    well_formed.rejected.push(well_formed.rows.len());
+                }
+                well_formed.rows.push(RowSpan { record: at as u32, cells: record.cells });
+            }
+        }
+        if let Some(column) = self.plan.columns.description {
+            let cells = well_formed.rows.iter().map(|row| self.cell(row.cells, column));
+            let other = cells.filter(|cell| !cell.trim_ascii().is_empty() && !is_description(cell));
+            well_formed.other_descriptions = other.count() as u64;
+        }
+        well_formed
+    }
+
+    /// Adds the rules about its form that a record breaks. Returns whether its cells are those of
+    /// the header's columns.
+    fn check(&mut self, at: u32, record: &RecordSpan, raw: &[u8], invalid: Option<&[u8]>) -> bool {
+        let plan = self.plan;
+        let width = plan.width();
+        let max_record = plan.limits.max_record.bytes();
+        if raw.len() as u64 > max_record && length_alone(plan, record, raw) > max_record {
+            self.reject(at, &RECORD_TOO_LONG, None);
+            return false;
+        }
+        if record.fields as usize != width {
+            let is_broken = record.broken.is_some();
+            self.reject(at, if is_broken { &TEXT_AFTER_QUOTE } else { &FIELD_COUNT }, None);
+            self.check_fields(at, record, invalid.unwrap_or(raw));
+            return false;
+        }
+        if self.repeats_header(record, raw) {
+            self.reject(at, &REPEATED_HEADER, None);
+            return false;
+        }
+        if let Some(column) = self.error_text(record) {
+            self.reject(at, &ERROR_TEXT, Some(column));
+            return false;
+        }
+        let checked = (0..width).filter(|column| Some(*column) != plan.columns.description);
+        // A field is no longer than its record.
+        if raw.len() as u64 > plan.limits.max_field.bytes() {
+            for column in checked.clone() {
+                if self.is_too_long(self.lexed.cells[record.cells as usize + column]) {
+                    self.reject(at, &FIELD_TOO_LONG, Some(column));
+                }
+            }
+        }
+        if let Some(raw) = invalid {
+            let fields = RawFields::of(raw, plan.dialect).fields;
+            let is_invalid = |column: &usize| {
+                fields
+                    .get(*column)
+                    .is_some_and(|field| std::str::from_utf8(&raw[field.clone()]).is_err())
+            };
+            checked.filter(is_invalid).for_each(|column| {
+                self.reject(at, &INVALID_BYTES, Some(column));
+            });
+        }
+        true
+    }
+
+    /// Checks the fields of a record that has a wrong number of them, so that their columns are not
+    /// known. A line whose quoting is broken counts as one field of any length.
+    #[cold]
+    fn check_fields(&mut self, at: u32, record: &RecordSpan, raw: &[u8]) {
+        let max_field = self.plan.limits.max_field.bytes();
+        if record.broken.is_some() {
+            return self.check_bytes(at, &[own_line(self.plan, record, raw)]);
+        }
+        let description = description_field(self.plan, raw);
+        let fields = RawFields::of(raw, self.plan.dialect).fields.into_iter().enumerate();
+        let own = fields.filter(|(at, _)| Some(*at) != description);
+        let own: Vec<_> = own.map(|(_, field)| &raw[field]).collect();
+        if own.iter().any(|field| without_quotes(field).len() as u64 > max_field) {
+            self.reject(at, &FIELD_TOO_LONG, None);
+        }
+        self.check_bytes(at, &own);
+    }
+
+    fn check_bytes(&mut self, at: u32, fields: &[&[u8]]) {
+        if fields.iter().any(|field| std::str::from_utf8(field).is_err()) {
+            self.reject(at, &INVALID_BYTES, None);
+        }
+        if self.has_nul && fields.iter().any(|field| field.contains(&0)) {
+            self.reject(at, &NUL, None);
+        }
+    }
+
+    fn reject(&mut self, record: u32, rule: &'static Rule, column: Option<usize>) {
+        let column = column.map(|column| column as u32);
+        self.found.push(RecordFinding { record, finding: BrokenRule { rule, column } });
+    }
+
+    fn is_too_long(&self, cell: Span) -> bool {
+        cell.len() as u64 > self.plan.limits.max_field.bytes()
+    }
+
+    fn cell(&self, first: u32, column: usize) -> &[u8] {
+        &self.text[self.lexed.cells[first as usize + column].range()]
+    }
+
+    /// Returns whether a record with the header's number of fields equals the header, also behind a
+    /// byte order mark: files that were concatenated have it in their middle.
+    #[inline]
+    fn repeats_header(&self, record: &RecordSpan, raw: &[u8]) -> bool {
+        let first = self.lexed.cells[record.cells as usize];
+        let could_be = first.len() == self.plan.header_cells[0].len()
+            || raw.first() == BYTE_ORDER_MARK.first();
+        could_be && self.equals_header(record, raw)
+    }
+
+    fn equals_header(&self, record: &RecordSpan, raw: &[u8]) -> bool {
+        let is_marked = raw.starts_with(BYTE_ORDER_MARK);
+        self.plan.header_cells.iter().enumerate().all(|(column, name)| {
+            let cell = self.cell(record.cells, column);
+            let cell =
+                if column == 0 && is_marked { without_quotes(without_marks(cell)) } else { cell };
+            cell == name.as_bytes() || Some(column) == self.plan.columns.description
+        })
+    }
+
+    /// Returns the first column with a text of ours, in a file that has a `Failure Description`
+    /// elsewhere: a tool filled up a short record or cut a long one.
+    fn error_text(&self, record: &RecordSpan) -> Option<usize> {
+        let is_moved = |column: &usize| {
+            !self.plan.columns.is_description(*column)
+                && is_description(self.cell(record.cells, *column))
+        };
+        if !self.plan.has_description {
+            return None;
+        }
+        (0..self.plan.width()).find(is_moved)
+    }
+}
+
+/// Returns whether a line has nothing but delimiters, as spreadsheets write for empty rows.
+#[inline]
+fn is_padding(raw: &[u8], delimiter: u8) -> bool {
+    raw.first() == Some(&delimiter) && raw.iter().all(|byte| *byte == delimiter)
+}
+
+/// Returns whether the last line of a file has nothing but U+001A, the end of text files in DOS, or
+/// NUL, with which some tools fill up the last block.
+fn is_end_mark(raw: &[u8]) -> bool {
+    raw.iter().all(|byte| matches!(byte, 0 | 0x1A))
+}

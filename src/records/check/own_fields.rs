@@ -1,0 +1,84 @@
+//! The fields of a rejected record that are its own: those that the error file keeps, without the
+//! description of an earlier error file.
+
+use crate::records::csv::fields::{RawFields, first_fields, without_quoted_end};
+use crate::records::csv::lexer::RecordSpan;
+use crate::records::header::plan::ReadPlan;
+use crate::records::rules::catalogue::is_description;
+
+/// Returns a cell without quotes, which are part of it behind a byte order mark.
+pub fn without_quotes(cell: &[u8]) -> &[u8] {
+    cell.strip_prefix(b"\"").and_then(|cell| cell.strip_suffix(b"\"")).unwrap_or(cell)
+}
+
+/// Returns a line whose quoting is broken without the description of an earlier error file, which is
+/// found from its end: its fields are not known. Other records are returned whole.
+pub fn own_line<'a>(plan: &ReadPlan, record: &RecordSpan, raw: &'a [u8]) -> &'a [u8] {
+    if record.broken.is_none() || plan.columns.description.is_none() {
+        return raw;
+    }
+    let own = without_quoted_end(raw, plan.dialect);
+    let end = raw[own.len()..].strip_prefix(&[plan.dialect.delimiter]);
+    if end.is_some_and(|end| is_description(without_quotes(end))) { own } else { raw }
+}
+
+/// Returns the field of a record that has the description of an earlier error file. In a record
+/// with a wrong number of fields it may be the last one.
+pub fn description_field(plan: &ReadPlan, raw: &[u8]) -> Option<usize> {
+    let column = plan.columns.description?;
+    let fields = RawFields::of(raw, plan.dialect).fields;
+    if fields.len() == plan.width() {
+        return Some(column);
+    }
+    let last = fields.len().checked_sub(1)?;
+    let is_description = |at: &usize| {
+        fields.get(*at).is_some_and(|field| is_description(without_quotes(&raw[field.clone()])))
+    };
+    [column, last].into_iter().find(is_description)
+}
+
+/// Returns the length of a record in bytes without the description of an earlier error file.
+pub fn length_alone(plan: &ReadPlan, record: &RecordSpan, raw: &[u8]) -> u64 {
+    if record.broken.is_some() {
+        return own_line(plan, record, raw).len() as u64;
+    }
+    let field = description_field(plan, raw)
+        .map_or(0, |at| RawFields::of(raw, plan.dialect).fields[at].len() + 1);
+    raw.len().saturating_sub(field) as u64
+}
+
+/// Returns the first whole fields of a record that is too long, which begins with `start`: fewer
+/// than the header has, so that the record is rejected again. `None` if there is none. Returns too
+/// which of them is the description of an earlier error file.
+pub fn kept_fields<'a>(plan: &ReadPlan, start: &'a [u8]) -> (Option<&'a [u8]>, Option<usize>) {
+    let most = plan.own_width() - 1;
+    let column = plan.columns.description.filter(|column| *column <= most);
+    let described = column.and_then(|column| {
+        let raw = first_fields(start, plan.dialect, most + 1)?;
+        (description_field(plan, raw) == Some(column)).then_some(raw)
+    });
+    match described {
+        Some(raw) => (Some(raw), column),
+        None => (first_fields(start, plan.dialect, most), None),
+    }
+}
+
+/// Returns the fields before `column`, whose text is ours, if a tool filled up a short record: the
+/// rest is empty. They are the original record. Otherwise returns all fields.
+pub fn before_error_text<'a>(
+    plan: &ReadPlan,
+    raw: &'a [u8],
+    column: Option<u32>,
+) -> Option<&'a [u8]> {
+    let column = column.map_or(0, |column| column as usize);
+    let fields = RawFields::of(raw, plan.dialect).fields;
+    let is_empty = |field: &std::ops::Range<usize>| {
+        without_quotes(&raw[field.clone()]).trim_ascii().is_empty()
+    };
+    let was_short = plan.columns.description.is_some_and(|description| column < description)
+        && fields[column + 1..].iter().all(is_empty);
+    if !was_short {
+        return Some(raw);
+    }
+    column.checked_sub(1).map(|last| &raw[..fields[last].end])
+}
