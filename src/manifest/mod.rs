@@ -32,8 +32,11 @@ pub struct Manifest {
     pub rows: Option<u64>,
     /// `sha256` of the data file as uploaded.
     pub sha256: Option<[u8; 32]>,
-    /// `delimiter`: one ASCII character, also a control character; default comma.
+    /// `delimiter`: one character, also a control character; default comma. For one beyond ASCII it
+    /// is [`DELIMITER_SUBSTITUTE`].
     pub delimiter: u8,
+    /// The delimiter if it is beyond ASCII.
+    pub wide_delimiter: Option<char>,
     /// `encoding`; `None`: the byte order mark decides, else UTF-8.
     pub encoding: Option<Encoding>,
     /// `dryRun`: validate and report, but store nothing.
@@ -41,6 +44,9 @@ pub struct Manifest {
     /// For the report: unknown keys, for example.
     pub warnings: Vec<String>,
 }
+
+/// The byte that replaces a delimiter beyond ASCII in the text: U+001F.
+pub const DELIMITER_SUBSTITUTE: u8 = 0x1F;
 
 /// An encoding that a manifest can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

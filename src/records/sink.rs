@@ -50,6 +50,8 @@ pub struct FileStart {
     /// The ignored column `Failure Description`.
     pub description: Option<usize>,
     pub delimiter: u8,
+    /// The character that [`Self::delimiter`] replaces.
+    pub wide_delimiter: Option<char>,
     /// The line end after the header: `\r\n` or `\n`.
     pub line_end: &'static str,
     /// Whether an error file needs a byte order mark to be read as UTF-8 with the same manifest.

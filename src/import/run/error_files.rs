@@ -168,6 +168,7 @@ mod tests {
             header: b"a".to_vec(),
             description: None,
             delimiter: b',',
+            wide_delimiter: None,
             line_end: "\n",
             needs_mark: false,
         };

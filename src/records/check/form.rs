@@ -77,7 +77,9 @@ impl FormCheck<'_> {
         }
         if record.fields as usize != width {
             self.reject(at, &FIELD_COUNT, None);
-            self.check_fields(at, invalid.unwrap_or(raw));
+            if invalid.is_some() || raw.len() as u64 > plan.limits.max_field.bytes() {
+                self.check_fields(at, invalid.unwrap_or(raw));
+            }
             return false;
         }
         if self.repeats_header(record, raw) {

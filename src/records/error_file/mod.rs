@@ -13,12 +13,14 @@ pub mod reason_cache;
 use self::reason_cache::ReasonCache;
 use super::csv::lexer::raw_fields;
 use super::header::columns::FAILURE_DESCRIPTION;
+use super::input::wide_delimiter::restore;
 use super::sink::{FileStart, RejectedRecord};
 
 /// Formats an error file in memory.
 #[derive(Clone, Debug)]
 pub struct ErrorFile {
     delimiter: u8,
+    wide_delimiter: Option<char>,
     line_end: &'static str,
     quote_formulas: bool,
 }
@@ -28,7 +30,8 @@ impl ErrorFile {
     ///
     /// `quote_formulas` puts a `'` before cells that a spreadsheet would run as a formula.
     pub fn new(start: &FileStart, quote_formulas: bool) -> Self {
-        Self { delimiter: start.delimiter, line_end: start.line_end, quote_formulas }
+        let FileStart { delimiter, wide_delimiter, line_end, .. } = *start;
+        Self { delimiter, wide_delimiter, line_end, quote_formulas }
     }
 
     /// Returns the header line, behind the byte order mark and the `sep=` line.
@@ -40,11 +43,15 @@ impl ErrorFile {
         line.extend_from_slice(&start.separator_line);
         self.fields(&start.header, start.description, &mut line);
         self.end_line(&mut line, |line| line.extend_from_slice(FAILURE_DESCRIPTION.as_bytes()));
+        if let Some(delimiter) = self.wide_delimiter {
+            restore(delimiter, &mut line, 0);
+        }
         line
     }
 
     /// Appends a rejected record to `out`, with its reasons joined by `; `.
     pub fn push(&self, record: &RejectedRecord<'_>, cache: &mut ReasonCache, out: &mut Vec<u8>) {
+        let start = out.len();
         if let Some(raw) = record.raw {
             self.fields(raw, record.description, out);
         }
@@ -56,6 +63,9 @@ impl ErrorFile {
                 cache.of(reason).push_quoted(reason.value.as_deref(), out);
             }
         });
+        if let Some(delimiter) = self.wide_delimiter {
+            restore(delimiter, out, start);
+        }
     }
 
     /// Appends the fields of a record but `dropped`, with a delimiter after each.
@@ -114,6 +124,7 @@ mod tests {
             header: names.as_bytes().to_vec(),
             description: names.split(',').position(|name| name == FAILURE_DESCRIPTION),
             delimiter: b',',
+            wide_delimiter: None,
             line_end: "\n",
             needs_mark: false,
         }
