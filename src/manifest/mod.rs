@@ -35,8 +35,11 @@ pub struct Manifest {
     pub rows: Option<u64>,
     /// `sha256` of the data file as uploaded.
     pub sha256: Option<[u8; 32]>,
-    /// `delimiter`: one ASCII character, also a control character; default comma.
+    /// `delimiter`: one character, also a control character; default comma. For one beyond ASCII it
+    /// is [`DELIMITER_SUBSTITUTE`].
     pub delimiter: u8,
+    /// The delimiter if it is beyond ASCII.
+    pub wide_delimiter: Option<char>,
     /// `quote` and `escape`.
     pub quoting: Quoting,
     /// `null`: texts that mean an empty cell.
@@ -48,6 +51,9 @@ pub struct Manifest {
     /// For the report: unknown keys, for example.
     pub warnings: Vec<String>,
 }
+
+/// The byte that replaces a delimiter beyond ASCII in the text: U+001F.
+pub const DELIMITER_SUBSTITUTE: u8 = 0x1F;
 
 /// How cells are quoted, and how a quote is written inside a quoted cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::errors::{self, ManifestErrors};
 use super::json::{Json, quote};
-use super::{Encoding, Manifest, syntax};
+use super::{DELIMITER_SUBSTITUTE, Encoding, Manifest, syntax};
 use crate::config::Limits;
 use crate::report::DataType;
 use crate::sanitize::is_unprintable;
@@ -80,7 +80,7 @@ impl ManifestReader {
         let rows = self.whole_number("rows", "the number of records after the header");
         let sha256 = self.sha256();
         let known = self.findings.len();
-        let delimiter = self.delimiter();
+        let delimiter = self.delimiter().unwrap_or(',');
         let quoting = self.quoting(delimiter);
         let null = self.null_texts();
         let encoding = self.encoding();
@@ -95,7 +95,8 @@ impl ManifestReader {
             size,
             rows,
             sha256,
-            delimiter: delimiter.unwrap_or(b','),
+            delimiter: if delimiter.is_ascii() { delimiter as u8 } else { DELIMITER_SUBSTITUTE },
+            wide_delimiter: (!delimiter.is_ascii()).then_some(delimiter),
             quoting,
             null,
             encoding,
@@ -200,13 +201,13 @@ impl ManifestReader {
         self.read("sha256", wanted, |json| digest(text(json)?))
     }
 
-    fn delimiter(&mut self) -> Option<u8> {
-        let wanted = "one ASCII character such as \",\", \";\", \"|\", \"\\t\" or \"\\u0001\", and no \
-                      quote, line end or NUL";
-        self.read("delimiter", wanted, |json| match text(json)?.as_bytes() {
-            [b'"' | b'\r' | b'\n' | 0] => None,
-            [byte] if byte.is_ascii() => Some(*byte),
-            _ => None,
+    fn delimiter(&mut self) -> Option<char> {
+        let wanted = "one character such as \",\", \";\", \"|\", \"\\t\" or \"\\u0001\", and no quote, \
+                      line end or NUL";
+        self.read("delimiter", wanted, |json| {
+            let mut characters = text(json)?.chars();
+            let only = characters.next().filter(|_| characters.next().is_none())?;
+            (!matches!(only, '"' | '\r' | '\n' | '\0' | '\u{feff}')).then_some(only)
         })
     }
 

@@ -51,6 +51,8 @@ pub struct FileStart {
     /// The ignored column `Failure Description`.
     pub description: Option<usize>,
     pub dialect: Dialect,
+    /// The character that the dialect's delimiter replaces.
+    pub wide_delimiter: Option<char>,
     /// The line end after the header: `\r\n` or `\n`.
     pub line_end: &'static str,
     /// Whether an error file needs a byte order mark to be read as UTF-8 with the same manifest.

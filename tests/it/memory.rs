@@ -105,7 +105,10 @@ fn a_huge_quoted_field_needs_bounded_memory() {
 #[test]
 fn a_huge_header_is_refused_in_bounded_memory() {
     let checked = check("e.csv", |file| sparse(file, "identity,", ""));
-    assert_eq!(checked.failure(), "File couldn't be read: the header is too long");
+    let failure = checked.failure();
+    let start =
+        "File couldn't be read: the header is too long; line 1 was taken as the header: identity,";
+    assert!(failure.starts_with(start) && failure.len() < 2000, "{failure}");
 }
 
 /// The decompressed size is ten times the limit, in members and frames of ten million zeros.

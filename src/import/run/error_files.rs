@@ -169,6 +169,7 @@ mod tests {
             header: b"a".to_vec(),
             description: None,
             dialect: Dialect { delimiter: b',', quoting: Quoting::Doubled },
+            wide_delimiter: None,
             line_end: "\n",
             needs_mark: false,
         };

@@ -11,7 +11,7 @@ const MOST_NULL_TEXTS: usize = 32;
 const LONGEST_NULL_TEXT: usize = 64;
 
 impl ManifestReader {
-    pub fn quoting(&mut self, delimiter: Option<u8>) -> Quoting {
+    pub fn quoting(&mut self, delimiter: char) -> Quoting {
         let wanted = r#""\"", or "" for a file without quoting"#;
         let quote = self.read("quote", wanted, |json| match text(json)? {
             "\"" => Some(true),
@@ -33,7 +33,7 @@ impl ManifestReader {
                     self.findings.push(finding.to_owned());
                 }
                 // `Failure Description` has to be one field of the error file.
-                if delimiter == Some(b' ') {
+                if delimiter == ' ' {
                     let finding =
                         r#"a file without quoting (quote "") can't have a space as delimiter"#;
                     self.findings.push(finding.to_owned());

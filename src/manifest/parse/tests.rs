@@ -69,7 +69,7 @@ fn reports_all_mistakes() {
             "size must be the data file's size in bytes, a whole number, not -1",
             "rows must be the number of records after the header, a whole number, not 1.5",
             r#"sha256 must be the data file's SHA-256, 64 hexadecimal digits, not "ab""#,
-            r#"delimiter must be one ASCII character such as ",", ";", "|", "\t" or "\u0001", and no quote, line end or NUL, not "ab""#,
+            r#"delimiter must be one character such as ",", ";", "|", "\t" or "\u0001", and no quote, line end or NUL, not "ab""#,
             r#"encoding must be one of utf-8, utf-16, utf-16le, utf-16be, windows-1252, not "latin9""#,
             r#"dryRun must be true or false, not "yes""#,
         ]

@@ -82,7 +82,10 @@ impl FormCheck<'_> {
         if record.fields as usize != width {
             let is_broken = record.broken.is_some();
             self.reject(at, if is_broken { &TEXT_AFTER_QUOTE } else { &FIELD_COUNT }, None);
-            self.check_fields(at, record, invalid.unwrap_or(raw));
+            let is_long = raw.len() as u64 > plan.limits.max_field.bytes();
+            if invalid.is_some() || self.has_nul || is_long {
+                self.check_fields(at, record, invalid.unwrap_or(raw));
+            }
             return false;
         }
         if self.repeats_header(record, raw) {

@@ -14,6 +14,7 @@ use self::reason_cache::ReasonCache;
 use super::csv::dialect::Dialect;
 use super::csv::fields::RawFields;
 use super::header::columns::FAILURE_DESCRIPTION;
+use super::input::wide_delimiter::restore;
 use super::sink::{FileStart, RejectedRecord};
 use crate::manifest::Quoting;
 
@@ -21,6 +22,7 @@ use crate::manifest::Quoting;
 #[derive(Clone, Debug)]
 pub struct ErrorFile {
     dialect: Dialect,
+    wide_delimiter: Option<char>,
     line_end: &'static str,
     quote_formulas: bool,
 }
@@ -30,7 +32,8 @@ impl ErrorFile {
     ///
     /// `quote_formulas` puts a `'` before cells that a spreadsheet would run as a formula.
     pub fn new(start: &FileStart, quote_formulas: bool) -> Self {
-        Self { dialect: start.dialect, line_end: start.line_end, quote_formulas }
+        let FileStart { dialect, wide_delimiter, line_end, .. } = *start;
+        Self { dialect, wide_delimiter, line_end, quote_formulas }
     }
 
     /// Returns the header line, behind the byte order mark and the `sep=` line.
@@ -43,11 +46,15 @@ impl ErrorFile {
         self.fields(&start.header, start.description, &mut line);
         push_field(FAILURE_DESCRIPTION, self.dialect, &mut line);
         line.extend_from_slice(self.line_end.as_bytes());
+        if let Some(delimiter) = self.wide_delimiter {
+            restore(delimiter, &mut line, 0);
+        }
         line
     }
 
     /// Appends a rejected record to `out`, with its reasons joined by `; `.
     pub fn push(&self, record: &RejectedRecord<'_>, cache: &mut ReasonCache, out: &mut Vec<u8>) {
+        let start = out.len();
         if let Some(raw) = record.raw {
             self.fields(raw, record.description, out);
         }
@@ -65,6 +72,9 @@ impl ErrorFile {
             push_field(&reasons.join("; "), self.dialect, out);
         }
         out.extend_from_slice(self.line_end.as_bytes());
+        if let Some(delimiter) = self.wide_delimiter {
+            restore(delimiter, out, start);
+        }
     }
 
     /// Appends the fields of a record but `dropped`, with a delimiter after each.
@@ -143,6 +153,7 @@ mod tests {
             header: names.as_bytes().to_vec(),
             description: names.split(',').position(|name| name == FAILURE_DESCRIPTION),
             dialect: Dialect { delimiter: b',', quoting: Quoting::Doubled },
+            wide_delimiter: None,
             line_end: "\n",
             needs_mark: false,
         }

@@ -10,12 +10,13 @@ use std::io::Read;
 
 use self::delimiter::{delimiter_finding, likely_delimiter, separator_line};
 use crate::config::Limits;
-use crate::manifest::{Encoding, failure_of};
+use crate::manifest::{Encoding, Manifest, failure_of};
 use crate::records::csv::blocks::{Block, FilePiece, Splitter};
 use crate::records::csv::dialect::Dialect;
 use crate::records::csv::lexer::{BrokenQuoting, Span, lex};
 use crate::records::csv::line_count::count_lines;
 use crate::records::csv::record_ends::RecordEnds;
+use crate::records::input::wide_delimiter::restore;
 use crate::report::Failure;
 use crate::sanitize::printable_start;
 
@@ -33,6 +34,8 @@ pub struct Header {
     pub raw: Vec<u8>,
     /// Its line in the file.
     pub line: u64,
+    /// The line for a message about the header.
+    pub quoted_line: String,
     /// The `sep=` line before it, with its line end; empty if there is none.
     pub separator_line: Vec<u8>,
     /// The manifest's, with the delimiter of the `sep=` line if there is one.
@@ -44,14 +47,16 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the first record that is not an empty line or delimiters alone. `dialect` is the
-    /// manifest's, `encoding` that of the file.
+    /// Reads the first record that is not an empty line or delimiters alone. `encoding` is that of
+    /// the file.
     pub fn read<R: Read>(
         splitter: &mut Splitter<R>,
-        mut dialect: Dialect,
+        manifest: &Manifest,
         encoding: Encoding,
         limits: &Limits,
     ) -> Result<Self, Failure> {
+        let mut dialect = Dialect::of(manifest);
+        let quoted_line = |line, raw: &[u8]| quoted_line(line, raw, manifest.wide_delimiter);
         let beginning = splitter.beginning()?;
         let marks = beginning.len() - without_marks(beginning).len();
         let separator = separator_line(&beginning[marks..]);
@@ -89,19 +94,15 @@ impl Header {
             block.text.drain(..end);
             return Ok(Self {
                 names,
-                raw,
                 line,
                 separator_line,
                 dialect,
+                quoted_line: quoted_line(line, &raw),
                 likely_delimiter,
+                raw,
                 rest: block,
             });
         }
-    }
-
-    /// Returns the line for a message about the header.
-    pub fn quoted_line(&self) -> String {
-        quoted_line(self.line, &self.raw)
     }
 
     /// Returns the failure of a header that does not fit the manifest, with these findings.
@@ -110,13 +111,17 @@ impl Header {
             return failure_of(&[delimiter_finding(likely)]);
         }
         let mut failure = failure_of(findings);
-        failure.detail = format!("{}; {}", failure.detail, self.quoted_line());
+        failure.detail = format!("{}; {}", failure.detail, self.quoted_line);
         failure
     }
 }
 
-fn quoted_line(line: u64, raw: &[u8]) -> String {
-    let text = String::from_utf8_lossy(raw);
+fn quoted_line(line: u64, raw: &[u8], wide_delimiter: Option<char>) -> String {
+    let mut raw = raw.to_vec();
+    if let Some(delimiter) = wide_delimiter {
+        restore(delimiter, &mut raw, 0);
+    }
+    let text = String::from_utf8_lossy(&raw);
     let cut = if text.chars().nth(QUOTED).is_some() { "…" } else { "" };
     format!("line {line} was taken as the header: {}{cut}", printable_start(&text, QUOTED))
 }
@@ -197,7 +202,9 @@ mod tests {
     fn read(text: &[u8]) -> Result<Header, Failure> {
         let (stream, head) = Utf8Stream::open(text, None).unwrap();
         let mut splitter = Splitter::new(stream, Meter::default(), COMMA, 1000);
-        Header::read(&mut splitter, COMMA, head.encoding, &Limits::default())
+        let manifest = br#"{"type":"event","fileName":"e.csv","clientEmail":"a@b.example"}"#;
+        let manifest = Manifest::parse(manifest, &Limits::default()).unwrap();
+        Header::read(&mut splitter, &manifest, head.encoding, &Limits::default())
     }
 
     proptest::proptest! {

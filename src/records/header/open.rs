@@ -51,16 +51,19 @@ pub fn open<R: Read>(
     if let Some(detail) = not_compressed(&bytes, compression) {
         return Err(Failure::unreadable(detail));
     }
-    let (stream, head) = Decompressor::open(input, compression, limits.max_data_file)
+    let (mut stream, head) = Decompressor::open(input, compression, limits.max_data_file)
         .and_then(|text| Utf8Stream::open(text, manifest.encoding))
         .map_err(|error| read_failure(&error, meter))?;
     if let Some(detail) = foreign_kind(&head.bytes, compression, head.encoding) {
         return Err(Failure::unreadable(detail));
     }
+    if let Some(delimiter) = manifest.wide_delimiter {
+        stream.replace_delimiter(delimiter);
+    }
     let max_record = limits.max_record.bytes().min(MAX_RECORD) as usize;
     let dialect = Dialect::of(manifest);
     let mut splitter = Splitter::new(stream, meter.clone(), dialect, max_record);
-    let header = Header::read(&mut splitter, dialect, head.encoding, limits)?;
+    let header = Header::read(&mut splitter, manifest, head.encoding, limits)?;
     let plan = ReadPlan::new(&header, manifest, options)?;
     if plan.columns.description.is_some() {
         splitter.extend_max_record(MAX_DESCRIPTION);
@@ -72,6 +75,7 @@ pub fn open<R: Read>(
         separator_line,
         header: raw,
         dialect,
+        wide_delimiter: manifest.wide_delimiter,
         line_end: if rest.text.starts_with(b"\r\n") { "\r\n" } else { "\n" },
         needs_mark: head.encoding != Encoding::Utf8 || head.marked,
     };

@@ -63,7 +63,7 @@ impl ReadPlan {
             has_description: (0..columns.header.len()).any(|at| columns.is_description(at)),
             columns,
             header_cells: header.names.clone(),
-            quoted_header: header.quoted_line(),
+            quoted_header: header.quoted_line.clone(),
             header_line: header.line,
             schema,
             dialect: header.dialect,

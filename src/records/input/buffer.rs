@@ -41,6 +41,11 @@ impl TextBuffer {
         self.advance(text.len());
     }
 
+    /// Removes the text after its first `length` bytes.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
     /// Removes the text and keeps the memory.
     pub fn clear(&mut self) {
         self.length = 0;

@@ -6,3 +6,4 @@ pub mod decompress;
 pub mod file_kind;
 pub mod source;
 pub mod utf8_check;
+pub mod wide_delimiter;
