@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::report::DataType;
 
-pub use date_format::{DATE_FORMATS, DateFormat, DayOrder};
+pub use date_format::{DateFormat, DayOrder};
 pub use errors::ManifestErrors;
 pub(crate) use errors::{failure_of, is_address};
 pub use property_type::PropertyType;
