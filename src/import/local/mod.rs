@@ -88,7 +88,7 @@ impl LocalPair {
             && Manifest::parse(&self.bytes, limits).is_err_and(has_few_keys)
     }
 
-    /// Returns the manifests in the folder that name this file.
+    /// Returns the manifests in the folder that name this file, the one with its stem first.
     pub fn naming_manifests(&self, limits: &Limits) -> Vec<String> {
         let names_this = |name: &String| {
             let read = fs::read(self.folder.join(name)).unwrap_or_default();
@@ -100,7 +100,8 @@ impl LocalPair {
         };
         let mut names = self.names();
         names.retain(|name| spool::is_manifest_name(name) && names_this(name));
-        names.sort();
+        let stem = |name: &str| name.split('.').next().map(str::to_owned);
+        names.sort_by_key(|name| (stem(name) != stem(&self.name), name.clone()));
         names
     }
 
