@@ -1,6 +1,7 @@
 //! The command `sftp-import`. Wiring only: parses arguments, calls a workflow, prints the result.
 //!
-//! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (from clap).
+//! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (from clap), or a question
+//! that nobody answers.
 
 mod account;
 mod activity;
@@ -58,6 +59,8 @@ enum Command {
     Activity(activity::ActivityCommand),
     /// Check local files against the import rules; nothing is stored
     Check(import::check::CheckArguments),
+    /// Write the manifest of a data file; its columns, types and dates are guessed
+    Manifest(import::manifest::ManifestArguments),
     /// Import local files now, for an account
     Ingest(import::ingest::IngestArguments),
     /// The configuration file
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Delivery(command) => delivery::run(command, &context),
         Command::Activity(command) => activity::run(command, &context),
         Command::Check(arguments) => import::check::run(arguments, &context),
+        Command::Manifest(arguments) => import::manifest::run(&arguments, &context),
         Command::Ingest(arguments) => import::ingest::run(arguments, &context),
         Command::Config(command) => host::config::run(command, &context),
         Command::Provision => host::provision::run(&context),

@@ -75,6 +75,11 @@ impl Output {
         writeln!(anstream::stdout().lock(), "{line}")
     }
 
+    /// Prints the text of a file, even if JSON was requested.
+    pub fn raw(&self, text: &str) -> io::Result<()> {
+        io::stdout().lock().write_all(text.as_bytes())
+    }
+
     /// Prints `value` as JSON, if JSON was requested.
     pub fn json(&self, value: &impl Serialize) -> io::Result<()> {
         if !self.json {

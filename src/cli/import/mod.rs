@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod ingest;
+pub mod manifest;
 mod progress;
 mod report;
 mod watch;

@@ -1,0 +1,155 @@
+//! [`Proposal`]: the guessed manifest, with what is behind it.
+
+use super::meaning::{Meaning, Target};
+use super::property::{PropertyGuess, PropertyNames, is_plain};
+use super::question::{Answers, Question, delimiter_name};
+use super::survey::Survey;
+use super::text::TextGuess;
+use super::types::TypeGuess;
+use crate::manifest::{Column, DateFormat, Encoding, Manifest, PropertyType};
+use crate::report::{DataType, Failure};
+
+/// What the manifest has that no data file shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft<'a> {
+    pub file_name: &'a str,
+    pub client_email: &'a str,
+}
+
+/// A manifest with its reasons.
+#[derive(Debug)]
+pub struct Proposal {
+    pub manifest: Manifest,
+    /// One for each column of the header.
+    pub columns: Vec<ProposedColumn>,
+    /// Open questions: the manifest has the likeliest answers.
+    pub questions: Vec<Question>,
+    /// What its author should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A column with its meaning.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProposedColumn {
+    pub header: String,
+    /// The first different values, at most three.
+    pub values: Vec<String>,
+    /// The name of the fixed column or property; `None` if the column is not imported on its own.
+    pub becomes: Option<String>,
+    pub data_type: Option<PropertyType>,
+    pub format: Option<DateFormat>,
+    pub reason: String,
+}
+
+/// Proposes a manifest for a file.
+///
+/// # Errors
+/// No manifest can import the file: it has no column for ids, or none for the event's name.
+pub fn propose(
+    text: &TextGuess,
+    survey: &Survey,
+    answers: &Answers,
+    draft: Draft<'_>,
+) -> Result<Proposal, Failure> {
+    let Meaning { data_type, targets, questions, notes } = Meaning::guess(survey, answers)?;
+    let mut manifest = Manifest::new(data_type, draft.file_name, draft.client_email);
+    text.describe(&mut manifest);
+    let mut proposal =
+        Proposal { manifest, columns: Vec::new(), questions, notes: text.notes.clone() };
+    proposal.notes.extend(notes);
+    proposal.note_invalid(survey);
+    let mut properties = properties(survey, &targets, data_type, answers, &mut proposal.notes);
+    for (at, target) in targets.iter().enumerate() {
+        let column = match target {
+            Target::EventName => column(survey, at, "evtName", None, "name"),
+            Target::Id(kind) => column(survey, at, kind, None, "id"),
+            Target::Timestamp(guess) => column(survey, at, "ts", Some(guess), &guess.reason),
+            Target::Ignored => ProposedColumn {
+                becomes: None,
+                ..column(survey, at, "", None, "not imported on its own")
+            },
+            Target::Property => {
+                let Some(property) = properties[at].take() else { continue };
+                proposal.questions.extend(property.guess.question.clone());
+                proposal.notes.extend(property.guess.note.clone());
+                let reason = property.guess.reason.clone();
+                column(survey, at, &property.name, Some(&property.guess), &reason)
+            }
+        };
+        proposal.add(column);
+    }
+    Ok(proposal)
+}
+
+/// Names the properties: first those that keep the names of their headers.
+fn properties(
+    survey: &Survey,
+    targets: &[Target],
+    data_type: DataType,
+    answers: &Answers,
+    notes: &mut Vec<String>,
+) -> Vec<Option<PropertyGuess>> {
+    let mut names = PropertyNames::new(data_type);
+    let mut properties: Vec<_> = targets.iter().map(|_| None).collect();
+    for plain in [true, false] {
+        for (at, target) in targets.iter().enumerate() {
+            if *target == Target::Property && is_plain(&survey.header[at]) == plain {
+                properties[at] = Some(names.choose(survey, at, answers, notes));
+            }
+        }
+    }
+    properties
+}
+
+fn column(
+    survey: &Survey,
+    at: usize,
+    becomes: &str,
+    guess: Option<&TypeGuess>,
+    reason: &str,
+) -> ProposedColumn {
+    ProposedColumn {
+        header: survey.header[at].clone(),
+        values: survey.columns[at].values.clone(),
+        becomes: Some(becomes.to_owned()),
+        data_type: guess.map(|guess| guess.kind),
+        format: guess.and_then(|guess| guess.format),
+        reason: reason.to_owned(),
+    }
+}
+
+impl Proposal {
+    fn add(&mut self, column: ProposedColumn) {
+        if let Some(becomes) = &column.becomes {
+            let renamed = *becomes != column.header;
+            let entry = Column {
+                ct_name: renamed.then(|| becomes.clone()),
+                data_type: column.data_type.unwrap_or_default(),
+                format: column.format,
+            };
+            if renamed || column.data_type.is_some() {
+                self.manifest.columns.insert(column.header.clone(), entry);
+            }
+        }
+        self.columns.push(column);
+    }
+
+    fn note_invalid(&mut self, survey: &Survey) {
+        if survey.invalid > 0 {
+            self.notes.push(format!(
+                "{} records have bytes that are invalid in the file's encoding, and will be \
+                 rejected",
+                survey.invalid
+            ));
+        }
+    }
+
+    /// Describes the text of the file: `;`, windows-1252.
+    pub fn text(&self) -> String {
+        let encoding = match self.manifest.encoding {
+            None | Some(Encoding::Utf8) => String::new(),
+            Some(encoding) => format!(", {}", encoding.as_str()),
+        };
+        format!("delimiter {}{encoding}", delimiter_name(self.manifest.delimiter))
+    }
+}
