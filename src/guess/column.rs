@@ -46,7 +46,10 @@ pub struct ColumnFacts {
     pub broken: u64,
     /// Values that cannot be names of events.
     pub no_names: u64,
+    /// Values that can be the time of an event: epoch seconds or a date in one reading.
+    pub times: u64,
     rule: Option<SpecialProperty>,
+    is_time: bool,
     hasher: RandomState,
     distinct: HashSet<u64>,
 }
@@ -140,8 +143,9 @@ fn is_exact(value: &str) -> bool {
 }
 
 impl ColumnFacts {
-    /// `rule` is that of the property which the column is likely to be.
-    pub fn new(rule: Option<SpecialProperty>) -> Self {
+    /// `rule` is that of the property which the column is likely to be; `is_time` whether its
+    /// name is that of a time.
+    pub fn new(rule: Option<SpecialProperty>, is_time: bool) -> Self {
         use PropertyType::{Boolean, Date, Float, Integer, Long};
         let dates = (0..DATE_FORMATS.len()).map(|format| Reading::new(Date, Some(format)));
         let others = [Boolean, Integer, Long, Float, Date].map(|kind| Reading::new(kind, None));
@@ -155,7 +159,9 @@ impl ColumnFacts {
             zeros_and_ones: 0,
             broken: 0,
             no_names: 0,
+            times: 0,
             rule,
+            is_time,
             hasher: RandomState::new(),
             distinct: HashSet::new(),
         }
@@ -174,6 +180,9 @@ impl ColumnFacts {
         }
         let values = self.value_count();
         self.count_form(value);
+        if self.is_time && matches!(of_type(cell, PropertyType::Date, None), Ok(Value::Date(_))) {
+            self.times += u64::from(Self::is_time_form(value));
+        }
         self.broken += u64::from(self.rule.is_some_and(|rule| rule.check(cell).is_err()));
         if self.distinct.len() < MAX_DISTINCT
             && self.distinct.insert(self.hasher.hash_one(value))
@@ -205,6 +214,11 @@ impl ColumnFacts {
             self.zeros_and_ones += u64::from(matches!(value, "0" | "1"));
         }
         self.no_names += u64::from(value.chars().any(is_forbidden));
+    }
+
+    /// Returns whether digits alone are as many as those of epoch seconds.
+    fn is_time_form(value: &str) -> bool {
+        !value.bytes().all(|b| b.is_ascii_digit()) || (9..=11).contains(&value.len())
     }
 
     /// Returns the number of cells with a value that is not one of [`nulls::WORDS`].

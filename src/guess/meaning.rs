@@ -156,6 +156,7 @@ impl Meaning {
         match found {
             Some((at, guess)) => {
                 self.questions.extend(guess.question.clone());
+                self.notes.extend(guess.note.clone());
                 self.targets[at] = Target::Timestamp(guess);
             }
             None if self.data_type == DataType::Event => self.notes.push(
@@ -292,6 +293,7 @@ fn guess_data_type(survey: &Survey, answers: &Answers) -> (DataType, Option<Ques
 
 /// Returns how the values of a column are read as `ts`; `None` if they can't be.
 fn time(survey: &Survey, at: usize, answers: &Answers) -> Option<TypeGuess> {
+    let header = &survey.header[at];
     let facts = &survey.columns[at];
     let values = facts.value_count();
     if values == 0 {
@@ -302,14 +304,32 @@ fn time(survey: &Survey, at: usize, answers: &Answers) -> Option<TypeGuess> {
         let reason = format!("{seconds} of {values} are seconds since 1970");
         return Some(TypeGuess::new(PropertyType::Integer, reason));
     }
-    let milliseconds = DateFormat::named("epoch-ms")?;
     if facts.digits[13] * 100 >= values * ENOUGH {
         let reason = format!("{} of {values} are milliseconds since 1970", facts.digits[13]);
-        let guess = TypeGuess::new(PropertyType::Date, reason);
-        return Some(TypeGuess { format: Some(milliseconds), ..guess });
+        let format = DateFormat::named("epoch-ms");
+        return Some(TypeGuess { format, ..TypeGuess::new(PropertyType::Date, reason) });
     }
-    let guess = guess_type(&survey.header[at], facts, answers);
-    (guess.kind == PropertyType::Date).then_some(guess)
+    let guess = guess_type(header, facts, answers);
+    if guess.kind == PropertyType::Date {
+        return Some(guess);
+    }
+    // Of a time in the usual column a majority is enough: the others have to be corrected.
+    let share = if names::TIMESTAMP.contains(&&*names::key(header)) { 50 } else { ENOUGH };
+    let (kind, found) = if facts.times > seconds {
+        (PropertyType::Date, facts.times)
+    } else {
+        (PropertyType::Integer, seconds)
+    };
+    (found * 100 > values * share).then(|| TypeGuess {
+        note: (found < values).then(|| {
+            format!(
+                "{} of {values} values of column {} are no time: their records will be rejected",
+                values - found,
+                excerpt(header)
+            )
+        }),
+        ..TypeGuess::new(kind, format!("{found} of {values} are times"))
+    })
 }
 
 /// Returns a note about a column that is called as a time and has none.

@@ -1,9 +1,9 @@
-//! Guesses the manifest of a data file: its encoding and delimiter, the meaning and the types of
+//! Guesses the manifest of a data file: its encoding, delimiter and quoting, the meaning and the types of
 //! its columns. Pure: it reads the given stream.
 //!
 //! | step | file |
 //! |---|---|
-//! | encoding and delimiter, from the first MiB | `text` |
+//! | encoding, delimiter and quoting, from the first MiB | `text` |
 //! | counts over the cells of every column | `survey`, `column` |
 //! | meaning of columns by their names | `names` |
 //! | types by values | `types` |
@@ -30,4 +30,4 @@ mod types;
 pub use proposal::{Draft, Proposal, ProposedColumn, propose};
 pub use question::{Answers, Choice, Question, Topic, delimiter_named};
 pub use survey::Survey;
-pub use text::{TextGuess, guess_text};
+pub use text::{QUOTINGS, TextGuess, guess_text};

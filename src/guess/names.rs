@@ -101,6 +101,12 @@ pub fn profile_property(name: &str) -> Option<&'static str> {
     PROFILE.iter().find(|(name, _)| *name == key).map(|(_, property)| *property)
 }
 
+/// Returns whether a column with this name can have the times of events.
+pub fn is_time(name: &str) -> bool {
+    let key = key(name);
+    TIMESTAMP.contains(&&*key) || OTHER_TIMES.contains(&&*key)
+}
+
 /// Returns whether a column with this name has emails.
 pub fn is_email(name: &str) -> bool {
     key(name).starts_with("email")

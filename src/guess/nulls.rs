@@ -1,5 +1,7 @@
 //! Texts that exporters write for an empty cell.
 
+use super::column::ColumnFacts;
+
 /// A text, and whether it stands for an empty cell wherever it occurs. The others do so only in a
 /// file with a column in which everything else is a number, a boolean or a date.
 pub const WORDS: [(&str, bool); 18] = [
@@ -22,6 +24,17 @@ pub const WORDS: [(&str, bool); 18] = [
     ("?", false),
     (".", false),
 ];
+
+/// Returns the texts for the manifest: those that are always empty cells, and those in columns of
+/// `typed` values.
+pub fn texts(columns: &[ColumnFacts], typed: &[bool]) -> Vec<String> {
+    let occurs = |word: usize, is_always: bool| {
+        let mut columns = columns.iter().zip(typed);
+        columns.any(|(facts, typed)| (is_always || *typed) && facts.nulls[word] > 0)
+    };
+    let words = WORDS.iter().enumerate().filter(|(word, (_, always))| occurs(*word, *always));
+    words.map(|(_, (text, _))| (*text).to_owned()).collect()
+}
 
 /// Returns the index in [`WORDS`] of a cell.
 pub fn word(cell: &str) -> Option<usize> {

@@ -1,12 +1,14 @@
 //! [`Proposal`]: the guessed manifest, with what is behind it.
 
 use super::meaning::{Meaning, Target};
+use super::nulls;
 use super::property::{PropertyGuess, PropertyNames, is_plain};
 use super::question::{Answers, Question, delimiter_name};
 use super::survey::Survey;
 use super::text::TextGuess;
 use super::types::TypeGuess;
-use crate::manifest::{Column, DateFormat, Encoding, Manifest, PropertyType};
+use crate::manifest::{Column, DateFormat, Encoding, Manifest, PropertyType, Quoting};
+use crate::records::SpecialProperty;
 use crate::report::{DataType, Failure};
 
 /// What the manifest has that no data file shows.
@@ -78,7 +80,14 @@ pub fn propose(
         };
         proposal.add(column);
     }
+    proposal.set_null_texts(survey, &targets);
     Ok(proposal)
+}
+
+/// Returns whether the values of a property have a rule of their own.
+fn has_rule(column: &ProposedColumn, data_type: DataType) -> bool {
+    let rule = column.becomes.as_deref().and_then(SpecialProperty::of);
+    data_type == DataType::Profile && rule.is_some_and(|rule| rule != SpecialProperty::Scalar)
 }
 
 /// Names the properties: first those that keep the names of their headers.
@@ -134,6 +143,23 @@ impl Proposal {
         self.columns.push(column);
     }
 
+    /// Sets the texts that stand for empty cells. In columns with a type or a rule, everything else
+    /// is a value.
+    fn set_null_texts(&mut self, survey: &Survey, targets: &[Target]) {
+        let is_typed = |(column, target): (&ProposedColumn, &Target)| match column.data_type {
+            Some(kind) if kind != PropertyType::String => true,
+            Some(_) => *target == Target::Property && has_rule(column, self.manifest.data_type),
+            None => false,
+        };
+        let typed: Vec<bool> = self.columns.iter().zip(targets).map(is_typed).collect();
+        self.manifest.null = nulls::texts(&survey.columns, &typed);
+        if !self.manifest.null.is_empty() {
+            let texts = self.manifest.null.join(", ");
+            self.notes
+                .push(format!("these cells are taken for empty ones in all columns: {texts}"));
+        }
+    }
+
     fn note_invalid(&mut self, survey: &Survey) {
         if survey.invalid > 0 {
             self.notes.push(format!(
@@ -150,6 +176,11 @@ impl Proposal {
             None | Some(Encoding::Utf8) => String::new(),
             Some(encoding) => format!(", {}", encoding.as_str()),
         };
-        format!("delimiter {}{encoding}", delimiter_name(self.manifest.delimiter))
+        let quoting = match self.manifest.quoting {
+            Quoting::Doubled => "",
+            Quoting::Backslash => r#", quotes inside cells as \""#,
+            Quoting::None => ", without quoting",
+        };
+        format!("delimiter {}{quoting}{encoding}", delimiter_name(self.manifest.delimiter))
     }
 }

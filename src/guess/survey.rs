@@ -5,7 +5,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 
 use super::column::ColumnFacts;
-use super::names;
+use super::{names, nulls};
 use crate::config::Limits;
 use crate::manifest::Manifest;
 use crate::records::{Scan, ScannedRecord, SpecialProperty, fold, id};
@@ -27,6 +27,8 @@ pub struct Survey {
     pub records: u64,
     /// Records with bytes that are invalid in the encoding.
     pub invalid: u64,
+    /// Lines whose quoting is broken, and records with another number of fields than the header.
+    pub uneven: u64,
     /// Columns that may have ids; a bit of a mask in `ids` is an index into this.
     id_columns: Vec<usize>,
     /// Records by the columns that have a usable id.
@@ -63,10 +65,14 @@ impl Survey {
         id_columns.sort_by_key(|at| id_rank(&header[*at]));
         id_columns.truncate(MAX_IDS);
         Self {
-            columns: header.iter().map(|name| ColumnFacts::new(rule(name))).collect(),
+            columns: header
+                .iter()
+                .map(|name| ColumnFacts::new(rule(name), names::is_time(name)))
+                .collect(),
             header,
             records: 0,
             invalid: 0,
+            uneven: 0,
             id_columns,
             ids: HashMap::new(),
         }
@@ -74,6 +80,7 @@ impl Survey {
 
     fn count(&mut self, record: &ScannedRecord<'_>) {
         if record.fields() != self.header.len() {
+            self.uneven += 1;
             return;
         }
         let Some(cells) = record.cells() else {
@@ -90,7 +97,7 @@ impl Survey {
         }
         let mut mask = 0;
         for (bit, at) in self.id_columns.iter().enumerate() {
-            if matches!(id(cells[*at]), Ok(Some(_))) {
+            if nulls::word(cells[*at]).is_none() && matches!(id(cells[*at]), Ok(Some(_))) {
                 mask |= 1 << bit;
             }
         }

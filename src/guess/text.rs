@@ -1,4 +1,4 @@
-//! Guesses encoding and delimiter from the head of a file.
+//! Guesses encoding, delimiter and quoting from the head of a file.
 
 use std::io::Cursor;
 use std::ops::ControlFlow;
@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use super::names;
 use super::question::{Answers, Choice, Question, Topic, delimiter_name};
 use crate::config::Limits;
-use crate::manifest::{Encoding, Manifest};
+use crate::manifest::{Encoding, Manifest, Quoting};
 use crate::records::{HEAD, Scan, decode_head};
 use crate::report::DataType;
 use crate::sanitize::excerpt;
@@ -14,7 +14,10 @@ use crate::sanitize::excerpt;
 /// The delimiters that are tried, the likeliest first.
 const DELIMITERS: [u8; 6] = [b',', b';', b'\t', b'|', 1, 0x1F];
 
-/// Records that are compared.
+/// The ways to quote, the likeliest first.
+pub const QUOTINGS: [Quoting; 3] = [Quoting::Doubled, Quoting::Backslash, Quoting::None];
+
+/// Records that are compared to find the delimiter.
 const RECORDS: usize = 200;
 
 /// The name of a head that is read like a file.
@@ -26,6 +29,7 @@ pub struct TextGuess {
     /// `None`: UTF-8, or a byte order mark decides.
     pub encoding: Option<Encoding>,
     pub delimiter: u8,
+    pub quoting: Quoting,
     pub question: Option<Question>,
     pub notes: Vec<String>,
 }
@@ -35,6 +39,7 @@ impl TextGuess {
     pub fn describe(&self, manifest: &mut Manifest) {
         manifest.encoding = self.encoding;
         manifest.delimiter = self.delimiter;
+        manifest.quoting = self.quoting;
     }
 }
 
@@ -45,10 +50,12 @@ pub fn guess_text(head: &[u8], answers: &Answers, limits: &Limits) -> TextGuess 
     if head.len() >= HEAD {
         cut_last_line(&mut text);
     }
-    let mut guess = guess_delimiter(&text, answers, limits);
-    guess.encoding = encoding;
-    guess.notes.splice(0..0, note);
-    guess
+    let (delimiter, question) = guess_delimiter(&text, answers, limits);
+    // Broken quoting is rare: all records of the head are compared.
+    let fits = QUOTINGS.map(|quoting| Fit::of(&text, delimiter, quoting, usize::MAX, limits));
+    let best = best(fits.into_iter().flatten());
+    let quoting = best.map_or(Quoting::Doubled, |fit| fit.quoting);
+    TextGuess { encoding, delimiter, quoting, question, notes: note.into_iter().collect() }
 }
 
 /// Removes the last line, which may be incomplete.
@@ -108,10 +115,11 @@ fn utf_16(head: &[u8]) -> Option<Encoding> {
     }
 }
 
-/// How well a delimiter divides the first records.
+/// How well a delimiter and a way to quote divide the first records.
 #[derive(Clone, Debug, PartialEq)]
 struct Fit {
     delimiter: u8,
+    quoting: Quoting,
     /// Names of the header with a meaning of their own.
     known_names: usize,
     /// Records with as many fields as the header.
@@ -121,10 +129,16 @@ struct Fit {
 }
 
 impl Fit {
-    /// Divides `text` by `delimiter`. Returns `None` if the header is one name.
-    fn of(text: &[u8], delimiter: u8, limits: &Limits) -> Option<Self> {
+    /// Divides at most the first `max` records of `text`. Returns `None` if there is no header.
+    fn of(
+        text: &[u8],
+        delimiter: u8,
+        quoting: Quoting,
+        max: usize,
+        limits: &Limits,
+    ) -> Option<Self> {
         let mut manifest = Manifest::new(DataType::Profile, NAME, "");
-        manifest.delimiter = delimiter;
+        (manifest.delimiter, manifest.quoting) = (delimiter, quoting);
         let mut scan = Scan::open(Cursor::new(text), NAME, &manifest, limits).ok()?;
         let fields = scan.header.len();
         let (mut even, mut records) = (0, 0);
@@ -132,16 +146,26 @@ impl Fit {
         let _ = scan.each_record(&mut |record, _| {
             records += 1;
             even += usize::from(record.fields() == fields);
-            if records < RECORDS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if records < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         let known_names = scan.header.iter().filter(|name| is_known(name)).count();
-        (fields > 1).then_some(Self { delimiter, known_names, even, records, fields })
+        Some(Self { delimiter, quoting, known_names, even, records, fields })
     }
 
     /// Returns whether most records have as many fields as the header.
     fn is_regular(&self) -> bool {
         self.even * 2 > self.records || self.records == 0
     }
+
+    /// Returns the share of even records, in millionths.
+    fn share(&self) -> usize {
+        self.even * 1_000_000 / self.records.max(1)
+    }
+}
+
+/// Returns the first of the fits with the largest share.
+fn best(fits: impl Iterator<Item = Fit>) -> Option<Fit> {
+    fits.reduce(|best, fit| if fit.share() > best.share() { fit } else { best })
 }
 
 fn is_known(name: &str) -> bool {
@@ -160,27 +184,21 @@ fn is_known(name: &str) -> bool {
         || names::profile_property(name).is_some()
 }
 
-fn guess_delimiter(text: &[u8], answers: &Answers, limits: &Limits) -> TextGuess {
-    let guess =
-        |delimiter, question, notes| TextGuess { encoding: None, delimiter, question, notes };
-    if let Some(delimiter) = answers.delimiter {
-        return guess(delimiter, None, Vec::new());
+fn guess_delimiter(text: &[u8], answers: &Answers, limits: &Limits) -> (u8, Option<Question>) {
+    if let Some(delimiter) = answers.delimiter.or(sep_line(text)) {
+        return (delimiter, None);
     }
-    if let Some(delimiter) = sep_line(text) {
-        return guess(delimiter, None, Vec::new());
-    }
-    let mut fits: Vec<Fit> =
-        DELIMITERS.iter().filter_map(|delimiter| Fit::of(text, *delimiter, limits)).collect();
+    let of_delimiter = |delimiter: &u8| {
+        let fit = |quoting| Fit::of(text, *delimiter, quoting, RECORDS, limits);
+        best(QUOTINGS.into_iter().filter_map(fit)).filter(|fit| fit.fields > 1)
+    };
+    let mut fits: Vec<Fit> = DELIMITERS.iter().filter_map(of_delimiter).collect();
+    let rank = |fit: &Fit| (fit.is_regular(), fit.known_names, fit.share());
     // The sort is stable: of equal ones the likelier delimiter stays first.
-    fits.sort_by_key(|fit| {
-        let share = fit.even * 100 / fit.records.max(1);
-        std::cmp::Reverse((fit.is_regular(), fit.known_names, share, fit.fields))
-    });
-    let Some(best) = fits.first() else { return guess(b',', None, Vec::new()) };
-    let rank = |fit: &Fit| (fit.is_regular(), fit.known_names, fit.even);
+    fits.sort_by_key(|fit| std::cmp::Reverse((rank(fit), fit.fields)));
+    let Some(best) = fits.first() else { return (b',', None) };
     let equal: Vec<&Fit> = fits.iter().filter(|fit| rank(fit) == rank(best)).collect();
-    let question = (equal.len() > 1).then(|| ask(&equal));
-    guess(best.delimiter, question, Vec::new())
+    (best.delimiter, (equal.len() > 1).then(|| ask(&equal)))
 }
 
 /// Returns the delimiter of a first line such as `sep=;`, which spreadsheets write.

@@ -36,6 +36,10 @@ pub struct Manifest {
     pub sha256: Option<[u8; 32]>,
     /// `delimiter`: one ASCII character; default comma.
     pub delimiter: u8,
+    /// `quote` and `escape`.
+    pub quoting: Quoting,
+    /// `null`: texts that stand for an empty cell.
+    pub null: Vec<String>,
     /// `encoding`; `None`: the byte order mark decides, else UTF-8.
     pub encoding: Option<Encoding>,
     /// `dryRun`: validate and report, but store nothing.
@@ -56,11 +60,26 @@ impl Manifest {
             rows: None,
             sha256: None,
             delimiter: b',',
+            quoting: Quoting::default(),
+            null: Vec::new(),
             encoding: None,
             dry_run: false,
             warnings: Vec::new(),
         }
     }
+}
+
+/// How cells are quoted, and how a quote is written inside a quoted cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quoting {
+    /// Twice.
+    #[default]
+    Doubled,
+    /// As `\"`, or twice; a backslash is written as `\\`. Before other characters a backslash is
+    /// an ordinary one.
+    Backslash,
+    /// No cell is quoted: a quote is an ordinary character.
+    None,
 }
 
 /// An encoding that a manifest can name.

@@ -1,6 +1,7 @@
 //! Parses a manifest's bytes and collects every finding.
 
 mod columns;
+mod quoting;
 
 use std::collections::HashSet;
 
@@ -10,7 +11,7 @@ use super::{Encoding, Manifest};
 use crate::config::Limits;
 use crate::report::DataType;
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 13] = [
     "type",
     "fileName",
     "clientEmail",
@@ -19,6 +20,9 @@ const KEYS: [&str; 10] = [
     "rows",
     "sha256",
     "delimiter",
+    "quote",
+    "escape",
+    "null",
     "encoding",
     "dryRun",
 ];
@@ -73,6 +77,8 @@ impl ManifestReader {
         let rows = self.whole_number("rows", "the number of records after the header");
         let sha256 = self.sha256();
         let delimiter = self.delimiter();
+        let quoting = self.quoting(delimiter);
+        let null = self.null_texts();
         let encoding = self.encoding();
         let dry_run = self.dry_run();
         self.warn_of_unknown_keys();
@@ -86,6 +92,8 @@ impl ManifestReader {
                 rows,
                 sha256,
                 delimiter: delimiter.unwrap_or(b','),
+                quoting,
+                null,
                 encoding,
                 dry_run: dry_run.unwrap_or(false),
                 warnings: self.warnings,

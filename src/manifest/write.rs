@@ -2,14 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Column, Encoding, Manifest, PropertyType};
+use super::{Column, Encoding, Manifest, PropertyType, Quoting};
 
 impl Manifest {
     /// Returns the JSON text of the manifest, with its columns in the order of `header`. What has its
     /// default value is left out.
     pub fn to_json(&self, header: &[String]) -> String {
         let mut keys = Map::new();
-        let mut set = |key: &str, value: Value| keys.insert(key.to_owned(), value);
+        let mut set = |key: &str, value: Value| {
+            keys.insert(key.to_owned(), value);
+        };
         set("type", self.data_type.as_str().into());
         set("fileName", self.file_name.as_str().into());
         set("clientEmail", self.client_email.as_str().into());
@@ -22,6 +24,14 @@ impl Manifest {
         }
         if self.delimiter != b',' {
             set("delimiter", char::from(self.delimiter).to_string().into());
+        }
+        match self.quoting {
+            Quoting::Doubled => {}
+            Quoting::Backslash => set("escape", "\\".into()),
+            Quoting::None => set("quote", "".into()),
+        }
+        if !self.null.is_empty() {
+            set("null", self.null.clone().into());
         }
         if let Some(encoding) = self.encoding {
             set("encoding", encoding.as_str().into());
@@ -92,9 +102,13 @@ mod tests {
         manifest.columns.insert(header[1].clone(), Column::default());
         manifest.delimiter = b'\t';
         manifest.encoding = Some(Encoding::Windows1252);
+        manifest.quoting = Quoting::Backslash;
+        manifest.null = vec!["\\N".to_owned(), "NULL".to_owned()];
         (manifest.size, manifest.rows) = (Some(7), Some(u64::MAX));
         manifest.sha256 = Some([0xA5; 32]);
         manifest.dry_run = true;
+        assert_eq!(parsed(&manifest, &header), manifest);
+        manifest.quoting = Quoting::None;
         assert_eq!(parsed(&manifest, &header), manifest);
         let text = manifest.to_json(&header);
         assert!(text.find("b \\\"x").unwrap() < text.find("\"a\"").unwrap(), "{text}");

@@ -33,6 +33,7 @@ mod sink;
 mod worker;
 
 pub use batch::{Batch, ProfileBatch, ProfileRecord};
+pub use csv::dialect::Dialect;
 pub use error_file::reason_cache::ReasonCache;
 pub use error_file::{ErrorFile, push_json_lines};
 pub use header::columns::FAILURE_DESCRIPTION;

@@ -6,6 +6,7 @@ use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
 
 use super::csv::blocks::{Block, FilePiece, Splitter};
+use super::csv::dialect::Dialect;
 use super::csv::lexer::{LexedBlock, RecordSpan, lex};
 use super::header::open::{OpenText, open_text};
 use super::input::buffer::TextBuffer;
@@ -23,7 +24,7 @@ pub const HEAD: usize = 1 << 20;
 pub struct Scan<R: Read> {
     /// The names of the columns, without white space around them.
     pub header: Vec<String>,
-    delimiter: u8,
+    dialect: Dialect,
     first: Option<Block>,
     splitter: Splitter<Decompressor<R>>,
 }
@@ -59,14 +60,14 @@ impl ScannedRecord<'_> {
         })
     }
 
+    /// Returns whether this is a line of a record whose quoting is broken. It has no fields.
+    pub fn is_broken(&self) -> bool {
+        self.span.broken.is_some()
+    }
+
     /// Returns the number of fields.
     pub fn fields(&self) -> usize {
         self.span.fields as usize
-    }
-
-    /// Returns the record as it is in the file, in UTF-8.
-    pub fn raw(&self) -> &[u8] {
-        &self.text[self.span.start as usize..self.span.end as usize]
     }
 }
 
@@ -85,7 +86,7 @@ impl<R: Read> Scan<R> {
         let names = header.names.iter().map(|name| name.trim().to_owned()).collect();
         Ok(Self {
             header: names,
-            delimiter: manifest.delimiter,
+            dialect: Dialect::of(manifest),
             first: Some(header.rest),
             splitter,
         })
@@ -101,7 +102,7 @@ impl<R: Read> Scan<R> {
         visit: &mut dyn FnMut(&ScannedRecord<'_>, u64) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
         while let Some(block) = self.next_block()? {
-            let lexed = lex(&block.text, self.delimiter, usize::MAX);
+            let lexed = lex(&block.text, self.dialect, usize::MAX);
             for span in &lexed.records {
                 let record = ScannedRecord {
                     text: &block.text,

@@ -2,6 +2,7 @@
 //! rejected records for it.
 
 use super::batch::Batch;
+use super::csv::dialect::Dialect;
 use super::header::schema::Schema;
 use super::rules::rejection::Rejection;
 use crate::report::Failure;
@@ -46,7 +47,7 @@ pub struct FileStart {
     /// The header record in UTF-8, without its line end.
     pub header: Vec<u8>,
     pub names: Vec<String>,
-    pub delimiter: u8,
+    pub dialect: Dialect,
     /// The line end after the header: `\r\n` or `\n`.
     pub line_end: &'static str,
     /// Whether an error file needs a byte order mark to be read as UTF-8 with the same manifest.
@@ -59,8 +60,10 @@ pub struct RejectedRecord<'a> {
     /// Its line in the data file; the header is line 1.
     pub line: u64,
     /// Its bytes without the line end: UTF-8, unless they are invalid in the file's own encoding.
-    /// `None` for a record over `max-record`, which is never kept.
-    pub raw: Option<&'a [u8]>,
+    pub raw: &'a [u8],
+    /// Whether `raw` has only the first whole fields, fewer than the header: the record is over
+    /// `max-record`.
+    pub is_cut: bool,
     /// In the order of the rules; at least one.
     pub reasons: Vec<Rejection<'a>>,
 }

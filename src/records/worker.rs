@@ -66,7 +66,7 @@ impl<'a, R: Rejections> Worker<'a, R> {
         for job in jobs {
             let done = match job {
                 Ok(FilePiece::Block(block)) => self.parse(block),
-                Ok(FilePiece::TooLong { line, bytes }) => self.too_long(line, bytes),
+                Ok(FilePiece::TooLong { line, bytes, head }) => self.too_long(line, bytes, &head),
                 Err(failure) => Ok(WorkerOutput::Failed(failure)),
             };
             if done.and_then(|done| self.send(done)).is_err() {
@@ -84,8 +84,13 @@ impl<'a, R: Rejections> Worker<'a, R> {
         Ok(WorkerOutput::Read(AcceptedRecords { batches, consumed: Some(consumed) }))
     }
 
-    fn too_long(&mut self, line: u64, bytes: u64) -> Result<WorkerOutput<R>, ClosedChannel> {
-        self.reject(std::iter::once(too_long(self.plan, line, bytes)))?;
+    fn too_long(
+        &mut self,
+        line: u64,
+        bytes: u64,
+        head: &[u8],
+    ) -> Result<WorkerOutput<R>, ClosedChannel> {
+        self.reject(std::iter::once(too_long(self.plan, line, bytes, head)))?;
         Ok(WorkerOutput::Read(AcceptedRecords { batches: Vec::new(), consumed: None }))
     }
 

@@ -20,7 +20,7 @@ use crate::cli::prompt::{can_ask, choose};
 use crate::config::Limits;
 use crate::files::durable::parent;
 use crate::guess::{
-    Answers, Draft, Proposal, Question, Survey, TextGuess, Topic, guess_text, propose,
+    Answers, Draft, Proposal, QUOTINGS, Question, Survey, TextGuess, Topic, guess_text, propose,
 };
 use crate::import::{self, ErrorFolder, LocalPair, Monitor};
 use crate::manifest::Manifest;
@@ -134,6 +134,7 @@ impl Guesser<'_> {
             text = guess_text(&head, &answers, self.limits);
         }
         let survey = self.survey(&text)?;
+        let survey = self.with_best_quoting(&mut text, survey)?;
         for column in [&answers.identity, &answers.event_name].into_iter().flatten() {
             if survey.column(column).is_none() {
                 let message = format_args!("the header has no column {column}");
@@ -160,6 +161,24 @@ impl Guesser<'_> {
         let mut progress = |records, bytes| monitor.set(records, bytes);
         let read = || Survey::read(file, self.name, &manifest, self.limits, &mut progress);
         show_progress(&monitor, read).map_err(unreadable)
+    }
+
+    /// Tries the other ways to quote if records are broken: the head of the file may have had none
+    /// of the cells that show the right one.
+    fn with_best_quoting(&self, text: &mut TextGuess, survey: Survey) -> Result<Survey, CliError> {
+        let mut best = survey;
+        let first = text.quoting;
+        for quoting in QUOTINGS.into_iter().filter(|quoting| *quoting != first) {
+            if best.uneven == 0 {
+                break;
+            }
+            let other = TextGuess { quoting, ..text.clone() };
+            let survey = self.survey(&other)?;
+            if survey.uneven < best.uneven && survey.header.len() == best.header.len() {
+                (best, text.quoting) = (survey, quoting);
+            }
+        }
+        Ok(best)
     }
 
     /// Answers the first question: asks, or takes the likeliest choice.

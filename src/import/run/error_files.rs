@@ -148,7 +148,8 @@ impl ErrorFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::Schema;
+    use crate::manifest::Quoting;
+    use crate::records::{Dialect, Schema};
 
     /// Three records of ten bytes in one file and twenty in the other.
     fn three() -> RejectedLines {
@@ -156,7 +157,7 @@ mod tests {
             schema: Schema::Profile([].into()),
             header: b"a".to_vec(),
             names: vec!["a".to_owned()],
-            delimiter: b',',
+            dialect: Dialect { delimiter: b',', quoting: Quoting::Doubled },
             line_end: "\n",
             needs_mark: false,
         };

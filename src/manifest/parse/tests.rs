@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::manifest::PropertyType;
-use crate::manifest::{Column, DateFormat};
+use crate::manifest::{Column, DateFormat, Quoting};
 
 fn read(text: &str) -> Result<Manifest, ManifestErrors> {
     Manifest::parse(text.as_bytes(), &Limits::default())
@@ -32,7 +32,8 @@ fn accepts_every_optional_key() {
     let manifest = with(&format!(
         r#","columns":{{"d":{{"ctName":"When","dataType":"date","format":"dd/MM/yyyy HH:mm:ss"}},
            "n":{{"dataType":"Long"}},"s":{{}}}},"size":12,"rows":3,"sha256":"{digest}",
-           "delimiter":"\t","encoding":"UTF-16","dryRun":true"#
+           "delimiter":"\t","quote":"\"","escape":"\\","null":["\\N",""],"encoding":"UTF-16",
+           "dryRun":true"#
     ))
     .unwrap();
     let when = Column {
@@ -45,6 +46,8 @@ fn accepts_every_optional_key() {
     assert_eq!(manifest.columns["s"], Column::default());
     assert_eq!((manifest.size, manifest.rows, manifest.delimiter), (Some(12), Some(3), b'\t'));
     assert_eq!((manifest.encoding, manifest.dry_run), (Some(Encoding::Utf16Le), true));
+    assert_eq!(manifest.quoting, Quoting::Backslash);
+    assert_eq!(manifest.null, ["\\N", ""]);
     assert_eq!(manifest.sha256.unwrap()[..3], [0x01, 0x23, 0x45]);
     assert_eq!(manifest.warnings, Vec::<String>::new());
 }
@@ -75,6 +78,45 @@ fn reports_all_mistakes() {
     let failure = errors.into_failure();
     assert_eq!(failure.message.as_str(), "Incorrect details in manifest file");
     assert!(failure.detail.contains(r#"not "events"; fileName is missing"#));
+}
+
+#[test]
+fn quoting_is_doubled_by_backslash_or_none() {
+    for (more, quoting) in [
+        ("", Quoting::Doubled),
+        (r#","quote":"\"","escape":"\"""#, Quoting::Doubled),
+        (r#","escape":"\\""#, Quoting::Backslash),
+        (r#","quote":"""#, Quoting::None),
+        (r#","quote":"","escape":"\"""#, Quoting::None),
+    ] {
+        assert_eq!(with(more).unwrap().quoting, quoting, "{more}");
+    }
+    assert_eq!(
+        findings(r#","quote":"'","escape":"'""#),
+        [
+            r#"quote must be "\"", or "" for a file without quoting, not "'""#,
+            r#"escape must be "\"" for quotes that are written twice, or "\\" for \", not "'""#,
+        ]
+    );
+    assert_eq!(
+        findings(r#","quote":"","escape":"\\","delimiter":" ""#),
+        [
+            r#"escape is for files with quoting: remove it, or quote """#,
+            r#"a file without quoting (quote "") can't have a space as delimiter"#,
+        ]
+    );
+}
+
+#[test]
+fn null_is_a_short_list_of_short_texts() {
+    assert_eq!(with(r#","null":[]"#).unwrap().null, Vec::<String>::new());
+    let long = format!("[{:?}]", "x".repeat(65));
+    let many = format!("[{}\"\"]", "\"\",".repeat(32));
+    for null in ["\"NULL\"", "[1]", "[null]", &long, &many] {
+        let found = findings(&format!(r#","null":{null}"#));
+        let wanted = r#"null must be a list of at most 32 texts such as ["\\N", "NULL"], each of at most 64 bytes, not "#;
+        assert!(found[0].starts_with(wanted), "{found:?}");
+    }
 }
 
 #[test]

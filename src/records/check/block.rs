@@ -4,11 +4,14 @@ use super::rows::{RecordFinding, RowSpan, Rows};
 use super::{events, profiles};
 use crate::records::batch::{Batch, ProfileBatch};
 use crate::records::csv::blocks::Block;
-use crate::records::csv::lexer::{LexedBlock, RecordSpan, Span, lex, raw_fields};
+use crate::records::csv::fields::{RawFields, first_fields};
+use crate::records::csv::lexer::{LexedBlock, RecordSpan, Span, lex};
 use crate::records::header::plan::ReadPlan;
 use crate::records::header::schema::Schema;
 use crate::records::rules::catalogue;
-use crate::records::rules::record::{FIELD_COUNT, FIELD_TOO_LONG, INVALID_BYTES, RECORD_TOO_LONG};
+use crate::records::rules::record::{
+    FIELD_COUNT, FIELD_TOO_LONG, INVALID_BYTES, RECORD_TOO_LONG, TEXT_AFTER_QUOTE,
+};
 use crate::records::rules::rejection::{BrokenRule, Rejection, RuleCase};
 use crate::records::sink::RejectedRecord;
 
@@ -57,8 +60,12 @@ pub fn parse(block: Block, plan: &ReadPlan) -> ParsedBlock {
 
 /// Finds the cells of a block, and appends those with quotes inside, unescaped.
 fn find_cells(text: &mut Vec<u8>, plan: &ReadPlan) -> LexedBlock {
-    let mut lexed = lex(text, plan.delimiter, plan.width());
+    let mut lexed = lex(text, plan.dialect, plan.width());
     text.append(&mut lexed.unquoted);
+    if !plan.null.is_empty() {
+        let is_null = |cell: &&mut Span| plan.null.contains(&text[cell.range()]);
+        lexed.cells.iter_mut().filter(is_null).for_each(|cell| cell.end = cell.start);
+    }
     lexed
 }
 
@@ -118,7 +125,7 @@ fn check_form(plan: &ReadPlan, record: &RecordSpan, cells: &[Span]) -> Option<Br
         return whole(&RECORD_TOO_LONG);
     }
     if record.fields as usize != plan.width() {
-        return whole(&FIELD_COUNT);
+        return whole(if record.broken.is_some() { &TEXT_AFTER_QUOTE } else { &FIELD_COUNT });
     }
     // A field is no longer than its record.
     if bytes as u64 <= max_field {
@@ -131,7 +138,7 @@ fn check_form(plan: &ReadPlan, record: &RecordSpan, cells: &[Span]) -> Option<Br
 
 /// Returns the first column of `record` with bytes that are not UTF-8.
 fn invalid_in(record: &[u8], plan: &ReadPlan) -> Option<u32> {
-    let fields = raw_fields(record, plan.delimiter).into_iter();
+    let fields = RawFields::of(record, plan.dialect).fields;
     (0..)
         .zip(fields)
         .find(|(_, field)| std::str::from_utf8(&record[field.clone()]).is_err())
@@ -142,7 +149,7 @@ fn invalid_in(record: &[u8], plan: &ReadPlan) -> Option<u32> {
 /// question marks. Then all of `text` is UTF-8, and every cell keeps its place.
 fn take_invalid(text: &mut [u8], plan: &ReadPlan) -> Vec<InvalidRecord> {
     let mut invalid = Vec::new();
-    for record in lex(text, plan.delimiter, 0).records {
+    for record in lex(text, plan.dialect, 0).records {
         let bytes = &mut text[record.start as usize..record.end as usize];
         if std::str::from_utf8(bytes).is_err() {
             invalid.push((record.start, bytes.to_vec()));
@@ -169,8 +176,11 @@ impl ParsedBlock {
         let reasons =
             found.iter().map(|found| self.reason(plan, record, line, found.finding)).collect();
         let too_long = found.iter().any(|found| std::ptr::eq(found.finding.rule, &RECORD_TOO_LONG));
-        let raw = (!too_long).then(|| self.raw(record));
-        RejectedRecord { line, raw, reasons }
+        let raw = self.raw(record);
+        match too_long {
+            true => RejectedRecord { line, raw: head(raw, plan), is_cut: true, reasons },
+            false => RejectedRecord { line, raw, is_cut: false, reasons },
+        }
     }
 
     fn raw(&self, record: &RecordSpan) -> &[u8] {
@@ -197,6 +207,7 @@ impl ParsedBlock {
             fields: u64::from(record.fields),
             width: plan.width() as u64,
             bytes: u64::from(record.end - record.start),
+            broken: record.broken,
             limits: &plan.limits,
         };
         debug_assert!(catalogue::contains(finding.rule), "{:?} is not in RULES", finding.rule);
@@ -204,9 +215,22 @@ impl ParsedBlock {
     }
 }
 
-/// Returns the rejection of a record that was too long to keep.
-pub fn too_long(plan: &ReadPlan, line: u64, bytes: u64) -> RejectedRecord<'_> {
+/// Returns the part of a record over `max-record` that the error file has. It has fewer fields than
+/// the header, so that the record is rejected again.
+fn head<'a>(record: &'a [u8], plan: &ReadPlan) -> &'a [u8] {
+    first_fields(record, plan.dialect, plan.width().saturating_sub(1))
+}
+
+/// Returns the rejection of a record that was too long to keep; `first` are its first bytes.
+pub fn too_long<'a>(
+    plan: &'a ReadPlan,
+    line: u64,
+    bytes: u64,
+    first: &'a [u8],
+) -> RejectedRecord<'a> {
     let width = plan.width() as u64;
-    let case = RuleCase { value: None, fields: 0, width, bytes, limits: &plan.limits };
-    RejectedRecord { line, raw: None, reasons: vec![RECORD_TOO_LONG.reject(line, None, &case)] }
+    let case =
+        RuleCase { value: None, fields: 0, width, bytes, broken: None, limits: &plan.limits };
+    let reasons = vec![RECORD_TOO_LONG.reject(line, None, &case)];
+    RejectedRecord { line, raw: head(first, plan), is_cut: true, reasons }
 }

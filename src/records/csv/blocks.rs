@@ -1,14 +1,18 @@
 //! Splits a stream of text into blocks of whole records, in bounded memory.
 //!
 //! A block is about [`BLOCK`] bytes long, or one record of up to `max-record`. A longer record is
-//! skipped without keeping it and results in [`FilePiece::TooLong`]. The pieces don't depend on the
-//! sizes of reads.
+//! skipped and results in [`FilePiece::TooLong`]. The pieces don't depend on the sizes of reads.
+//!
+//! A quote that is never closed makes the file unreadable. But where quotes had text after them in
+//! earlier records it is one more of these, and only the lines up to it are one record.
 
 use std::io::Read;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use super::dialect::Dialect;
+use super::fields::HEAD;
 use super::line_count::{LineCounter, count_lines};
-use super::record_ends::RecordEnds;
+use super::record_ends::{RecordEnds, end_of_open_line};
 use crate::records::input::buffer::TextBuffer;
 use crate::records::input::decode::Utf8Stream;
 use crate::records::input::source::{Meter, read_failure};
@@ -36,10 +40,11 @@ pub struct Block {
 #[derive(Debug)]
 pub enum FilePiece {
     Block(Block),
-    /// A record over `max-record`, which was not kept.
+    /// A record over `max-record`, of which only the first bytes were kept.
     TooLong {
         line: u64,
         bytes: u64,
+        head: Vec<u8>,
     },
 }
 
@@ -47,6 +52,7 @@ pub enum FilePiece {
 pub struct Splitter<R> {
     stream: Utf8Stream<R>,
     meter: Meter,
+    dialect: Dialect,
     record_ends: RecordEnds,
     /// Text that was read and is not in a piece yet. It begins with a record.
     text: TextBuffer,
@@ -63,11 +69,12 @@ pub struct Splitter<R> {
 }
 
 impl<R: Read> Splitter<R> {
-    pub fn new(stream: Utf8Stream<R>, meter: Meter, delimiter: u8, max_record: usize) -> Self {
+    pub fn new(stream: Utf8Stream<R>, meter: Meter, dialect: Dialect, max_record: usize) -> Self {
         Self {
             stream,
             meter,
-            record_ends: RecordEnds::new(delimiter),
+            dialect,
+            record_ends: RecordEnds::new(dialect),
             text: TextBuffer::default(),
             used: channel(),
             tracked: 0,
@@ -95,7 +102,7 @@ impl<R: Read> Splitter<R> {
         }
         if self.at_end && self.end == 0 && !self.text.is_empty() {
             if self.record_ends.is_quoted() {
-                return Err(unclosed_quote(self.line));
+                return self.cut_open_lines().map(Some);
             }
             self.end = self.text.len();
         }
@@ -106,6 +113,18 @@ impl<R: Read> Splitter<R> {
     fn can_cut(&self) -> bool {
         let split_pair = self.end == self.text.len() && self.text.last() == Some(&b'\r');
         self.end > 0 && !split_pair
+    }
+
+    /// Cuts off the lines up to the one with a quote that is never closed.
+    fn cut_open_lines(&mut self) -> Result<FilePiece, Failure> {
+        if !self.record_ends.had_broken() {
+            return Err(unclosed_quote(self.line));
+        }
+        self.end = end_of_open_line(&self.text, self.dialect);
+        let block = self.cut();
+        self.record_ends.restart();
+        self.tracked = 0;
+        Ok(FilePiece::Block(block))
     }
 
     fn cut(&mut self) -> Block {
@@ -140,6 +159,7 @@ impl<R: Read> Splitter<R> {
         let mut lines = LineCounter::default();
         let mut end = None;
         let mut record = std::mem::take(&mut self.text);
+        let head = record[..record.len().min(HEAD)].to_vec();
         while end.is_none() && !self.at_end {
             bytes += record.len() as u64;
             lines.push(&record);
@@ -156,13 +176,24 @@ impl<R: Read> Splitter<R> {
         let end = end.unwrap_or(record.len());
         let passed = record.cut(end, &mut self.text);
         lines.push(&passed);
+        // Its lines are records, but they are not kept.
+        if self.record_ends.take_broken() && lines.lines > 0 {
+            return Err(broken_lines(line, lines.lines + 1));
+        }
         self.line += lines.lines;
         self.tracked = 0;
         self.end = 0;
-        Ok(FilePiece::TooLong { line, bytes: bytes + passed.len() as u64 })
+        Ok(FilePiece::TooLong { line, bytes: bytes + passed.len() as u64, head })
     }
 }
 
 fn unclosed_quote(line: u64) -> Failure {
     Failure::unreadable(format!("a quote in the record that begins in line {line} is never closed"))
+}
+
+fn broken_lines(line: u64, lines: u64) -> Failure {
+    Failure::unreadable(format!(
+        "a quote in the record that begins in line {line} is closed {lines} lines later, before \
+         other text: write a quote inside a cell twice, or set escape/quote in the manifest"
+    ))
 }

@@ -2,16 +2,22 @@
 //!
 //! It reads CSV by RFC 4180, and like the `csv` crate where the RFC is silent (a property test
 //! compares the two): a quote opens a cell only as its first byte; a doubled quote is one quote;
-//! after the closing quote the rest of the cell is literal; LF, CRLF and a lone CR end a record;
-//! empty lines are skipped. It works on bytes, because all structural characters are ASCII and the
-//! text is UTF-8.
+//! LF, CRLF and a lone CR end a record; empty lines are skipped. It works on bytes, because all
+//! structural characters are ASCII and the text is UTF-8.
+//!
+//! The quoting of a record is broken if there is text after a closing quote, or a quoted cell with
+//! a delimiter inside has a space before its quote. Nobody knows its cells then: each of its lines
+//! becomes a record without fields. It ends where it would if text after the closing quote were
+//! literal, as `record_ends` assumes too.
 //!
 //! Invariants: a cell's span is in the block, or after its end in `unquoted` for cells that differ
 //! from their bytes in the block. A record's first `min(fields, width)` cells begin at
 //! `cells[record.cells]`. A block and its unquoted cells have at most 4 GiB.
 
+use super::dialect::Dialect;
 use super::line_count::count_lines;
 use super::structural::StructuralBytes;
+use crate::manifest::Quoting;
 
 /// The bytes of a block that are sampled to estimate the number of its cells.
 const SAMPLE: usize = 4096;
@@ -32,9 +38,20 @@ pub struct RecordSpan {
     pub end: u32,
     /// Number of line ends between the start of the block and this record.
     pub line: u32,
+    /// 0 for a line of a record whose quoting is broken.
     pub fields: u32,
     /// The index of its first cell.
     pub cells: u32,
+    pub broken: Option<BrokenQuoting>,
+}
+
+/// How the quoting of a record is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenQuoting {
+    /// Text after a closing quote, or a quote that is never closed.
+    TextAfterQuote,
+    /// Space before the quote of a cell that has a delimiter or a line end inside.
+    SpaceBeforeQuote,
 }
 
 /// The cells of a block.
@@ -57,12 +74,15 @@ impl Span {
 }
 
 /// Finds the cells of `block`. Of a record with more than `width` fields it keeps the first ones.
-pub fn lex(block: &[u8], delimiter: u8, width: usize) -> LexedBlock {
+pub fn lex(block: &[u8], dialect: Dialect, width: usize) -> LexedBlock {
+    let delimiter = dialect.delimiter;
     let lexer = Lexer {
         block,
+        dialect,
         delimiter,
         width,
         out: room_for(block, delimiter),
+        broken: Vec::new(),
         cell: 0,
         record: 0,
         record_line: 0,
@@ -70,11 +90,13 @@ pub fn lex(block: &[u8], delimiter: u8, width: usize) -> LexedBlock {
         fields: 0,
         first_cell: 0,
     };
+    // A file without quoting has no quotes that count.
+    let quote = if dialect.quoting == Quoting::None { b'\r' } else { b'"' };
     // Most files have neither quotes nor carriage returns, and two marks are enough.
-    if memchr::memchr2(b'"', b'\r', block).is_none() {
+    if memchr::memchr2(quote, b'\r', block).is_none() {
         lexer.run(StructuralBytes::new(block, [delimiter, b'\n']))
     } else {
-        lexer.run(StructuralBytes::new(block, [delimiter, b'\n', b'\r', b'"']))
+        lexer.run(StructuralBytes::new(block, [delimiter, b'\n', b'\r', quote]))
     }
 }
 
@@ -93,9 +115,12 @@ fn room_for(block: &[u8], delimiter: u8) -> LexedBlock {
 
 struct Lexer<'a> {
     block: &'a [u8],
+    dialect: Dialect,
     delimiter: u8,
     width: usize,
     out: LexedBlock,
+    /// The indexes of records whose quoting is broken.
+    broken: Vec<(usize, BrokenQuoting)>,
     /// Start of the current cell.
     cell: usize,
     /// Start of the current record.
@@ -126,12 +151,17 @@ impl Lexer<'_> {
             } else if at == self.cell {
                 self.quoted(at);
                 marks.skip_to(self.cell);
+            } else if matches!(self.block[self.cell], b' ' | b'\t') {
+                self.spaced(at);
             }
             // A quote elsewhere is an ordinary byte.
         }
         if self.cell < self.block.len() || self.fields > 0 {
             self.end_cell(self.cell..self.block.len());
             self.end_record(self.block.len());
+        }
+        if !self.broken.is_empty() {
+            self.split_broken();
         }
         self.out
     }
@@ -171,6 +201,7 @@ impl Lexer<'_> {
             line: self.record_line,
             fields: self.fields,
             cells: self.first_cell as u32,
+            broken: None,
         });
         self.fields = 0;
         self.first_cell = self.out.cells.len();
@@ -179,14 +210,13 @@ impl Lexer<'_> {
     /// Handles a cell whose first byte, at `open`, is a quote: ends it, and its record if it is the
     /// last cell.
     fn quoted(&mut self, open: usize) {
-        let (close, doubled) = closing_quote(self.block, open);
+        let (close, escaped) = self.dialect.closing_quote(self.block, open);
         let rest = (close + 1).min(self.block.len());
-        let end = self.end_of_rest(rest);
-        let cell = if doubled || end > rest {
-            self.unquote(open + 1..close, rest..end)
-        } else {
-            open + 1..close
-        };
+        let end = self.end_of_cell(rest);
+        let cell = if escaped { self.unquote(open + 1..close) } else { open + 1..close };
+        if end > rest || close == self.block.len() {
+            self.mark_broken(BrokenQuoting::TextAfterQuote);
+        }
         self.line += count_lines(&self.block[open..close]) as u32;
         self.end_cell(cell);
         if self.block.get(end) == Some(&self.delimiter) {
@@ -201,61 +231,68 @@ impl Lexer<'_> {
         }
     }
 
-    /// Returns the place of the delimiter or line end after a closing quote.
-    fn end_of_rest(&self, from: usize) -> usize {
+    /// Handles a quote at `at` in a cell that begins with a space.
+    #[cold]
+    fn spaced(&mut self, at: usize) {
+        let cell = &self.block[self.cell..self.end_of_cell(at)];
+        if self.dialect.opens_after_space(cell) {
+            self.mark_broken(BrokenQuoting::SpaceBeforeQuote);
+        }
+    }
+
+    /// Notes that the quoting of the current record is broken.
+    #[cold]
+    fn mark_broken(&mut self, how: BrokenQuoting) {
+        let record = self.out.records.len();
+        if self.broken.last().is_none_or(|(last, _)| *last != record) {
+            self.broken.push((record, how));
+        }
+    }
+
+    /// Replaces the records whose quoting is broken by their lines.
+    #[cold]
+    fn split_broken(&mut self) {
+        let mut broken = self.broken.iter().peekable();
+        let records = std::mem::take(&mut self.out.records);
+        for (at, record) in records.into_iter().enumerate() {
+            match broken.next_if(|(broken, _)| *broken == at) {
+                None => self.out.records.push(record),
+                Some((_, how)) => {
+                    let record = RecordSpan { fields: 0, broken: Some(*how), ..record };
+                    push_lines(self.block, record, &mut self.out.records);
+                }
+            }
+        }
+    }
+
+    /// Returns the place of the next delimiter or line end.
+    fn end_of_cell(&self, from: usize) -> usize {
         memchr::memchr3(self.delimiter, b'\n', b'\r', &self.block[from..])
             .map_or(self.block.len(), |at| from + at)
     }
 
-    /// Appends the unescaped text `inside` the quotes and the `rest` after them; returns its place.
-    fn unquote(
-        &mut self,
-        inside: std::ops::Range<usize>,
-        rest: std::ops::Range<usize>,
-    ) -> std::ops::Range<usize> {
+    /// Appends the unescaped text `inside` the quotes; returns its place.
+    fn unquote(&mut self, inside: std::ops::Range<usize>) -> std::ops::Range<usize> {
         let base = self.block.len();
         let start = base + self.out.unquoted.len();
-        let mut from = inside.start;
-        while let Some(at) = memchr::memchr(b'"', &self.block[from..inside.end]) {
-            self.out.unquoted.extend_from_slice(&self.block[from..=from + at]);
-            from += at + 2;
-        }
-        self.out.unquoted.extend_from_slice(&self.block[from..inside.end]);
-        self.out.unquoted.extend_from_slice(&self.block[rest]);
+        self.dialect.unescape(&self.block[inside], &mut self.out.unquoted);
         start..base + self.out.unquoted.len()
     }
 }
 
-/// Returns the place of the closing quote for the opening one at `open`, or the block's length
-/// without one, and whether there are doubled quotes between them.
-fn closing_quote(block: &[u8], open: usize) -> (usize, bool) {
-    let mut from = open + 1;
-    let mut doubled = false;
-    while let Some(at) = memchr::memchr(b'"', &block[from..]) {
-        let quote = from + at;
-        if block.get(quote + 1) != Some(&b'"') {
-            return (quote, doubled);
+/// Adds the lines of `record` that are not empty.
+fn push_lines(block: &[u8], record: RecordSpan, records: &mut Vec<RecordSpan>) {
+    let (mut start, end) = (record.start as usize, record.end as usize);
+    let mut line = record.line;
+    while start < end {
+        let length = memchr::memchr2(b'\n', b'\r', &block[start..end]);
+        let stop = length.map_or(end, |length| start + length);
+        if stop > start {
+            records.push(RecordSpan { start: start as u32, end: stop as u32, line, ..record });
         }
-        doubled = true;
-        from = quote + 2;
-    }
-    (block.len(), doubled)
-}
-
-/// Returns the places of the fields of one `record`, quotes included.
-pub fn raw_fields(record: &[u8], delimiter: u8) -> Vec<std::ops::Range<usize>> {
-    let mut fields = Vec::new();
-    let mut start = 0;
-    loop {
-        let quoted = record.get(start) == Some(&b'"');
-        let rest = if quoted { closing_quote(record, start).0 + 1 } else { start };
-        let rest = rest.min(record.len());
-        let end = memchr::memchr(delimiter, &record[rest..]).map_or(record.len(), |at| rest + at);
-        fields.push(start..end);
-        if end == record.len() {
-            return fields;
-        }
-        start = end + 1;
+        let pair = block[stop..end].starts_with(b"\r\n");
+        start = stop + 1 + usize::from(pair);
+        line += 1;
     }
 }
 

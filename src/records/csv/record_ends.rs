@@ -1,5 +1,8 @@
 //! Finds the ends of records in a text that arrives in pieces, by the lexer's quoting rules.
 
+use super::dialect::Dialect;
+use crate::manifest::Quoting;
+
 /// The context at a place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum QuoteContext {
@@ -11,23 +14,47 @@ enum QuoteContext {
     Quoted,
     /// After a quote inside quotes: the closing one unless another quote follows.
     QuoteInQuoted,
+    /// After a backslash inside quotes that escapes the next byte.
+    EscapedInQuoted,
 }
 
 /// Tracks the quoting of a text.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordEnds {
-    delimiter: u8,
+    dialect: Dialect,
     context: QuoteContext,
+    /// Whether the current record has text after a closing quote.
+    is_broken: bool,
+    /// Whether any record so far had.
+    had_broken: bool,
 }
 
 impl RecordEnds {
-    pub fn new(delimiter: u8) -> Self {
-        Self { delimiter, context: QuoteContext::CellStart }
+    pub fn new(dialect: Dialect) -> Self {
+        let context = QuoteContext::CellStart;
+        Self { dialect, context, is_broken: false, had_broken: false }
     }
 
     /// Returns whether the text so far ends inside quotes.
     pub fn is_quoted(self) -> bool {
-        self.context == QuoteContext::Quoted
+        matches!(self.context, QuoteContext::Quoted | QuoteContext::EscapedInQuoted)
+    }
+
+    /// Returns whether a record so far had text after a closing quote.
+    pub fn had_broken(self) -> bool {
+        self.had_broken
+    }
+
+    /// Returns whether the record that [`Self::first_end`] ended had text after a closing quote.
+    /// The next record begins here.
+    pub fn take_broken(&mut self) -> bool {
+        std::mem::take(&mut self.is_broken)
+    }
+
+    /// Continues at the start of a record.
+    pub fn restart(&mut self) {
+        self.context = QuoteContext::CellStart;
+        self.is_broken = false;
     }
 
     /// Reads all of `text` and returns the place after the last line end that ends a record.
@@ -36,8 +63,10 @@ impl RecordEnds {
         let mut at = 0;
         while at < text.len() {
             let (plain, next) = self.step(text, at);
-            let end = memchr::memrchr2(b'\n', b'\r', &text[plain.clone()]);
-            last = end.map(|end| plain.start + end + 1).or(last);
+            if let Some(end) = memchr::memrchr2(b'\n', b'\r', &text[plain.clone()]) {
+                last = Some(plain.start + end + 1);
+                self.is_broken = false;
+            }
             at = next;
         }
         last
@@ -59,15 +88,25 @@ impl RecordEnds {
 
     /// Makes one step from `at`. Returns the part outside quotes, and the start of the next step.
     fn step(&mut self, text: &[u8], at: usize) -> (std::ops::Range<usize>, usize) {
+        if self.dialect.quoting == Quoting::None {
+            return (at..text.len(), text.len());
+        }
         let nothing = at..at;
         let quote = text[at] == b'"';
         match self.context {
             QuoteContext::Quoted => {
-                let close = memchr::memchr(b'"', &text[at..]);
-                if close.is_some() {
-                    self.context = QuoteContext::QuoteInQuoted;
-                }
-                (nothing, close.map_or(text.len(), |close| at + close + 1))
+                let Some(special) = self.dialect.special(&text[at..]) else {
+                    return (nothing, text.len());
+                };
+                self.context = match text[at + special] {
+                    b'"' => QuoteContext::QuoteInQuoted,
+                    _ => QuoteContext::EscapedInQuoted,
+                };
+                (nothing, at + special + 1)
+            }
+            QuoteContext::EscapedInQuoted => {
+                self.context = QuoteContext::Quoted;
+                (nothing, at + 1)
             }
             QuoteContext::QuoteInQuoted if quote => {
                 self.context = QuoteContext::Quoted;
@@ -75,6 +114,8 @@ impl RecordEnds {
             }
             QuoteContext::QuoteInQuoted => {
                 self.context = QuoteContext::Cell;
+                self.is_broken |= !self.dialect.ends_cell(text[at]);
+                self.had_broken |= self.is_broken;
                 (nothing, at)
             }
             QuoteContext::CellStart if quote => {
@@ -90,7 +131,7 @@ impl RecordEnds {
         let quote = memchr::memchr(b'"', &text[at..]).map(|quote| at + quote);
         let stop = quote.unwrap_or(text.len());
         if let Some(before) = text[at..stop].last() {
-            let starts = *before == self.delimiter || matches!(before, b'\n' | b'\r');
+            let starts = self.dialect.ends_cell(*before);
             self.context = if starts { QuoteContext::CellStart } else { QuoteContext::Cell };
         }
         // Inside a cell the quote is skipped; at a cell's start the next step opens the quotes.
@@ -99,38 +140,91 @@ impl RecordEnds {
     }
 }
 
+/// Returns the place after the line with the quote that `text`, the beginning of a record, leaves
+/// open; the text's length if there is none. The lines after that one can't leave a quote open:
+/// each has only quotes that are escaped by others.
+pub fn end_of_open_line(text: &[u8], dialect: Dialect) -> usize {
+    let mut ends = RecordEnds::new(dialect);
+    let (mut at, mut open) = (0, text.len());
+    while at < text.len() {
+        if ends.context == QuoteContext::CellStart && text[at] == b'"' {
+            open = at;
+        }
+        at = ends.step(text, at).1;
+    }
+    let Some(end) = memchr::memchr2(b'\n', b'\r', &text[open..]) else { return text.len() };
+    let end = open + end;
+    end + 1 + usize::from(text[end..].starts_with(b"\r\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::records::csv::lexer::lex;
 
+    const COMMA: Dialect = Dialect { delimiter: b',', quoting: Quoting::Doubled };
+
+    fn dialects() -> [Dialect; 3] {
+        [Quoting::Doubled, Quoting::Backslash, Quoting::None]
+            .map(|quoting| Dialect { quoting, ..COMMA })
+    }
+
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn ends_records_where_the_lexer_does(text in "[ab,\"\n]{0,40}", cut in 0_usize..40) {
+        fn ends_records_where_the_lexer_does(text in "[ab,\"\\\\\n ]{0,40}", cut in 0_usize..40) {
             let text = text.as_bytes();
             let cut = cut.min(text.len());
-            let mut quotes = RecordEnds::new(b',');
-            let first = quotes.last_end(&text[..cut]);
-            let second = quotes.last_end(&text[cut..]).map(|end| cut + end);
-            let end = second.or(first).unwrap_or(0);
-            let whole = lex(text, b',', 0).records;
-            let before = lex(&text[..end], b',', 0).records;
-            proptest::prop_assert_eq!(&whole[..before.len()], &before[..]);
-            let rest = lex(&text[end..], b',', 0).records.len();
-            proptest::prop_assert_eq!(before.len() + rest, whole.len());
-            proptest::prop_assert!(rest <= 1, "the end is the last one");
+            for dialect in dialects() {
+                let mut quotes = RecordEnds::new(dialect);
+                let first = quotes.last_end(&text[..cut]);
+                let second = quotes.last_end(&text[cut..]).map(|end| cut + end);
+                let end = second.or(first).unwrap_or(0);
+                let whole = lex(text, dialect, 0).records;
+                let before = lex(&text[..end], dialect, 0).records;
+                proptest::prop_assert_eq!(&whole[..before.len()], &before[..]);
+                let rest = lex(&text[end..], dialect, 0).records;
+                proptest::prop_assert_eq!(before.len() + rest.len(), whole.len());
+                let is_one = rest.len() <= 1 || rest.iter().all(|record| record.broken.is_some());
+                proptest::prop_assert!(is_one, "the end is the last one");
+            }
         }
 
         #[test]
-        fn finds_the_first_end(text in "[ab,\"\n]{0,40}") {
+        fn finds_the_first_end(text in "[ab,\"\\\\\n]{0,40}") {
             let text = text.as_bytes();
-            let first = RecordEnds::new(b',').first_end(text);
-            let expected = (0..text.len()).find(|at| {
-                RecordEnds::new(b',').last_end(&text[..=*at]).is_some()
-            });
-            proptest::prop_assert_eq!(first, expected);
+            for dialect in dialects() {
+                let first = RecordEnds::new(dialect).first_end(text);
+                let expected = (0..text.len()).find(|at| {
+                    RecordEnds::new(dialect).last_end(&text[..=*at]).is_some()
+                });
+                proptest::prop_assert_eq!(first, expected);
+            }
         }
+
+        #[test]
+        fn no_quote_is_open_after_an_open_line(text in "[ab,\"\\\\\n]{0,40}") {
+            let text = text.as_bytes();
+            for dialect in dialects() {
+                let mut quotes = RecordEnds::new(dialect);
+                quotes.last_end(text);
+                let end = end_of_open_line(text, dialect);
+                let mut after = RecordEnds::new(dialect);
+                after.last_end(&text[end..]);
+                proptest::prop_assert!(!quotes.is_quoted() || !after.is_quoted());
+            }
+        }
+    }
+
+    #[test]
+    fn knows_whether_a_record_is_broken() {
+        let mut ends = RecordEnds::new(COMMA);
+        assert_eq!(ends.first_end(b"\"a\",b\nc"), Some(5));
+        assert!(!ends.take_broken() && !ends.had_broken());
+        assert_eq!(ends.first_end(b"\"a\"b\nc"), Some(4));
+        assert!(ends.take_broken() && ends.had_broken());
+        ends.last_end(b"\"a\"b\nc");
+        assert!(!ends.take_broken() && ends.had_broken());
     }
 }

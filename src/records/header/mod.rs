@@ -10,7 +10,8 @@ use std::io::Read;
 use crate::config::Limits;
 use crate::manifest::Encoding;
 use crate::records::csv::blocks::{Block, FilePiece, Splitter};
-use crate::records::csv::lexer::{Span, lex};
+use crate::records::csv::dialect::Dialect;
+use crate::records::csv::lexer::{BrokenQuoting, Span, lex};
 use crate::records::csv::line_count::count_lines;
 use crate::records::csv::record_ends::RecordEnds;
 use crate::report::Failure;
@@ -29,7 +30,7 @@ impl Header {
     /// Reads the first record that is not an empty line. `encoding` is that of the file.
     pub fn read<R: Read>(
         splitter: &mut Splitter<R>,
-        delimiter: u8,
+        dialect: Dialect,
         encoding: Encoding,
         limits: &Limits,
     ) -> Result<Self, Failure> {
@@ -44,10 +45,10 @@ impl Header {
             let Some(start) = block.text.iter().position(|b| !matches!(b, b'\n' | b'\r')) else {
                 continue;
             };
-            let length = RecordEnds::new(delimiter).first_end(&block.text[start..]);
+            let length = RecordEnds::new(dialect).first_end(&block.text[start..]);
             let end = length.map_or(block.text.len(), |length| start + length);
             let raw = block.text[start..end].to_vec();
-            let names = names(&raw, delimiter, encoding, limits)?;
+            let names = names(&raw, dialect, encoding, limits)?;
             // The line end stays in the block. The lexer skips it as an empty line.
             block.first_line += count_lines(&block.text[..end]);
             block.text.drain(..end);
@@ -58,7 +59,7 @@ impl Header {
 
 fn names(
     raw: &[u8],
-    delimiter: u8,
+    dialect: Dialect,
     encoding: Encoding,
     limits: &Limits,
 ) -> Result<Vec<String>, Failure> {
@@ -76,7 +77,19 @@ fn names(
         let detail = format!("the header has control characters, it is not CSV{hint}");
         return Err(Failure::unreadable(detail));
     }
-    let lexed = lex(raw, delimiter, usize::MAX);
+    let lexed = lex(raw, dialect, usize::MAX);
+    if let Some(how) = lexed.records.first().and_then(|record| record.broken) {
+        return Err(Failure::unreadable(match how {
+            BrokenQuoting::TextAfterQuote => {
+                "the header has text after a closing quote: write a quote inside a name twice, or \
+                 set escape/quote in the manifest"
+            }
+            BrokenQuoting::SpaceBeforeQuote => {
+                "the header has a space before the quote of a name with a delimiter inside: remove \
+                 the space"
+            }
+        }));
+    }
     let (columns, max) = (lexed.cells.len(), limits.max_columns);
     if columns > max {
         let detail = format!("the header has {columns} columns, at most {max} are allowed");
@@ -90,13 +103,16 @@ fn names(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Quoting;
     use crate::records::input::decode::Utf8Stream;
     use crate::records::input::source::Meter;
 
+    const COMMA: Dialect = Dialect { delimiter: b',', quoting: Quoting::Doubled };
+
     fn read(text: &[u8]) -> Result<Header, Failure> {
         let (stream, head) = Utf8Stream::open(text, None).unwrap();
-        let mut splitter = Splitter::new(stream, Meter::default(), b',', 1000);
-        Header::read(&mut splitter, b',', head.encoding, &Limits::default())
+        let mut splitter = Splitter::new(stream, Meter::default(), COMMA, 1000);
+        Header::read(&mut splitter, COMMA, head.encoding, &Limits::default())
     }
 
     proptest::proptest! {
@@ -105,9 +121,10 @@ mod tests {
         #[test]
         fn the_header_is_the_first_record(text in "[ab,\"\r\n]{0,40}") {
             let text = text.as_bytes();
-            let lexed = lex(text, b',', usize::MAX);
+            let lexed = lex(text, COMMA, usize::MAX);
             let Ok(header) = read(text) else { return Ok(()) };
             let first = lexed.records[0];
+            proptest::prop_assert_eq!(first.broken, None);
             let end = first.end as usize;
             proptest::prop_assert_eq!(&*header.raw, &text[first.start as usize..end]);
             let all = [text, &lexed.unquoted].concat();

@@ -7,6 +7,7 @@ use super::plan::{ReadOptions, ReadPlan};
 use crate::config::Limits;
 use crate::manifest::{Encoding, Manifest};
 use crate::records::csv::blocks::{Block, Splitter};
+use crate::records::csv::dialect::Dialect;
 use crate::records::input::decode::{FileHead, Utf8Stream};
 use crate::records::input::decompress::{Compression, Decompressor};
 use crate::records::input::source::{Meter, MeteredInput, read_failure};
@@ -41,20 +42,20 @@ pub fn open_text<R: Read>(
     limits: &Limits,
     meter: &Meter,
 ) -> Result<OpenText<Decompressor<R>>, Failure> {
-    let Manifest { delimiter, encoding, .. } = *manifest;
+    let dialect = Dialect::of(manifest);
     let compression = Compression::of(file_name).ok_or_else(|| {
         Failure::unreadable("the data file's name must end in .csv, .csv.gz or .csv.zst")
     })?;
     let source = MeteredInput::new(input, meter.clone(), limits.max_data_file);
     let (stream, head) = Decompressor::open(source, compression, limits.max_data_file)
-        .and_then(|text| Utf8Stream::open(text, encoding))
+        .and_then(|text| Utf8Stream::open(text, manifest.encoding))
         .map_err(|error| read_failure(&error, meter))?;
     if let Some(other) = head.other {
         return Err(Failure::unreadable(other));
     }
     let max_record = limits.max_record.bytes().min(MAX_RECORD) as usize;
-    let mut splitter = Splitter::new(stream, meter.clone(), delimiter, max_record);
-    let header = Header::read(&mut splitter, delimiter, head.encoding, limits)?;
+    let mut splitter = Splitter::new(stream, meter.clone(), dialect, max_record);
+    let header = Header::read(&mut splitter, dialect, head.encoding, limits)?;
     Ok(OpenText { head, header, splitter })
 }
 
@@ -73,7 +74,7 @@ pub fn open<R: Read>(
         schema: plan.schema.clone(),
         names: plan.columns.header.clone(),
         header: raw,
-        delimiter: manifest.delimiter,
+        dialect: Dialect::of(manifest),
         line_end: if rest.text.starts_with(b"\r\n") { "\r\n" } else { "\n" },
         needs_mark: head.encoding != Encoding::Utf8 || head.marked,
     };

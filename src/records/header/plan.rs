@@ -4,6 +4,8 @@ use super::columns::Columns;
 use super::schema::{EventSchema, Property, Schema};
 use crate::config::Limits;
 use crate::manifest::{Manifest, failure_of};
+use crate::records::csv::dialect::Dialect;
+use crate::records::csv::null::NullTexts;
 use crate::records::rules::event::{ReservedNames, is_items};
 use crate::report::{DataType, Failure};
 
@@ -22,7 +24,8 @@ pub struct ReadOptions<'a> {
 pub struct ReadPlan {
     pub columns: Columns,
     pub schema: Schema,
-    pub delimiter: u8,
+    pub dialect: Dialect,
+    pub null: NullTexts,
     pub limits: Limits,
     pub reserved: ReservedNames,
     /// The column with the items of a Charged event.
@@ -50,7 +53,8 @@ impl ReadPlan {
             items: items.map(|items| items.column),
             columns,
             schema,
-            delimiter: manifest.delimiter,
+            dialect: Dialect::of(manifest),
+            null: NullTexts::new(&manifest.null),
             limits: options.limits.clone(),
             reserved: ReservedNames::new(&options.limits.reserved_event_names),
             processing_time: options.processing_time,

@@ -4,7 +4,7 @@ use super::rejection::Rule;
 use super::{date, event, id, profile, property, record, timestamp, value};
 
 /// All rules, in the order of docs/rules.md.
-pub static RULES: [&Rule; 25] = [
+pub static RULES: [&Rule; 26] = [
     &id::ID,
     &timestamp::TIMESTAMP,
     &record::FIELD_COUNT,
@@ -18,6 +18,7 @@ pub static RULES: [&Rule; 25] = [
     &record::FIELD_TOO_LONG,
     &record::RECORD_TOO_LONG,
     &record::INVALID_BYTES,
+    &record::TEXT_AFTER_QUOTE,
     &event::NAME_MISSING,
     &event::NAME_RESERVED,
     &event::NAME_TOO_LONG,

@@ -1,5 +1,6 @@
 //! Rules for the form of a record, checked before its cells.
 
+use crate::records::csv::lexer::BrokenQuoting;
 use crate::records::rules::rejection::{Detail, Rule, RuleCase};
 
 pub static FIELD_COUNT: Rule = Rule::new(
@@ -23,10 +24,24 @@ pub static RECORD_TOO_LONG: Rule =
             let max = case.limits.max_record.bytes();
             let bytes = case.bytes;
             let text = format!(
-                "it has {bytes} bytes, at most {max} are allowed, its fields are left out here"
+                "it has {bytes} bytes, at most {max} are allowed, the error file has only its \
+                 first fields"
             );
             Some(text.into())
         });
+
+pub static TEXT_AFTER_QUOTE: Rule = Rule::new(
+    "Text after a closing quote",
+    "Write a quote inside a cell twice, or set escape or quote in the manifest.",
+)
+.with_help(|case| {
+    Some(match case.broken {
+        Some(BrokenQuoting::SpaceBeforeQuote) => {
+            "remove the space between the delimiter and the opening quote".into()
+        }
+        _ => "write a quote inside a cell twice, or set escape/quote in the manifest".into(),
+    })
+});
 
 pub static INVALID_BYTES: Rule = Rule::new(
     "Invalid bytes for the encoding",

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::records::csv::lexer::BrokenQuoting;
 use crate::sanitize::excerpt;
 
 /// A rule for records: its fixed text, its advice, and functions for the details of one case.
@@ -33,6 +34,8 @@ pub struct RuleCase<'a> {
     pub width: u64,
     /// Length of the record without its line end.
     pub bytes: u64,
+    /// How its quoting is broken.
+    pub broken: Option<BrokenQuoting>,
     pub limits: &'a crate::config::Limits,
 }
 

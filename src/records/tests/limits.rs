@@ -17,9 +17,9 @@ fn one_300_mb_line_is_one_rejection() {
     let input = long(b"identity,a\nj,", b'x', LENGTH, b"\n\nk,1\nl\n");
     let (sink, result) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
     assert_eq!(sink.profiles(), [r#"4 1600000000 k - - - | Set a Text("1")"#]);
-    let too_long = "Record is too long - it has 300000002 bytes, at most 4194304 are allowed, its \
-                    fields are left out here";
-    assert_eq!(sink.rejected[0], (2, None, too_long.to_owned()));
+    let too_long = "Record is too long - it has 300000002 bytes, at most 4194304 are allowed, the \
+                    error file has only its first fields";
+    assert_eq!(sink.rejected[0], (2, b"j".to_vec(), too_long.to_owned()));
     assert_eq!((sink.rejected[1].0, sink.rejected.len()), (5, 2));
     assert_eq!(result.unwrap().counts.read, 3);
 }
@@ -93,21 +93,21 @@ fn a_long_field_is_rejected_with_its_record() {
         [
             (
                 2,
-                None,
-                "Record is too long - it has 18 bytes, at most 16 are allowed, its fields \
-                       are left out here"
+                b"12345678".to_vec(),
+                "Record is too long - it has 18 bytes, at most 16 are allowed, the error file has \
+                 only its first fields"
                     .to_owned()
             ),
             (
                 3,
-                Some(b"j,123456789".to_vec()),
+                b"j,123456789".to_vec(),
                 "Field is too long - column a, value 123456789, at most 8 bytes are allowed".into()
             ),
             (
                 4,
-                None,
-                "Record is too long - it has 18 bytes, at most 16 are allowed, its fields \
-                       are left out here"
+                b"12345678".to_vec(),
+                "Record is too long - it has 18 bytes, at most 16 are allowed, the error file has \
+                 only its first fields"
                     .into()
             ),
         ]

@@ -21,7 +21,7 @@ const NOW: i64 = 1_600_000_000;
 struct RecordingSink {
     batches: Vec<Batch>,
     /// Line, raw bytes and description of each rejected record.
-    rejected: Vec<(u64, Option<Vec<u8>>, String)>,
+    rejected: Vec<(u64, Vec<u8>, String)>,
     error_file: Vec<u8>,
     last_progress: ReadProgress,
     stop_after: Option<u64>,
@@ -32,14 +32,14 @@ struct RecordingSink {
 struct RecordedRejections {
     format: ErrorFile,
     reason_cache: ReasonCache,
-    rejected: Vec<(u64, Option<Vec<u8>>, String)>,
+    rejected: Vec<(u64, Vec<u8>, String)>,
     error_file: Vec<u8>,
 }
 
 impl Rejections for RecordedRejections {
     fn add(&mut self, record: &RejectedRecord<'_>) {
         self.format.push(record, &mut self.reason_cache, &mut self.error_file);
-        let raw = record.raw.map(<[u8]>::to_vec);
+        let raw = record.raw.to_vec();
         let why: Vec<_> = record.reasons.iter().map(ToString::to_string).collect();
         self.rejected.push((record.line, raw, why.join("; ")));
     }

@@ -1,0 +1,60 @@
+//! Parses the manifest's `quote`, `escape` and `null`.
+
+use super::{ManifestReader, text};
+use crate::manifest::Quoting;
+use crate::manifest::json::Json;
+
+/// The most texts in `null`.
+const MOST_NULL_TEXTS: usize = 32;
+
+/// The most bytes of a text in `null`.
+const LONGEST_NULL_TEXT: usize = 64;
+
+impl ManifestReader {
+    pub fn quoting(&mut self, delimiter: Option<u8>) -> Quoting {
+        let wanted = r#""\"", or "" for a file without quoting"#;
+        let quote = self.read("quote", wanted, |json| match text(json)? {
+            "\"" => Some(true),
+            "" => Some(false),
+            _ => None,
+        });
+        let wanted = r#""\"" for quotes that are written twice, or "\\" for \""#;
+        let backslash = self.read("escape", wanted, |json| match text(json)? {
+            "\"" => Some(false),
+            "\\" => Some(true),
+            _ => None,
+        });
+        match (quote.unwrap_or(true), backslash.unwrap_or(false)) {
+            (true, false) => Quoting::Doubled,
+            (true, true) => Quoting::Backslash,
+            (false, backslash) => {
+                if backslash {
+                    let finding = r#"escape is for files with quoting: remove it, or quote """#;
+                    self.findings.push(finding.to_owned());
+                }
+                // `Failure Description` has to be one field of the error file.
+                if delimiter == Some(b' ') {
+                    let finding =
+                        r#"a file without quoting (quote "") can't have a space as delimiter"#;
+                    self.findings.push(finding.to_owned());
+                }
+                Quoting::None
+            }
+        }
+    }
+
+    pub fn null_texts(&mut self) -> Vec<String> {
+        let wanted = format!(
+            r#"a list of at most {MOST_NULL_TEXTS} texts such as ["\\N", "NULL"], each of at most {LONGEST_NULL_TEXT} bytes"#
+        );
+        let is_short = |text: &&str| text.len() <= LONGEST_NULL_TEXT;
+        let texts = self.read("null", &wanted, |json| match json {
+            Json::Array(items) if items.len() <= MOST_NULL_TEXTS => items
+                .iter()
+                .map(|item| text(item).filter(is_short).map(str::to_owned))
+                .collect::<Option<Vec<_>>>(),
+            _ => None,
+        });
+        texts.unwrap_or_default()
+    }
+}

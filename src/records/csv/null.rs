@@ -1,0 +1,46 @@
+//! [`NullTexts`]: the manifest's `null`, texts that stand for an empty cell.
+
+use std::collections::HashSet;
+
+/// Texts that are compared with whole cells, byte for byte.
+#[derive(Clone, Debug, Default)]
+pub struct NullTexts {
+    texts: HashSet<Box<[u8]>>,
+    /// The length of the longest text, in bytes.
+    longest: usize,
+}
+
+impl NullTexts {
+    pub fn new(texts: &[String]) -> Self {
+        Self {
+            texts: texts.iter().map(|text| text.as_bytes().into()).collect(),
+            longest: texts.iter().map(String::len).max().unwrap_or(0),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// Returns whether `cell` stands for an empty one.
+    pub fn contains(&self, cell: &[u8]) -> bool {
+        cell.len() <= self.longest && self.texts.contains(cell)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_and_equal_cells_are_null() {
+        let null = NullTexts::new(&["\\N".to_owned(), "NULL".to_owned()]);
+        for cell in ["\\N", "NULL"] {
+            assert!(null.contains(cell.as_bytes()), "{cell}");
+        }
+        for cell in ["\\n", "null", " NULL", "NULLS", "", "N"] {
+            assert!(!null.contains(cell.as_bytes()), "{cell}");
+        }
+        assert!(NullTexts::default().is_empty());
+    }
+}
