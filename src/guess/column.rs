@@ -106,16 +106,17 @@ impl Reading {
 
     /// Returns whether a value that has this type is likely meant so.
     fn accepts(&self, value: &str) -> bool {
-        let digits = value.bytes().all(|b| b.is_ascii_digit());
+        let text = value.trim();
+        let digits = text.strip_prefix('-').unwrap_or(text).bytes().all(|b| b.is_ascii_digit());
         match self.kind {
             PropertyType::Integer | PropertyType::Long => is_plain_number(value),
             PropertyType::Float => is_plain_number(value) && is_exact(value),
-            PropertyType::Date if value.trim_start().starts_with("$D_") => false,
+            PropertyType::Date if text.starts_with("$D_") => false,
             PropertyType::Date if self.format.is_some_and(|f| DATE_FORMATS[f] == COMPACT) => {
                 let year = value.get(..4).and_then(|year| year.parse().ok());
                 value.len() >= 8 && year.is_some_and(|year| YEARS.contains(&year))
             }
-            PropertyType::Date => !digits && !value.starts_with('-'),
+            PropertyType::Date => !digits,
             PropertyType::Boolean | PropertyType::String => true,
         }
     }
@@ -196,6 +197,9 @@ impl ColumnFacts {
             if let Some(format) = reading.format {
                 dates[format] = date;
             }
+        }
+        if dates.iter().flatten().count() < 2 {
+            return;
         }
         for (a, first) in dates.iter().enumerate() {
             for (b, second) in dates.iter().enumerate().skip(a + 1) {

@@ -120,12 +120,12 @@ impl Meaning {
         let mut columns: Vec<usize> = (0..survey.header.len()).filter(can_be).collect();
         columns.sort_by_key(|at| survey.columns[*at].distinct());
         let likeliest = *columns.first().ok_or_else(|| failure("no column has names of events"))?;
-        self.ask_or_note(survey, Topic::EventName, "which column has the event's name?", &columns);
+        self.ask_or_note(survey, Topic::EventName, "the event's name", &columns);
         Ok(likeliest)
     }
 
-    /// Asks which of `columns` it is, or notes the only one.
-    fn ask_or_note(&mut self, survey: &Survey, topic: Topic, text: &str, columns: &[usize]) {
+    /// Asks which of `columns` has `what`, or notes the only one.
+    fn ask_or_note(&mut self, survey: &Survey, topic: Topic, what: &str, columns: &[usize]) {
         let choice = |at: &usize| {
             let values: Vec<_> = survey.columns[*at].values.iter().map(|v| excerpt(v)).collect();
             Choice::new(&survey.header[*at], values.join(", "))
@@ -133,8 +133,13 @@ impl Meaning {
         let choices: Vec<Choice> = columns.iter().take(CHOICES).map(choice).collect();
         match choices.as_slice() {
             [] => {}
-            [only] => self.notes.push(format!("{text} Only {} can be", excerpt(&only.label))),
-            _ => self.questions.push(Question { topic, text: text.to_owned(), choices }),
+            [only] => {
+                self.notes.push(format!("column {} is taken for {what}", excerpt(&only.label)));
+            }
+            _ => {
+                let text = format!("which column is {what}?");
+                self.questions.push(Question { topic, text, choices });
+            }
         }
     }
 
@@ -150,8 +155,10 @@ impl Meaning {
         let found = times.take(1).next();
         for at in columns.iter().filter(|at| found.as_ref().is_none_or(|(found, _)| found != *at)) {
             // A column that another one is preferred to is no surprise.
+            let facts = &survey.columns[*at];
+            let is_fine = facts.has_digits(16..=16) || facts.has_digits(19..=19);
             let is_preferred = found.is_some() && fold(&survey.header[*at]) != "ts";
-            self.notes.extend(no_time(survey, *at).filter(|_| !is_preferred));
+            self.notes.extend(no_time(survey, *at).filter(|_| is_fine || !is_preferred));
         }
         match found {
             Some((at, guess)) => {
@@ -195,8 +202,7 @@ impl Meaning {
         let usual = |at: &&usize| id_rank(&survey.header[**at]) < names::IDENTITY.len();
         let usual: Vec<usize> = columns.iter().filter(usual).copied().collect();
         if wanted.or(literal).is_none() && usual.len() > 1 {
-            let text = "which column is the user's identity?";
-            self.ask_or_note(survey, Topic::Identity, text, &usual);
+            self.ask_or_note(survey, Topic::Identity, "the user's identity", &usual);
         }
         if let Some(identity) = identity {
             self.targets[identity] = Target::Id("identity");
@@ -231,13 +237,12 @@ impl Meaning {
         });
         let likeliest =
             *columns.first().ok_or_else(|| failure("no column has ids of the users"))?;
-        let text = "which column identifies the user?";
         // The id in a file of profiles is the user's.
         let is_plain = matches!(&*names::key(&survey.header[likeliest]), "id" | "key");
         if is_plain && self.data_type == DataType::Profile {
             columns.truncate(1);
         }
-        self.ask_or_note(survey, Topic::Identity, text, &columns);
+        self.ask_or_note(survey, Topic::Identity, "the user's identity", &columns);
         Ok(likeliest)
     }
 }

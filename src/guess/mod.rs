@@ -31,3 +31,6 @@ pub use proposal::{Draft, Proposal, ProposedColumn, propose};
 pub use question::{Answers, Choice, Question, Topic, delimiter_named};
 pub use survey::Survey;
 pub use text::{QUOTINGS, TextGuess, guess_text};
+
+#[cfg(test)]
+mod tests;

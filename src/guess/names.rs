@@ -11,7 +11,7 @@ pub const ACTION: [&str; 6] =
 pub const TIMESTAMP: [&str; 5] = ["ts", "timestamp", "eventtime", "timestampms", "time"];
 
 /// The time of an event if no column has a name of [`TIMESTAMP`].
-pub const OTHER_TIMES: [&str; 10] = [
+pub const OTHER_TIMES: [&str; 11] = [
     "eventtimestamp",
     "eventdatetime",
     "eventdate",
@@ -21,6 +21,7 @@ pub const OTHER_TIMES: [&str; 10] = [
     "createdat",
     "createdon",
     "createddate",
+    "created",
     "date",
 ];
 
@@ -28,7 +29,10 @@ pub const OTHER_TIMES: [&str; 10] = [
 pub const IDENTITY: [&str; 3] = ["identity", "userid", "customerid"];
 
 /// The user's identity in a file that has no other, before a column for emails.
-pub const OTHER_IDENTITY: [&str; 14] = [
+pub const OTHER_IDENTITY: [&str; 17] = [
+    "distinctid",
+    "externalid",
+    "externaluserid",
     "customeridentity",
     "useridentity",
     "customerkey",

@@ -58,8 +58,8 @@ impl PropertyNames {
                     guess = TypeGuess::new(PropertyType::Boolean, "a preference");
                     return self.take(property.to_owned(), guess);
                 }
-                notes.push(format!(
-                    "column {} is no {property}: its values are not true, false, 1, 0, Y or N",
+                guess.note = Some(format!(
+                    "column {} is not {property}: its values are not true, false, 1, 0, Y or N",
                     excerpt(header),
                 ));
             } else if facts.broken * 100 <= facts.value_count() {
@@ -76,13 +76,13 @@ impl PropertyNames {
                 }
                 return self.take(property.to_owned(), guess);
             } else {
-                notes.push(format!(
-                    "column {} is text and no {property}: {} of {} values are not valid as one",
-                    excerpt(header),
+                guess = TypeGuess::new(PropertyType::String, "text");
+                guess.note = Some(format!(
+                    "{} of {} values of column {} are not valid as {property}: it is stored as text",
                     facts.broken,
                     facts.value_count(),
+                    excerpt(header),
                 ));
-                guess = TypeGuess::new(PropertyType::String, "text");
             }
         }
         self.own_name(header, guess, notes)
@@ -107,7 +107,7 @@ impl PropertyNames {
             .chain(numbered)
             .find(|name| !self.taken.contains(&fold(name)))
             .unwrap_or(first);
-        if name != header {
+        if name != header && guess.note.is_none() {
             notes.push(format!(
                 "column {} is stored as {}: its own name is not allowed or used already",
                 excerpt(header),

@@ -8,8 +8,9 @@ use super::survey::Survey;
 use super::text::TextGuess;
 use super::types::TypeGuess;
 use crate::manifest::{Column, DateFormat, Encoding, Manifest, PropertyType, Quoting};
-use crate::records::SpecialProperty;
+use crate::records::{SpecialProperty, Value, of_type};
 use crate::report::{DataType, Failure};
+use crate::sanitize::excerpt;
 
 /// What the manifest has that no data file shows.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +60,7 @@ pub fn propose(
     let mut proposal =
         Proposal { manifest, columns: Vec::new(), questions, notes: text.notes.clone() };
     proposal.notes.extend(notes);
+    proposal.note_missing_header(survey);
     proposal.note_invalid(survey);
     let mut properties = properties(survey, &targets, data_type, answers, &mut proposal.notes);
     for (at, target) in targets.iter().enumerate() {
@@ -82,6 +84,14 @@ pub fn propose(
     }
     proposal.set_null_texts(survey, &targets);
     Ok(proposal)
+}
+
+/// Returns whether a name of the header is rather a number, a date or an email address.
+fn is_value(name: &str) -> bool {
+    let reads = |kind| matches!(of_type(name, kind, None), Ok(value) if value != Value::None);
+    reads(PropertyType::Float)
+        || reads(PropertyType::Date)
+        || SpecialProperty::Email.check(name).is_ok()
 }
 
 /// Returns whether the values of a property have a rule of their own.
@@ -157,6 +167,16 @@ impl Proposal {
             let texts = self.manifest.null.join(", ");
             self.notes
                 .push(format!("these cells are taken for empty ones in all columns: {texts}"));
+        }
+    }
+
+    fn note_missing_header(&mut self, survey: &Survey) {
+        if let Some(value) = survey.header.iter().find(|name| is_value(name)) {
+            self.notes.push(format!(
+                "the first line seems to be a record, as {} is no name: a data file begins with the \
+                 names of its columns",
+                excerpt(value)
+            ));
         }
     }
 

@@ -198,7 +198,7 @@ proptest::proptest! {
         header in proptest::sample::subsequence(
             vec!["a", "Is_b", "time", "Name", "x.y", "when", "N A", "date"], 2..8),
         records in proptest::collection::vec(proptest::collection::vec(
-            "|0|1|-7|007|3.5|1e5|12345678901|Y|true|01/02/2020|31/12/2020|2020-01-31|1 Feb 2020|\
+            "|0|1|-7|007|3\\.5|1e5|12345678901|Y|true|01/02/2020|31/12/2020|2020-01-31|1 Feb 2020|\
              20200131|1793527200|1793527200123|NULL|NaN|\\$D_7|x| 5|[a-z]{1,3}", 8), 1..30),
     ) {
         let mut text = format!("identity,{}\n", header.join(","));

@@ -52,6 +52,10 @@ impl Summary<'_> {
         output.styled(
             &StyledLine::new(STRONG, path.display()).and(PLAIN, ": ").and(GOOD, "written"),
         )?;
+        if self.report.records.rejected > 0 {
+            let check = format!("sftp-import check {} --errors .", path.display());
+            output.line(&format!("The rejected records, each with its reason: {check}"))?;
+        }
         output.line("Upload the data file first, then the manifest.")?;
         let manifest: Box<RawValue> = serde_json::from_str(text)?;
         output.json(&JsonSummary {
@@ -73,7 +77,7 @@ impl Summary<'_> {
         let columns: Vec<JsonColumn<'_>> = columns.iter().map(json_column).collect();
         output.list(&columns, &["COLUMN", "VALUES", "BECOMES", "TYPE", "REASON"], "", row)?;
         notes.iter().try_for_each(|text| note(output, text))?;
-        report::print_text(self.report, output)
+        report::print_verdict(self.report, output)
     }
 }
 
