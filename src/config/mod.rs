@@ -28,7 +28,7 @@ pub use sections::per_account::PerAccount;
 pub use sections::retention::Retention;
 pub use sections::watch::{Method, Watch};
 pub use sections::webhooks::Webhooks;
-pub use units::{Period, Size};
+pub use units::{Period, Size, UtcTime};
 
 use crate::account::AccountId;
 use crate::import_id::is_node_name;

@@ -1,10 +1,12 @@
-//! Durations and sizes in text form: `"2h"`, `"5GB"`.
+//! Durations, sizes and times in text form: `"2h"`, `"5GB"`, `"2000-01-01"`.
 
 use std::fmt;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use jiff::{Span, SpanRelativeTo};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Deserializer, de};
 
 /// A duration of zero or more, written `"90s"`, `"2h"`, `"1h 30m"`, `"7d"`.
@@ -66,5 +68,88 @@ impl Size {
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.display().si().fmt(f)
+    }
+}
+
+/// A time in UTC, written `"2000-01-01"`, `"2000-01-01T00:00:00Z"`, as a year (`2000`), or in seconds
+/// since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UtcTime(i64);
+
+/// A time as the file has it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenTime {
+    Number(i64),
+    Text(String),
+    Toml(toml::value::Datetime),
+}
+
+impl UtcTime {
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// Returns seconds since 1970.
+    pub const fn seconds(self) -> i64 {
+        self.0
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if let Ok(number) = text.parse() {
+            let is_year = text.len() == 4;
+            return if is_year { Self::parse(&format!("{text}-01-01")) } else { Some(Self(number)) };
+        }
+        // A day is its midnight.
+        let utc = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
+        Some(Self(text.parse::<Timestamp>().ok().or_else(utc)?.as_second()))
+    }
+}
+
+impl<'de> Deserialize<'de> for UtcTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = match WrittenTime::deserialize(deserializer) {
+            Ok(WrittenTime::Number(number)) => number.to_string(),
+            Ok(WrittenTime::Text(text)) => text,
+            Ok(WrittenTime::Toml(time)) => time.to_string(),
+            Err(_) => String::new(),
+        };
+        Self::parse(&text).ok_or_else(|| {
+            de::Error::custom("is no time; write it as \"2000-01-01\" or in seconds since 1970")
+        })
+    }
+}
+
+impl fmt::Display for UtcTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Timestamp::from_second(self.0) {
+            Ok(time) => write!(f, "{time}"),
+            Err(_) => write!(f, "{} seconds after 1970", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_several_forms() {
+        #[derive(Deserialize)]
+        struct File {
+            at: UtcTime,
+        }
+        let read = |text: &str| toml::from_str::<File>(&format!("at = {text}")).map(|file| file.at);
+        for text in ["946684800", "'946684800'", "2000", "'2000'", "'2000-01-01'", "2000-01-01"] {
+            assert_eq!(read(text).unwrap().seconds(), 946_684_800, "{text}");
+        }
+        for text in ["'2000-01-01T01:00:00+01:00'", "2000-01-01T00:00:00Z", "2000-01-01T00:00:00"] {
+            assert_eq!(read(text).unwrap().seconds(), 946_684_800, "{text}");
+        }
+        assert_eq!(read("0").unwrap().to_string(), "1970-01-01T00:00:00Z");
+        for text in ["'soon'", "'01/02/2000'", "true", "1.5", "'2h'"] {
+            let error = read(text).err().unwrap().to_string();
+            assert!(error.contains("is no time; write it as \"2000-01-01\""), "{text}: {error}");
+        }
     }
 }

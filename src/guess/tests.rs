@@ -164,8 +164,8 @@ fn questions_are_answered_by_their_labels() {
     let proposal = guess_with(text.as_bytes(), &answers).unwrap();
     assert_eq!(proposal.questions, []);
     assert_eq!(columns(&proposal), ["user_id STRING", "identity", "due DATE"]);
-    let format = proposal.columns[2].format.map(|format| format.as_str());
-    assert_eq!(format, Some("MM/dd/yyyy"));
+    let format = proposal.columns[2].format.map(|format| format.to_string());
+    assert_eq!(format.as_deref(), Some("MM/dd/yyyy"));
 }
 
 #[test]

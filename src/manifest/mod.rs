@@ -3,6 +3,7 @@
 //! Invariant: a [`Manifest`] has valid values only. An invalid text results in [`ManifestErrors`]
 //! with all findings, and with the values that are needed to report them to its author.
 
+mod date_format;
 mod errors;
 mod json;
 mod parse;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::report::DataType;
 
+pub use date_format::{DATE_FORMATS, DateFormat, DayOrder};
 pub use errors::ManifestErrors;
 pub(crate) use errors::{failure_of, is_address};
 pub(crate) use parse::parse_digest;
@@ -102,16 +104,6 @@ pub struct Column {
     pub format: Option<DateFormat>,
 }
 
-/// The order of the parts of a DATE, each with an optional ` HH:mm:ss`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DateFormat {
-    DayMonthYear,
-    MonthDayYear,
-    YearDayMonth,
-    YearMonthDay,
-    DayNameYear,
-}
-
 impl Encoding {
     /// Returns the encoding called `name`, in any case: the IANA name or its usual short form.
     pub fn named(name: &str) -> Option<Self> {
@@ -122,33 +114,5 @@ impl Encoding {
             "windows-1252" | "cp1252" => Some(Self::Windows1252),
             _ => None,
         }
-    }
-}
-
-impl DateFormat {
-    /// All formats, in the order of the rules.
-    pub const ALL: [Self; 5] = [
-        Self::DayMonthYear,
-        Self::MonthDayYear,
-        Self::YearDayMonth,
-        Self::YearMonthDay,
-        Self::DayNameYear,
-    ];
-
-    /// Returns the format as written in a manifest, without the optional ` HH:mm:ss`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DayMonthYear => "dd/MM/yyyy",
-            Self::MonthDayYear => "MM/dd/yyyy",
-            Self::YearDayMonth => "yyyy/dd/MM",
-            Self::YearMonthDay => "yyyy/MM/dd",
-            Self::DayNameYear => "dd MMM yyyy",
-        }
-    }
-
-    /// Returns the format written as `text`, with or without ` HH:mm:ss`.
-    pub fn named(text: &str) -> Option<Self> {
-        let date = text.strip_suffix(" HH:mm:ss").unwrap_or(text);
-        Self::ALL.into_iter().find(|format| format.as_str() == date)
     }
 }

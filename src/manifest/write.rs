@@ -63,7 +63,7 @@ impl Column {
             keys.insert("dataType".to_owned(), json!(self.data_type.as_str()));
         }
         if let Some(format) = self.format {
-            keys.insert("format".to_owned(), json!(format.as_str()));
+            keys.insert("format".to_owned(), json!(format.to_string()));
         }
         keys.into()
     }

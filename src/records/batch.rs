@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMillisecondType;
 
-use super::header::schema::{IdKind, Property};
+use super::header::schema::{IdKind, Property, TS};
 use super::profile_change::{Change, PackedChange, pack, unpack};
+use crate::report::TsRange;
 
 /// Accepted records in file order.
 #[derive(Clone, Debug)]
@@ -25,6 +28,17 @@ impl Batch {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Returns the earliest and the latest `ts` of events; `None` without events.
+    pub fn ts_range(&self) -> Option<TsRange> {
+        let Self::Events(batch) = self else { return None };
+        let times = batch.column(TS).as_primitive::<TimestampMillisecondType>().values();
+        let [first, last] = times
+            .iter()
+            .fold([i64::MAX, i64::MIN], |[first, last], at| [first.min(*at), last.max(*at)]);
+        let seconds = |milliseconds: i64| milliseconds.div_euclid(1000);
+        (!times.is_empty()).then(|| TsRange { first: seconds(first), last: seconds(last) })
     }
 }
 

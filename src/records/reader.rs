@@ -16,12 +16,14 @@ use super::input::source::Meter;
 use super::sink::{ReadProgress, Rejections, Sink};
 use super::worker::{AcceptedRecords, RejectedRecords, Worker, WorkerJob, WorkerOutput};
 use crate::manifest::Manifest;
-use crate::report::{Counts, Failure, FailureText, RejectionCount, RejectionTally};
+use crate::report::{Counts, Failure, FailureText, RejectionCount, RejectionTally, TsRange};
 
 /// The result of reading a data file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadSummary {
     pub counts: Counts,
+    /// Of the accepted events.
+    pub ts_range: Option<TsRange>,
     /// Bytes of the data file as uploaded that were read.
     pub bytes: u64,
     /// SHA-256 of the data file as uploaded, lower-case hex; `None` if it was not read to its end.
@@ -81,6 +83,7 @@ fn deal<R: Read>(first: Block, mut splitter: Splitter<R>, channels: &[SyncSender
 #[derive(Default)]
 struct ResultDelivery {
     counts: Counts,
+    ts_range: Option<TsRange>,
     tally: RejectionTally,
     consumed: u64,
 }
@@ -141,6 +144,7 @@ impl ResultDelivery {
         for batch in accepted.batches.into_iter().filter(|batch| !batch.is_empty()) {
             self.counts.read += batch.len() as u64;
             self.counts.accepted += batch.len() as u64;
+            self.ts_range = TsRange::merge(self.ts_range, batch.ts_range());
             sink.accept(batch)?;
         }
         self.consumed = accepted.consumed.unwrap_or(self.consumed);
@@ -172,6 +176,7 @@ impl ResultDelivery {
     fn summary(self, meter: &Meter) -> ReadSummary {
         ReadSummary {
             counts: self.counts,
+            ts_range: self.ts_range,
             bytes: meter.bytes(),
             sha256: meter.sha256().map(|digest| hex(&digest)),
             rejections: self.tally.into_counts(),

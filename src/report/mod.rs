@@ -4,6 +4,7 @@
 //! contain this object. Invariant of a finished report: read = accepted + rejected.
 
 mod tally;
+mod ts_range;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use tally::{MAX_REJECTIONS, RejectionCount, RejectionTally};
+pub use ts_range::TsRange;
 
 use crate::account::AccountId;
 use crate::import_id::ImportId;
@@ -186,6 +188,12 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
     pub records: Counts,
+    /// The earliest `ts` of the accepted events; `None` for profiles, and if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_ts: Option<Timestamp>,
+    /// The latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_ts: Option<Timestamp>,
     /// The data file's size in bytes, as uploaded (before decompression).
     pub bytes: u64,
     /// SHA-256 of the data file as uploaded, lower-case hex; `None` if it was not read to its end.

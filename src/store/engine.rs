@@ -7,6 +7,7 @@ use super::error::Error;
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::records::{Batch, Schema};
+use crate::report::TsRange;
 
 /// The counts of a committed import. They never change after the commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct CommitCounts {
     pub records: u64,
     /// How often a record moved a profile id from another profile to its own.
     pub moved_ids: u64,
+    /// Of the events; `None` without events.
+    pub ts_range: Option<TsRange>,
 }
 
 /// Stores events and profiles.

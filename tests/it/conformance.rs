@@ -25,6 +25,8 @@ const ACCOUNT: &str = "TEST-ABC-123Z";
 struct Answer {
     /// Without ids, times and paths.
     report: Json,
+    /// `firstTs` and `lastTs`. Without a `ts` in the file they differ between runs.
+    ts: Vec<String>,
     error_file: Option<String>,
     error_lines: Vec<Json>,
 }
@@ -132,7 +134,9 @@ fn answer(report: &Json, folder: &Path) -> Answer {
     };
     let lines = read("e.errors.jsonl").unwrap_or_default();
     let error_lines = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    Answer { report, error_file: read("e.errors.csv"), error_lines }
+    let ts = ["firstTs", "lastTs"].map(|key| report.as_object_mut().unwrap().remove(key));
+    let ts = ts.into_iter().flatten().map(|ts| ts.as_str().unwrap().to_owned()).collect();
+    Answer { report, ts, error_file: read("e.errors.csv"), error_lines }
 }
 
 impl Case {
@@ -151,6 +155,9 @@ impl Case {
         let warnings = ingested.report["warnings"].as_array_mut().unwrap();
         self.verify_warnings(warnings);
         warnings.retain(|warning| !warning.as_str().unwrap().contains(moved));
+        if self.ts.is_none() {
+            ingested.ts = checked.ts.clone();
+        }
         assert_eq!(checked, ingested, "check and ingest differ");
         self.verify_stored(&bench, &report);
     }
@@ -159,7 +166,10 @@ impl Case {
     fn run_programs(&self, checked: &Answer) {
         let bench = Bench::new(self);
         let manifest = bench.write("e.manifest", self, self.data_file());
-        let (answer, code) = bench.program(&["check"], &manifest, "checked");
+        let (mut answer, code) = bench.program(&["check"], &manifest, "checked");
+        if self.ts.is_none() {
+            answer.ts = checked.ts.clone();
+        }
         assert_eq!(*checked, answer, "the program's check differs");
         let clean = self.fail.is_none() && self.findings.is_none() && self.reject.is_empty();
         assert_eq!(code == 0, clean && self.manifest.is_none(), "exit {code}");
@@ -172,7 +182,10 @@ impl Case {
     }
 
     fn verify(&self, answer: &Answer) {
-        let Answer { report, error_file, .. } = answer;
+        let Answer { report, error_file, ts, .. } = answer;
+        if let Some(expected) = &self.ts {
+            assert_eq!(ts, expected);
+        }
         let records = |key: &str| report["records"][key].as_u64().unwrap();
         assert_eq!(records("read"), records("accepted") + records("rejected"));
         if let Some(fail) = self.expected_failure() {

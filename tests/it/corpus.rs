@@ -41,6 +41,7 @@ pub struct Case {
     pub warnings: Option<Vec<String>>,
     pub error_file: Option<String>,
     pub stored: Option<String>,
+    pub ts: Option<Vec<String>>,
 }
 
 /// Returns the cases by file name without `.toml`, in order.

@@ -110,6 +110,11 @@ fn facts(report: &Report) -> Vec<StyledLine> {
     if report.failure.is_none() || report.records.read > 0 {
         add("records", format!("{read} read = {accepted} accepted + {rejected} rejected"));
     }
+    for (name, at) in [("first event", report.first_ts), ("last event", report.last_ts)] {
+        if let Some(at) = at {
+            add(name, at.to_string());
+        }
+    }
     if let Some(sha256) = &report.sha256 {
         add("sha256", sha256.clone());
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::config::Size;
+use crate::config::{Size, UtcTime};
 
 /// `[limits]`, and `[account.ID.limits]` of one account.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,6 +24,8 @@ pub struct Limits {
     /// In characters.
     pub max_property_value: usize,
     pub max_event_properties: usize,
+    /// The earliest `ts`. The default is the first number of nine digits.
+    pub min_ts: UtcTime,
     /// Reserved event names in addition to the built-in ones.
     pub reserved_event_names: Vec<String>,
     /// Puts a `'` before cells of the error file that a spreadsheet would run as a formula.
@@ -43,6 +45,7 @@ impl Default for Limits {
             max_columns: 2_000,
             max_property_value: 512,
             max_event_properties: 100,
+            min_ts: UtcTime::from_seconds(100_000_000),
             reserved_event_names: Vec::new(),
             quote_formulas: false,
         }

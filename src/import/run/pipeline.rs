@@ -16,7 +16,9 @@ use crate::config::{Limits, cores};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::records::{self, Batch, FileStart, Sink};
-use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount, Report};
+use crate::report::{
+    Counts, Failure, FailureText, ImportState, RejectionCount, Report, TsRange,
+};
 use crate::sanitize::chain;
 use crate::store::{self, ImportWriter, Store};
 
@@ -54,6 +56,8 @@ pub struct ImportOutcome {
     /// Completed or failed.
     pub state: ImportState,
     pub counts: Counts,
+    /// Of the accepted events; `None` if it failed.
+    pub ts_range: Option<TsRange>,
     /// Bytes of the data file that were read.
     pub bytes: u64,
     /// Digest of the data file in lower-case hex, if it was read to its end.
@@ -70,6 +74,7 @@ impl ImportOutcome {
         Self {
             state: ImportState::Failed,
             counts: Counts::default(),
+            ts_range: None,
             bytes: 0,
             sha256: None,
             failure: Some(failure),
@@ -88,6 +93,8 @@ impl ImportOutcome {
             dry_run: manifest.is_some_and(|m| m.dry_run),
             state: self.state,
             records: self.counts,
+            first_ts: self.ts_range.and_then(|ts| Timestamp::from_second(ts.first).ok()),
+            last_ts: self.ts_range.and_then(|ts| Timestamp::from_second(ts.last).ok()),
             bytes: self.bytes,
             sha256: self.sha256,
             finished_at: Some(at),
@@ -159,6 +166,7 @@ pub fn run<R: Read + Send>(
     Ok(ImportOutcome {
         state: decide::final_state(summary.counts, failure.as_ref()),
         counts: if failure.is_some() { unstored(summary.counts) } else { summary.counts },
+        ts_range: summary.ts_range.filter(|_| failure.is_none()),
         bytes: summary.bytes,
         sha256: summary.sha256,
         failure,

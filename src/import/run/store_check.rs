@@ -103,6 +103,7 @@ fn committed_outcome(outcome: ImportOutcome, committed: CommitCounts) -> ImportO
     ImportOutcome {
         state: ImportState::Completed,
         counts: Counts { read: accepted + rejected, accepted, rejected },
+        ts_range: committed.ts_range,
         failure: None,
         warnings,
         ..outcome

@@ -66,6 +66,19 @@ fn a_stored_import_completes_without_its_files() {
     assert_eq!(host.stored_events(), [format!("import={import}")]);
 }
 
+/// The records are not read again, so the store has to know it.
+#[test]
+fn the_store_knows_the_range_of_ts() {
+    let host = Host::with(|config| config.imports.retry_for = Period::seconds(0));
+    let csv = "evtName,identity,ts\nA,a,1578503669\nA,a,1578503667\nA,,1578503600\nA,a,1578503668\n";
+    let import = cut_off(&host, "event", csv, 1);
+    fs::remove_dir_all(host.spooled(&import)).unwrap();
+    let report = host.run(&import);
+    assert_eq!(report["state"], "completed", "{report:#}");
+    assert_eq!(report["firstTs"], "2020-01-08T17:14:27Z");
+    assert_eq!(report["lastTs"], "2020-01-08T17:14:29Z");
+}
+
 /// Without an answer of the store, nothing is reported.
 #[test]
 fn an_import_does_not_fail_without_the_store() {

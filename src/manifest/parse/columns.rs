@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{ManifestReader, duplicates, text};
 use crate::manifest::json::{Json, quote};
+use crate::manifest::date_format::DATE_FORMATS;
 use crate::manifest::property_type::PropertyType;
 use crate::manifest::{Column, DateFormat};
 
@@ -76,12 +77,13 @@ impl ManifestReader {
     }
 
     fn date_format(&mut self, column: &str, value: &Json) -> Option<DateFormat> {
-        let format = text(value).and_then(|text| DateFormat::named(text.trim()));
+        let name = text(value).unwrap_or_default().trim();
+        let format = DateFormat::named(name);
         if format.is_none() {
-            let allowed = DateFormat::ALL.map(DateFormat::as_str).join(", ");
+            let hint = likely_format(name).map_or(String::new(), |hint| format!(" ({hint})"));
             self.findings.push(format!(
-                "column {column}: format {value} is not supported, it must be one of {allowed}, \
-                 each with or without HH:mm:ss"
+                "column {column}: format {value} is not supported{hint}, it must be one of \
+                 {DATE_FORMATS}"
             ));
         }
         format
@@ -99,4 +101,14 @@ fn likely_type(name: &str) -> Option<PropertyType> {
         "datetime" | "timestamp" | "time" => PropertyType::Date,
         _ => return None,
     })
+}
+
+/// Returns what the author of the format `name` most likely has to write.
+fn likely_format(name: &str) -> Option<String> {
+    if let Some(format) = DateFormat::likely(name) {
+        return Some(format!("write \"{format}\""));
+    }
+    let name = name.to_ascii_lowercase();
+    let is_iso = name.starts_with("iso") || name.starts_with("yyyy-mm-dd");
+    is_iso.then(|| "leave format out: ISO 8601 is always read".to_owned())
 }

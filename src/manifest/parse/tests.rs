@@ -39,7 +39,7 @@ fn accepts_every_optional_key() {
     let when = Column {
         ct_name: Some("When".into()),
         data_type: PropertyType::Date,
-        format: Some(DateFormat::DayMonthYear),
+        format: DateFormat::named("dd/MM/yyyy"),
     };
     assert_eq!(manifest.columns["d"], when);
     assert_eq!(manifest.columns["n"].data_type, PropertyType::Long);
@@ -158,7 +158,7 @@ fn columns_need_valid_names_and_formats() {
         [
             r#"column "a" must be an object with ctName and dataType, not "x""#,
             r#"column "b": ctName must be a name, not " ""#,
-            r#"column "c": format "yy/MM" is not supported, it must be one of dd/MM/yyyy, MM/dd/yyyy, yyyy/dd/MM, yyyy/MM/dd, dd MMM yyyy, each with or without HH:mm:ss"#,
+            r#"column "c": format "yy/MM" is not supported, it must be one of dd/MM/yyyy, MM/dd/yyyy, yyyy/dd/MM, yyyy/MM/dd or dd MMM yyyy (with /, - or . between) or yyyyMMdd, each with or without HH:mm or HH:mm:ss, or epoch or epoch-ms"#,
         ]
     );
 }

@@ -209,6 +209,7 @@ impl ParsedBlock {
             bytes: u64::from(record.end - record.start),
             broken: record.broken,
             limits: &plan.limits,
+            format: finding.column.and_then(|column| plan.columns.format(column as usize)),
         };
         debug_assert!(catalogue::contains(finding.rule), "{:?} is not in RULES", finding.rule);
         finding.rule.reject(line, column, &case)
@@ -229,8 +230,8 @@ pub fn too_long<'a>(
     first: &'a [u8],
 ) -> RejectedRecord<'a> {
     let width = plan.width() as u64;
-    let case =
-        RuleCase { value: None, fields: 0, width, bytes, broken: None, limits: &plan.limits };
+    let limits = &plan.limits;
+    let case = RuleCase { value: None, fields: 0, width, bytes, broken: None, limits, format: None };
     let reasons = vec![RECORD_TOO_LONG.reject(line, None, &case)];
     RejectedRecord { line, raw: head(first, plan), is_cut: true, reasons }
 }

@@ -27,7 +27,7 @@ use super::rows::{RecordFinding, Rows};
 use super::string_column::{NullRows, StringColumn};
 use crate::manifest::PropertyType;
 use crate::records::csv::lexer::Span;
-use crate::records::header::columns::PropertyColumn;
+use crate::records::header::columns::{PropertyColumn, TimestampColumn};
 use crate::records::header::plan::ReadPlan;
 use crate::records::header::schema::{EventSchema, IdKind};
 use crate::records::profile_change::Value;
@@ -36,8 +36,6 @@ use crate::records::rules::event::{CHARGED_ITEMS, TOO_MANY_PROPERTIES};
 use crate::records::rules::id;
 use crate::records::rules::id::{ID, id};
 use crate::records::rules::rejection::Rule;
-use crate::records::rules::timestamp;
-use crate::records::rules::timestamp::timestamp;
 use crate::records::rules::{property, value};
 
 /// Returns the rows that break no rule. Adds the broken rules of the others to `found`.
@@ -120,13 +118,15 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
 
     fn timestamps(&mut self) -> ArrayRef {
         let now = self.plan.processing_time;
-        let Some(column) = self.plan.columns.timestamp else {
+        let Some(TimestampColumn { column, notation }) = self.plan.columns.timestamp else {
             return instants(vec![now * 1000; self.rows.len()], NullRows::default());
         };
+        let min = self.plan.limits.min_ts.seconds();
         let mut times = Vec::with_capacity(self.rows.len());
         for (row, cell) in self.rows.spans(column).enumerate() {
-            let plain = timestamp::plain(self.rows.bytes(cell));
-            let at = plain.map_or_else(|| timestamp(self.rows.text(cell)), |at| Ok(Some(at)));
+            let plain = notation.plain(self.rows.bytes(cell), min);
+            let at =
+                plain.map_or_else(|| notation.seconds(self.rows.text(cell), min), |at| Ok(Some(at)));
             let at = at.unwrap_or_else(|rule| {
                 self.reject(row, rule, Some(column));
                 None

@@ -2,13 +2,12 @@
 
 use super::rows::{RecordFinding, Rows};
 use crate::manifest::PropertyType;
-use crate::records::header::columns::PropertyColumn;
+use crate::records::header::columns::{PropertyColumn, TimestampColumn};
 use crate::records::header::plan::ReadPlan;
 use crate::records::rules::event::is_charged;
 use crate::records::rules::id::{ID, id};
 use crate::records::rules::property;
 use crate::records::rules::rejection::Rule;
-use crate::records::rules::timestamp::timestamp;
 
 pub fn too_many_properties(plan: &ReadPlan, rows: &Rows<'_>, row: usize) -> bool {
     let is_set = |property: &&PropertyColumn| {
@@ -43,8 +42,8 @@ pub fn only_id(plan: &ReadPlan) -> Option<usize> {
 
 /// Adds the rules for `ts` and the ids that a row of either type breaks.
 pub fn explain_user(plan: &ReadPlan, rows: &Rows<'_>, row: usize, found: &mut Vec<RecordFinding>) {
-    if let Some(column) = plan.columns.timestamp {
-        let at = timestamp(rows.cell(row, column));
+    if let Some(TimestampColumn { column, notation }) = plan.columns.timestamp {
+        let at = notation.seconds(rows.cell(row, column), plan.limits.min_ts.seconds());
         found.extend(at.err().map(|rule| rows.found(row, rule, Some(column))));
     }
     let before = found.len();

@@ -7,15 +7,13 @@ use super::explain::explain_user;
 use super::rows::{RecordFinding, Rows};
 use crate::manifest::PropertyType;
 use crate::records::batch::ProfileBatch;
-use crate::records::header::columns::PropertyColumn;
+use crate::records::header::columns::{PropertyColumn, TimestampColumn};
 use crate::records::header::plan::ReadPlan;
 use crate::records::profile_change::{Change, Operation, Value};
 use crate::records::rules::calendar::Calendar;
 use crate::records::rules::id;
 use crate::records::rules::profile::{NO_LIST, operation};
 use crate::records::rules::property;
-use crate::records::rules::timestamp;
-use crate::records::rules::timestamp::timestamp;
 
 /// Appends the rows that break no rule to `batch`. Adds the broken rules of the others to `found`.
 pub fn build(
@@ -44,10 +42,15 @@ pub fn build(
 
 /// Returns the time and ids of a row; `None` if it breaks a rule for them.
 fn user<'a>(plan: &ReadPlan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Option<&'a str>; 4])> {
-    let time = plan.columns.timestamp.map_or("", |column| rows.cell(row, column));
-    let at = match timestamp::plain(time.as_bytes()) {
-        Some(seconds) => seconds,
-        None => timestamp(time).ok()?.unwrap_or(plan.processing_time),
+    let at = match plan.columns.timestamp {
+        None => plan.processing_time,
+        Some(TimestampColumn { column, notation }) => {
+            let (cell, min) = (rows.cell(row, column), plan.limits.min_ts.seconds());
+            match notation.plain(cell.as_bytes(), min) {
+                Some(seconds) => seconds,
+                None => notation.seconds(cell, min).ok()?.unwrap_or(plan.processing_time),
+            }
+        }
     };
     let mut ids = [None; 4];
     for (slot, column) in ids.iter_mut().zip(plan.columns.ids) {

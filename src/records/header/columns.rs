@@ -10,6 +10,7 @@ use crate::manifest::{Column, DateFormat, Manifest, PropertyType};
 use crate::records::rules::event::is_forbidden;
 use crate::records::rules::fold;
 use crate::records::rules::profile::{SpecialProperty, preference};
+use crate::records::rules::timestamp::TimestampNotation;
 use crate::report::DataType;
 use crate::sanitize::excerpt;
 
@@ -25,11 +26,19 @@ pub struct Columns {
     pub header: Vec<String>,
     /// `Some` for events.
     pub event_name: Option<usize>,
-    pub timestamp: Option<usize>,
+    pub timestamp: Option<TimestampColumn>,
     /// Indexed by [`IdKind`]; at least one is `Some`.
     pub ids: [Option<usize>; 4],
     /// All other columns, in the order of the header.
     pub properties: Vec<PropertyColumn>,
+}
+
+/// The column of `ts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimestampColumn {
+    /// Its index in the header.
+    pub column: usize,
+    pub notation: TimestampNotation,
 }
 
 /// A column that holds a property.
@@ -96,6 +105,17 @@ impl Columns {
         columns.header = header;
         Ok(columns)
     }
+
+    /// Returns the format of a column's DATE, if it has one.
+    pub fn format(&self, column: usize) -> Option<DateFormat> {
+        if let Some(TimestampColumn { notation: TimestampNotation::Date(format), .. }) =
+            self.timestamp.filter(|timestamp| timestamp.column == column)
+        {
+            return format;
+        }
+        let found = self.properties.binary_search_by_key(&column, |property| property.column);
+        self.properties[found.ok()?].format
+    }
 }
 
 impl Mapper<'_> {
@@ -159,7 +179,8 @@ impl Mapper<'_> {
             match target {
                 ColumnTarget::EventName => columns.event_name = Some(at),
                 ColumnTarget::Timestamp => {
-                    columns.timestamp = Some(at);
+                    let notation = column.timestamp_notation();
+                    columns.timestamp = Some(TimestampColumn { column: at, notation });
                     self.findings.extend(column.timestamp_finding());
                 }
                 ColumnTarget::Id(kind) => columns.ids[*kind as usize] = Some(at),
@@ -223,19 +244,31 @@ impl HeaderColumn<'_> {
         let property = self.property();
         let special = SpecialProperty::of(&property.name);
         let special = special.filter(|_| self.data_type == DataType::Profile);
-        let format = self.mapped.and_then(|column| column.format);
-        PropertyColumn { column, property, format, special, operation }
+        PropertyColumn { column, property, format: self.format(), special, operation }
+    }
+
+    fn format(&self) -> Option<DateFormat> {
+        self.mapped.and_then(|column| column.format)
     }
 
     fn property_type(&self) -> PropertyType {
         self.mapped.map_or_else(PropertyType::default, |column| column.data_type)
     }
 
+    fn timestamp_notation(&self) -> TimestampNotation {
+        match self.property_type() {
+            PropertyType::Date => TimestampNotation::Date(self.format()),
+            _ => TimestampNotation::Epoch,
+        }
+    }
+
     fn timestamp_finding(&self) -> Option<String> {
-        use PropertyType::{Integer, Long, String};
-        (!matches!(self.property_type(), Integer | Long | String)).then(|| {
+        use PropertyType::{Boolean, Float};
+        matches!(self.property_type(), Boolean | Float).then(|| {
             let (header, kind) = (excerpt(self.header), self.property_type().as_str());
-            format!("column {header} is ts: its dataType is INTEGER, LONG or STRING, not {kind}")
+            format!(
+                "column {header} is ts: its dataType is INTEGER, LONG, STRING or DATE, not {kind}"
+            )
         })
     }
 

@@ -63,6 +63,9 @@ pub struct EventSchema {
     pub arrow: SchemaRef,
 }
 
+/// The index of the column `ts`.
+pub const TS: usize = 1;
+
 /// The names of the columns before the properties.
 const FIXED: [&str; 7] = ["event", "ts", "identity", "object_id", "fb_id", "gp_id", "source_line"];
 

@@ -1,4 +1,5 @@
 //! [`Calendar`]: formats seconds as RFC 3339 in UTC, such as `2020-05-12T09:07:12Z`.
+//! [`day_number`]: the day of a date.
 
 /// The number of cached days: an events file covers some weeks, or proceeds from day to day.
 const DAYS: usize = 512;
@@ -99,6 +100,24 @@ fn civil(days: i32) -> (u32, u32, u32) {
     (era * 400 + year + u32::from(month <= 2), month, day)
 }
 
+/// Returns the number of days from 1970 to a day of the Gregorian calendar; `None` if there is no
+/// such day, or the year is not 1 to 9999. The reverse of [`civil`].
+pub fn day_number(year: i64, month: i64, day: i64) -> Option<i64> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=9999).contains(&year) || !(1..=length).contains(&day) {
+        return None;
+    }
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400;
+    Some(days + (153 * month + 2) / 5 + day - 1 - 719_468)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +164,18 @@ mod tests {
                     proptest::prop_assert_eq!(text, timestamp.to_string());
                 }
             }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn day_numbers_match_jiff(year in 0..10_001_i64, month in 0..14_i64, day in 0..33_i64) {
+            let date = jiff::civil::Date::new(year as i16, month as i8, day as i8);
+            let date = date.ok().filter(|_| (1..=9999).contains(&year));
+            let since_1970 = |date: jiff::civil::Date| {
+                date.duration_since(jiff::civil::date(1970, 1, 1)).as_secs().div_euclid(86_400)
+            };
+            proptest::prop_assert_eq!(day_number(year, month, day), date.map(since_1970));
         }
     }
 }

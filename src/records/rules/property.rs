@@ -1,6 +1,6 @@
 //! Rules for the value of every property: its length, and `$D_<epoch>`, which is a date.
 
-use super::{date, timestamp, trim, value};
+use super::{date, epoch, trim, value};
 use crate::manifest::DateFormat;
 use crate::manifest::PropertyType;
 use crate::records::profile_change::Value;
@@ -51,8 +51,7 @@ pub fn dollar_date(cell: &str) -> Result<Option<i64>, &'static Rule> {
 /// [`is_plain`].
 #[inline]
 pub fn plain_dollar_date(cell: &[u8], max: usize) -> Option<i64> {
-    let epoch = cell.strip_prefix(b"$D_").filter(|_| cell.len() <= max)?;
-    timestamp::plain(epoch)
+    epoch(cell.strip_prefix(b"$D_").filter(|_| cell.len() <= max)?)
 }
 
 /// Returns the value of a STRING: its text unchanged, or a date.

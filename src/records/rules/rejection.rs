@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::manifest::DateFormat;
 use crate::records::csv::lexer::BrokenQuoting;
 use crate::sanitize::excerpt;
 
@@ -37,6 +38,8 @@ pub struct RuleCase<'a> {
     /// How its quoting is broken.
     pub broken: Option<BrokenQuoting>,
     pub limits: &'a crate::config::Limits,
+    /// The format of the cell's column, if that is a DATE with one.
+    pub format: Option<DateFormat>,
 }
 
 impl Rule {

@@ -11,7 +11,7 @@ use std::io::Read;
 use super::*;
 use crate::config::Limits;
 use crate::manifest::Manifest;
-use crate::report::Failure;
+use crate::report::{Failure, TsRange};
 
 /// The time of processing in these tests.
 const NOW: i64 = 1_600_000_000;
@@ -106,6 +106,15 @@ impl RecordingSink {
         self.error_file
     }
 
+    /// Returns the earliest and the latest `ts` of all events.
+    fn ts_range(&self) -> Option<TsRange> {
+        let is_events = matches!(self.batches.first(), Some(Batch::Events(_)));
+        let events = if is_events { self.events() } else { Vec::new() };
+        let times = events.iter().map(|row| row[1].parse::<jiff::Timestamp>().unwrap().as_second());
+        let (first, last) = (times.clone().min(), times.max());
+        Some(TsRange { first: first?, last: last? })
+    }
+
     /// Returns every event as text, cell by cell; a null is `-`.
     fn events(&self) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
@@ -186,6 +195,9 @@ fn read_with(
     assert_eq!(counts.read, counts.accepted + counts.rejected, "counts reconcile");
     assert_eq!(counts.accepted, sink.batches.iter().map(|b| b.len() as u64).sum::<u64>());
     assert_eq!(counts.rejected, sink.rejected.len() as u64);
+    if let Ok(summary) = &result {
+        assert_eq!(summary.ts_range, sink.ts_range());
+    }
     (sink, result)
 }
 

@@ -86,7 +86,7 @@ fn dates_are_read_in_text_and_date_columns() {
         r#""d":{"dataType":"DATE"},"f":{"dataType":"DATE","format":"MM/dd/yyyy"}"#,
         "",
     );
-    let text = "evtName,identity,s,d,f\nA,j,$D_1589274432,$D_1589274432,1589274432\n\
+    let text = "evtName,identity,s,d,f\nA,j,$D_1589274432,$D_1589274432,2020-05-12T09:07:12Z\n\
                 A,j,,25/12/2020 10:00:00,02/01/2020\n";
     let sink = accept(text.as_bytes(), &manifest);
     let values: Vec<_> = sink.events().into_iter().map(|row| row[7..].to_vec()).collect();

@@ -102,9 +102,11 @@ pub fn events(schema: &EventSchema, names: &[&str], values: &[Option<&str>]) -> 
     let n = names.len();
     let ids: ArrayRef = Arc::new(StringArray::from(vec![Some("a@b.c"); n]));
     let null = new_null_array(&DataType::Utf8, n);
+    // A second apart, the latest first.
+    let times = (0..n as i64).rev().map(|second| 1_578_503_667_000 + second * 1000);
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from(names.to_vec())),
-        Arc::new(TimestampMillisecondArray::from(vec![1_578_503_667_000; n]).with_timezone("UTC")),
+        Arc::new(TimestampMillisecondArray::from_iter_values(times).with_timezone("UTC")),
         ids,
         null.clone(),
         null.clone(),

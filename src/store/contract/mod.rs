@@ -10,6 +10,7 @@ use std::sync::Arc;
 use self::harness::*;
 use self::stored_records::*;
 use super::engine::CommitCounts;
+use crate::report::TsRange;
 use super::{Error, Store};
 use crate::account::AccountId;
 use crate::records::{Schema, Value};
@@ -69,7 +70,7 @@ fn an_aborted_import_leaves_nothing(engine: &TestEngine<'_>) {
 fn commit_makes_pushed_records_visible(engine: &TestEngine<'_>) {
     let (schema, batch) = one_column(&["Purchased", "Viewed"]);
     let counts = engine.run(1, &schema, vec![batch]);
-    assert_eq!(counts, CommitCounts { records: 2, moved_ids: 0 });
+    assert_eq!(counts, of_events(2));
     assert_eq!(engine.events(), ["Purchased", "Viewed"]);
     let names = properties(&["Name", "Age", "Score", "MSG-sms", "Joined"]);
     let changes = [
@@ -81,7 +82,7 @@ fn commit_makes_pushed_records_visible(engine: &TestEngine<'_>) {
     ];
     let batch = profiles(&names, &[(A, &changes)]);
     let counts = engine.run(2, &Schema::Profile(names), vec![batch]);
-    assert_eq!(counts, CommitCounts { records: 1, moved_ids: 0 });
+    assert_eq!(counts, CommitCounts { records: 1, ..CommitCounts::default() });
     let properties = r#"{"Name":"Jo \"é\" 😀","Age":21,"Score":2.0,"MSG-sms":true,"Joined":"2020-05-12T08:27:12Z"}"#;
     let seen = StoredProfile {
         ids: vec!["identity:a".into()],
@@ -91,6 +92,12 @@ fn commit_makes_pushed_records_visible(engine: &TestEngine<'_>) {
     };
     assert_eq!(engine.profiles(), [seen]);
     assert_eq!(engine.leftovers(), [""; 0]);
+}
+
+/// Returns the counts of `records` events of the harness.
+fn of_events(records: u64) -> CommitCounts {
+    let ts = TsRange { first: 1_578_503_667, last: 1_578_503_667 + records as i64 - 1 };
+    CommitCounts { records, moved_ids: 0, ts_range: Some(ts) }
 }
 
 fn nothing_is_visible_before_commit(engine: &TestEngine<'_>) {
@@ -120,8 +127,8 @@ fn a_second_run_discards_and_commits_the_same(engine: &TestEngine<'_>) {
     let profile_schema = Schema::Profile(names);
     engine.run(1, &profile_schema, vec![first]);
     for (n, schema, batch, committed) in [
-        (2, schema, batch, CommitCounts { records: 2, moved_ids: 0 }),
-        (3, profile_schema, moving, CommitCounts { records: 1, moved_ids: 1 }),
+        (2, schema, batch, of_events(2)),
+        (3, profile_schema, moving, CommitCounts { records: 1, moved_ids: 1, ts_range: None }),
     ] {
         assert_eq!(engine.store.commit_counts(&account(), &import(n)).unwrap(), None);
         assert_eq!(engine.run(n, &schema, vec![batch.clone()]), committed);

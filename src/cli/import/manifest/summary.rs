@@ -86,7 +86,7 @@ fn json_column(column: &ProposedColumn) -> JsonColumn<'_> {
         header: &column.header,
         becomes: column.becomes.as_deref(),
         data_type: column.data_type.map(|kind| kind.as_str()),
-        format: column.format.map(|format| format.as_str().to_owned()),
+        format: column.format.map(|format| format.to_string()),
         reason: &column.reason,
         values: &column.values,
     }

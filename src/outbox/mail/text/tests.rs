@@ -97,6 +97,8 @@ fn still_queued() {
 fn completed_clean() {
     let mut report = report();
     report.records = crate::report::Counts { read: 4, accepted: 4, rejected: 0 };
+    report.first_ts = Some(time("2020-01-08T17:14:27Z"));
+    report.last_ts = Some(time("2020-02-29T00:00:01Z"));
     ended(&mut report, ImportState::Completed);
     insta::assert_snapshot!(mail(Milestone::Completed, &report, &Enclosure::None));
 }

@@ -94,6 +94,11 @@ pub(super) fn facts(report: &Report) -> Vec<FactRow> {
         };
         add("Data file", format!("{name}{size}"));
     }
+    for (label, at) in [("First event", report.first_ts), ("Last event", report.last_ts)] {
+        if let Some(at) = at {
+            add(label, clock(at));
+        }
+    }
     if let Some(place) = report.place {
         add("Place", place_in_queue(place));
     }

@@ -22,7 +22,8 @@ fn findings(data_type: &str, header: &str, mapping: &str) -> Vec<String> {
 #[test]
 fn fixed_columns_are_found_by_header_or_mapping() {
     let found = columns("event", "EvtName,TS, Identity ,FBID,GpId,guid,x", "").unwrap();
-    assert_eq!((found.event_name, found.timestamp), (Some(0), Some(1)));
+    let timestamp = found.timestamp.map(|timestamp| timestamp.column);
+    assert_eq!((found.event_name, timestamp), (Some(0), Some(1)));
     assert_eq!(found.ids, [Some(2), Some(3), Some(4), Some(5)]);
     assert_eq!(found.properties.len(), 1);
     let mapping = r#""n":{"ctName":"evt Name"},"c":{"ctName":"objectId"},"p":{"ctName":"Price","dataType":"FLOAT"}"#;
@@ -58,7 +59,7 @@ fn reports_all_mismatches() {
             "column b.c: property name b.c has the character '.' that is not allowed".into(),
             "columns Price and price are both price".into(),
             format!("column {cut}: property name {cut} is longer than 120 characters"),
-            "column when is ts: its dataType is INTEGER, LONG or STRING, not FLOAT".into(),
+            "column when is ts: its dataType is INTEGER, LONG, STRING or DATE, not FLOAT".into(),
             "no column is identity, fbId, gpId or objectId: name one so, or map one by ctName"
                 .into(),
             "no column is evtName, the event's name".into(),

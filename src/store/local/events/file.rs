@@ -13,7 +13,9 @@ use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 
 use super::column::{ColumnChunk, ColumnEncoder, ColumnEncoders};
@@ -21,6 +23,7 @@ use super::writeback::Writeback;
 use super::writer_settings::{WriterSettings, memory_bytes};
 use crate::files::durable;
 use crate::files::error::IoError;
+use crate::report::TsRange;
 use crate::store::error::Error;
 
 /// The number of threads that encode a row group's columns. Reading has its own thread. On two
@@ -35,6 +38,13 @@ pub struct EventsFile {
     path: PathBuf,
     file: SerializedFileWriter<BufWriter<File>>,
     writeback: Writeback,
+}
+
+/// What the footer of a file counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileCounts {
+    pub records: u64,
+    pub ts_range: Option<TsRange>,
 }
 
 impl fmt::Debug for EventsFile {
@@ -72,11 +82,11 @@ impl EventsFile {
         self.file.flushed_row_groups().iter().map(|group| group.num_columns()).sum()
     }
 
-    /// Writes the footer, syncs the file and returns its number of records.
-    pub fn close(mut self) -> std::result::Result<u64, Error> {
+    /// Writes the footer, syncs the file and returns its counts.
+    pub fn close(mut self) -> std::result::Result<FileCounts, Error> {
         let written = self.file.finish().and_then(|metadata| {
             self.file.inner().get_ref().sync_all()?;
-            Ok(metadata.file_metadata().num_rows() as u64)
+            Ok(FileCounts::of(&metadata))
         });
         written.map_err(|source| Error::WriteEvents { path: self.path, source })
     }
@@ -120,12 +130,31 @@ fn encode(columns: &[ColumnEncoder], batches: &[RecordBatch]) -> Result<Vec<Colu
     Ok(chunks.into_iter().flatten().collect())
 }
 
-/// Returns the number of records in the file at `path`, from its footer.
-pub fn count_records(path: &Path) -> std::result::Result<u64, Error> {
+/// Returns the counts of the file at `path`, from its footer.
+pub fn read_counts(path: &Path) -> std::result::Result<FileCounts, Error> {
     let file = File::open(path).map_err(IoError::of("open", path))?;
     let reader = SerializedFileReader::new(file)
         .map_err(|source| Error::CountEvents { path: path.to_owned(), source })?;
-    Ok(reader.metadata().file_metadata().num_rows() as u64)
+    Ok(FileCounts::of(reader.metadata()))
+}
+
+impl FileCounts {
+    fn of(footer: &ParquetMetaData) -> Self {
+        let of_groups = footer.row_groups().iter().map(ts_range_of);
+        Self {
+            records: footer.file_metadata().num_rows() as u64,
+            ts_range: of_groups.fold(None, TsRange::merge),
+        }
+    }
+}
+
+/// Returns the range of the column `ts`, from its statistics.
+fn ts_range_of(group: &RowGroupMetaData) -> Option<TsRange> {
+    let column = group.columns().iter().find(|column| column.column_path().string() == "ts")?;
+    let Statistics::Int64(ts) = column.statistics()? else { return None };
+    // The column's unit is milliseconds.
+    let seconds = |milliseconds: &i64| milliseconds.div_euclid(1000);
+    Some(TsRange { first: seconds(ts.min_opt()?), last: seconds(ts.max_opt()?) })
 }
 
 #[cfg(test)]
@@ -156,7 +185,7 @@ mod tests {
         (0..GROUPS_PER_CHOICE).for_each(|_| write(1000));
         write(5);
         write(1000);
-        assert_eq!(file.close().unwrap(), (GROUPS_PER_CHOICE as u64 + 2) * 100);
+        assert_eq!(file.close().unwrap().records, (GROUPS_PER_CHOICE as u64 + 2) * 100);
         let reader = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
         let groups = reader.metadata().row_groups().iter();
         let by_dictionary = groups

@@ -18,7 +18,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use self::column::ColumnEncoders;
-use self::file::EventsFile;
+use self::file::{EventsFile, FileCounts};
 use self::writer_settings::{WriterSettings, memory_bytes};
 use super::layout::{self, AccountFolder};
 use crate::account::AccountId;
@@ -26,6 +26,7 @@ use crate::files::durable;
 use crate::files::error::IoError;
 use crate::import_id::ImportId;
 use crate::records::{Batch, EventSchema};
+use crate::report::TsRange;
 use crate::store::background::{BackgroundWorker, Work};
 use crate::store::engine::{CommitCounts, CommittedImport, ImportWriter};
 use crate::store::error::Error;
@@ -61,7 +62,7 @@ struct EventsFiles {
     columns: ColumnEncoders,
     open: Option<EventsFile>,
     closed: usize,
-    records: u64,
+    counts: CommitCounts,
 }
 
 /// The folders of an import. Dropping it removes the unfinished folder, after a commit as well.
@@ -95,7 +96,7 @@ pub fn begin(
         columns: ColumnEncoders::default(),
         open: None,
         closed: 0,
-        records: 0,
+        counts: CommitCounts::default(),
     };
     Ok(Box::new(EventsWriter {
         schema: Arc::clone(&schema.arrow),
@@ -117,7 +118,7 @@ pub fn commit_counts(
     };
     // The earlier run may have crashed between the rename and the sync.
     durable::sync(&folder.events())?;
-    count_records(&events).map(Some)
+    count_files(&events).map(Some)
 }
 
 impl ImportWriter for EventsWriter {
@@ -135,9 +136,9 @@ impl ImportWriter for EventsWriter {
 
     /// Writes the last group, closes the files and renames the folder.
     fn commit(self: Box<Self>) -> Result<CommitCounts, Error> {
-        let records = self.files.finish(self.group)?.close()?;
+        let counts = self.files.finish(self.group)?.close()?;
         durable::publish(&self.folders.unfinished, &self.folders.committed)?;
-        Ok(CommitCounts { records, moved_ids: 0 })
+        Ok(counts)
     }
 }
 
@@ -177,20 +178,20 @@ impl EventsFiles {
 
     fn close_file(&mut self) -> Result<(), Error> {
         if let Some(file) = self.open.take() {
-            self.records += file.close()?;
+            add(&mut self.counts, file.close()?);
             self.closed += 1;
         }
         Ok(())
     }
 
-    /// Closes the last file and returns the number of records. An import without records gets one
+    /// Closes the last file and returns the counts of all. An import without records gets one
     /// file that has the columns only.
-    fn close(mut self) -> Result<u64, Error> {
+    fn close(mut self) -> Result<CommitCounts, Error> {
         if self.closed == 0 {
             self.open = Some(self.take_or_create()?);
         }
         self.close_file()?;
-        Ok(self.records)
+        Ok(self.counts)
     }
 }
 
@@ -207,13 +208,19 @@ impl Drop for ImportFolders {
 }
 
 /// Counts the events of a committed import by the footers of its files.
-fn count_records(folder: &Path) -> Result<CommitCounts, Error> {
+fn count_files(folder: &Path) -> Result<CommitCounts, Error> {
     let mut counts = CommitCounts::default();
     for entry in fs::read_dir(folder).map_err(IoError::of("list", folder))? {
         let path = entry.map_err(IoError::of("list", folder))?.path();
-        counts.records += file::count_records(&path)?;
+        add(&mut counts, file::read_counts(&path)?);
     }
     Ok(counts)
+}
+
+/// Adds the counts of a file to those of its import.
+fn add(counts: &mut CommitCounts, file: FileCounts) {
+    counts.records += file.records;
+    counts.ts_range = TsRange::merge(counts.ts_range, file.ts_range);
 }
 
 #[cfg(test)]

@@ -204,7 +204,7 @@ impl Window {
             moved_ids += self.run_pass(table, merger)?;
         }
         self.spill.clear()?;
-        Ok(CommitCounts { records: std::mem::take(&mut self.count), moved_ids })
+        Ok(CommitCounts { records: std::mem::take(&mut self.count), moved_ids, ts_range: None })
     }
 
     /// Merges all records but the backlog. Returns the number of moved ids.

@@ -162,7 +162,7 @@ proptest! {
             let before = Model::stored(&folder.profiles());
             prop_assert_eq!(&before, &model, "visible before its commit");
             let moved_ids = records.iter().map(|record| model.apply(record)).sum();
-            let expected = CommitCounts { records: records.len() as u64, moved_ids };
+            let expected = CommitCounts { records: records.len() as u64, moved_ids, ts_range: None };
             prop_assert_eq!(Box::new(writer).commit().unwrap(), expected);
             prop_assert_eq!(&Model::stored(&folder.profiles()), &model);
         }

@@ -272,7 +272,7 @@ fn commit_counts(
     let sql = "SELECT records, moved_ids FROM checkpoint WHERE import = ?1";
     let read = |row: &rusqlite::Row<'_>| {
         let count = |column| row.get(column).map(i64::cast_unsigned);
-        Ok(CommitCounts { records: count(0)?, moved_ids: count(1)? })
+        Ok(CommitCounts { records: count(0)?, moved_ids: count(1)?, ts_range: None })
     };
     connection.query_row(sql, [import.as_str()], read).optional()
 }

@@ -44,7 +44,7 @@ fn a_new_database_appears_with_its_first_import() {
     let database = Database::begin(&path).unwrap();
     fill(&database);
     let import = "sftp1-1".parse().unwrap();
-    let counts = CommitCounts { records: 7, moved_ids: 0 };
+    let counts = CommitCounts { records: 7, ..CommitCounts::default() };
     database.commit(&import, counts).unwrap();
     assert_eq!(names(folder.path()), CLOSED);
     assert_eq!(Database::read_commit_counts(&path, &import).unwrap(), Some(counts));
