@@ -75,9 +75,9 @@ impl Output {
         writeln!(anstream::stdout().lock(), "{line}")
     }
 
-    /// Prints the text of a file, even if JSON was requested.
-    pub fn raw(&self, text: &str) -> io::Result<()> {
-        io::stdout().lock().write_all(text.as_bytes())
+    /// Prints a JSON text, even if JSON was requested for other commands only.
+    pub fn json_text(&self, json: &str) -> io::Result<()> {
+        io::stdout().lock().write_all(escape_json(json).as_bytes())
     }
 
     /// Prints `value` as JSON, if JSON was requested.

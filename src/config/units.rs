@@ -98,7 +98,11 @@ impl UtcTime {
     fn parse(text: &str) -> Option<Self> {
         if let Ok(number) = text.parse() {
             let is_year = text.len() == 4;
-            return if is_year { Self::parse(&format!("{text}-01-01")) } else { Some(Self(number)) };
+            return if is_year {
+                Self::parse(&format!("{text}-01-01"))
+            } else {
+                Some(Self(number))
+            };
         }
         // A day is its midnight.
         let utc = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();

@@ -30,7 +30,7 @@ mod types;
 pub use proposal::{Draft, Proposal, ProposedColumn, propose};
 pub use question::{Answers, Choice, Question, Topic, delimiter_named};
 pub use survey::Survey;
-pub use text::{QUOTINGS, TextGuess, guess_text};
+pub use text::{TextGuess, guess_text};
 
 #[cfg(test)]
 mod tests;

@@ -100,7 +100,8 @@ fn has_rule(column: &ProposedColumn, data_type: DataType) -> bool {
     data_type == DataType::Profile && rule.is_some_and(|rule| rule != SpecialProperty::Scalar)
 }
 
-/// Names the properties: first those that keep the names of their headers.
+/// Names the properties: first those with the exact name of a property of profiles, then those that
+/// keep the names of their headers.
 fn properties(
     survey: &Survey,
     targets: &[Target],
@@ -110,12 +111,13 @@ fn properties(
 ) -> Vec<Option<PropertyGuess>> {
     let mut names = PropertyNames::new(data_type);
     let mut properties: Vec<_> = targets.iter().map(|_| None).collect();
-    for plain in [true, false] {
-        for (at, target) in targets.iter().enumerate() {
-            if *target == Target::Property && is_plain(&survey.header[at]) == plain {
-                properties[at] = Some(names.choose(survey, at, answers, notes));
-            }
-        }
+    let mut order: Vec<usize> = (0..targets.len()).collect();
+    order.sort_by_key(|at| {
+        let name = &survey.header[*at];
+        (SpecialProperty::of(name).is_none(), !is_plain(name))
+    });
+    for at in order.into_iter().filter(|at| targets[*at] == Target::Property) {
+        properties[at] = Some(names.choose(survey, at, answers, notes));
     }
     properties
 }

@@ -115,6 +115,9 @@ fn quoting_is_that_which_breaks_fewest_records() {
         ("identity,a\nj,\"1,\\\"2\\\"\"\nk,\"C:\\\\\"\n", Quoting::Backslash),
         ("identity,a\nj,\"1\" x\nk,\"\n", Quoting::None),
         ("identity,a\nj,1\n", Quoting::Doubled),
+        ("identity,a\nj,1\nk,\"x\nl,2\n", Quoting::None),
+        // A file that was cut off is quoted nevertheless.
+        ("identity,a\nj,\"1\"\nk,\"2\"\nl,\"3", Quoting::Doubled),
     ] {
         assert_eq!(quoting(file), expected, "{file:?}");
     }
@@ -147,7 +150,6 @@ fn names_are_made_valid_and_different() {
     assert_eq!(
         columns(&proposal),
         ["identity", "a_b 2 INTEGER", "a_b INTEGER", "A_B 2 INTEGER", "ts text STRING", "-"]
-            .map(|column| column.replace("A_B 2", "A_B 2"))
     );
 }
 

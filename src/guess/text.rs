@@ -15,7 +15,7 @@ use crate::sanitize::excerpt;
 const DELIMITERS: [u8; 6] = [b',', b';', b'\t', b'|', 1, 0x1F];
 
 /// The ways to quote, the likeliest first.
-pub const QUOTINGS: [Quoting; 3] = [Quoting::Doubled, Quoting::Backslash, Quoting::None];
+const QUOTINGS: [Quoting; 3] = [Quoting::Doubled, Quoting::Backslash, Quoting::None];
 
 /// Records that are compared to find the delimiter.
 const RECORDS: usize = 200;
@@ -30,6 +30,8 @@ pub struct TextGuess {
     pub encoding: Option<Encoding>,
     pub delimiter: u8,
     pub quoting: Quoting,
+    /// The other ways to quote that are possible, the likeliest first.
+    pub other_quotings: Vec<Quoting>,
     pub question: Option<Question>,
     pub notes: Vec<String>,
 }
@@ -52,10 +54,18 @@ pub fn guess_text(head: &[u8], answers: &Answers, limits: &Limits) -> TextGuess 
     }
     let (delimiter, question) = guess_delimiter(&text, answers, limits);
     // Broken quoting is rare: all records of the head are compared.
-    let fits = QUOTINGS.map(|quoting| Fit::of(&text, delimiter, quoting, usize::MAX, limits));
-    let best = best(fits.into_iter().flatten());
-    let quoting = best.map_or(Quoting::Doubled, |fit| fit.quoting);
-    TextGuess { encoding, delimiter, quoting, question, notes: note.into_iter().collect() }
+    let fit = |quoting| Fit::of(&text, delimiter, quoting, usize::MAX, limits);
+    let mut fits: Vec<Fit> = QUOTINGS.into_iter().filter_map(fit).collect();
+    // The sort is stable: of equal ones the likelier way stays first.
+    fits.sort_by_key(|fit| std::cmp::Reverse(fit.share()));
+    let mut quotings = fits.iter().filter(|fit| fit.is_possible()).map(|fit| fit.quoting);
+    let quoting = quotings.next().unwrap_or_default();
+    let mut notes: Vec<String> = note.into_iter().collect();
+    if quoting == Quoting::None {
+        notes.push("the cells have no quoting: quotes are parts of them".to_owned());
+    }
+    let other_quotings = quotings.collect();
+    TextGuess { encoding, delimiter, quoting, other_quotings, question, notes }
 }
 
 /// Removes the last line, which may be incomplete.
@@ -125,6 +135,8 @@ struct Fit {
     /// Records with as many fields as the header.
     even: usize,
     records: usize,
+    /// Cells with a quote on both sides, if no quoting is assumed.
+    enclosed: usize,
     fields: usize,
 }
 
@@ -141,20 +153,32 @@ impl Fit {
         (manifest.delimiter, manifest.quoting) = (delimiter, quoting);
         let mut scan = Scan::open(Cursor::new(text), NAME, &manifest, limits).ok()?;
         let fields = scan.header.len();
-        let (mut even, mut records) = (0, 0);
-        // An error ends the count: the head may end inside quotes.
-        let _ = scan.each_record(&mut |record, _| {
+        let (mut even, mut records, mut enclosed) = (0, 0, 0);
+        let scanned = scan.each_record(&mut |record, _| {
             records += 1;
             even += usize::from(record.fields() == fields);
+            if let Some(cells) = record.cells().filter(|_| quoting == Quoting::None) {
+                enclosed += cells.filter(|cell| is_enclosed(cell)).count();
+            }
             if records < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
+        if scanned.is_err() {
+            // A quote was not closed: the lines after it count too.
+            records = records.max(memchr::memchr_iter(b'\n', text).count());
+        }
         let known_names = scan.header.iter().filter(|name| is_known(name)).count();
-        Some(Self { delimiter, quoting, known_names, even, records, fields })
+        Some(Self { delimiter, quoting, known_names, even, records, enclosed, fields })
     }
 
     /// Returns whether most records have as many fields as the header.
     fn is_regular(&self) -> bool {
         self.even * 2 > self.records || self.records == 0
+    }
+
+    /// Returns whether the file can be quoted so: one with a whole column of cells in quotes is not
+    /// without quoting.
+    fn is_possible(&self) -> bool {
+        self.enclosed * 2 <= self.records
     }
 
     /// Returns the share of even records, in millionths.
@@ -163,9 +187,14 @@ impl Fit {
     }
 }
 
-/// Returns the first of the fits with the largest share.
+fn is_enclosed(cell: &str) -> bool {
+    cell.len() > 1 && cell.starts_with('"') && cell.ends_with('"')
+}
+
+/// Returns the first of the possible fits with the largest share.
 fn best(fits: impl Iterator<Item = Fit>) -> Option<Fit> {
-    fits.reduce(|best, fit| if fit.share() > best.share() { fit } else { best })
+    fits.filter(Fit::is_possible)
+        .reduce(|best, fit| if fit.share() > best.share() { fit } else { best })
 }
 
 fn is_known(name: &str) -> bool {

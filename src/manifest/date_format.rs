@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn other_formats_are_refused() {
-        for name in ["DD/MM/YYYY", "dd MM yyyy", "dd/MM-yyyy", "dd/MM/yy", "yyyyddMM", "Epoch", ""] {
+        for name in ["DD/MM/YYYY", "dd MM yyyy", "dd/MM-yyyy", "dd/MM/yy", "yyyyddMM", "Epoch", ""]
+        {
             assert_eq!(DateFormat::named(name), None, "{name}");
         }
     }

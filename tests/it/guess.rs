@@ -388,3 +388,22 @@ fn quoting_that_shows_late_is_found() {
     assert_eq!((code, &*err), (0, ""), "{out}");
     assert_eq!(laptop.manifest("o.manifest")["escape"], "\\");
 }
+
+/// Returns the fenced block that begins with `info`, from `document` on, and what follows it.
+fn block<'a>(document: &'a str, info: &str) -> (&'a str, &'a str) {
+    let (_, rest) = document.split_once(&format!("\n```{info}\n")).unwrap();
+    rest.split_once("```\n").unwrap()
+}
+
+#[test]
+fn the_documented_manifest_is_the_written_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manifest.md");
+    let document = fs::read_to_string(path).unwrap();
+    let (data, rest) = block(&document, "csv purchases.csv");
+    let (manifest, _) = block(rest, "json");
+    let laptop = Laptop::new("purchases.csv", data);
+    let email = ["--email", "data-team@example.com", "--output", "-"];
+    let (code, out, err) = laptop.run(&[&["manifest", "purchases.csv"][..], &email].concat());
+    assert_eq!((code, &*err), (0, ""));
+    assert_eq!(out, manifest);
+}

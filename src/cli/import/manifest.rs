@@ -20,7 +20,7 @@ use crate::cli::prompt::{can_ask, choose};
 use crate::config::Limits;
 use crate::files::durable::parent;
 use crate::guess::{
-    Answers, Draft, Proposal, QUOTINGS, Question, Survey, TextGuess, Topic, guess_text, propose,
+    Answers, Draft, Proposal, Question, Survey, TextGuess, Topic, guess_text, propose,
 };
 use crate::import::{self, ErrorFolder, LocalPair, Monitor};
 use crate::manifest::Manifest;
@@ -93,7 +93,7 @@ pub fn run(arguments: &ManifestArguments, context: &CliContext) -> CliResult {
     let text = proposal.manifest.to_json(&header);
     let summary = Summary { proposal: &proposal, report: &report };
     match &target {
-        ManifestFile::StandardOutput => context.output().raw(&text)?,
+        ManifestFile::StandardOutput => context.output().json_text(&text)?,
         ManifestFile::Path(path) => {
             target.write(&text, arguments.force)?;
             summary.print(context.output(), path, &text)?;
@@ -133,8 +133,7 @@ impl Guesser<'_> {
             self.answer(&[question], &mut answers, taken)?;
             text = guess_text(&head, &answers, self.limits);
         }
-        let survey = self.survey(&text)?;
-        let survey = self.with_best_quoting(&mut text, survey)?;
+        let survey = self.survey_with_best_quoting(&mut text)?;
         for column in [&answers.identity, &answers.event_name].into_iter().flatten() {
             if survey.column(column).is_none() {
                 let message = format_args!("the header has no column {column}");
@@ -163,22 +162,25 @@ impl Guesser<'_> {
         show_progress(&monitor, read).map_err(unreadable)
     }
 
-    /// Tries the other ways to quote if records are broken: the head of the file may have had none
-    /// of the cells that show the right one.
-    fn with_best_quoting(&self, text: &mut TextGuess, survey: Survey) -> Result<Survey, CliError> {
-        let mut best = survey;
-        let first = text.quoting;
-        for quoting in QUOTINGS.into_iter().filter(|quoting| *quoting != first) {
-            if best.uneven == 0 {
+    /// Reads the file. Tries the other possible ways to quote while records are broken: the head of
+    /// the file may have had none of the cells that show the right one.
+    fn survey_with_best_quoting(&self, text: &mut TextGuess) -> Result<Survey, CliError> {
+        let mut best = self.survey(text);
+        for quoting in text.other_quotings.clone() {
+            if best.as_ref().is_ok_and(|best| best.uneven == 0) {
                 break;
             }
-            let other = TextGuess { quoting, ..text.clone() };
-            let survey = self.survey(&other)?;
-            if survey.uneven < best.uneven && survey.header.len() == best.header.len() {
-                (best, text.quoting) = (survey, quoting);
+            let other = self.survey(&TextGuess { quoting, ..text.clone() });
+            let is_better = match (&best, &other) {
+                (Ok(best), Ok(other)) => other.uneven < best.uneven,
+                (Err(_), Ok(other)) => other.uneven == 0,
+                (_, Err(_)) => false,
+            };
+            if is_better {
+                (best, text.quoting) = (other, quoting);
             }
         }
-        Ok(best)
+        best
     }
 
     /// Answers the first question: asks, or takes the likeliest choice.

@@ -16,9 +16,7 @@ use crate::config::{Limits, cores};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
 use crate::records::{self, Batch, FileStart, Sink};
-use crate::report::{
-    Counts, Failure, FailureText, ImportState, RejectionCount, Report, TsRange,
-};
+use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount, Report, TsRange};
 use crate::sanitize::chain;
 use crate::store::{self, ImportWriter, Store};
 

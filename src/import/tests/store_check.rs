@@ -70,7 +70,8 @@ fn a_stored_import_completes_without_its_files() {
 #[test]
 fn the_store_knows_the_range_of_ts() {
     let host = Host::with(|config| config.imports.retry_for = Period::seconds(0));
-    let csv = "evtName,identity,ts\nA,a,1578503669\nA,a,1578503667\nA,,1578503600\nA,a,1578503668\n";
+    let csv =
+        "evtName,identity,ts\nA,a,1578503669\nA,a,1578503667\nA,,1578503600\nA,a,1578503668\n";
     let import = cut_off(&host, "event", csv, 1);
     fs::remove_dir_all(host.spooled(&import)).unwrap();
     let report = host.run(&import);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{ManifestReader, duplicates, text};
-use crate::manifest::json::{Json, quote};
 use crate::manifest::date_format::DATE_FORMATS;
+use crate::manifest::json::{Json, quote};
 use crate::manifest::property_type::PropertyType;
 use crate::manifest::{Column, DateFormat};
 

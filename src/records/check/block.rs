@@ -231,7 +231,8 @@ pub fn too_long<'a>(
 ) -> RejectedRecord<'a> {
     let width = plan.width() as u64;
     let limits = &plan.limits;
-    let case = RuleCase { value: None, fields: 0, width, bytes, broken: None, limits, format: None };
+    let case =
+        RuleCase { value: None, fields: 0, width, bytes, broken: None, limits, format: None };
     let reasons = vec![RECORD_TOO_LONG.reject(line, None, &case)];
     RejectedRecord { line, raw: head(first, plan), is_cut: true, reasons }
 }

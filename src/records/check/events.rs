@@ -125,8 +125,8 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         let mut times = Vec::with_capacity(self.rows.len());
         for (row, cell) in self.rows.spans(column).enumerate() {
             let plain = notation.plain(self.rows.bytes(cell), min);
-            let at =
-                plain.map_or_else(|| notation.seconds(self.rows.text(cell), min), |at| Ok(Some(at)));
+            let at = plain
+                .map_or_else(|| notation.seconds(self.rows.text(cell), min), |at| Ok(Some(at)));
             let at = at.unwrap_or_else(|rule| {
                 self.reject(row, rule, Some(column));
                 None

@@ -65,10 +65,16 @@ fn hint(case: &RuleCase<'_>) -> Detail {
         return Some(hint.into());
     }
     if let Some(seconds) = epoch(text.as_bytes()) {
-        return if text.len() < 9 { general_hint(case.limits) } else { date::out_of_range(seconds, case.limits) };
+        return if text.len() < 9 {
+            general_hint(case.limits)
+        } else {
+            date::out_of_range(seconds, case.limits)
+        };
     }
     if date::is_written_day(text) {
-        return Some("this seems to be a date: map the column with dataType DATE and its format".into());
+        return Some(
+            "this seems to be a date: map the column with dataType DATE and its format".into(),
+        );
     }
     general_hint(case.limits)
 }
@@ -107,8 +113,19 @@ mod tests {
             assert_eq!(plain.or(seconds), seconds, "{cell:?}");
         }
         for cell in [
-            "1578503667000", "99999999", "20200108", "43838", "2020", "0", "000000001", "-1", "1.5",
-            "2020-01-01", "$D_1578503667", "1e9", "x",
+            "1578503667000",
+            "99999999",
+            "20200108",
+            "43838",
+            "2020",
+            "0",
+            "000000001",
+            "-1",
+            "1.5",
+            "2020-01-01",
+            "$D_1578503667",
+            "1e9",
+            "x",
         ] {
             assert_eq!(epoch_column(cell, MIN), Err(TIMESTAMP.text()), "{cell:?}");
             let plain = TimestampNotation::Epoch.plain(cell.as_bytes(), MIN);

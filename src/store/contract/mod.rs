@@ -10,10 +10,10 @@ use std::sync::Arc;
 use self::harness::*;
 use self::stored_records::*;
 use super::engine::CommitCounts;
-use crate::report::TsRange;
 use super::{Error, Store};
 use crate::account::AccountId;
 use crate::records::{Schema, Value};
+use crate::report::TsRange;
 
 /// Expands to one test per contract for the named engine.
 macro_rules! contract {

@@ -9,7 +9,6 @@ use jiff::tz::TimeZone;
 
 use super::file_name;
 use crate::cli::context::CliError;
-use crate::files::durable::with_suffix;
 use crate::records::Compression;
 
 /// The ending of a manifest's name.
@@ -56,10 +55,14 @@ impl ManifestFile {
     /// Writes the manifest to its path, whole or not at all.
     pub fn write(&self, text: &str, force: bool) -> Result<(), CliError> {
         let Self::Path(path) = self else { return Ok(()) };
-        let temporary = with_suffix(path, ".tmp");
+        let hidden = format!(".{}.{}.tmp", self.name(), std::process::id());
+        let temporary = path.with_file_name(hidden);
         let written = write_new(&temporary, text).and_then(|()| {
             if force { fs::rename(&temporary, path) } else { rename_new(&temporary, path) }
         });
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
         written.map_err(|error| {
             if error.kind() == ErrorKind::AlreadyExists && !force {
                 return exists(path);
@@ -76,20 +79,9 @@ fn exists(path: &Path) -> CliError {
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    // One that an interrupted run left.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let written =
-        OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-    if written.is_err() {
-        let _ = fs::remove_file(path);
-    }
-    written
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 /// Renames a file unless the new name is in use.

@@ -12,7 +12,8 @@ pub fn hint(case: &RuleCase<'_>) -> Detail {
     if let Some(seconds) = instant(text, case.format) {
         return out_of_range(seconds, case.limits);
     }
-    let day = text.split_once(' ').filter(|(_, time)| time.contains(':')).map_or(text, |(day, _)| day);
+    let day =
+        text.split_once(' ').filter(|(_, time)| time.contains(':')).map_or(text, |(day, _)| day);
     let number = number_hint(text).or_else(|| compact_hint(text));
     let hint = if let Some(hint) = number.or_else(|| epoch_hint(text, case.format)) {
         hint
@@ -33,7 +34,9 @@ pub fn number_hint(text: &str) -> Option<&'static str> {
     }
     Some(match text.len() {
         4 => "this seems to be a year: write day and month too",
-        5 => "this seems to be a spreadsheet's day number: format the column as a date, then export it",
+        5 => {
+            "this seems to be a spreadsheet's day number: format the column as a date, then export it"
+        }
         13 => "these seem to be milliseconds: set \"format\": \"epoch-ms\" with dataType DATE",
         16 => "these seem to be microseconds, write seconds",
         19 => "these seem to be nanoseconds, write seconds",
@@ -53,9 +56,8 @@ pub fn compact_hint(text: &str) -> Option<&'static str> {
     if text.len() != 8 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let is_day = |year: &str, month: &str, day: &str| {
-        compact_day(&[year, month, day].concat()).is_some()
-    };
+    let is_day =
+        |year: &str, month: &str, day: &str| compact_day(&[year, month, day].concat()).is_some();
     let (first, second, year) = (&text[..2], &text[2..4], &text[4..]);
     if compact_day(text).is_some() {
         Some("this seems to be yyyyMMdd: set \"format\": \"yyyyMMdd\" with dataType DATE")
