@@ -1,10 +1,10 @@
-"""Runs sftp-import and its peers in turn, on the same data, and writes the table of it.
+"""Runs sftp-import and other tools in turn, on the same data, and writes a table of the results.
 
     python benches/compare.py PROGRAM MAKE_DATA FOLDER [--quick] [--write FILE] [--lines FILE] [--limits FILE]
 
-Every round runs each of them, so that a machine whose speed drifts is unfair to none; ratios are
-of one round, or of two runs one after the other, and medians are given. Times and memory are the
-operating system's (wait4).
+Every round runs each tool, so that a change of the machine's speed affects all tools alike. A ratio
+is of one round, or of two runs in succession. The table has medians. The operating system measures
+times and memory (wait4).
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 import stages
 
 PEERS = Path(__file__).with_name("peers.py")
-# What a peer's job is called in the table, where it isn't by the peer's name.
+# The names of the other tools' jobs in the table, if they differ from the name of the job.
 NAMES = {
     "duckdb_profiles_conflict": "DuckDB, ON CONFLICT DO UPDATE",
     "duckdb_profiles": "DuckDB, MERGE INTO",
@@ -38,15 +38,15 @@ NAMES = {
     "polars_events_default": "Polars, its default level",
     "duckdb_events": "DuckDB",
 }
-# How often a round runs a peer and ours after it, where it isn't once: with the fastest of them a
-# goal is about the ratio, which differs from pair to pair on a busy machine.
+# How often a round runs a tool, each time with sftp-import after it. The default is once. The goal
+# for the fastest tool is a ratio, which differs from pair to pair on a busy machine.
 PAIRS = {"polars_events": 3}
-# A peer's job that takes longer, in seconds, is not run again.
+# A job of another tool that took longer than this, in seconds, is not run again.
 PATIENCE = 30
-# And one that takes longer than this is ended.
+# A job that takes longer than this, in seconds, is killed.
 END_OF_PATIENCE = 100
-# Memory that is allocated and freed before each run, in bytes: more than a run takes, page cache
-# and all. At most half of what is free, so that no file leaves the page cache for it.
+# The memory in bytes that is allocated and freed before each run: more than a run uses, with its
+# page cache. At most half of the free memory is used, so that no file leaves the page cache.
 MEMORY = 5 << 30
 BEGIN, END = "<!-- scripts/bench writes from here -->", "<!-- to here -->"
 
@@ -60,7 +60,7 @@ class Bench:
         self.pairs = {}
 
     def data(self, name, kind, records, *more):
-        """The folder with `kind`.csv and its manifest, made once."""
+        """Returns the folder with `kind`.csv and its manifest. Makes the files once."""
         folder = self.folder / f"{name}-{records}"
         if not (folder / f"{kind}.manifest").exists():
             command = [self.make_data, folder, kind, records, *more]
@@ -68,7 +68,7 @@ class Bench:
         return folder
 
     def ours(self, data, kind, home):
-        """`ingest` into a daemon's folders below `home`; its manifest's name is used once."""
+        """Runs `ingest` with folders below `home`, and a manifest name that is used once."""
         home.mkdir(exist_ok=True)
         config = home / "config.toml"
         config.write_text(
@@ -98,7 +98,7 @@ class Bench:
         )
 
     def note_pair(self, what, peer, theirs, ours):
-        """One run of a peer, and ours right after it."""
+        """Records one run of another tool, and the run of sftp-import after it."""
         self.note(what, peer, theirs)
         self.note(what, "sftp-import", ours)
         self.pairs.setdefault((what, peer), []).append(theirs[0] / ours[0])
@@ -151,13 +151,13 @@ class Bench:
                         csv = data / "profiles.csv"
                         self.note(what, peer, self.peer(peer, csv, home / "out"))
                         if self.runs[what, peer][-1][0] >= END_OF_PATIENCE:
-                            break  # nothing is asked of what it left half done
+                            break  # its output is incomplete
 
     def median(self, what, who, at):
         return statistics.median(run[at] for run in self.runs[what, who])
 
     def ratio(self, what, who):
-        """How many times as long as sftp-import, by wall clock, pair by pair or round by round."""
+        """Returns the tool's wall-clock time divided by sftp-import's, by pair or by round."""
         if (what, who) in self.pairs:
             return statistics.median(self.pairs[what, who])
         ours = self.runs[what, "sftp-import"]
@@ -183,7 +183,7 @@ class Bench:
 
 
 class Scratch:
-    """A folder that is there for one run."""
+    """A folder that exists for one run."""
 
     def __init__(self, folder):
         self.path = folder / "run"
@@ -198,7 +198,7 @@ class Scratch:
 
 
 def printed_by_us(status, output):
-    """Whether the import read the file to its end; it ends with 1 when records were rejected."""
+    """Reports whether the import read the whole file. It exits with 1 if records were rejected."""
     if status not in (0, 1) or not output.startswith(b"{"):
         return False
     report = json.loads(output)
@@ -206,14 +206,14 @@ def printed_by_us(status, output):
 
 
 def measure(command, succeeded=lambda status, _: status == 0, patience=threading.TIMEOUT_MAX):
-    """Wall-clock seconds, CPU seconds and peak memory in MB of a command that must succeed, or is
-    ended after `patience` seconds."""
-    os.sync()  # nobody waits for what another has written
+    """Runs a command. Returns its wall-clock seconds, CPU seconds and peak memory in MB. The
+    command must succeed, or is killed after `patience` seconds."""
+    os.sync()  # a run must not wait for data of earlier runs
     take_memory()
     begin = time.monotonic()
     command = list(map(str, command))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
-    # With the processes that it has started.
+    # Also kills the processes that the command has started.
     end = threading.Timer(patience, os.killpg, (process.pid, signal.SIGKILL))
     end.start()
     output = process.stdout.read()
@@ -226,23 +226,24 @@ def measure(command, succeeded=lambda status, _: status == 0, patience=threading
 
 
 def shown(seconds):
-    """With a word where it would have been more."""
+    """Formats a time. A killed run has the words "more than"."""
     ended = seconds >= END_OF_PATIENCE
     return f"more than {END_OF_PATIENCE}" if ended else f"{seconds:.2f}"
 
 
 def take_memory():
-    """Has free memory backed: of a virtual machine's the host may have taken back what was free for
-    a while, and the next process to touch it waits for each page."""
+    """Makes free memory available: the host of a virtual machine may have reclaimed unused memory,
+    and the next process that uses such memory would wait for each page."""
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     flags = "mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE"
     take = f"import mmap; mmap.mmap(-1, {min(MEMORY, free // 2)}, flags={flags})"
-    # In a process of its own: a child's peak begins with its parent's.
+    # A separate process allocates, because the peak memory of a child begins with that of its
+    # parent.
     subprocess.run([sys.executable, "-c", take], check=True)
 
 
 def bytes_below(path):
-    """What a file or all files of a folder hold, in bytes."""
+    """Returns the size of a file, or of all files in a folder, in bytes."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 
@@ -287,7 +288,7 @@ def main():
 
 
 def stages_of(bench, limits, picture):
-    """Where an events import's CPU time goes, stage by stage, beside what each must take."""
+    """Returns the CPU time of each stage of an events import, beside its lower bound."""
     records = 10_000_000 // bench.scale
     usual = bench.data("usual", "events", records, 1000)
     gigabytes = (usual / "events.csv").stat().st_size / 1e9

@@ -1,8 +1,9 @@
-//! The helper that sshd asks, beside `/bin/true`, with a thousand published keys and a million;
-//! and how long it takes to publish them.
+//! Measures the helper that sshd asks, beside `/bin/true`, with a thousand and with a million
+//! published keys. Also measures how long publishing the keys takes.
 //!
-//! `cargo bench --bench helper [KEYS]`. Each round starts all three once, in turn, and asks for
-//! another key; medians over the rounds, from the start of the process to its end.
+//! `cargo bench --bench helper [KEYS]`. Each round runs `/bin/true` and both helpers in turn, with
+//! another key than the round before. The results are medians of the time from the start of the
+//! process to its end.
 
 #![allow(clippy::print_stdout, reason = "a bench reports")]
 
@@ -18,7 +19,7 @@ use sftp_import::key::publish;
 use sftp_import::registry::{self, Account, Registry, accounts};
 
 const ROUNDS: u64 = 400;
-/// Keys of one account.
+/// The number of keys of one account.
 const OF_ONE: u64 = 100;
 const FEW: u64 = 1000;
 
@@ -30,7 +31,7 @@ fn main() {
     for round in 0..ROUNDS {
         times[0].push(milliseconds(&mut Command::new("/bin/true"), false));
         for (n, (database, keys)) in published.iter().enumerate() {
-            // Steps that visit keys all over the table.
+            // The steps visit keys in all parts of the table.
             let key = round * 7919 * 31 % keys;
             times[n + 1].push(milliseconds(&mut ask(database, key), true));
         }
@@ -47,7 +48,8 @@ fn main() {
     );
 }
 
-/// A registry with `keys` keys, published; prints how long publishing took.
+/// Makes a registry with `keys` keys, and publishes them. Prints how long publishing took. Returns
+/// the path of the published keys.
 fn prepare(folder: &Path, keys: u64) -> PathBuf {
     std::fs::create_dir(folder).expect("a folder is made");
     let mut config = Config::default();
@@ -82,7 +84,7 @@ fn prepare(folder: &Path, keys: u64) -> PathBuf {
     config.paths.keys_db()
 }
 
-/// Spread over the table as digests are.
+/// Returns a fingerprint. Fingerprints are spread over the table, as digests are.
 fn fingerprint(key: u64) -> String {
     let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     format!("SHA256:{mixed:020}{key:023}")
@@ -95,7 +97,8 @@ fn ask(database: &Path, key: u64) -> Command {
     command
 }
 
-/// From the start of the process to its end; it must succeed, and print a line only if `speaks`.
+/// Returns the time from the start of the process to its end. The process must succeed, and must
+/// print a line only if `speaks`.
 fn milliseconds(command: &mut Command, speaks: bool) -> f64 {
     let begin = Instant::now();
     let output = command.stdin(Stdio::null()).output().expect("the program starts");

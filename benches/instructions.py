@@ -1,10 +1,10 @@
-"""Counts what a record costs in instructions, and holds it against what is noted.
+"""Counts the instructions per record, and compares the counts with the noted counts.
 
     python benches/instructions.py PROGRAM MAKE_DATA NOTED [--write]
 
-Each work is an `ingest` under valgrind's cachegrind, of some records and of twice as many: the
-difference is the records' alone. SHA-256 is left out: under valgrind it runs without the
-processor's own instructions for it, and would hide what the rest costs.
+Each workload is an `ingest` under valgrind's cachegrind, of some records and of twice as many: the
+difference is the cost of the records alone. SHA-256 is left out: under valgrind it runs without the
+processor's special instructions, and would hide the cost of the other code.
 """
 
 import argparse
@@ -16,12 +16,12 @@ from pathlib import Path
 
 RECORDS = 40_000
 DEARER = 1.10
-# Worth noting: the next 10 % begin there.
+# A count this low is worth noting, because the limit of 10 % refers to the noted count.
 CHEAPER = 0.95
 
 
 class Work:
-    """What is imported: `more` goes to the generator, `times` as often into one home."""
+    """A workload: `more` is an argument of the generator, `times` the number of imports."""
 
     def __init__(self, name, kind, more, times=1):
         self.name, self.kind, self.more, self.times = name, kind, more, times
@@ -36,7 +36,7 @@ WORKS = [
 
 
 def count(program, make_data, work, records, folder):
-    """The instructions of the last of the work's imports."""
+    """Returns the instructions of the last import of a workload."""
     folder.mkdir()
     more = str(work.more(records))
     subprocess.run([make_data, folder, work.kind, str(records), more], check=True)
@@ -59,7 +59,7 @@ def count(program, make_data, work, records, folder):
 
 
 def total(counts):
-    """Instructions by function, summed up; see cachegrind's manual for the format."""
+    """Returns the sum of the instructions of all functions. cachegrind's manual has the format."""
     instructions, counted = 0, False
     with counts.open() as lines:
         for line in lines:
@@ -95,10 +95,10 @@ def main():
         before = noted[name]
         verdict = ""
         if now > before * DEARER:
-            verdict = "DEARER by more than 10 %"
+            verdict = "WORSE by more than 10 %"
             dearer += 1
         elif now < before * CHEAPER:
-            verdict = "cheaper: note it with scripts/instructions --write"
+            verdict = "better: note the count with scripts/instructions --write"
         print(f"{name}: {now} instructions a record, {before} noted {verdict}", flush=True)
     sys.exit(1 if dearer else 0)
 

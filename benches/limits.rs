@@ -1,8 +1,8 @@
-//! What the machine could do: the least that each stage of an events import has to do, alone, on
-//! the bench's own data; by a library where there is one for it, else by a plain loop.
+//! Measures lower bounds for this machine: the least work of each stage of an events import, alone,
+//! on the data of the bench. A library does the work if one exists, otherwise a plain loop.
 //!
-//! `cargo bench --bench limits [MB]`. Prints JSON: CPU seconds for each GB of the data file, by
-//! stage. `scripts/bench` puts them beside what an import takes (docs/performance.md).
+//! `cargo bench --bench limits [MB]`. Prints JSON: CPU seconds per GB of the data file, by stage.
+//! `scripts/bench` prints these numbers beside the time of an import (docs/performance.md).
 
 #![allow(clippy::print_stdout, reason = "a bench reports")]
 
@@ -16,9 +16,9 @@ use sha2::{Digest, Sha256};
 #[path = "data/mod.rs"]
 mod data;
 
-/// Each stage's work is done so often; the least time counts.
+/// The number of times that each stage's work is done. The least time counts.
 const ROUNDS: usize = 5;
-/// As the store's pages are compressed.
+/// The size of a page before its compression, as in the store.
 const PAGE: usize = 64 << 10;
 
 fn main() -> io::Result<()> {
@@ -45,13 +45,13 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A result that nobody wants, and that has to be made all the same.
+/// Uses a result that is not needed, so that the compiler does not remove its computation.
 fn done<T>(result: T) -> io::Result<()> {
     black_box(result);
     Ok(())
 }
 
-/// The seconds of the fastest round. One thread does the work and waits for nothing.
+/// Returns the seconds of the fastest round. One thread does the work, and waits for nothing.
 fn least(mut work: impl FnMut() -> io::Result<()>) -> io::Result<f64> {
     let mut least = f64::MAX;
     for _ in 0..ROUNDS {
@@ -62,7 +62,7 @@ fn least(mut work: impl FnMut() -> io::Result<()>) -> io::Result<f64> {
     Ok(least)
 }
 
-/// Out of the page cache, as the import reads.
+/// Reads the file from the page cache, as an import does.
 fn read(mut file: &File) -> io::Result<()> {
     use std::io::Seek;
     file.rewind()?;
@@ -73,19 +73,19 @@ fn read(mut file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// One pass over every byte for a quote, as a file without quotes needs.
+/// Scans every byte once for a quote, as a file without quotes needs.
 fn ends(text: &[u8]) -> usize {
     memchr::memchr_iter(b'"', text).count()
 }
 
-/// One pass over every byte for two marks, without keeping their places. So few are counted at a
-/// time that a byte holds their number, which compilers make vectors of.
+/// Scans every byte once for two marks, without keeping their places. Each chunk is so short that a
+/// byte can hold its count, which lets compilers use vector instructions.
 fn marks(text: &[u8]) -> usize {
     let is_mark = |byte: &u8| u8::from(*byte == b',') + u8::from(*byte == b'\n');
     text.chunks(255).map(|some| usize::from(some.iter().map(is_mark).sum::<u8>())).sum()
 }
 
-/// Every byte once from here to there, as into a column or a page.
+/// Copies every byte once, as into a column or a page.
 fn duplicate(text: &[u8], copy: &mut [u8]) -> io::Result<()> {
     copy.copy_from_slice(black_box(text));
     Ok(())

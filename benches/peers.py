@@ -1,9 +1,9 @@
-"""One job of another tool, the fastest way its documentation gives, as a process of its own.
+"""Runs one job of another tool, in the fastest way of its documentation, as a separate process.
 
     python benches/peers.py JOB CSV OUT
 
-No peer checks anything but the types it infers, computes no digest, writes no error file, and
-brings nothing to the disk for certain (fsync). DuckDB and SQLite commit a transaction for profiles.
+No job checks more than the types that it infers. No job computes a digest, writes an error file, or
+ensures that its data is on the disk (fsync). DuckDB and SQLite commit a transaction for profiles.
 """
 
 import subprocess
@@ -24,8 +24,8 @@ PROFILE_COLUMNS = [
 def polars_events(csv, out):
     import polars
 
-    # The level that sftp-import writes with, faster than the default. The order of the file need
-    # not be kept, and there are no statistics, which is faster too.
+    # sftp-import writes with this level, which is faster than the default. The order of the file is
+    # not kept, and no statistics are written, which is faster too.
     options = {"compression_level": 1, "maintain_order": False, "statistics": False}
     polars.scan_csv(csv).sink_parquet(out, compression="zstd", **options)
 
@@ -39,7 +39,7 @@ def polars_events_default(csv, out):
 def duckdb_events(csv, out):
     import duckdb
 
-    # Threads write as they come; the order of the file is not kept, which is faster.
+    # Threads write without keeping the order of the file, which is faster.
     duckdb.sql("SET preserve_insertion_order = false")
     options = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
     duckdb.sql(f"COPY (FROM read_csv('{csv}')) TO '{out}' ({options})")
@@ -62,7 +62,7 @@ def sqlite_events(csv, out):
 
 
 def last_records(csv, playlist="last(Playlist)"):
-    """DuckDB's query for the last record of each profile."""
+    """Returns DuckDB's query for the last record of each profile."""
     last = ", ".join(f"last({name}) AS {name}" for name in PROFILE_COLUMNS[:-1])
     return (
         f"SELECT identity, {last}, {playlist} AS Playlist FROM read_csv('{csv}') GROUP BY identity"
@@ -70,7 +70,7 @@ def last_records(csv, playlist="last(Playlist)"):
 
 
 def prepare_table(database, select, has_key=False):
-    """The table of the profiles that `select` gives, empty, where it isn't there yet."""
+    """Makes an empty table for the profiles of `select`, unless the table exists."""
     found = database.sql("FROM duckdb_tables() WHERE table_name = 'profile'").fetchall()
     database.sql(f"CREATE TABLE IF NOT EXISTS profile AS {select} LIMIT 0")
     if has_key and not found:
@@ -78,13 +78,13 @@ def prepare_table(database, select, has_key=False):
 
 
 def changes(new, playlist=None):
-    """What an UPDATE sets, from the rows of `new`."""
+    """Returns the assignments of an UPDATE from the rows of `new`."""
     columns = [f"{name} = {new}.{name}" for name in PROFILE_COLUMNS[:-1]]
     return ", ".join([*columns, f"Playlist = {playlist or f'{new}.Playlist'}"])
 
 
 def duckdb_profiles_conflict(csv, out):
-    """The plain upsert, in one statement, which needs a key."""
+    """Upserts in one plain statement, which needs a key."""
     import duckdb
 
     database = duckdb.connect(out)
@@ -97,7 +97,7 @@ def duckdb_profiles_conflict(csv, out):
 
 
 def duckdb_profiles(csv, out):
-    """An upsert in one statement, without a key."""
+    """Upserts in one statement, without a key."""
     import duckdb
 
     database = duckdb.connect(out)
@@ -111,12 +111,12 @@ def duckdb_profiles(csv, out):
 
 
 def duckdb_staged(csv, out, has_key, has_lists):
-    """An upsert by hand: a staging table, an UPDATE of what exists, an INSERT of the rest."""
+    """Upserts in steps: a staging table, an UPDATE of known profiles, an INSERT of the others."""
     import duckdb
 
     database = duckdb.connect(out)
     own, both = "last(Playlist)", None
-    if has_lists:  # which may then be in any order
+    if has_lists:  # lists may be in any order
         own, both = "list_distinct(list(Playlist))", "list_concat(profile.Playlist, stage.Playlist)"
         both = f"list_distinct({both})"
     select = last_records(csv, own)
@@ -143,7 +143,7 @@ def duckdb_profiles_key(csv, out):
 
 
 def duckdb_profiles_anew(csv, out):
-    """No upsert: the table is made anew, of what it holds and the file, lists and all."""
+    """Makes a new table from the existing table and the file, with lists. This is no upsert."""
     import duckdb
 
     database = duckdb.connect(out)
@@ -159,7 +159,7 @@ def duckdb_profiles_anew(csv, out):
 
 
 def sqlite_profiles(csv, out):
-    """Staged, then upserted record by record, as SQLite's documentation has it."""
+    """Stages the records, then upserts them one by one, as SQLite's documentation describes."""
     columns = ", ".join(PROFILE_COLUMNS)
     sqlite(
         out,

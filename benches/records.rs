@@ -1,7 +1,9 @@
-//! How fast `records::read` is with every rule on, in MB/s, into a sink that drops everything.
+//! Measures the speed of `records::read` with every rule on, in MB/s, into a sink that drops
+//! everything.
 //!
-//! `cargo bench --bench records [MB] [clean|wrong]`: the product page's event shape, made in memory from a fixed
-//! seed, one record in 1000 rejected. No store, no disk: this is reading, checking and typing.
+//! `cargo bench --bench records [MB] [clean|wrong]`. The data has the product page's event shape,
+//! and is made in memory from a fixed seed. In `clean`, one record in 1000 is rejected, in `wrong`
+//! every record. Without a store and a disk, the bench measures only reading, checking and typing.
 
 use std::io::{self, Write};
 use std::time::Instant;
@@ -20,7 +22,7 @@ const ROUNDS: usize = 5;
 
 struct Dropped;
 
-/// Forgets what it is given.
+/// Drops every rejected record.
 #[derive(Clone)]
 struct Forgotten;
 
@@ -95,7 +97,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// About `bytes` of events, one in `every` with a price that is no number.
+/// Returns about `bytes` bytes of events. One event in `every` has a price that is not a number.
 fn events(bytes: usize, every: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(bytes);
     data::events(&mut text, bytes as u64 / 103, every)?;

@@ -1,4 +1,4 @@
-"""Where the time of an events import goes: samples of perf(1), by stage, as a bar in SVG."""
+"""Measures the CPU time of each stage of an events import (perf(1)), and draws it as a bar."""
 
 import re
 import shutil
@@ -6,8 +6,8 @@ import subprocess
 import sys
 from html import escape
 
-# The first that fits a sample's thread and symbol is its stage. A symbol that was inlined into
-# another counts as the other.
+# The stage of a sample is the first one whose pattern matches the sample's thread and symbol. An
+# inlined symbol counts as the symbol that contains it.
 STAGES = [
     ("reading (kernel)", r"import-read .*\[k\]"),
     ("SHA-256", r"import-read .*sha2"),
@@ -23,7 +23,7 @@ COLOURS = "#4e79a7 #f28e2b #76b7b2 #e15759 #59a14f #edc948 #b07aa1 #ff9da7 #bab0
 
 
 def shares(report):
-    """Per cent by stage, of a report with a line `12.34% thread [.] symbol` each."""
+    """Returns per cent by stage. Each line of the report is `12.34% thread [.] symbol`."""
     found = {name: 0.0 for name, _ in STAGES}
     for line in report.splitlines():
         match = re.match(r"\s*([\d.]+)%\s+(.*)", line)
@@ -55,7 +55,7 @@ def svg(found):
 
 
 def table(found, seconds, least):
-    """Shares of `seconds` of CPU for each GB, beside `least`, the lower bound of each stage."""
+    """Returns a table of CPU seconds per GB by stage, beside the lower bounds `least`."""
     lines = ["| stage | CPU s a GB | lower bound | times |", "|---|---|---|---|"]
     total = sum(found.values())
     for name, share in found.items():

@@ -1,8 +1,8 @@
 //! Measures how fast the local store writes records in memory, in the product page's shapes.
 //!
-//! `cargo bench --bench store -- [events|wide|sparse|profiles] [records] [profiles]` prints the time
-//! and the process's peak memory. Batches of events are created before the clock starts and pushed
-//! repeatedly, so that only the store is measured.
+//! `cargo bench --bench store -- [events|wide|sparse|profiles] [records] [profiles]` prints the
+//! time and the peak memory of the process. Batches of events are created before the clock starts
+//! and pushed repeatedly, so that only the store is measured.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use sftp_import::store::Store;
 const BATCH: usize = 8192;
 
 fn main() {
-    // cargo bench adds --bench.
+    // cargo bench adds the argument --bench.
     let args: Vec<_> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let number = |n: usize, default| args.get(n).map_or(default, |arg| arg.parse().unwrap());
     match args.first().map_or("events", String::as_str) {
@@ -31,7 +31,7 @@ fn main() {
         "wide" => wide(number(1, 100_000), 1),
         "sparse" => wide(number(1, 100_000), 20),
         "profiles" => profiles(number(1, 3_000_000), number(2, 1_000_000)),
-        other => panic!("no bench is called {other}"),
+        other => panic!("unknown bench {other}"),
     }
 }
 

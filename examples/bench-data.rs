@@ -30,7 +30,7 @@ fn main() -> io::Result<()> {
             data::profiles(csv, records, more, seed)?;
             data::PROFILES_MANIFEST
         }
-        other => return Err(io::Error::other(format!("no data is called {other}"))),
+        other => return Err(io::Error::other(format!("unknown kind of data: {other}"))),
     };
     io::Write::write_all(&mut file(format!("{kind}.manifest"))?, manifest.as_bytes())
 }

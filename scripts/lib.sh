@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Shared by the scripts beside it; sourced, not run. Needs bash and Debian 12 or later.
+# Functions for the scripts in this folder, which source this file. Needs bash and Debian 12 or
+# later.
 
 announce() { printf '\n== %s\n' "$*"; }
 warn() { printf 'WARNING: %s\n' "$*" >&2; }
@@ -14,11 +15,11 @@ enter_repository() {
 }
 
 need_root() {
-    [ "$(id -u)" = 0 ] || die "it makes Unix users and starts an sshd: run it as root (sudo scripts/$(basename "$0"))"
+    [ "$(id -u)" = 0 ] || die "this script makes Unix users and starts an sshd: run it as root (sudo scripts/$(basename "$0"))"
 }
 
-# What the builds need, what real uploads need, and what more the tests need.
-# shellcheck disable=SC2034 # used by who sources this
+# The packages that the builds need, that real uploads need, and that the tests need in addition.
+# shellcheck disable=SC2034 # used by the scripts that source this
 BUILD_PACKAGES=(build-essential pkg-config)
 # shellcheck disable=SC2034
 CLIENT_PACKAGES=(openssh-server openssh-client systemd python3 python3-aiosmtpd python3-venv sqlite3)
@@ -29,7 +30,7 @@ is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-# Installs those of the given Debian packages that are missing, and prints their names.
+# Installs the given Debian packages that are missing, and prints their names.
 install_missing() {
     local package missing=()
     for package in "$@"; do
@@ -38,7 +39,7 @@ install_missing() {
     [ ${#missing[@]} -gt 0 ] || return 0
     command -v apt-get >/dev/null || die "install these first: ${missing[*]}"
     announce "installing ${missing[*]}"
-    # No service may start by being installed: tests run an sshd of their own.
+    # No service may start when its package is installed: tests run a separate sshd.
     local policy=/usr/sbin/policy-rc.d made_policy=
     if [ ! -e "$policy" ]; then
         printf '#!/bin/sh\nexit 101\n' >"$policy"
@@ -53,7 +54,7 @@ install_missing() {
     [ "$status" = 0 ] || die "apt-get could not install ${missing[*]}"
 }
 
-# sudo drops PATH: finds cargo where rustup installs it, for this user and the one who called sudo.
+# Finds cargo where rustup installs it, for this user and the user who called sudo: sudo drops PATH.
 find_cargo() {
     command -v cargo >/dev/null && return
     local user home
@@ -66,7 +67,7 @@ find_cargo() {
     die "no cargo: install a Rust toolchain first (https://rustup.rs)"
 }
 
-# Runs a command as who called sudo, so that target/ stays theirs.
+# Runs a command as the user who called sudo, so that target/ belongs to that user.
 as_caller() {
     if [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
         runuser -u "$SUDO_USER" -- env PATH="$PATH" "$@"

@@ -1,18 +1,20 @@
-//! [`AccountId`]: the checked id of an account.
+//! [`AccountId`] is the validated id of an account.
 //!
-//! Invariant: an `AccountId` is a safe path component, a safe Unix user name and a safe argument.
-//! Only its constructor checks that.
+//! Invariant: an `AccountId` is a safe path component, a safe Unix user name and a safe
+//! command-line argument. Only the constructor of `AccountId` checks this.
 
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-/// The longest account id, in bytes: Linux's limit for a user name (useradd(8)).
+/// The maximum length of an account id in bytes. This is Linux's limit for a user name
+/// (useradd(8)).
 pub const MAX_LEN: usize = 32;
 
-/// The id of an account, which is also its SFTP user name and its Unix user name.
+/// The id of an account. The account's SFTP user and Unix user have the same name.
 ///
-/// 1 to 32 of `A-Z a-z 0-9 _ -`, the first a letter or digit, not all digits.
+/// An id has 1 to 32 characters from `A-Z a-z 0-9 _ -`. The first character is a letter or a digit,
+/// and at least one character is not a digit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(Box<str>);
 
@@ -20,13 +22,13 @@ pub struct AccountId(Box<str>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidAccountId {
     Empty,
-    /// More than [`MAX_LEN`] bytes.
+    /// The text has more than [`MAX_LEN`] bytes.
     TooLong,
-    /// A character outside `A-Z a-z 0-9 _ -`.
+    /// The text contains a character outside `A-Z a-z 0-9 _ -`.
     Character,
-    /// The first character is neither letter nor digit.
+    /// The first character is neither a letter nor a digit.
     First,
-    /// Only digits: tools would take it for a numeric user id.
+    /// The text contains only digits. Tools would interpret such a name as a numeric user id.
     AllDigits,
 }
 
@@ -35,9 +37,9 @@ impl fmt::Display for InvalidAccountId {
         f.write_str(match self {
             Self::Empty => "an account id has at least one character",
             Self::TooLong => "an account id has at most 32 characters",
-            Self::Character => "an account id is made of A-Z a-z 0-9 _ and -",
+            Self::Character => "an account id may contain only A-Z a-z 0-9 _ and -",
             Self::First => "an account id begins with a letter or a digit",
-            Self::AllDigits => "an account id is not digits alone",
+            Self::AllDigits => "an account id must not consist of digits only",
         })
     }
 }
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_why_an_id_is_invalid() {
+    fn invalid_account_ids_are_reported_with_a_reason() {
         use InvalidAccountId::*;
         for (id, why) in [
             ("", Empty),

@@ -1,24 +1,25 @@
-//! [`AccountState`]: what an account may do, as the registry and the state database store it.
+//! [`AccountState`] is the state of an account in the registry and in the state database.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 
-/// What an account may do.
+/// The state of an account. The state decides whether the account can log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccountState {
-    /// It can log in with its keys.
+    /// The account can log in with its keys.
     Active,
-    /// None of its keys works; its files and settings are kept.
+    /// The account can't log in with any of its keys. Its files and settings are kept.
     Suspended,
-    /// It is being removed. If `account remove` was interrupted, running it again completes it.
+    /// The account is being removed. If the command `account remove` was interrupted, a second run
+    /// completes the removal.
     Removing,
 }
 
 impl AccountState {
-    /// Returns the word that the databases and the command line use.
+    /// Returns the name of the state in the databases and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -28,7 +29,7 @@ impl AccountState {
     }
 }
 
-/// The error for a text that is not an account state.
+/// The error for a text that is not the name of an account state.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not an account state")]
 pub struct InvalidAccountState(String);

@@ -1,6 +1,7 @@
-//! [`ImportId`]: `<node>-<n>`, short enough to dictate on the phone, unique across nodes.
+//! [`ImportId`] is the id of an import, in the form `<node>-<n>`. The id is unique across nodes,
+//! and short enough to dictate on the phone.
 //!
-//! Invariant: an `ImportId` is a safe path component and a safe SQL and shell word.
+//! Invariant: an `ImportId` is a safe path component, and a safe word in SQL and in a shell.
 
 use std::fmt;
 use std::path::Path;
@@ -8,18 +9,20 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The id of an import, such as `sftp1-42`: the node's name, a dash, the node's running number.
+/// The id of an import, such as `sftp1-42`. It consists of the node's name, a dash and the running
+/// number of the import on the node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ImportId(Box<str>);
 
-/// The error for a text that is not `<node>-<n>` with a valid node name ([`is_node_name`]).
+/// The error for a text that is not `<node>-<n>`. A node name is valid if [`is_node_name`] returns
+/// true for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an import id such as sftp1-42")]
 pub struct InvalidImportId(String);
 
-/// Returns whether `name` is a valid node name: 1 to 63 of `A-Z a-z 0-9 - . _`, the first
-/// alphanumeric.
+/// Returns whether `name` is a valid node name: 1 to 63 characters from `A-Z a-z 0-9 - . _`, of
+/// which the first is a letter or a digit.
 pub fn is_node_name(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name.as_bytes()[0].is_ascii_alphanumeric()
@@ -27,7 +30,7 @@ pub fn is_node_name(name: &str) -> bool {
 }
 
 impl ImportId {
-    /// Returns the id of the `n`th import of `node`.
+    /// Returns the id of the import with the running number `n` on the node `node`.
     pub fn new(node: &str, n: i64) -> Result<Self, InvalidImportId> {
         format!("{node}-{n}").parse()
     }
@@ -36,7 +39,7 @@ impl ImportId {
         &self.0
     }
 
-    /// Returns whether `text` has the form of an id of the same node.
+    /// Returns whether `text` has the form of an import id of the same node.
     pub fn is_of_same_node(&self, text: &str) -> bool {
         let node = self.0.rsplit_once('-').map(|(node, _)| node);
         text.rsplit_once('-').is_some_and(|(other, n)| {
@@ -44,7 +47,7 @@ impl ImportId {
         })
     }
 
-    /// Returns the running number; `None` if the import is of another node.
+    /// Returns the running number of the import. `None` if the import belongs to another node.
     pub fn number_at(&self, node: &str) -> Option<i64> {
         let (own, n) = self.0.rsplit_once('-')?;
         if own == node { n.parse().ok() } else { None }
@@ -95,14 +98,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parses_its_own_text() {
+    fn an_import_id_parses_its_own_text() {
         let id = ImportId::new("eu-west.sftp1", 42).unwrap();
         assert_eq!(id.to_string(), "eu-west.sftp1-42");
         assert_eq!(id.as_str().parse(), Ok(id.clone()));
     }
 
     #[test]
-    fn refuses_unsafe_path_components() {
+    fn unsafe_import_ids_are_refused() {
         for text in ["", "-1", "a", "a-", "a-x", "../a-1", ".a-1", "a/b-1", "a-1\n", "a--1x"] {
             assert!(text.parse::<ImportId>().is_err(), "{text:?}");
         }

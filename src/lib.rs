@@ -1,6 +1,6 @@
 //! sftp-import: data imports over SFTP, around an existing OpenSSH.
 //!
-//! # The way of an upload
+//! # The path of an upload
 //!
 //! | step | module |
 //! |---|---|
@@ -25,7 +25,7 @@
 //! | programs | `cli`, `daemon` |
 //! | work on imports, checks of the host | `doctor`, `import` |
 //! | changes of accounts and keys | `admission` |
-//! | parts of it, deliveries | `key`, `outbox`, `provision` |
+//! | keys, Unix users, deliveries, sshd | `key`, `outbox`, `provision`, `sshd` |
 //! | folders and databases | `registry`, `spool`, `state`, `store` |
 //! | manifests for data files | `guess` |
 //! | records | `records` |
@@ -35,8 +35,8 @@
 //! | files, encodings | `codec`, `files` |
 //! | unsafe code | `sys` |
 //!
-//! Decisions are pure: they take times and listings as arguments. The `cfg` lines below are the
-//! only ones of the package.
+//! Functions that make decisions are pure: they get times and listings as arguments. The package
+//! has `cfg` lines for its features only in this file.
 #![cfg_attr(not(feature = "daemon"), forbid(unsafe_code))]
 
 #[forbid(unsafe_code)]
@@ -96,6 +96,8 @@ mod with_daemon {
     pub mod sanitize;
     #[forbid(unsafe_code)]
     pub mod spool;
+    #[forbid(unsafe_code)]
+    pub mod sshd;
     #[forbid(unsafe_code)]
     pub mod state;
     #[forbid(unsafe_code)]

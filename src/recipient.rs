@@ -1,18 +1,20 @@
-//! [`RecipientRule`]: the addresses that mail about an account's imports may go to. Pure.
+//! [`RecipientRule`] decides which addresses may get mail about an account's imports. The rule is
+//! pure.
 //!
-//! A partner writes the manifest and so chooses its `clientEmail`. The account's rule prevents mail
-//! to the addresses of others.
+//! A partner writes the manifest and therefore chooses its `clientEmail`. The rule of the account
+//! prevents mail to addresses of strangers.
 
 use std::fmt;
 
 use lettre::Address;
 use serde::Serialize;
 
-/// Providers where everybody can have an address, under any ending (`yahoo.co.uk`). The other
-/// addresses at such a contact's domain belong to strangers.
+/// Names of mail providers where everybody can get an address, with any domain ending
+/// (`yahoo.co.uk`). If the contact has an address at such a provider, other addresses at the same
+/// domain belong to strangers.
 const FREE_MAIL_ANY_ENDING: &[&str] = &["gmx", "hotmail", "live", "outlook", "yahoo", "yandex"];
 
-/// Further providers, by full domain.
+/// Full domains of further providers where everybody can get an address.
 const FREE_MAIL: &[&str] = &[
     "126.com",
     "163.com",
@@ -45,32 +47,33 @@ const FREE_MAIL: &[&str] = &[
     "zoho.com",
 ];
 
-/// The addresses that mail about an account's imports may go to.
+/// The addresses that may get mail about an account's imports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RecipientRule {
-    /// Any address that a manifest names.
+    /// Any address that a manifest names is allowed.
     Any,
-    /// The account's contact, the listed addresses, and all addresses at the listed domains.
+    /// The account's contact, the listed addresses and all addresses at the listed domains are
+    /// allowed.
     Limited {
         addresses: Vec<String>,
-        /// A subdomain is another domain.
+        /// The allowed domains. A subdomain is a different domain.
         domains: Vec<String>,
     },
 }
 
-/// The address that mail about an import goes to.
+/// The recipient of mail about an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipient {
-    /// `None` if no mail is sent.
+    /// The address of the recipient. `None` if no mail is sent.
     pub address: Option<String>,
-    /// A line for the report, if the address is not the manifest's `clientEmail`.
+    /// A warning for the report. `Some` if the recipient is not the manifest's `clientEmail`.
     pub warning: Option<String>,
 }
 
 impl RecipientRule {
-    /// Returns a limited rule. Without `domains` it has the contact's own domain, unless that is a
-    /// free-mail provider's.
+    /// Returns a limited rule. If `domains` is `None`, the rule allows the domain of the contact,
+    /// unless the domain belongs to a free-mail provider.
     pub fn limited(
         contact: Option<&str>,
         addresses: Vec<String>,
@@ -82,7 +85,8 @@ impl RecipientRule {
 
     fn allows(&self, contact: Option<&str>, client_email: &str) -> bool {
         let Self::Limited { addresses, domains } = self else { return true };
-        // Parsed by the library that sends the mail, so that both see the same domain.
+        // The library that sends the mail also parses the address here, so that both use the same
+        // domain.
         let Ok(address) = client_email.parse::<Address>() else { return false };
         let mut listed = addresses.iter().map(String::as_str).chain(contact);
         listed.any(|listed| listed.eq_ignore_ascii_case(client_email))
@@ -109,12 +113,13 @@ pub fn recipient(rule: &RecipientRule, contact: Option<&str>, client_email: &str
         None => "the account has no contact, and no mail about this import is sent",
     };
     let warning = format!(
-        "clientEmail is {client_email}, to which mail of this account may not go: {consequence}"
+        "clientEmail is {client_email}, which may not get mail of this account: {consequence}"
     );
     Recipient { address: contact.map(str::to_owned), warning: Some(warning) }
 }
 
-/// Returns the domain of an address in lower case; `None` if everybody can have an address there.
+/// Returns the domain of an address in lower case. `None` if everybody can get an address at the
+/// domain.
 fn own_domain(address: &str) -> Option<String> {
     let address: Address = address.parse().ok()?;
     let domain = address.domain().to_ascii_lowercase();
@@ -122,7 +127,7 @@ fn own_domain(address: &str) -> Option<String> {
     (is_name && !is_free_mail(&domain)).then_some(domain)
 }
 
-/// Returns whether everybody can have an address at `domain`, which is in lower case.
+/// Returns whether everybody can get an address at `domain`. `domain` is in lower case.
 fn is_free_mail(domain: &str) -> bool {
     let of_any_ending = domain.split_once('.').is_some_and(|(provider, ending)| {
         let ending = ending.strip_prefix("co.").or(ending.strip_prefix("com.")).unwrap_or(ending);
@@ -145,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn domains_match_exactly_in_any_case() {
+    fn domains_match_exactly_but_ignore_case() {
         let rule = limited(&[], &["example.com", "example.org"]);
         for (address, allowed) in [
             ("a@example.com", true),
@@ -195,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contact_replaces_other_addresses() {
+    fn the_contact_replaces_disallowed_addresses() {
         let rule = limited(&[], &["acme.example"]);
         let contact = Some("ops@acme.example");
         let allowed = recipient(&rule, contact, "data@acme.example");
@@ -216,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_the_contact_domain() {
+    fn the_default_rule_allows_the_contact_domain() {
         let domains = |contact| match RecipientRule::limited(Some(contact), Vec::new(), None) {
             RecipientRule::Limited { domains, .. } => domains.join(" "),
             RecipientRule::Any => "any".into(),
@@ -240,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_a_rule_in_one_line() {
+    fn a_recipient_rule_prints_as_one_line() {
         assert_eq!(RecipientRule::Any.to_string(), "any address");
         let rule = limited(&["a@b.c"], &["d.e"]);
         assert_eq!(rule.to_string(), "the contact, a@b.c, *@d.e");

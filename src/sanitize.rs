@@ -1,14 +1,16 @@
-//! Makes text safe to print: [`printable`] escapes characters that could mislead a reader or
-//! control a terminal, [`excerpt`] also cuts it, [`chain`] formats an error and its causes in one line.
+//! Makes text safe to print. [`printable`] escapes characters that could mislead a reader or
+//! control a terminal. [`excerpt`] also truncates the text. [`chain`] formats an error and its
+//! causes in one line.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Code points beside control characters that are always escaped, in ascending order: those that
-/// change the direction of text, separate lines or are invisible.
+/// Ranges of code points that are always escaped, in ascending order. Control characters are
+/// escaped as well, but are not listed. The listed code points change the direction of text,
+/// separate lines or are invisible.
 ///
-/// They are `Default_Ignorable_Code_Point` of Unicode 14 (DerivedCoreProperties.txt), the line and
-/// paragraph separators, and the interlinear annotation characters.
+/// The list contains `Default_Ignorable_Code_Point` of Unicode 14 (DerivedCoreProperties.txt), the
+/// line and paragraph separators, and the interlinear annotation characters.
 const UNPRINTABLE: &[(char, char)] = &[
     ('\u{ad}', '\u{ad}'),       // soft hyphen
     ('\u{34f}', '\u{34f}'),     // combining grapheme joiner
@@ -29,8 +31,8 @@ const UNPRINTABLE: &[(char, char)] = &[
     ('\u{e0000}', '\u{e0fff}'), // tags, variation selectors
 ];
 
-/// Returns whether `c` must be escaped: a control character (newline and tab too), one that changes
-/// the direction of text, or an invisible one.
+/// Returns whether `c` must be escaped. Control characters including newline and tab, characters
+/// that change the direction of text, and invisible characters must be escaped.
 pub fn is_unprintable(c: char) -> bool {
     let is_listed = || {
         let next = UNPRINTABLE.partition_point(|&(_, last)| last < c);
@@ -39,8 +41,9 @@ pub fn is_unprintable(c: char) -> bool {
     c.is_control() || (!c.is_ascii() && is_listed())
 }
 
-/// Returns `text` with every character escaped for which [`is_unprintable`] returns true. A name
-/// chosen by a partner then can't control a terminal, begin a line, reorder or hide text.
+/// Returns `text` with every character escaped for which [`is_unprintable`] returns true. Partners
+/// can choose names with such characters. An escaped name can't control a terminal, begin a line,
+/// reorder text or hide text.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -53,15 +56,16 @@ pub fn printable(text: &str) -> String {
     out
 }
 
-/// The characters of a partner's text that a message shows.
+/// The maximum number of characters that a message shows of a partner's text.
 const EXCERPT: usize = 64;
 
-/// Returns the first `max` characters of `text`, escaped.
+/// Returns the first `max` characters of `text` with unprintable characters escaped.
 pub fn printable_start(text: &str, max: usize) -> String {
     printable(&text.chars().take(max).collect::<String>())
 }
 
-/// Returns a partner's text for a message: cut, with unprintable characters replaced.
+/// Returns a partner's text for use in a message. The text is truncated, and unprintable characters
+/// are replaced.
 pub fn excerpt(text: &str) -> Cow<'_, str> {
     if text.len() <= EXCERPT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Cow::Borrowed(text);
@@ -74,7 +78,8 @@ pub fn excerpt(text: &str) -> Cow<'_, str> {
     Cow::Owned(excerpt)
 }
 
-/// Returns an error and its causes, outermost first, joined by `: ` and escaped by [`printable`].
+/// Returns an error and its causes in one line, joined by `: ` and escaped by [`printable`]. The
+/// outermost error is first.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -96,7 +101,8 @@ mod tests {
         assert_eq!(printable("naïve 日本 \u{5d0}\u{644}"), "naïve 日本 \u{5d0}\u{644}");
     }
 
-    /// The first and the last code point of each range in Unicode's DerivedCoreProperties.txt.
+    /// The test uses the first and the last code point of each range in Unicode's
+    /// DerivedCoreProperties.txt.
     #[test]
     fn escapes_hidden_and_reordering_characters() {
         for (first, last) in [
@@ -127,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_cut_and_harmless() {
+    fn excerpts_are_truncated_and_printable() {
         assert_eq!(excerpt("a\x1b[31m\n\u{202e}b"), "a\u{fffd}[31m\u{fffd}\u{fffd}b");
         assert_eq!(excerpt("a\u{2066}\u{200b}\u{e0041}b"), "a\u{fffd}\u{fffd}\u{fffd}b");
         assert_eq!(excerpt(&"é".repeat(65)), format!("{}…", "é".repeat(64)));
@@ -154,7 +160,7 @@ mod tests {
     struct Wrapped(#[source] std::io::Error);
 
     #[test]
-    fn the_ranges_are_in_order() {
+    fn unprintable_ranges_are_in_order() {
         assert!(UNPRINTABLE.iter().all(|(first, last)| first <= last));
         assert!(UNPRINTABLE.windows(2).all(|pair| pair[0].1 < pair[1].0));
     }

@@ -1,7 +1,7 @@
-//! Ten thousand accounts: from the daemon's start until all are watched, its memory, and what it
-//! costs when nothing happens.
+//! Measures ten thousand accounts: the time from the daemon's start until all are watched, the
+//! daemon's memory, and its CPU time while idle.
 //!
-//! "Watched" is READY=1, which the daemon sends when every account has its watch.
+//! The first time ends with READY=1, which the daemon sends when every account has its watch.
 
 use std::fs;
 use std::thread::sleep;
@@ -11,10 +11,10 @@ use sftp_import::account::AccountId;
 
 use super::host::{Daemon, manifest, wait};
 
-/// By then the first scan of every account is over, and the first rescan, which scans new folders a
-/// second time. The daemon only waits after that.
+/// After this time, the first scan of every account has ended, and so has the first rescan, which
+/// scans new folders a second time. The daemon is then idle.
 const SETTLE: Duration = Duration::from_secs(75);
-/// How long the idle daemon is measured: one `rescan-every`, by its default.
+/// How long the idle daemon is measured: one period of `rescan-every`, by its default.
 const IDLE: Duration = Duration::from_secs(60);
 
 pub fn measure(count: usize) {

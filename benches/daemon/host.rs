@@ -1,6 +1,7 @@
-//! A real daemon on folders of its own, for benches that put pairs into an incoming. Needs root.
+//! A real daemon with separate folders, for benches that put pairs into an incoming. Needs root.
 //!
-//! Everything is below one folder of /var/tmp, because results depend on the disk, and is removed at the end.
+//! All files are below one folder of /var/tmp, because results depend on the disk. The folder is
+//! removed at the end.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -16,22 +17,22 @@ use sftp_import::account::AccountId;
 use sftp_import::recipient::RecipientRule;
 use sftp_import::state::{State, accounts};
 
-/// The first account's user id; nobody logs in as these.
+/// The user id of the first account. No user logs in with these ids.
 const FIRST_UID: u32 = 700_000;
-/// More than any bench has.
+/// The last user id. No bench needs more.
 const LAST_UID: u32 = 799_999;
 
-/// Folders, a state database, and `sftp-importd` once it is started.
+/// The folders, a state database, and `sftp-importd` after its start.
 pub struct Daemon {
     child: Option<Child>,
     root: PathBuf,
-    /// Its state database.
+    /// The state database of the daemon.
     pub state: State,
     accounts: u32,
 }
 
 impl Daemon {
-    /// Folders and an empty state database; nothing runs yet.
+    /// Makes the folders and an empty state database. Starts no process.
     pub fn new() -> Self {
         let root = PathBuf::from(format!("/var/tmp/sftp-import-bench-{}", std::process::id()));
         for folder in ["state", "accounts/.spool"] {
@@ -49,7 +50,7 @@ impl Daemon {
         Self { child: None, root, state, accounts: 0 }
     }
 
-    /// Adds accounts with their folders, in one transaction; gives each one's incoming.
+    /// Adds accounts with their folders, in one transaction. Returns the incoming of each account.
     pub fn add(&mut self, ids: &[AccountId]) -> Vec<PathBuf> {
         let first = FIRST_UID + self.accounts;
         self.accounts += ids.len() as u32;
@@ -65,14 +66,15 @@ impl Daemon {
         ids.iter().map(|id| self.folders(id)).collect()
     }
 
-    /// The account's folder.
+    /// Returns the account's folder.
     pub fn chroot(&self, account: &AccountId) -> PathBuf {
         self.root.join("accounts").join(account)
     }
 
-    /// Its user.
+    /// Returns the user id of the account.
     pub fn uid(&self, account: &AccountId) -> u32 {
-        let row = self.state.read(|tx| accounts::get(tx, account)).expect("it can be read");
+        let row =
+            self.state.read(|tx| accounts::get(tx, account)).expect("the account can be read");
         row.and_then(|row| row.uid).expect("the account has a user")
     }
 
@@ -82,8 +84,9 @@ impl Daemon {
             fs::create_dir_all(folder.join(name)).expect("a folder is made");
         }
         let incoming = folder.join("incoming");
-        // Its sessions are processes of its user.
-        fs::set_permissions(&incoming, Permissions::from_mode(0o777)).expect("it is writable");
+        // The sessions are processes of the account's user.
+        fs::set_permissions(&incoming, Permissions::from_mode(0o777))
+            .expect("incoming is writable");
         incoming
     }
 
@@ -92,7 +95,9 @@ impl Daemon {
         let path = self.root.join("notify");
         let _ = fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).expect("a socket for sd_notify");
-        socket.set_read_timeout(Some(Duration::from_secs(60))).expect("it gets a time limit");
+        socket
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .expect("the socket gets a time limit");
         let child = Command::new(env!("CARGO_BIN_EXE_sftp-importd"))
             .arg("--config")
             .arg(self.root.join("config.toml"))
@@ -111,24 +116,24 @@ impl Daemon {
         }
     }
 
-    /// A number from a line `name:   123 kB` of /proc/PID/status.
+    /// Returns a number from a line `name:   123 kB` of /proc/PID/status.
     pub fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(self.proc("status")).expect("the daemon runs");
         let line =
-            status.lines().find(|line| line.starts_with(name)).expect("there is such a line");
-        line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("it is a number")
+            status.lines().find(|line| line.starts_with(name)).expect("the status has the line");
+        line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("the line has a number")
     }
 
-    /// The CPU time that it has taken so far, that of threads that have ended too.
+    /// Returns the CPU time that the daemon has used so far, also in threads that have ended.
     pub fn cpu(&self) -> Duration {
-        let child = self.child.as_ref().expect("it was started");
+        let child = self.child.as_ref().expect("the daemon was started");
         let pid = Pid::from_raw(child.id().cast_signed());
         let clock = ClockId::pid_cpu_clock_id(pid).expect("the daemon runs");
         clock.now().expect("the daemon runs").into()
     }
 
     fn proc(&self, file: &str) -> PathBuf {
-        let child = self.child.as_ref().expect("it was started");
+        let child = self.child.as_ref().expect("the daemon was started");
         Path::new("/proc").join(child.id().to_string()).join(file)
     }
 }
@@ -143,7 +148,7 @@ impl Drop for Daemon {
     }
 }
 
-/// A manifest for the columns event_name, identity and Price.
+/// Returns a manifest for the columns event_name, identity and Price.
 pub fn manifest(data_file: &str) -> String {
     format!(
         r#"{{"type":"event","fileName":"{data_file}","clientEmail":"a@example.com",
@@ -151,7 +156,7 @@ pub fn manifest(data_file: &str) -> String {
     )
 }
 
-/// Waits until `found` gives something.
+/// Waits until `found` returns a value.
 pub fn wait<T>(
     most: Duration,
     pause: Duration,

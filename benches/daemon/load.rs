@@ -1,7 +1,7 @@
-//! How many small imports a second the real daemon finishes, every step durable.
+//! Measures how many small imports per second the real daemon finishes, with every step durable.
 //!
-//! Each of many sessions uploads pairs of 10 records and stays open; all are ended at the same time. The clock
-//! runs from there until the last import has completed in the state database.
+//! Many sessions upload pairs of 10 records and stay open. Then all sessions end at the same time.
+//! The clock runs from that moment until the last import has completed in the state database.
 
 use std::time::{Duration, Instant};
 

@@ -1,11 +1,11 @@
 //! Measures the real daemon, as root: `cargo bench --bench daemon -- WHAT [NUMBERS]`, where WHAT is
 //!
-//! - `pickup`: from the session's end to `picked_up`, idle and beside a huge import; and from the
-//!   manifest's close in a session that stays open
-//! - `load [SESSIONS] [PAIRS]`: small imports a second
-//! - `accounts [ACCOUNTS]`: start, memory and idle cost with many accounts
+//! - `pickup`: the time from a session's end to `picked_up`, idle and beside a huge import, and
+//!   the time from the manifest's close in a session that stays open
+//! - `load [SESSIONS] [PAIRS]`: the number of small imports per second
+//! - `accounts [ACCOUNTS]`: start, memory and CPU time while idle with many accounts
 //!
-//! Each prints one line for each thing that it measured. They want an idle machine.
+//! Each bench prints one line per measurement. The results are valid only on an idle machine.
 
 #![allow(clippy::print_stdout, reason = "a bench reports")]
 
@@ -16,7 +16,7 @@ mod pickup;
 mod session;
 
 fn main() {
-    // cargo bench passes --bench on.
+    // cargo bench adds the argument --bench.
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let what = args.next().unwrap_or_default();
     if what == session::ARGUMENT {
@@ -28,6 +28,6 @@ fn main() {
         "pickup" => pickup::measure_all(),
         "load" => load::measure(number(0, 100), number(1, 20)),
         "accounts" => accounts::measure(number(0, 10_000)),
-        other => panic!("no bench is called {other:?}: pickup, load or accounts"),
+        other => panic!("unknown bench {other:?}: write pickup, load or accounts"),
     }
 }

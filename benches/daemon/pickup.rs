@@ -1,10 +1,12 @@
-//! From the session's end to `picked_up` in the activity log, on the real daemon.
+//! Measures the time from the end of a session to `picked_up` in the activity log, on the real
+//! daemon.
 //!
-//! Pairs go into one account's incoming, one after the other, each in a session of its own; the clock
-//! runs from the session's end until the activity log has the line, which is in the database when it
-//! counts: on an idle host, and beside another account's import of 5 GB. For some pairs the session
-//! stays open, and the clock runs from the manifest's close. Each pair waits until the one before it
-//! has completed, and for a moment more, in which that is delivered.
+//! The bench uploads pairs into one account's incoming, one after the other, each in a separate
+//! session. The clock runs from the session's end until the activity log has the line, which is
+//! then in the database. This is measured on an idle host, and beside another account's import of 5
+//! GB. For some pairs the session stays open, and the clock runs from the manifest's close. Each
+//! pair waits until the previous pair has completed, and then for a moment in which its milestone
+//! is delivered.
 
 use std::fs;
 use std::io::Write;
@@ -20,11 +22,11 @@ use super::host::{Daemon, manifest, wait};
 use super::session::Session;
 
 const PAIRS: usize = 200;
-/// Pairs whose session stays open; each takes `settle`.
+/// The number of pairs whose session stays open. Each takes the time of `settle`.
 const OPEN: usize = 20;
-/// Pairs that are not measured.
+/// The number of pairs before the measurement.
 const WARM_UP: usize = 5;
-/// The other account's data file, in bytes.
+/// The size of the other account's data file, in bytes.
 const HUGE: usize = 5_000_000_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 const DELIVERED_WITHIN: Duration = Duration::from_millis(20);
@@ -45,10 +47,10 @@ pub fn measure_all() {
     let what = format!("{ended}, beside an import of 5 GB");
     measure(&what, &daemon, &ids[0], WARM_UP + PAIRS..WARM_UP + 2 * PAIRS, true);
     let now = import_state(&daemon, &import);
-    assert_eq!(now, "running", "the huge import ended too early to be in anybody's way");
+    assert_eq!(now, "running", "the huge import ended before the measurement");
 }
 
-/// Times the pairs of these numbers, and prints what they took.
+/// Measures the pairs with these numbers, and prints their times.
 fn measure(what: &str, daemon: &Daemon, account: &AccountId, pairs: Range<usize>, ends: bool) {
     let count = pairs.len();
     let mut times: Vec<f64> = pairs.map(|n| one(daemon, account, n, ends)).collect();
@@ -63,8 +65,9 @@ fn measure(what: &str, daemon: &Daemon, account: &AccountId, pairs: Range<usize>
     );
 }
 
-/// Uploads pair number `n`; the milliseconds until it is picked up, from the session's end if it
-/// `ends`. Returns when it has completed.
+/// Uploads pair number `n`. Returns the milliseconds until it is picked up, counted from the
+/// session's end if the session `ends`, otherwise from the manifest's close. Returns after the
+/// import has completed.
 fn one(daemon: &Daemon, account: &AccountId, n: usize, ends: bool) -> f64 {
     let before = lines(daemon, account, "import.completed").pop().and_then(|line| line.import);
     let of_pair =
@@ -81,7 +84,7 @@ fn one(daemon: &Daemon, account: &AccountId, n: usize, ends: bool) -> f64 {
     let line = wait(PATIENCE, Duration::from_micros(200), "picking a pair up", || {
         of_pair("import.picked_up")
     });
-    // The line's own time is from before its transaction was durable: take the later.
+    // The time in the line is from before its transaction was durable. The current time is later.
     let took = Timestamp::now().duration_since(from.min(line.at)).as_secs_f64() * 1000.0;
     wait(PATIENCE, Duration::from_millis(2), "completing a pair", || of_pair("import.completed"));
     std::thread::sleep(DELIVERED_WITHIN);
@@ -92,7 +95,7 @@ fn one(daemon: &Daemon, account: &AccountId, n: usize, ends: bool) -> f64 {
     took
 }
 
-/// Drops a pair whose data file is huge, and waits until it runs; gives its import.
+/// Uploads a pair with a huge data file, and waits until its import runs. Returns the import's id.
 fn begin_huge(daemon: &Daemon, account: &AccountId, incoming: &Path) -> String {
     let block: String =
         (0..10_000).map(|n| format!("Purchased,user{n}@example.com,{n}.5\n")).collect();
@@ -110,8 +113,8 @@ fn begin_huge(daemon: &Daemon, account: &AccountId, incoming: &Path) -> String {
     line.import.expect("it is an import's line")
 }
 
-/// The account's last lines about one thing that happened, the oldest first: those of one import at
-/// least. To ask for more would keep a core busy that the daemon wants.
+/// Returns the account's last lines with `action`, oldest first: at least those of one import.
+/// Reading more lines would keep a core busy that the daemon needs.
 fn lines(daemon: &Daemon, account: &AccountId, action: &str) -> Vec<Activity> {
     let mut lines = daemon
         .state

@@ -1,5 +1,6 @@
-//! SFTP sessions as the daemon sees them: a process of the account's user that writes files and logs
-//! what sftp-server logs. It is this program, started again, and takes orders on standard input.
+//! Simulates SFTP sessions for the daemon. A process of the account's user writes files, and logs
+//! the same lines as sftp-server. The process is this program, started again, and reads orders from
+//! standard input.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -14,10 +15,10 @@ use sftp_import::account::AccountId;
 
 use super::host::{Daemon, manifest, wait};
 
-/// The first argument of such a process.
+/// The first argument of a session's process.
 pub const ARGUMENT: &str = "session";
 
-/// A session that is open.
+/// An open session.
 pub struct Session {
     child: Child,
     orders: ChildStdin,
@@ -48,7 +49,7 @@ impl Session {
         self.answer()
     }
 
-    /// Ends the session; [`Self::ended`] waits for that.
+    /// Ends the session. [`Self::ended`] waits for the end.
     pub fn end(&mut self) {
         self.order("end");
     }
@@ -61,17 +62,17 @@ impl Session {
     }
 
     fn order(&mut self, order: &str) {
-        writeln!(self.orders, "{order}").expect("a session takes orders");
+        writeln!(self.orders, "{order}").expect("a session reads orders");
     }
 
     fn answer(&mut self) -> Timestamp {
         let mut line = String::new();
         self.answers.read_line(&mut line).expect("a session answers");
-        line.trim().parse().expect("with a time")
+        line.trim().parse().expect("the answer is a time")
     }
 }
 
-/// What such a process does in the chroot that is its argument.
+/// Runs a session's process in `chroot`.
 pub fn serve(chroot: &Path) {
     let log = Log::connect(&chroot.join("dev/log"));
     log.send("session opened for local user bench from [192.0.2.1]");
@@ -103,7 +104,7 @@ pub fn serve(chroot: &Path) {
 struct Log(UnixDatagram);
 
 impl Log {
-    /// The daemon links its socket into a chroot soon after its start.
+    /// Connects to the log socket. The daemon links it into a chroot soon after its start.
     fn connect(path: &PathBuf) -> Self {
         let socket = UnixDatagram::unbound().expect("a socket");
         wait(Duration::from_secs(20), Duration::from_millis(5), "the log socket", || {

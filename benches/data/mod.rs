@@ -1,10 +1,11 @@
-//! Data files for measurements, the same bytes for the same arguments: the product page's shapes.
+//! Makes data files for measurements, in the shapes of the product page. The same arguments result
+//! in the same bytes.
 //!
-//! No figure in them repeats in step with another, so that no column helps to compress the next.
+//! The numbers in different columns are independent, so that no column helps to compress another.
 
 use std::io::{self, Write};
 
-/// How the eight columns of [`events`] are to be read.
+/// The manifest for the eight columns of [`events`].
 #[allow(dead_code, reason = "not every measurement imports them")]
 pub const EVENTS_MANIFEST: &str = r#"{
     "fileName": "events.csv", "type": "event", "clientEmail": "jane@acme.example",
@@ -20,7 +21,7 @@ pub const EVENTS_MANIFEST: &str = r#"{
 }
 "#;
 
-/// How the columns of [`profiles`] are to be read.
+/// The manifest for the columns of [`profiles`].
 #[allow(dead_code, reason = "not every measurement has profiles")]
 pub const PROFILES_MANIFEST: &str = r#"{
     "fileName": "profiles.csv", "type": "profile", "clientEmail": "jane@acme.example",
@@ -36,11 +37,11 @@ pub const PROFILES_MANIFEST: &str = r#"{
 }
 "#;
 
-/// A small, seeded source of numbers (splitmix64).
+/// A seeded random number generator (splitmix64).
 pub struct Random(pub u64);
 
 impl Random {
-    /// A number from 0 to `n` - 1.
+    /// Returns a number from 0 to `n` - 1.
     pub fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -50,8 +51,8 @@ impl Random {
     }
 }
 
-/// Writes `records` events of about 100 bytes each; one in `every` has a price that is no number,
-/// none when it is 0.
+/// Writes `records` events of about 100 bytes each. One event in `every` has a price that is not a
+/// number. If `every` is 0, all prices are numbers.
 pub fn events(mut to: impl Write, records: u64, every: u64) -> io::Result<()> {
     to.write_all(
         b"event_name,time_stamp,identity,cookie_id,item_name,item_price,item_delivery_date,\
@@ -78,8 +79,8 @@ pub fn events(mut to: impl Write, records: u64, every: u64) -> io::Result<()> {
     to.flush()
 }
 
-/// Writes `records` profile records, about 130 bytes each, over `profiles` profiles, each with a
-/// value for a list. Another `seed` makes other records of the same profiles.
+/// Writes `records` profile records of about 130 bytes each, for `profiles` profiles. Each record
+/// has a value for a list. Another `seed` results in other records of the same profiles.
 #[allow(dead_code, reason = "not every measurement has profiles")]
 pub fn profiles(mut to: impl Write, records: u64, profiles: u64, seed: u64) -> io::Result<()> {
     to.write_all(

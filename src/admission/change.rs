@@ -1,4 +1,4 @@
-//! Changes of one account or key, from the registry to sshd and the host.
+//! Changes one account or key in the registry, and applies the change to sshd and the host.
 
 use jiff::Timestamp;
 
@@ -22,13 +22,13 @@ pub struct Admission<'a> {
     pub registry: &'a Registry,
 }
 
-/// An account to be added.
+/// An account that is to be added.
 #[derive(Clone, Debug)]
 pub struct NewAccount<'a> {
     pub id: &'a AccountId,
-    /// The contact's address.
+    /// The address of the contact.
     pub email: Option<&'a str>,
-    /// Addresses to which mail about its imports may go.
+    /// The addresses that may get mail about the account's imports.
     pub recipients: &'a RecipientRule,
 }
 
@@ -40,7 +40,7 @@ pub struct AddedKey {
 }
 
 impl Admission<'_> {
-    /// Adds an account. Running it again after a crash completes it.
+    /// Adds an account. If a crash interrupted the command, a second run completes it.
     ///
     /// # Errors
     /// The account exists, or its id is the name of an unrelated Unix user or group on this host.
@@ -63,7 +63,7 @@ impl Admission<'_> {
         self.registry.write(|tx| registry::accounts::add(tx, at, &account))?;
         state.write(|tx| {
             if !accounts::add(tx, at, id, email, recipients)? {
-                // `provision` has added the row already, but without contact and recipients.
+                // `provision` may have added the row already, but without contact and recipients.
                 accounts::set_contact(tx, at, id, email)?;
                 accounts::set_recipients(tx, at, id, recipients)?;
             }
@@ -71,12 +71,13 @@ impl Admission<'_> {
         })
     }
 
-    /// Adds a key to an account and publishes it. The account's first key creates its Unix user and
-    /// folders.
+    /// Adds a key to an account and publishes the key. With the first key, also creates the
+    /// account's Unix user and folders.
     ///
     /// # Errors
-    /// The key can't be added, or an operation on the host failed. A key that the account has
-    /// already is an error too, but it is published again first: a crash may have prevented that.
+    /// The key can't be added, or an operation on the host failed. A key that the account already
+    /// has is also an error. Before that error is returned, the key is published again, because a
+    /// crash may have prevented its publication.
     pub fn add_key(
         &self,
         state: &State,
@@ -106,19 +107,19 @@ impl Admission<'_> {
     }
 
     /// Creates the Unix user and the folders of an account. The user's id is copied to the state
-    /// database before the folders exist, because the daemon reads the accounts there as soon as it
-    /// sees a new folder.
+    /// database before the folders exist. The reason is that the daemon reads the accounts from the
+    /// state database as soon as it notices a new folder.
     fn create_user(&self, state: &State, at: Timestamp, account: &AccountId) -> Result<()> {
         provision::assign_uid(self.config, self.registry, account)?;
         copy_account(self.registry, state, at, account)?;
         Ok(provision::ensure_account(self.config, self.registry, account)?)
     }
 
-    /// Revokes an account's key by its name or fingerprint. On return no login with it succeeds.
-    /// The caller updates the copy in the state database afterwards, with [`copy_account`].
+    /// Revokes the key of an account by its name or fingerprint. After the return no login with the
+    /// key succeeds. The caller then updates the copy in the state database with [`copy_account`].
     ///
     /// # Errors
-    /// The account or the key does not exist, or publishing failed.
+    /// The account or the key does not exist, or the publication failed.
     pub fn revoke_key(
         &self,
         at: Timestamp,
@@ -131,11 +132,11 @@ impl Admission<'_> {
         Ok(revoked)
     }
 
-    /// Suspends or resumes an account. The caller updates the copy in the state database
-    /// afterwards, with [`copy_account`].
+    /// Suspends or resumes an account. The caller then updates the copy in the state database with
+    /// [`copy_account`].
     ///
     /// # Errors
-    /// The account does not exist or is being removed, or publishing failed.
+    /// The account does not exist or is being removed, or the publication failed.
     pub fn set_state(&self, at: Timestamp, id: &AccountId, to: AccountState) -> Result<Account> {
         let account = self.registry.write(|tx| {
             if approved(tx, id)?.state == AccountState::Removing {
@@ -148,8 +149,8 @@ impl Admission<'_> {
         Ok(account)
     }
 
-    /// Ends an account's logins for good and removes its Unix user and folders. Its rows stay.
-    /// Running it again after an error or a crash completes it.
+    /// Ends all logins of an account permanently and removes its Unix user and folders. The rows of
+    /// the account stay. After an error or a crash, a second run completes the removal.
     pub fn shut_out(&self, state: &State, at: Timestamp, id: &AccountId) -> Result<()> {
         let account = self.registry.write(|tx| {
             registry::accounts::set_state(tx, at, id, AccountState::Removing)?;
@@ -159,12 +160,14 @@ impl Admission<'_> {
         copy_account(self.registry, state, at, id)?;
         match account {
             Some(account) => Ok(provision::remove_account(self.config, &account)?),
-            // The account came from a restore or from the daemon's user. Remove what this host has.
+            // The registry does not contain the account. Either a restore or the daemon's user
+            // added it to the state database. The account's user and folders are removed if they
+            // exist.
             None => Ok(provision::remove_leftovers(self.config, self.registry, id)?),
         }
     }
 
-    /// Deletes the rows of an account from both databases, after [`Admission::shut_out`].
+    /// Deletes the rows of an account from both databases. [`Admission::shut_out`] must run before.
     pub fn forget(&self, state: &State, at: Timestamp, id: &AccountId) -> Result<()> {
         state.write(|tx| accounts::remove(tx, at, id))?;
         Ok(self.registry.write(|tx| registry::accounts::remove(tx, id))?)

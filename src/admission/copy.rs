@@ -1,7 +1,8 @@
-//! Updates the state database's copy of accounts and keys to match the registry.
+//! Updates the accounts and keys in the state database to match the registry. They are a copy of
+//! the registry.
 //!
-//! Nothing is deleted: the row of an account that root has not approved may come from a restore,
-//! and it holds the account's contact and webhooks.
+//! The update deletes nothing. The row of an account that root has not approved may come from a
+//! restore, and it contains the account's contact and webhooks.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,30 +18,30 @@ use crate::state::accounts::{self, AccountRow};
 use crate::state::keys::{self, KeyRow};
 use crate::state::{State, Transaction};
 
-/// Accounts updated in one transaction. The daemon waits while one runs.
+/// The number of accounts that one transaction updates. The daemon waits while a transaction runs.
 const ACCOUNTS_PER_TRANSACTION: usize = 200;
 
 /// A change that makes the copy match the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CopyChange {
-    /// Adds an account that the copy lacks.
+    /// Adds an account that is missing in the copy.
     AddAccount(Account),
-    /// Corrects the Unix user id.
+    /// Corrects the Unix user id of an account.
     SetUid(AccountId, u32),
-    /// Corrects the state.
+    /// Corrects the state of an account.
     SetState(AccountId, AccountState),
-    /// Suspends an account that is not in the registry. None of its keys works.
+    /// Suspends an account that is not in the registry. None of its keys works afterwards.
     SuspendUnknown(AccountId),
-    /// Revokes a key that root has not approved, or has revoked.
+    /// Revokes a key that root has not approved, or that root has revoked.
     RevokeKey(KeyRow),
-    /// Replaces a key whose restrictions are not those that root has approved.
+    /// Replaces a key whose restrictions differ from the restrictions that root has approved.
     ReplaceKey(KeyRow, ApprovedKey),
-    /// Adds a key that the copy lacks.
+    /// Adds a key that is missing in the copy.
     AddKey(ApprovedKey),
 }
 
 impl CopyChange {
-    /// Whether the copy had an account or key that root has not approved.
+    /// Returns true if the copy had an account or key that root has not approved.
     pub fn was_not_approved(&self) -> bool {
         matches!(self, Self::SuspendUnknown(_) | Self::RevokeKey(_) | Self::ReplaceKey(..))
     }
@@ -133,7 +134,7 @@ fn is_same(approved: &ApprovedKey, copied: &KeyRow) -> bool {
         && approved.name == *name
 }
 
-/// One account in the registry and in the copy, with the keys that are not revoked.
+/// One account with its unrevoked keys, both from the registry and from the copy.
 struct AccountComparison {
     approved: Option<Account>,
     approved_keys: Vec<ApprovedKey>,
@@ -175,8 +176,9 @@ impl AccountComparison {
     }
 }
 
-/// Compares the valid keys of one account. Revocations come first: an added key can have the name
-/// of a revoked one, and a revocation applies to every row with the key's fingerprint.
+/// Compares the valid keys of one account in the registry and in the copy. Revocations come first
+/// for two reasons. An added key can have the name of a revoked key. A revocation applies to all
+/// rows with the fingerprint of the key.
 fn key_changes(approved: Vec<ApprovedKey>, copied: Vec<KeyRow>) -> Vec<CopyChange> {
     let (correct, wrong): (Vec<_>, Vec<_>) =
         copied.into_iter().partition(|copy| approved.iter().any(|key| is_same(key, copy)));
@@ -221,7 +223,7 @@ pub fn copy_account(
     state.write(|tx| copy_in_transaction(registry, tx, at, id))
 }
 
-/// Updates the whole copy to match the registry. Returns the changes.
+/// Updates the copy of all accounts to match the registry. Returns the changes.
 pub fn copy_all(registry: &Registry, state: &State, at: Timestamp) -> Result<Vec<CopyChange>> {
     let mut accounts: Vec<AccountId> =
         compare_copy(registry, state)?.iter().map(|change| change.account().clone()).collect();
@@ -238,8 +240,8 @@ pub fn copy_all(registry: &Registry, state: &State, at: Timestamp) -> Result<Vec
     Ok(changed)
 }
 
-/// Compares and updates in one write transaction, so that of two concurrent commands the later one
-/// has seen the earlier one's change.
+/// Compares and updates in one write transaction. If two commands run at the same time, the later
+/// one therefore uses the result of the earlier one.
 fn copy_in_transaction(
     registry: &Registry,
     tx: &Transaction<'_>,

@@ -1,4 +1,4 @@
-//! [`AdmissionError`].
+//! [`AdmissionError`] is the error of changes of accounts and keys.
 
 use crate::account::AccountId;
 use crate::key::{KeyError, PublishError};
@@ -7,14 +7,14 @@ use crate::{registry, state};
 
 pub type Result<T, E = AdmissionError> = std::result::Result<T, E>;
 
-/// Why a change of accounts and keys was not made, or not completed.
+/// The reason why a change of an account or key was not made, or was not completed.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmissionError {
     #[error("there is no account {0}")]
     NoAccount(AccountId),
-    #[error("there is an account {0} already")]
+    #[error("account {0} exists already")]
     AccountExists(AccountId),
-    /// The account is in the state database, but no command of root's added it.
+    /// The account is in the state database, but no command of root added it.
     #[error("the state database has an account {0}, but root has not approved it")]
     NotApproved(AccountId),
     #[error("account {0} is being removed")]
@@ -28,7 +28,7 @@ pub enum AdmissionError {
     #[error(transparent)]
     Provision(#[from] ProvisionError),
     /// The change is in the registry, but sshd does not use it yet.
-    #[error("the change is saved but not in force yet")]
+    #[error("the change is saved, but sshd does not use it yet")]
     Publish(#[from] PublishError),
     #[error(transparent)]
     Registry(#[from] registry::Error),

@@ -1,8 +1,8 @@
-//! Root's changes of accounts and keys: who may log in.
+//! Changes of accounts and keys by root. They decide who may log in.
 //!
-//! A change is written to the registry first, then published for sshd, then copied to the state
-//! database. An attacker who runs code as the daemon's user can lock or damage the state database,
-//! so revoking a key does not need it.
+//! A change is made in three steps: it is written to the registry, published for sshd, and copied
+//! to the state database. An attacker who runs code as the daemon's user can lock or damage the
+//! state database. Therefore a key can be revoked without the state database.
 
 mod change;
 mod copy;
@@ -21,11 +21,11 @@ pub use copy::{CopyChange, compare_copy, copy_account, copy_all};
 pub use error::AdmissionError;
 pub use take_over::{TakeOver, TakeOverRefusal, prepare_take_over};
 
-/// Opens the registry, or creates an empty one on a host that has no account yet.
+/// Opens the registry. Creates an empty registry on a host that has no account yet.
 ///
 /// # Errors
-/// [`crate::registry::Error::Missing`] if there is no registry, but accounts or published keys show
-/// that there was one.
+/// Returns [`crate::registry::Error::Missing`] if the registry is missing, but accounts or
+/// published keys prove that a registry existed.
 pub fn open_or_create_registry(
     config: &Config,
     state: &State,

@@ -1,5 +1,5 @@
-//! Takes accounts and keys over into the registry: from the state database of a version without a
-//! registry, or from a backup. Keys that root revoked stay revoked.
+//! Copies accounts and keys into the registry, either from the state database of a version without
+//! a registry, or from a backup. This is called a takeover. Keys that root revoked stay revoked.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -14,36 +14,36 @@ use crate::registry::{
     self, Account, ApprovedKey, Registry, RegistryTransaction, accounts, backup, keys,
 };
 
-/// An account or key that can't be taken over, and the reason.
+/// An account or key that can't be copied into the registry, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakeOverRefusal {
-    /// The account or key, in words.
+    /// The account or key as text for a message.
     pub what: String,
     pub why: String,
 }
 
-/// Accounts and keys that can be taken over.
+/// The accounts and keys that can be copied into the registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TakeOver {
-    /// Accounts that the registry lacks.
+    /// The accounts that the registry does not contain.
     pub accounts: Vec<Account>,
-    /// Keys that it lacks, revoked ones included.
+    /// The keys that the registry does not contain, including revoked keys.
     pub keys: Vec<ApprovedKey>,
     pub refused: Vec<TakeOverRefusal>,
 }
 
 impl TakeOver {
-    /// Returns the keys that would work after the takeover.
+    /// Returns the keys that would be valid after the takeover.
     pub fn valid_keys(&self) -> impl Iterator<Item = &ApprovedKey> {
         self.keys.iter().filter(|key| key.revoked_at.is_none())
     }
 
-    /// Whether it adds nothing that root must approve.
+    /// Returns true if the takeover adds nothing that root must approve.
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty() && self.valid_keys().next().is_none()
     }
 
-    /// Writes the accounts and keys into `registry`, or into a new one.
+    /// Writes the accounts and keys into `registry`. Creates a registry if `registry` is `None`.
     pub fn accept(
         &self,
         registry: Option<Registry>,
@@ -66,7 +66,8 @@ impl TakeOver {
     }
 }
 
-/// Opens the registry of this host, if there is one, and decides what of `claims` to take over.
+/// Opens the registry of this host if it exists. Decides which of the accounts and keys in `claims`
+/// to copy into the registry.
 pub fn prepare_take_over(
     config: &Config,
     actor: &str,
@@ -80,8 +81,8 @@ pub fn prepare_take_over(
     Ok((registry, decide(claims, &known, &config.accounts.uids())))
 }
 
-/// Decides what of `claims` can be taken over into a registry that contains `known` (pure). `uids`
-/// is the range of the accounts' Unix user ids.
+/// Decides which of the accounts and keys in `claims` can be copied into a registry that contains
+/// `known`. The function is pure. `uids` is the range of Unix user ids for accounts.
 pub(super) fn decide(
     claims: AccountsAndKeys,
     known: &AccountsAndKeys,
@@ -91,7 +92,7 @@ pub(super) fn decide(
     if claims.unreadable > 0 {
         take_over.refuse(
             format!("{} rows", claims.unreadable),
-            "these rows are neither accounts nor keys",
+            "these rows contain neither an account nor a key",
         );
     }
     let mut uid_of: HashMap<AccountId, Option<u32>> =
@@ -104,14 +105,15 @@ pub(super) fn decide(
         match account.uid {
             Some(uid) if !uids.contains(&uid) => {
                 let why = format!(
-                    "the account's Unix user id {uid} is not from accounts.first-uid {} to accounts.last-uid {}",
+                    "the account's Unix user id {uid} is outside the range from accounts.first-uid ({}) \
+                     to accounts.last-uid ({})",
                     uids.start(),
                     uids.end()
                 );
                 take_over.refuse(format!("account {}", account.id), why);
             }
             Some(uid) if !used.insert(uid) => {
-                let why = format!("another account has its Unix user id {uid}");
+                let why = format!("another account has the Unix user id {uid}");
                 take_over.refuse(format!("account {}", account.id), why);
             }
             uid => {
@@ -126,7 +128,7 @@ pub(super) fn decide(
         let id = (key.account.clone(), key.fingerprint.clone());
         let what = format!("key {:?} {} of account {}", key.name, key.fingerprint, key.account);
         if !uid_of.contains_key(&key.account) {
-            continue; // refused with its account
+            continue; // its account was refused
         }
         match revoked_at.get(&id) {
             Some(None) => {}
@@ -150,8 +152,8 @@ impl TakeOver {
     }
 }
 
-/// Returns when each key was revoked, `None` for a valid one. Of a key that was approved more than
-/// once, the latest approval counts.
+/// Returns the revocation time of each key, or `None` for a valid key. If a key was approved
+/// several times, the latest approval counts.
 fn revocation_times(keys: &[ApprovedKey]) -> HashMap<(AccountId, String), Option<Timestamp>> {
     let mut revoked = HashMap::new();
     for key in keys {
@@ -162,7 +164,8 @@ fn revocation_times(keys: &[ApprovedKey]) -> HashMap<(AccountId, String), Option
     revoked
 }
 
-/// Names and fingerprints of the keys that are not revoked. Within an account each is unique.
+/// The names and fingerprints of the unrevoked keys. Each name and each fingerprint is unique
+/// within an account.
 struct ValidKeys(HashSet<(AccountId, String)>);
 
 impl ValidKeys {
@@ -182,7 +185,7 @@ impl ValidKeys {
     }
 }
 
-/// Whether `key` is exactly what `key add` would have written.
+/// Returns true if `key` is exactly the row that `key add` would have written.
 fn is_valid_key(key: &ApprovedKey) -> bool {
     let line = format!("{} {}", key.algorithm, key.public_key);
     let parsed = PublicKey::from_file(line.as_bytes());

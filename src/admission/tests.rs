@@ -1,4 +1,4 @@
-//! Rows that the daemon's user can write into the state database give nobody access.
+//! Tests that rows which the daemon's user writes into the state database allow nobody to log in.
 
 use std::path::Path;
 
@@ -88,8 +88,8 @@ impl Fixture {
         self.state.write(|tx| Ok::<_, crate::state::Error>(tx.execute_batch(sql)?)).unwrap();
     }
 
-    /// Runs `sql`, updates the copy, and returns the changes as provision logs them. A second
-    /// update must change nothing.
+    /// Runs `sql`, updates the copy, and returns the changes as the log lines of provision. A
+    /// second update must change nothing.
     fn fix_after(&self, sql: &str) -> String {
         self.sql(sql);
         let changes = self.copy_all();
@@ -99,7 +99,7 @@ impl Fixture {
 }
 
 #[test]
-fn differences_of_the_copy_are_fixed_and_reported() {
+fn differences_from_the_registry_are_fixed_and_logged() {
     let fixture = Fixture::new();
     for (sql, expected) in [
         ("UPDATE account SET state = 'suspended'", "state of account acme corrected to active"),
@@ -126,7 +126,7 @@ fn differences_of_the_copy_are_fixed_and_reported() {
             "INSERT INTO account (id, uid, state, created_at) VALUES ('root', 0, 'active', 0)",
             "account root suspended, because root has not approved it",
         ),
-        // Another account has acme's Unix user id.
+        // The other account has the Unix user id of acme.
         (
             "UPDATE account SET uid = NULL; UPDATE account SET uid = 70000 WHERE id = 'root'",
             "Unix user id of account acme corrected to 70000",
@@ -139,11 +139,11 @@ fn differences_of_the_copy_are_fixed_and_reported() {
     assert_eq!(valid.len(), 1);
     assert_eq!(valid[0].fingerprint, public_key().fingerprint());
     let rows = fixture.state.read(accounts::list).unwrap();
-    assert_eq!(rows.len(), 2, "nothing is deleted");
+    assert_eq!(rows.len(), 2, "no row must be deleted");
 }
 
 #[test]
-fn rows_of_the_state_database_are_not_published() {
+fn keys_in_the_state_database_are_not_published() {
     let fixture = Fixture::new();
     fixture.sql(
         "INSERT INTO account (id, uid, state, created_at) VALUES ('beta', 70001, 'active', 0);
@@ -154,14 +154,14 @@ fn rows_of_the_state_database_are_not_published() {
     assert_eq!(publish(), 1);
     fixture.admission().set_state(fixture.now, &acme(), AccountState::Suspended).unwrap();
     fixture.sql("UPDATE account SET state = 'active'");
-    assert_eq!(publish(), 0, "a suspended account stays so");
+    assert_eq!(publish(), 0, "a suspended account must stay suspended");
     fixture.admission().set_state(fixture.now, &acme(), AccountState::Active).unwrap();
     fixture.admission().revoke_key(fixture.now, &acme(), "laptop").unwrap();
     fixture.sql("UPDATE key SET revoked_at = NULL");
-    assert_eq!(publish(), 0, "a revoked key stays so");
+    assert_eq!(publish(), 0, "a revoked key must stay revoked");
 }
 
-/// The daemon's user can lock the state database for as long as it likes.
+/// The daemon's user can keep the state database locked without limit.
 #[test]
 fn a_key_is_revoked_without_the_state_database() {
     let fixture = Fixture::new();
@@ -192,7 +192,7 @@ fn only_a_new_host_gets_an_empty_registry() {
 }
 
 #[test]
-fn take_over_accepts_only_valid_accounts_and_keys() {
+fn takeover_accepts_only_valid_accounts_and_keys() {
     let uids = 70_000..=70_009;
     let known = AccountsAndKeys {
         accounts: vec![account("acme", 70_000)],
@@ -214,14 +214,14 @@ fn take_over_accepts_only_valid_accounts_and_keys() {
     let take_over = decide_on(accounts, vec![approved("laptop")], &known);
     let names: Vec<_> = take_over.accounts.iter().map(|account| account.id.as_str()).collect();
     assert_eq!(names, ["beta", "new"]);
-    assert!(take_over.keys.is_empty(), "what root revoked stays revoked");
+    assert!(take_over.keys.is_empty(), "revoked keys must stay revoked");
     let refused: Vec<String> = take_over
         .refused
         .iter()
         .map(|refused| format!("{}: {}", refused.what, refused.why))
         .collect();
     assert_eq!(refused.len(), 5, "{refused:?}");
-    assert!(refused[0].starts_with("account root: the account's Unix user id 0 is not from"));
+    assert!(refused[0].starts_with("account root: the account's Unix user id 0 is outside"));
     assert!(refused[4].contains("was revoked at 1970-01-01"), "{refused:?}");
 
     let empty = AccountsAndKeys::default();
@@ -230,7 +230,7 @@ fn take_over_accepts_only_valid_accounts_and_keys() {
     let revoked = ApprovedKey { revoked_at: Some(Timestamp::now()), ..approved("laptop") };
     let take_over = decide_on(vec![account("acme", 70_000)], vec![revoked.clone()], &empty);
     assert_eq!((take_over.keys.len(), take_over.valid_keys().count()), (1, 0));
-    // A key that was revoked and added again: both rows are taken over.
+    // The key was revoked and added again. Both rows are copied into the registry.
     let take_over =
         decide_on(vec![account("acme", 70_000)], vec![revoked, approved("laptop")], &empty);
     assert_eq!((take_over.keys.len(), take_over.valid_keys().count()), (2, 1));
@@ -253,7 +253,7 @@ fn take_over_accepts_only_valid_accounts_and_keys() {
 }
 
 #[test]
-fn keys_that_were_taken_over_are_published() {
+fn keys_from_a_takeover_are_published() {
     let fixture = Fixture::new();
     let claims = fixture
         .state

@@ -1,10 +1,12 @@
 //! [`ActivityLimit`]: limits the activity log lines of one account. Pure.
 //!
-//! Invariant: at most [`LINES_PER_MINUTE`] lines per account and minute, plus a count of the rest.
+//! Invariant: an account gets at most [`LINES_PER_MINUTE`] lines per minute, plus a line with the
+//! count of the others.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How long a request's line waits for a failure, which the server logs right after the request.
+/// How long the line of a request waits for a failure. The server logs a failure right after its
+/// request.
 const ANSWER: SignedDuration = SignedDuration::from_secs(1);
 
 /// The most lines per account and minute in the activity log.
@@ -14,9 +16,9 @@ pub const LINES_PER_MINUTE: u32 = 60;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActivityLine {
     pub at: Timestamp,
-    /// `session.opened`, `file.closed`, …
+    /// The action, such as `session.opened` or `file.closed`.
     pub action: &'static str,
-    /// Details. Names in it come from the client and are printable.
+    /// The details. Names in the details come from the client and are printable.
     pub detail: String,
 }
 
@@ -27,7 +29,7 @@ pub struct LineId(u64);
 /// A line that is not stored yet.
 #[derive(Clone, Debug)]
 struct PendingLine {
-    /// Set while a failure of its request may still follow.
+    /// The id of the line, while a failure of its request may still follow.
     awaiting: Option<LineId>,
     line: ActivityLine,
 }
@@ -68,7 +70,7 @@ impl ActivityLimit {
         }
     }
 
-    /// Replaces the line of a failed request. If the line is already stored, adds another one.
+    /// Replaces the line of a failed request. If the line is already stored, adds another line.
     pub fn amend(&mut self, id: LineId, at: Timestamp, action: &'static str, detail: String) {
         match self.find(id) {
             Some(waiting) => {
@@ -84,12 +86,12 @@ impl ActivityLimit {
         self.waiting.iter_mut().for_each(|waiting| waiting.awaiting = None);
     }
 
-    /// Removes and returns the lines to store by `now`. A line whose request may still fail waits
-    /// for [`ANSWER`].
+    /// Removes and returns the lines that are to be stored at `now`. A line whose request may still
+    /// fail waits for [`ANSWER`].
     pub fn drain_due(&mut self, now: Timestamp) -> Vec<ActivityLine> {
         self.start_minute(now);
         let is_due = |waiting: &PendingLine| {
-            // `abs`: a clock set back does not prolong the wait.
+            // `abs` prevents a longer wait after the clock was set back.
             waiting.awaiting.is_none() || now.duration_since(waiting.line.at).abs() >= ANSWER
         };
         let (due, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(is_due);
@@ -98,8 +100,8 @@ impl ActivityLimit {
         due.into_iter().map(|waiting| waiting.line).collect()
     }
 
-    /// Requeues lines that could not be stored. Keeps at most four minutes' worth, and counts the
-    /// rest.
+    /// Requeues lines that could not be stored. Keeps the lines of at most four minutes, and counts
+    /// the others as left out.
     pub fn requeue(&mut self, lines: Vec<ActivityLine>) {
         let mut lines: Vec<_> =
             lines.into_iter().map(|line| PendingLine { awaiting: None, line }).collect();
@@ -109,7 +111,7 @@ impl ActivityLimit {
         self.waiting = lines.split_off(over);
     }
 
-    /// Returns whether there will be a line to store even if no more are added.
+    /// Returns whether a line must be stored later, even if no more lines are added.
     pub fn has_pending(&self) -> bool {
         self.left_out > 0 || self.waiting.iter().any(|waiting| waiting.awaiting.is_some())
     }
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_limited_and_counted() {
+    fn log_lines_over_the_limit_are_counted() {
         let mut limit = ActivityLimit::default();
         for _ in 0..1000 {
             limit.add(at(60), "file.opened", || "x".into());
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn line_waits_for_failure_of_its_request() {
+    fn a_line_waits_for_a_possible_failure() {
         let mut limit = ActivityLimit::default();
         let actions =
             |lines: Vec<ActivityLine>| lines.into_iter().map(|l| l.action).collect::<Vec<_>>();

@@ -1,17 +1,18 @@
 //! [`LoggedName`]: the name of a file in incoming, as sftp-server's log spells it. Pure.
 //!
-//! Names are kept in the log's encoding (vis(3), C style and octal). To find a file of incoming,
-//! its name is encoded. A name from the log is never decoded.
+//! Names are kept in the log's encoding (vis(3), C style and octal). To find a file of incoming in
+//! the log, the file's name is encoded. A name from the log is never decoded.
 
 use super::sftp_server_log::LoggedPath;
 
-/// The folder where sessions start, and to which paths are relative.
+/// The folder in which sessions start. Relative paths begin there.
 const INCOMING: &str = "incoming";
 
 /// The name of a file in incoming, as the log spells it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LoggedName {
-    /// The name. In a truncated message, its beginning, or all of it and some of what follows.
+    /// The name. A truncated message may have only the beginning of the name, or the whole name and
+    /// some text after it.
     pub text: String,
     /// Whether the message was truncated.
     pub cut: bool,
@@ -23,8 +24,8 @@ impl LoggedName {
         Self { text: encode(name), cut: false }
     }
 
-    /// Returns the file in incoming that the path refers to. `None` if it is elsewhere. Symbolic
-    /// links need no handling, as accounts cannot create any.
+    /// Returns the file in incoming that the path refers to. `None` if the path is not in incoming.
+    /// Symbolic links need no handling, as accounts cannot create any.
     pub fn in_incoming(path: LoggedPath<'_>) -> Option<Self> {
         let (parents, last) = path.text.rsplit_once('/').unwrap_or(("", path.text));
         let folders = resolved(path.text.starts_with('/'), parents);
@@ -38,7 +39,7 @@ impl LoggedName {
         !path.cut && components.first() != Some(&INCOMING)
     }
 
-    /// Returns whether this may be the name `whole`.
+    /// Returns whether the logged name may be the complete name `whole`.
     pub fn may_be(&self, whole: &str) -> bool {
         if !self.cut {
             return self.text == whole;
@@ -129,7 +130,7 @@ mod tests {
         }
     }
 
-    /// Names as OpenSSH 9.2 logged them.
+    /// The names are spelled as OpenSSH 9.2 logged them.
     #[test]
     fn encodes_names_like_the_log() {
         let names: [(&[u8], &str); 6] = [
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn truncated_name_may_match_many() {
+    fn a_truncated_name_may_match_several_names() {
         let cut = |text: &str| LoggedName { text: text.into(), cut: true };
         assert!(cut(r"\303\25").may_be(&encode("é.csv")));
         assert!(cut(r#"e.csv" bytes re"#).may_be("e.csv"));

@@ -1,10 +1,10 @@
-//! From the log lines of sshd and its SFTP server to the outcome of each upload. Pure.
+//! Determines the outcome of each upload from the log lines of sshd and its SFTP server. Pure.
 //!
-//! [`sftp_server_log`] parses a line of sftp-server, [`sshd_login`] one of sshd. [`SessionTracker`]
-//! processes the lines of sftp-server in order. It finds the account by the sender's user id, which
-//! the kernel reports. It updates the outcome of the file's last write ([`upload_outcome`], keyed
-//! by [`LoggedName`]), and adds a line to the activity log, at a limited rate per account
-//! ([`activity_limit`]).
+//! [`sftp_server_log`] parses lines of sftp-server, and [`sshd_login`] parses lines of sshd.
+//! [`SessionTracker`] processes the lines of sftp-server in order. The tracker finds the account by
+//! the sender's user id, which the kernel reports. It updates the outcome of the file's last write
+//! ([`upload_outcome`], keyed by [`LoggedName`]), and adds a line to the activity log, at a limited
+//! rate per account ([`activity_limit`]).
 
 pub mod activity_limit;
 pub mod logged_name;

@@ -1,10 +1,11 @@
 //! [`LineHandler`]: applies one line of a session to its account's upload outcomes and activity
 //! log.
 //!
-//! The server logs a request before it serves it. Afterwards it logs only a failure. So if the next
-//! line of the session is a failure, the request's change is undone and its activity line amended.
+//! The server logs a request before serving it, and afterwards logs only a failure. If the next
+//! line of the session is a failure, the request's change is therefore undone, and its activity
+//! line is amended.
 //!
-//! Invariant: after a refused request a file's outcome is the one from before, or a worse one.
+//! Invariant: a refused request leaves the outcome of a file unchanged, or makes it worse.
 
 use std::collections::HashMap;
 
@@ -19,19 +20,19 @@ use crate::audit::upload_outcome::{
     worse_of,
 };
 
-/// What is tracked of one account.
+/// The tracked state of one account.
 #[derive(Clone, Debug, Default)]
 pub struct AccountActivity {
     pub(super) outcomes: UploadOutcomes,
     pub(super) limit: ActivityLimit,
-    /// The last use of each key, by fingerprint, and whether it is still to be stored.
+    /// The last use of each key, by fingerprint, and whether that use must still be stored.
     pub(super) uses: HashMap<String, (KeyUse, bool)>,
 }
 
-/// How much of a path the activity log shows, in bytes.
+/// The most bytes of a path that the activity log shows.
 const SHOWN_PATH: usize = 300;
 
-/// A status that a request for an existing file never gets.
+/// The status that the server never sends for a request on an existing file.
 const NO_SUCH_FILE: &str = "No such file";
 
 const DENIED: &str = "Permission denied";
@@ -39,11 +40,11 @@ const DENIED: &str = "Permission denied";
 /// A session, served by one process of the SFTP server.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
-    /// `None` if the log does not have its start, or its process is unknown.
+    /// `None` if the log lacks the session's start, or if the session's process is unknown.
     pub id: Option<SessionId>,
     /// The client's address, if known.
     pub from: Option<String>,
-    /// The request of its last line, which may still fail.
+    /// The request of the session's last line. The request may still fail.
     pub request: Option<LoggedRequest>,
 }
 
@@ -52,7 +53,7 @@ pub struct Session {
 struct RequestActions {
     done: &'static str,
     refused: &'static str,
-    /// This request was refused, or a later one.
+    /// The action if this request or a later one was refused.
     unconfirmed: &'static str,
 }
 
@@ -74,17 +75,17 @@ const REMOVE: RequestActions = RequestActions {
     unconfirmed: "file.remove_unconfirmed",
 };
 
-/// A request in the log whose failure may still follow.
+/// A logged request that may still fail.
 #[derive(Clone, Debug, Default)]
 pub struct LoggedRequest {
     line: Option<RequestLine>,
     changes: Vec<OutcomeChange>,
-    /// Whether it opens a file.
+    /// Whether the request opens a file.
     opens: bool,
-    /// Whether it cannot succeed. It changes something outside incoming, where the account cannot
-    /// write, or renames a file to an existing name without replacing.
+    /// Whether the request cannot succeed. Such a request changes something outside incoming, where
+    /// the account cannot write, or renames a file to an existing name without replacing that file.
     is_impossible: bool,
-    /// Whether its files exist, or it creates them.
+    /// Whether the files of the request exist, or the request creates them.
     exists: bool,
 }
 
@@ -104,7 +105,7 @@ struct OutcomeChange {
     after: Option<UploadOutcome>,
 }
 
-/// The context of one line: its account and its session.
+/// Applies one log line to its account and its session.
 pub struct LineHandler<'a> {
     pub activity: &'a mut AccountActivity,
     pub session: &'a mut Session,
@@ -115,7 +116,7 @@ pub struct LineHandler<'a> {
 }
 
 impl LineHandler<'_> {
-    /// Applies the line.
+    /// Applies the line with the content `message`.
     pub fn apply(mut self, message: &ServerMessage<'_>) {
         let last = self.session.request.take();
         if let ServerMessage::Failed(status) = message {
@@ -195,7 +196,7 @@ impl LineHandler<'_> {
         text: &str,
         replaces: bool,
     ) {
-        // If quotes in the names make the line ambiguous, a known old name decides.
+        // If quotes in the names make the line ambiguous, an old name with a known outcome decides.
         let mut all: Vec<_> = paths.iter().collect();
         if all.len() > 1 {
             let outcomes = &self.activity.outcomes;
@@ -207,7 +208,7 @@ impl LineHandler<'_> {
             self.activity.outcomes.reset(self.at);
             let detail = match paths {
                 [] => display(LoggedPath { text, cut: true }),
-                _ => format!("old \"{}\", where the old name ends is not known", truncate(text)),
+                _ => format!("old \"{}\", the end of the old name is unknown", truncate(text)),
             };
             return self.add_request(&RENAME, detail, LoggedRequest::default());
         };
@@ -253,8 +254,8 @@ impl LineHandler<'_> {
         self.session.request = Some(request);
     }
 
-    /// Handles a failure: `request`, the session's last one, got `status`, or a later request did
-    /// that is not logged.
+    /// Handles the failure `status`. It is the answer to `request`, the last logged request of the
+    /// session, or to a later request that is not logged.
     fn handle_failure(&mut self, request: LoggedRequest, status: &str) {
         let LoggedRequest { line, changes, opens, is_impossible, exists } = request;
         if exists && !is_impossible && status == NO_SUCH_FILE {
@@ -280,18 +281,18 @@ impl LineHandler<'_> {
         let (action, detail) = if is_impossible {
             (actions.refused, format!("{detail}: {status}"))
         } else {
-            let whose = "answered to this or to a later request that is not logged";
+            let whose = "in answer to this request or to a later one that is not logged";
             (actions.unconfirmed, format!("{detail}: {status}, {whose}"))
         };
         self.activity.limit.amend(id, self.at, action, detail);
     }
 
-    /// Returns whether the file exists, by the log.
+    /// Returns whether the file exists according to the log.
     fn exists(&self, name: Option<&LoggedName>) -> bool {
         name.is_some_and(|name| self.activity.outcomes.file_exists(name))
     }
 
-    /// Applies `change` to the outcomes, and returns a request that records what it did to `names`.
+    /// Applies `change` to the outcomes. Returns a request that records the changes of `names`.
     fn record_change<'n>(
         &mut self,
         names: impl Iterator<Item = &'n LoggedName>,
@@ -308,7 +309,7 @@ impl LineHandler<'_> {
         LoggedRequest { changes: changes.collect(), ..LoggedRequest::default() }
     }
 
-    /// Keeps a request and its activity line until the next line shows whether it failed.
+    /// Keeps a request and its activity line until the next line shows whether the request failed.
     fn add_request(
         &mut self,
         actions: &'static RequestActions,
@@ -333,8 +334,8 @@ fn origin(session: &Session, at: Timestamp) -> RequestOrigin<'_> {
     RequestOrigin { session: session.id, at, from: session.from.as_deref() }
 }
 
-/// Returns a path for display, in the log's spelling, which is printable. It is quoted if it
-/// contains quotation marks or a space.
+/// Returns a path for display, in the printable spelling of the log. A path with quotation marks or
+/// a space is quoted.
 fn display(path: LoggedPath<'_>) -> String {
     let text = truncate(path.text);
     let name = match text.contains([' ', '"']) {

@@ -2,8 +2,8 @@
 //!
 //! Names in a line come from the client and may be hostile. sftp-server makes them printable
 //! (vis(3), C style and octal), but leaves quotes as they are. It truncates messages at
-//! [`MAX_MESSAGE`] bytes. So the parser searches what follows a name from the message's end. Of a
-//! message that may be truncated it trusts only the beginning.
+//! [`MAX_MESSAGE`] bytes. The parser therefore searches for the end of a name from the end of the
+//! message. If a message may be truncated, the parser trusts only its beginning.
 
 /// The most bytes of a message that OpenSSH passes to syslog(3) (log.c, `do_log`).
 pub const MAX_MESSAGE: usize = 500;
@@ -11,7 +11,8 @@ pub const MAX_MESSAGE: usize = 500;
 /// A path in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoggedPath<'a> {
-    /// The path. In a truncated message, its beginning, or all of it and some of what follows.
+    /// The path. A truncated message may have only the beginning of the path, or the whole path and
+    /// some text after it.
     pub text: &'a str,
     /// Whether the message was truncated.
     pub cut: bool,
@@ -20,9 +21,9 @@ pub struct LoggedPath<'a> {
 /// The bytes that a handle transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandleBytes {
-    /// To the client.
+    /// The bytes sent to the client.
     pub read: u64,
-    /// From the client.
+    /// The bytes received from the client.
     pub written: u64,
 }
 
@@ -37,11 +38,11 @@ pub enum ServerMessage<'a> {
     /// The server is about to open a file.
     Opened {
         path: LoggedPath<'a>,
-        /// Whether the handle can write. True if unknown.
+        /// Whether the handle can write. True if this is unknown.
         writes: bool,
-        /// Whether this certainly creates or truncates the file.
+        /// Whether the opening certainly creates or truncates the file.
         empties: bool,
-        /// Whether this certainly creates a missing file.
+        /// Whether the opening certainly creates a missing file.
         creates: bool,
     },
     /// The server is about to close a handle.
@@ -49,24 +50,25 @@ pub enum ServerMessage<'a> {
         path: LoggedPath<'a>,
         /// `None` if the numbers were truncated.
         bytes: Option<HandleBytes>,
-        /// Whether the session ended instead of the client closing the handle.
+        /// Whether the end of the session closed the handle, and not the client.
         forced: bool,
     },
     /// The server is about to rename a file.
     Renamed {
-        /// Old and new path. Several pairs if quotes in the names make it ambiguous, none if the
-        /// new name was truncated.
+        /// Pairs of old and new path. Quotes in the names can make the message ambiguous: then it
+        /// has several pairs. It has none if it was truncated before the new name.
         paths: Vec<(LoggedPath<'a>, LoggedPath<'a>)>,
         /// Both names and the text between them, as logged.
         text: &'a str,
-        /// Whether an existing file with the new name is replaced. If not, the rename is refused.
+        /// Whether an existing file with the new name is replaced. If not, the server refuses such
+        /// a rename.
         replaces: bool,
     },
     /// The server is about to remove a file.
     Removed(LoggedPath<'a>),
     /// The server is about to set a file's mode, times, owner or size.
     Set(LoggedPath<'a>),
-    /// The error status of the last request, or of one that is not logged.
+    /// The error status of the last request, or of a later request that is not logged.
     Failed(&'a str),
     /// The server is about to serve another request.
     Other,
@@ -93,7 +95,7 @@ const OTHERS: [&str; 17] = [
     "refusing ",
 ];
 
-/// Parses a datagram of syslog(3). Returns `None` if it is not one of sftp-server's messages above.
+/// Parses a datagram of syslog(3). Returns `None` if it has none of these messages of sftp-server.
 pub fn parse(datagram: &[u8]) -> Option<ServerMessage<'_>> {
     let text = std::str::from_utf8(datagram).ok()?.trim_end_matches(['\0', '\n']);
     let (head, message) = text.split_once("]: ")?;
@@ -138,7 +140,7 @@ fn parse_message(message: &str, cut: bool) -> Option<ServerMessage<'_>> {
     Some(ServerMessage::SessionOpened { from: rest.rsplit_once(" from [")?.1 })
 }
 
-/// Returns the path at the start of `rest`. `end` finds its end if nothing was truncated.
+/// Returns the path at the start of `rest`. `end` finds the end of the path in a complete message.
 fn path_before<'a>(
     rest: &'a str,
     cut: bool,

@@ -1,7 +1,8 @@
 //! [`Login`]: a login by key, as sshd logs it in the journal. Pure.
 //!
-//! Any local user can write a line that resembles a login. So the parser accepts only entries whose
-//! trusted fields, set by journald (systemd.journal-fields(7)), name root's sshd as the sender.
+//! Any local user can write a line that resembles a login. The parser therefore accepts only
+//! entries whose trusted fields, set by journald (systemd.journal-fields(7)), name root's sshd as
+//! the sender.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -18,7 +19,7 @@ pub struct Login {
     pub from: String,
     /// The key's type in sshd's spelling: `ED25519`.
     pub algorithm: String,
-    /// `SHA256:…`
+    /// The fingerprint of the key, `SHA256:…`.
     pub fingerprint: String,
 }
 
@@ -44,11 +45,12 @@ struct JournalEntry {
 }
 
 impl Login {
-    /// Parses a journal entry in JSON. Returns `None` if it is not a login by key.
+    /// Parses a journal entry in JSON. Returns `None` if the entry is not a login by key.
     pub fn from_journal(entry: &[u8]) -> Option<Self> {
         let entry: JournalEntry = serde_json::from_slice(entry).ok()?;
         let is_sshd = text(&entry.uid)? == "0" && is_sshd(entry.program.as_ref().and_then(text));
-        // In milliseconds, like the state database, so that an entry read again compares equal.
+        // The time is in milliseconds, as in the state database, so that an entry that is read
+        // again has an equal time.
         let at = Timestamp::from_millisecond(entry.micros.parse::<i64>().ok()? / 1000).ok()?;
         is_sshd.then(|| Self::from_message(&text(&entry.message)?, at)).flatten()
     }
@@ -85,7 +87,8 @@ fn is_sshd(program: Option<String>) -> bool {
     })
 }
 
-/// Returns a field's text. Text that is not printable UTF-8 is an array of bytes.
+/// Returns a field's text. The journal writes text that is not printable UTF-8 as an array of
+/// bytes.
 fn text(field: &Value) -> Option<String> {
     match field {
         Value::String(text) => Some(text.clone()),

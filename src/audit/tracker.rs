@@ -3,7 +3,7 @@
 //!
 //! Invariant: a line is assigned to an account by the sender's user id, which the kernel reports,
 //! and never by its text. Memory is bounded by the number of accounts. An account without log lines
-//! costs nothing.
+//! needs no work.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
@@ -17,7 +17,8 @@ use super::sshd_login::{KeyUse, Login};
 use super::upload_outcome::{OutcomeChanges, SessionId, UploadOutcomes};
 use crate::account::AccountId;
 
-/// The maximum number of open sessions. Beyond it all of them are dropped, with their addresses.
+/// The maximum number of open sessions. If more are open, all sessions and their addresses are
+/// dropped.
 const MAX_SESSIONS: usize = 65_536;
 
 /// The maximum number of lines held for accounts that are still being created.
@@ -30,20 +31,20 @@ pub struct LogLine {
     pub uid: u32,
     /// The sender's process id.
     pub pid: i32,
-    /// When it was sent.
+    /// When the datagram was sent.
     pub at: Timestamp,
     pub bytes: Vec<u8>,
 }
 
-/// What is to be stored for one account.
+/// The changes of one account that are to be stored.
 #[derive(Clone, Debug)]
 pub struct AccountUpdate {
     pub account: AccountId,
-    /// Changes of its files' upload outcomes.
+    /// Changes of the upload outcomes of the account's files.
     pub changes: OutcomeChanges,
     /// Lines for the activity log.
     pub lines: Vec<ActivityLine>,
-    /// The last use of each of its keys, by fingerprint.
+    /// The last use of each key of the account, by fingerprint.
     pub uses: Vec<(String, KeyUse)>,
 }
 
@@ -54,7 +55,7 @@ pub struct SessionTracker {
     range: RangeInclusive<u32>,
     accounts: HashMap<u32, AccountId>,
     accounts_activity: HashMap<AccountId, AccountActivity>,
-    /// The accounts that may have something to store, now or later.
+    /// The accounts that may have changes to store, now or later.
     pending: HashSet<AccountId>,
     sessions: HashMap<(u32, i32), Session>,
     last_session: u64,
@@ -78,7 +79,7 @@ impl SessionTracker {
         }
     }
 
-    /// Sets the accounts to track. Drops what is tracked of others.
+    /// Sets the accounts to track. Drops the state of all other accounts.
     pub fn set_accounts(&mut self, accounts: impl Iterator<Item = (u32, AccountId)>) {
         self.accounts = accounts.collect();
         let mut accounts_activity = HashMap::with_capacity(self.accounts.len());
@@ -88,11 +89,11 @@ impl SessionTracker {
         }
         self.accounts_activity = accounts_activity;
         for line in std::mem::take(&mut self.unassigned) {
-            self.process_known(&line); // a line without an account now is dropped
+            self.process_known(&line); // drops lines that still have no account
         }
     }
 
-    /// Processes a line. A line of an account that is still unknown is held.
+    /// Processes a line. A line of an unknown account is held until the account is known.
     pub fn process(&mut self, line: LogLine) {
         if !self.process_known(&line) && self.range.contains(&line.uid) {
             if self.unassigned.len() >= MAX_UNASSIGNED {
@@ -102,7 +103,7 @@ impl SessionTracker {
         }
     }
 
-    /// Processes a line of a known account. Returns whether it is one.
+    /// Processes a line if its account is known. Returns whether the account is known.
     fn process_known(&mut self, line: &LogLine) -> bool {
         let Some(account) = self.accounts.get(&line.uid) else { return false };
         let Some(message) = parse(&line.bytes) else { return true };
@@ -122,7 +123,7 @@ impl SessionTracker {
             return true;
         }
         let begins = matches!(message, ServerMessage::SessionOpened { .. });
-        // The kernel reports process id 0 for every process outside our pid namespace.
+        // The kernel reports process id 0 for every process outside the daemon's pid namespace.
         let next = (begins && line.pid != 0).then(|| {
             self.last_session += 1;
             SessionId(self.last_session)
@@ -143,8 +144,8 @@ impl SessionTracker {
         std::mem::take(&mut self.ended)
     }
 
-    /// Records a login. A login that is not later than the key's last use is ignored: sshd's log is
-    /// read again from some time ago at every start.
+    /// Records a login. A login that is not later than the key's last use is ignored: at every
+    /// start, the daemon reads a part of sshd's log again.
     pub fn record_login(&mut self, login: Login) {
         let Some(activity) = self.accounts_activity.get_mut(&login.account) else { return };
         let Login { at, from, algorithm, fingerprint, .. } = login;
@@ -158,7 +159,7 @@ impl SessionTracker {
         self.pending.insert(login.account);
     }
 
-    /// Loads a key's last use that was stored before.
+    /// Loads the last use of a key from the state database.
     pub fn load_key_use(&mut self, account: &AccountId, fingerprint: String, last: KeyUse) {
         let activity = self.accounts_activity.entry(account.clone()).or_default();
         activity.uses.insert(fingerprint, (last, false));
@@ -186,7 +187,7 @@ impl SessionTracker {
             .collect()
     }
 
-    /// Returns whether there may be something to store, now or later.
+    /// Returns whether any account may have changes to store, now or later.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
@@ -196,7 +197,7 @@ impl SessionTracker {
         self.accounts_activity.values_mut().for_each(|activity| activity.limit.confirm_all());
     }
 
-    /// Returns and resets what is to be stored by `now`.
+    /// Returns and resets the changes that are to be stored at `now`.
     pub fn drain_updates(&mut self, now: Timestamp) -> Vec<AccountUpdate> {
         let mut updates = Vec::new();
         for account in std::mem::take(&mut self.pending) {
@@ -220,7 +221,7 @@ impl SessionTracker {
         updates
     }
 
-    /// Requeues what could not be stored.
+    /// Requeues updates that could not be stored.
     pub fn requeue(&mut self, updates: Vec<AccountUpdate>) {
         for AccountUpdate { account, changes, lines, uses } in updates {
             if let Some(activity) = self.accounts_activity.get_mut(&account) {

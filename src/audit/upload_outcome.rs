@@ -1,5 +1,5 @@
-//! [`UploadOutcomes`]: how the last write to each file in an account's incoming ended, by the log.
-//! Pure.
+//! [`UploadOutcomes`]: how the last write to each file in an account's incoming ended, according to
+//! the log. Pure.
 //!
 //! Invariant: of two possible outcomes, the worse one counts. The log is complete only since
 //! [`UploadOutcomes::complete_since`]. A file that changed before then, but after its outcome was
@@ -11,26 +11,26 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::logged_name::LoggedName;
 
-/// The maximum number of files with an outcome per account. Beyond it all outcomes of the account
-/// are dropped, and its files count as unknown.
+/// The maximum number of files with an outcome per account. If an account has more, all its
+/// outcomes are dropped, and its files count as unknown.
 pub const MAX_OUTCOMES: usize = 10_000;
 
-/// The maximum number of sessions per file. With more of them, its writers are unknown.
+/// The maximum number of sessions per file. If a file has more, its writers are unknown.
 const MAX_SESSIONS: usize = 16;
 
-/// The server logs a request before it serves it. The change is made within this time, by the
-/// kernel's coarse clock.
+/// The time within which a logged request changes its file, by the kernel's coarse clock. The
+/// server logs a request before serving it.
 const SLACK: SignedDuration = SignedDuration::from_millis(100);
 
-/// How a write ended, ordered from good to bad.
+/// The ways in which a write can end, ordered from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WriteEnd {
     /// The client closed the file.
     Closed,
-    /// Unknown: the file was changed while the log was incomplete.
+    /// The end is unknown, as the file was changed while the log was incomplete.
     Unknown,
-    /// The file was opened and the log has no close: it is still open, or the server process was
-    /// killed.
+    /// The file was opened, and the log has no close. Either the file is still open, or the server
+    /// process was killed.
     Open,
     /// The connection ended before the client closed the file.
     Forced,
@@ -41,11 +41,11 @@ pub enum WriteEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
-/// The sessions that changed a file, as far as the log names them. They are not stored, so they are
-/// unknown after a restart.
+/// The sessions that changed a file, as far as the log names them. The sessions are not stored, and
+/// are therefore unknown after a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Writers {
-    /// Whether every session is known that changed the file since it was created or truncated.
+    /// Whether the log names every session that changed the file since it was created or truncated.
     all_known: bool,
     /// The sessions that have not ended.
     open: BTreeSet<SessionId>,
@@ -53,7 +53,7 @@ pub struct Writers {
     last_end: Option<Timestamp>,
 }
 
-/// The session that sent a request, and when.
+/// The session that sent a request, and the time of the request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestOrigin<'a> {
     /// `None` if the log does not have the session's start.
@@ -64,28 +64,28 @@ pub struct RequestOrigin<'a> {
     pub from: Option<&'a str>,
 }
 
-/// Whether the sessions that changed a file are done with it.
+/// Whether the sessions that changed a file have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WriterState {
-    /// The log does not show it, or a session has not ended.
+    /// The log does not show the sessions, or a session has not ended.
     #[default]
     Unknown,
-    /// All sessions have ended, and nobody changed the file since.
+    /// All sessions have ended, and nobody has changed the file since then.
     Ended,
     /// The last session ended while it had the file open.
     Cut,
 }
 
-/// What the log shows about a file in incoming, for pairing.
+/// The state of a file in incoming according to the log. Pairing uses this state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UploadState {
     pub sessions: WriterState,
     /// When the client last closed the file. `None` if unknown.
     pub closed_at: Option<Timestamp>,
     /// When a complete file with this name was last opened for writing or renamed over. `None` if
-    /// that did not happen or is unknown.
+    /// this did not happen, or if it is unknown.
     pub replaced_at: Option<Timestamp>,
-    /// Whether the log has the whole last write. Then a `replaced_at` of `None` is certain.
+    /// Whether the log has the whole last write. If so, a `replaced_at` of `None` is certain.
     pub is_known: bool,
     /// When the log last announced a change. The change follows immediately.
     pub announced_at: Option<Timestamp>,
@@ -97,18 +97,18 @@ pub struct UploadOutcome {
     pub end: WriteEnd,
     /// The number of bytes that the handle wrote, if known.
     pub bytes: Option<u64>,
-    /// When the write ended; if the file is still open, when it began.
+    /// The time at which the write ended, or at which it began if the file is still open.
     pub at: Timestamp,
     /// The client's address, if known.
     pub from: Option<String>,
     /// When the log last mentioned the file.
     pub known_at: Timestamp,
     pub writers: Writers,
-    /// See [`UploadState::replaced_at`]. Not stored.
+    /// The same as [`UploadState::replaced_at`]. This field is not stored.
     pub replaced_at: Option<Timestamp>,
 }
 
-/// Why a file may not be what the client wanted to upload.
+/// The reason why a file may differ from the file that the client wanted to upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// The last write did not end with a close by the client.
@@ -122,7 +122,7 @@ pub enum Doubt {
 pub struct UploadOutcomes {
     complete_since: Option<Timestamp>,
     known: HashMap<LoggedName, UploadOutcome>,
-    /// Whether a name among them was truncated in the log.
+    /// Whether the log truncated one of the names in `known`.
     some_cut: bool,
     /// The names whose outcome differs from the stored one.
     changed: HashSet<LoggedName>,
@@ -135,23 +135,23 @@ pub struct UploadOutcomes {
 pub struct OutcomeChanges {
     /// Whether to delete all stored outcomes of the account first.
     pub cleared: bool,
-    /// The new outcome of each changed file. `None` deletes it.
+    /// The new outcome of each changed file. `None` deletes the stored outcome.
     pub names: Vec<(LoggedName, Option<UploadOutcome>)>,
 }
 
 impl UploadOutcomes {
-    /// Loads an outcome that was stored before.
+    /// Loads an outcome from the state database.
     pub fn load(&mut self, name: LoggedName, outcome: UploadOutcome) {
         self.some_cut |= name.cut;
         self.known.insert(name, outcome);
     }
 
-    /// Notes that the log is complete from `at` on.
+    /// Records that the log is complete from `at` on.
     pub fn set_complete_since(&mut self, at: Timestamp) {
         self.complete_since = Some(self.complete_since.map_or(at, |since| since.max(at)));
     }
 
-    /// Returns since when the log is complete. `None` if it is not.
+    /// Returns the time since which the log is complete. `None` if the log is not complete.
     pub fn complete_since(&self) -> Option<Timestamp> {
         self.complete_since
     }
@@ -161,7 +161,7 @@ impl UploadOutcomes {
         self.known.get(name)
     }
 
-    /// Returns whether a file with exactly this name exists, by the log.
+    /// Returns whether a file with exactly this name exists according to the log.
     pub fn file_exists(&self, name: &LoggedName) -> bool {
         let was_open =
             |outcome: &&UploadOutcome| matches!(outcome.end, WriteEnd::Closed | WriteEnd::Forced);
@@ -196,7 +196,7 @@ impl UploadOutcomes {
         }
     }
 
-    /// Drops all outcomes: something happened at `at` to a file that cannot be identified.
+    /// Drops all outcomes, because a file that cannot be identified was changed at `at`.
     pub fn reset(&mut self, at: Timestamp) {
         self.known.clear();
         self.changed.clear();
@@ -204,8 +204,8 @@ impl UploadOutcomes {
         self.set_complete_since(at.checked_add(SLACK).unwrap_or(at));
     }
 
-    /// Records that a handle for writing is opened. `empties` is whether that creates or truncates
-    /// the file.
+    /// Records that a handle for writing is opened. `empties` is true if the opening creates or
+    /// truncates the file.
     pub fn record_open(&mut self, name: &LoggedName, empties: bool, by: RequestOrigin<'_>) {
         if self.keeps_bad_end(name) {
             return;
@@ -232,7 +232,7 @@ impl UploadOutcomes {
         let known = self.known.get(name);
         let was_open = known.is_some_and(|outcome| outcome.end == WriteEnd::Open);
         let (read, written) = moved.unzip();
-        // If the log has the file's opening, a handle that wrote nothing is one that only reads.
+        // If the log has the file's opening, a handle that wrote nothing was opened for reading.
         let has_opening = known.is_some_and(|outcome| self.log_is_complete_since(outcome));
         let may_have_written = forced && !has_opening && read == Some(0);
         if written == Some(0) && !was_open && !may_have_written {
@@ -241,7 +241,7 @@ impl UploadOutcomes {
         if forced || !self.keeps_bad_end(name) {
             let end = if forced { WriteEnd::Forced } else { WriteEnd::Closed };
             let mut writers = known.map(|outcome| outcome.writers.clone()).unwrap_or_default();
-            // An open that is not in the log may belong to another session.
+            // An opening that is not in the log may belong to another session.
             writers.all_known &= by.session.is_some_and(|id| writers.open.contains(&id));
             let replaced_at = known.and_then(|outcome| outcome.replaced_at);
             self.set(
@@ -251,8 +251,8 @@ impl UploadOutcomes {
         }
     }
 
-    /// Records that a file's mode, times or size are set. If its outcome is older than the complete
-    /// log, it becomes unknown: the file's ctime can no longer show a change that the log missed.
+    /// Records that a file's mode, times or size are set. An outcome older than the complete log
+    /// becomes unknown: the file's ctime can no longer show a change that the log missed.
     pub fn record_touch(&mut self, name: &LoggedName, by: RequestOrigin<'_>) {
         if let Some(outcome) = self.known.get(name) {
             let touched = self.with_touch(outcome.clone(), by);
@@ -290,15 +290,15 @@ impl UploadOutcomes {
         changed
     }
 
-    /// Removes the outcome of the file `name`, which was claimed from `at` on. The outcome of a new
-    /// file with the same name stays.
+    /// Removes the outcome of the file `name`, which was claimed at `at`. The outcome of a later
+    /// file with the same name is kept.
     pub fn remove_claimed(&mut self, name: &LoggedName, at: Timestamp) {
         let new = self.known.get(name).filter(|outcome| outcome.at > at);
         let new = new.map(|outcome| UploadOutcome { replaced_at: None, ..outcome.clone() });
         self.set(name, new);
     }
 
-    /// Returns what is known about the file `name`, last changed at `ctime`.
+    /// Returns the upload state of the file `name`, which was last changed at `ctime`.
     pub fn upload_state(&self, name: &LoggedName, ctime: Timestamp) -> UploadState {
         let Some(outcome) = self.known.get(name) else { return UploadState::default() };
         let is_known = self.log_is_complete_since(outcome) && outcome.end != WriteEnd::Unknown;
@@ -322,8 +322,8 @@ impl UploadOutcomes {
         }
     }
 
-    /// Returns why the upload of a file is in doubt, if it is. `whole` is its name as the log
-    /// spells it, and `ctime` its last change.
+    /// Returns the reason for doubt about the upload of a file, if any. `whole` is the file's name
+    /// in the spelling of the log. `ctime` is the time of the file's last change.
     pub fn doubt(&self, whole: &str, ctime: Timestamp) -> Option<Doubt> {
         let Some(outcome) = self.worst_match(whole, false) else {
             let is_logged = self.complete_since.is_some_and(|since| since <= ctime);
@@ -370,12 +370,13 @@ impl UploadOutcomes {
         all.max_by_key(|outcome| (outcome.end, outcome.at)).cloned()
     }
 
-    /// Returns whether a bad outcome must stay, because a truncated name may be several files.
+    /// Returns whether a bad outcome must be kept, because a truncated name may refer to several
+    /// files.
     fn keeps_bad_end(&self, name: &LoggedName) -> bool {
         name.cut && self.known.get(name).is_some_and(|outcome| outcome.end == WriteEnd::Forced)
     }
 
-    /// Returns whether the log has been complete since the outcome.
+    /// Returns whether the log has been complete since the outcome was recorded.
     fn log_is_complete_since(&self, outcome: &UploadOutcome) -> bool {
         self.complete_since.is_some_and(|since| since <= outcome.known_at)
     }
@@ -412,19 +413,19 @@ impl Writers {
         let open: BTreeSet<_> = self.open.union(&other.open).copied().collect();
         let all_known = self.all_known && other.all_known && open.len() <= MAX_SESSIONS;
         let open = open.into_iter().take(MAX_SESSIONS).collect();
-        // `None` (no session has ended) sorts as the earliest.
+        // `None`, which means that no session has ended, sorts before every time.
         Self { all_known, open, last_end: self.last_end.min(other.last_end) }
     }
 
-    /// Returns whether all sessions have ended, and the last change (`ctime`) was before the last
-    /// end.
+    /// Returns whether all sessions have ended, and the last change (`ctime`) was not after the end
+    /// of the last session.
     fn ended_by(&self, ctime: Timestamp) -> bool {
         self.all_known && self.open.is_empty() && self.last_end.is_some_and(|end| ctime <= end)
     }
 }
 
-/// Returns when a complete file of this name was last replaced, after one more change at `at`.
-/// `before` is its outcome before the change.
+/// Returns when a complete file of one name was last replaced. The latest change was made at `at`,
+/// and `before` is the outcome of the file before that change.
 fn replaced_at(before: Option<&UploadOutcome>, at: Timestamp) -> Option<Timestamp> {
     before.and_then(
         |outcome| if outcome.end == WriteEnd::Closed { Some(at) } else { outcome.replaced_at },
@@ -443,8 +444,7 @@ fn new_outcome(end: WriteEnd, bytes: Option<u64>, by: RequestOrigin<'_>) -> Uplo
     }
 }
 
-/// Returns the outcome if either `one` or `other` is true: the worse of both. If one is `None`, the
-/// sessions are unknown.
+/// Returns the worse of two possible outcomes. If one of them is `None`, the sessions are unknown.
 pub fn worse_of(one: Option<UploadOutcome>, other: Option<UploadOutcome>) -> Option<UploadOutcome> {
     let (Some(one), Some(other)) = (one.clone(), other.clone()) else {
         return with_unknown_writers(one.or(other));

@@ -1,25 +1,27 @@
-//! The only writer of an authorized_keys line.
+//! Formats a line of authorized_keys. No other code writes such lines.
 //!
-//! Invariant: every line begins with `restrict` (sshd(8): no pty, no forwarding, no rc file), and
-//! nothing in it can end an option or the line itself, even if the database has such characters.
+//! Invariant: every line begins with `restrict` (sshd(8): no pty, no forwarding, no rc file). No
+//! character from the database can end an option or the line.
 
 use std::fmt;
 
 /// A published key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedKey {
-    /// The kind of key, such as `ssh-ed25519`.
+    /// The algorithm of the key, such as `ssh-ed25519`.
     pub algorithm: String,
-    /// The key itself in base64.
+    /// The key in Base64.
     pub public_key: String,
-    /// Addresses and networks from which the key may be used, separated by commas.
+    /// The client addresses and networks that may use the key, separated by commas. `None` if any
+    /// address may use the key.
     pub from_hosts: Option<String>,
-    /// The time from which the key no longer works, `YYYYMMDDHHMMSSZ` (sshd(8)). `Z` for UTC needs
-    /// OpenSSH 9.1; older versions refuse the key.
+    /// The time from which the key is no longer valid, `YYYYMMDDHHMMSSZ` (sshd(8)). The `Z` for UTC
+    /// needs OpenSSH 9.1. Older versions refuse the key.
     pub expiry_time: Option<String>,
 }
 
-/// A part of a key has a character that may not be in a line, or is empty.
+/// The error for a part of a key that is empty or contains a character that is not allowed in a
+/// line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidKeyPart(&'static str);
 
@@ -31,7 +33,7 @@ impl fmt::Display for InvalidKeyPart {
 
 impl std::error::Error for InvalidKeyPart {}
 
-/// Returns `restrict[,from="…"][,expiry-time="…"] ALGORITHM BASE64` and a newline.
+/// Returns `restrict[,from="…"][,expiry-time="…"] ALGORITHM BASE64` and a line break.
 pub fn format_key_line(key: &PublishedKey) -> Result<String, InvalidKeyPart> {
     let mut line = String::from("restrict");
     if let Some(from) = &key.from_hosts {
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_begins_with_restrict() {
+    fn authorized_keys_lines_begin_with_restrict() {
         assert_eq!(
             format_key_line(&key()).unwrap(),
             "restrict sk-ssh-ed25519@openssh.com AAAA+/b=\n"
@@ -91,20 +93,21 @@ mod tests {
         );
     }
 
-    /// Returns the characters that `line` accepts at the end of `valid`.
+    /// Returns the characters that [`format_key_line`] accepts after the text `valid`. `line` makes
+    /// a key from the text.
     fn accepted(valid: &str, line: impl Fn(String) -> PublishedKey) -> String {
         let characters = (0..=0x2ff).filter_map(char::from_u32);
         characters.filter(|c| format_key_line(&line(format!("{valid}{c}"))).is_ok()).collect()
     }
 
     #[test]
-    fn from_allows_addresses_and_separators_only() {
+    fn the_from_option_allows_only_addresses_and_separators() {
         let from = accepted("192.0.2.7", |from| PublishedKey { from_hosts: Some(from), ..key() });
         assert_eq!(from, ",./0123456789:ABCDEFabcdef");
     }
 
     #[test]
-    fn an_expiry_time_allows_digits_and_z_only() {
+    fn an_expiry_time_allows_only_digits_and_z() {
         let expiry = accepted("20270131000000", |expiry| PublishedKey {
             expiry_time: Some(expiry),
             ..key()
@@ -113,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_allows_characters_of_its_encoding_only() {
+    fn a_key_contains_only_characters_of_its_encoding() {
         let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         let (upper, lower) = letters.split_at(26);
         let algorithm = accepted("ssh-ed25519", |algorithm| PublishedKey { algorithm, ..key() });
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_part_and_the_fix() {
+    fn a_key_error_names_the_invalid_part() {
         let error =
             format_key_line(&PublishedKey { from_hosts: Some("\"".into()), ..key() }).unwrap_err();
         assert_eq!(
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_ends_an_option_or_the_line() {
+    fn key_parts_cannot_end_an_option_or_line() {
         for bad in ["", "x\"", "1\"", "a b", "a\n", "a\0", "\\", "é", "!10.0.0.1", "*"] {
             let bad = bad.to_owned();
             for key in [

@@ -1,9 +1,9 @@
-//! The schema of the published keys, and the query for one key.
+//! The schema of `keys.db`, the database of published keys, and the query for one key.
 //!
-//! `keys.db` is complete from the moment it has its name, and is never written again: a new one is
-//! renamed over it. So it is opened `immutable`. SQLite then takes no lock and searches for no
-//! journal, and the reader needs no write access to the folder. [`super::trust`] has checked before
-//! that the file can be trusted.
+//! `keys.db` is complete when it gets its name and is never changed afterwards. A new database
+//! replaces it by a rename. Therefore SQLite opens the file as `immutable`: it takes no lock and
+//! searches for no journal. The reader needs no write access to the folder. Before that,
+//! [`super::trust`] has checked that only root can change the file.
 
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -14,8 +14,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::line::PublishedKey;
 use crate::account::AccountId;
 
-/// The schema of `keys.db`. The table is its primary key's index, which [`find_key`] searches.
-/// `expires_at` is in seconds since 1970 UTC.
+/// The schema of `keys.db`. The table is stored as the index of its primary key, and [`find_key`]
+/// searches that index. `expires_at` is in seconds since 1970 UTC.
 pub const SCHEMA: &str = "CREATE TABLE key (
     account TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
@@ -31,7 +31,7 @@ const FIND: &str = "SELECT algorithm, public_key, from_hosts,
     FROM key
     WHERE account = ?1 AND fingerprint = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
 
-/// The published keys can't be read.
+/// The error of reading the published keys.
 #[derive(Debug)]
 pub struct Error {
     database: PathBuf,
@@ -52,11 +52,12 @@ impl std::error::Error for Error {
     }
 }
 
-/// Returns the key of `account` with `fingerprint` (`SHA256:…`) if it works at `now`, in seconds
-/// since 1970 UTC.
+/// Returns the key of `account` with `fingerprint` (`SHA256:…`) if the key is valid at `now`. `now`
+/// is in seconds since 1970 UTC.
 ///
 /// # Errors
-/// `database` is missing, unreadable, a symbolic link, or not a database of published keys.
+/// `database` is missing, can't be read, is a symbolic link, or is not a database of published
+/// keys.
 pub fn find_key(
     database: &Path,
     account: &AccountId,
@@ -92,20 +93,20 @@ fn query(
         .optional()
 }
 
-/// Refuses a file that ends within a page, because SQLite would read the missing part as zeros.
-/// SQLite itself detects missing pages.
+/// Returns an error if the file ends in the middle of a page. SQLite would read the missing part of
+/// the page as zeros. SQLite itself detects missing pages.
 fn check_whole_pages(connection: &Connection, database: &Path) -> rusqlite::Result<()> {
     let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
     let length = std::fs::metadata(database).map_or(0, |metadata| metadata.len());
     if length == 0 || !length.is_multiple_of(u64::from(page)) {
         let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-        let message = format!("{length} bytes are not whole pages");
+        let message = format!("{length} bytes are not a whole number of pages");
         return Err(rusqlite::Error::SqliteFailure(corrupt, Some(message)));
     }
     Ok(())
 }
 
-/// Returns `path` as an SQLite URI (sqlite.org/uri.html), with every special byte escaped.
+/// Returns `path` as an SQLite URI (sqlite.org/uri.html). Special bytes are escaped.
 fn immutable_uri(path: &Path) -> String {
     let mut uri = String::from("file:");
     for &byte in path.as_os_str().as_bytes() {
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_belongs_to_one_account() {
+    fn a_key_is_valid_for_one_account_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = published(folder.path());
         assert_eq!(find_key(&path, &"ACME".parse().unwrap(), "SHA256:a", 0).unwrap(), None);
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_query_is_one_index_search() {
+    fn finding_a_key_uses_one_index_search() {
         let folder = tempfile::tempdir().unwrap();
         let connection = Connection::open(published(folder.path())).unwrap();
         let plan: String = connection
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_keys_is_an_error() {
+    fn an_invalid_key_database_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.db");
         let acme = "acme".parse().unwrap();

@@ -1,10 +1,11 @@
-//! The helper that sshd runs, as `AuthorizedKeysCommand … %u %f`, for every key that a client
-//! offers.
+//! The helper of sshd, configured as `AuthorizedKeysCommand … %u %f`. sshd runs the helper for
+//! every key that a client offers.
 //!
-//! It prints the one authorized_keys line that matches, or nothing. Exit status 0 means that the
-//! answer is right, "no such key" included. On every failure it prints nothing, logs the reason to
-//! syslog (sshd discards standard error) and exits with 1, or with 2 after wrong arguments.
-//! It writes no file and reads one: the published keys, if nobody but root can write them.
+//! The helper prints the matching line of authorized_keys, or nothing if no key matches. Exit
+//! status 0 means that the answer is right, even if no key matches. After a failure the helper
+//! prints nothing, logs the reason to syslog (sshd discards standard error), and exits with status
+//! 1. After wrong arguments the status is 2. The helper writes no file. It reads only the file of
+//! published keys, and only if nobody but root can write to that file.
 
 pub mod line;
 pub mod lookup;
@@ -20,7 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::account::AccountId;
 
-/// The path of the published keys without `--database`.
+/// The path of the published keys if `--database` is not given.
 pub const DEFAULT_DATABASE: &str = "/var/lib/sftp-import-keys/keys.db";
 
 const USAGE: &str = "usage: sftp-import-authorized-keys [--database FILE] USER FINGERPRINT";
@@ -33,7 +34,7 @@ struct KeyQuery {
     fingerprint: OsString,
 }
 
-/// Why the helper can't answer.
+/// The reason why the helper can't answer.
 #[derive(Debug)]
 enum HelperError {
     Usage,
@@ -55,7 +56,7 @@ impl fmt::Display for HelperError {
     }
 }
 
-/// Runs the helper with `arguments`, without the program's name.
+/// Runs the helper with `arguments`, which exclude the program's name.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let result =
         parse_arguments(arguments).and_then(|query| find_line(&query)).and_then(print_line);
@@ -68,7 +69,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Parses `[--database FILE] USER FINGERPRINT`.
+/// Parses the arguments `[--database FILE] USER FINGERPRINT`.
 fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<KeyQuery, HelperError> {
     let mut next = || arguments.next().ok_or(HelperError::Usage);
     let mut user = next()?;
@@ -85,14 +86,15 @@ fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<KeyQ
     Ok(KeyQuery { database, user, fingerprint })
 }
 
-/// Returns the line to print. `None` if the account has no such key, or it has expired.
+/// Returns the line to print. `None` if the account has no such key, or if the key has expired.
 fn find_line(query: &KeyQuery) -> Result<Option<String>, HelperError> {
-    // sshd runs the helper for any user of the host; a name that can't be an account's has no key.
+    // sshd runs the helper for every user of the host. A user name that is not a valid account id
+    // has no key.
     let account = query.user.to_str().and_then(|user| user.parse::<AccountId>().ok());
     let (Some(account), Some(fingerprint)) = (account, query.fingerprint.to_str()) else {
         return Ok(None);
     };
-    // A clock before 1970 counts as 1970.
+    // A system time before 1970 is treated as 1970.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let database =
         trust::check_file(&query.database, trust::ROOT).map_err(HelperError::Untrusted)?;
@@ -101,7 +103,8 @@ fn find_line(query: &KeyQuery) -> Result<Option<String>, HelperError> {
     key.map(|key| line::format_key_line(&key)).transpose().map_err(HelperError::Line)
 }
 
-/// Prints the line, if there is one. A closed pipe is not a failure: sshd may close it at any time.
+/// Prints the line, if any. A closed pipe is not a failure, because sshd may close the pipe at any
+/// time.
 fn print_line(line: Option<String>) -> Result<(), HelperError> {
     let Some(line) = line else { return Ok(()) };
     let mut stdout = io::stdout().lock();
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn parses_the_arguments_from_sshd() {
+    fn helper_parses_the_arguments_from_sshd() {
         let query = parse_words(&["acme", "SHA256:x"]).unwrap();
         assert_eq!(query.database, Path::new(DEFAULT_DATABASE));
         let query = parse_words(&["--database", "/x", "acme", "SHA256:x"]).unwrap();
@@ -130,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_arguments() {
+    fn helper_refuses_invalid_arguments() {
         for words in [
             &[][..],
             &["acme"],

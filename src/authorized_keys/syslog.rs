@@ -1,7 +1,7 @@
-//! Sends a message to syslog, the only place where a sysadmin sees the helper's errors.
+//! Sends a message to syslog. A sysadmin can see the helper's errors only in syslog.
 //!
-//! The format is RFC 3164's without the timestamp, which the receiver adds (section 4.3.2). Errors
-//! are ignored: on a host without syslog partners must still be able to log in.
+//! The format is RFC 3164 without the timestamp, which the receiver adds (section 4.3.2). Errors of
+//! syslog are ignored, because partners must be able to log in on a host without syslog.
 
 use std::fmt::Write;
 use std::os::unix::net::UnixDatagram;
@@ -9,16 +9,17 @@ use std::path::Path;
 use std::time::Duration;
 
 const SOCKET: &str = "/dev/log";
-/// Facility auth (4), severity error (3): RFC 3164, 4.1.1.
+/// Facility auth (4) and severity error (3), from RFC 3164, section 4.1.1.
 const PRIORITY: u8 = 4 * 8 + 3;
-/// RFC 3164 allows 1024 bytes per packet.
+/// The maximum size of a message in bytes. RFC 3164 allows 1024 bytes per packet.
 const MAX_BYTES: usize = 1000;
-/// A syslog that doesn't read must not delay a login for longer.
+/// The maximum wait for syslog. A syslog that does not read must not delay a login longer than
+/// this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Logs `message` as an error of facility auth.
 pub(super) fn error(message: &str) {
-    // There is nowhere to report that syslog can't be reached.
+    // If syslog can't be reached, the error can't be reported anywhere.
     let _ = send(Path::new(SOCKET), message);
 }
 
@@ -29,7 +30,8 @@ fn send(socket: &Path, message: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Returns the packet, one line of printable ASCII. Other characters of `message` are escaped.
+/// Returns the packet, which is one line of printable ASCII. All other characters of `message` are
+/// escaped.
 fn packet(pid: u32, message: &str) -> String {
     let mut packet = format!("<{PRIORITY}>sftp-import-authorized-keys[{pid}]: ");
     for c in message.chars() {
@@ -51,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_one_printable_line() {
+    fn a_syslog_message_is_one_printable_line() {
         assert_eq!(
             packet(7, "no \"é\"\nkey\u{1b}"),
             "<35>sftp-import-authorized-keys[7]: no \"\\u{e9}\"\\u{a}key\\u{1b}"
@@ -60,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn sends_a_message_to_the_socket() {
+    fn sends_messages_to_the_syslog_socket() {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("log");
         let receiver = UnixDatagram::bind(&socket).unwrap();

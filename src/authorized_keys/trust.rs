@@ -1,13 +1,14 @@
-//! Checks that only root can change a path, as sshd does for authorized_keys (sshd_config(5),
-//! StrictModes).
+//! Checks that only root can change a path. sshd applies the same check to authorized_keys
+//! (sshd_config(5), StrictModes).
 //!
-//! A user who can write a folder can replace what is in it. So every folder from `/` down, every
-//! symbolic link on the way and the file itself must belong to root, and nobody else may write
-//! them. There is one exception that sshd does not have: a folder further up may be writable by
-//! others if it is sticky, as `/tmp` is, because others can't rename or remove root's entries in
-//! it.
+//! A user who can write to a folder can replace the entries of the folder. Therefore every folder
+//! from `/` down, every symbolic link on the way and the file itself must belong to root, and no
+//! other user may be able to write to them. sshd has no exception to this rule, but this check has
+//! one. A folder that does not directly contain the file may be writable for others if it is
+//! sticky, like `/tmp`. In a sticky folder other users can't rename or remove root's entries.
 //!
-//! Root's links are followed. The returned path has no links, and only root can change it.
+//! Links that belong to root are followed. The returned path contains no links, and only root can
+//! change it.
 
 #[cfg(test)]
 mod tests;
@@ -21,13 +22,13 @@ use std::path::{Component, Path, PathBuf};
 /// The only owner that the helper accepts.
 pub const ROOT: &[u32] = &[0];
 
-/// The number of links that Linux follows (path_resolution(7)).
+/// The maximum number of links that Linux follows (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
 
 const STICKY: u32 = 0o1000;
 const OTHERS_WRITE: u32 = 0o022;
 
-/// A path that another user than root could have changed, or that can't be examined.
+/// The error for a path that another user than root could change, or that can't be checked.
 #[derive(Debug)]
 pub struct Error {
     path: PathBuf,
@@ -43,7 +44,7 @@ enum PathFault {
     Io(io::Error),
 }
 
-/// The kind of a directory entry. [`PathKind::File`] is everything but folders and links.
+/// The kind of a directory entry. [`PathKind::File`] is any entry except a folder or a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PathKind {
     Folder,
@@ -66,7 +67,7 @@ impl Error {
         Self { path: path.to_owned(), reason }
     }
 
-    /// Returns the fault without the fix.
+    /// Returns the description of the fault without the fix.
     pub fn fault(&self) -> String {
         let path = self.path.display();
         match &self.reason {
@@ -79,8 +80,8 @@ impl Error {
         }
     }
 
-    /// Returns the commands that fix it. A file that others could write is replaced and not
-    /// repaired, because they may have written it.
+    /// Returns the commands that fix the fault. A file that other users can write to is replaced
+    /// and not repaired, because these users may have changed its content.
     pub fn fix(&self) -> String {
         let path = self.path.display();
         let command = match &self.reason {
@@ -106,8 +107,9 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Checks that the regular file at `path` can be changed by `owners` alone. The exception for
-/// sticky folders does not apply to the folder that contains it. Returns its path without links.
+/// Checks that only `owners` can change the regular file at `path`. The exception for sticky
+/// folders does not apply to the folder that contains the file. Returns the path of the file
+/// without links.
 pub fn check_file(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
     let real = resolve(path, owners)?;
     if !examine(&real, owners)?.is_file() {
@@ -118,8 +120,9 @@ pub fn check_file(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
     Ok(real)
 }
 
-/// Checks that `metadata` is of a folder that belongs to one of `owners` and that nobody else can
-/// write, even if it is sticky. `path` is for the error.
+/// Checks that `metadata` describes a folder that belongs to one of `owners`, and that no other
+/// user can write to the folder. A sticky folder is no exception. `path` is used only for the
+/// error.
 pub fn check_folder(path: &Path, metadata: &Metadata, owners: &[u32]) -> Result<(), Error> {
     let wrong = match (PathKind::of(metadata), metadata.mode() & 0o7777) {
         (PathKind::Folder, mode) if mode & OTHERS_WRITE != 0 => {
@@ -131,10 +134,11 @@ pub fn check_folder(path: &Path, metadata: &Metadata, owners: &[u32]) -> Result<
     wrong.map_or(Ok(()), |reason| Err(Error::new(path, reason)))
 }
 
-/// Follows `path` from `/` and checks every part before the next. Returns the path without links.
+/// Resolves `path` from `/` and checks each component before the next one. Returns the path without
+/// links.
 pub fn resolve(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
     let failed = |path: &Path, error| Error::new(path, PathFault::Io(error));
-    // An absolute path begins with `/`, so that is checked first.
+    // An absolute path begins with `/`. Therefore `/` is checked first.
     let mut real = PathBuf::from("/");
     let mut left = std::path::absolute(path).map_err(|error| failed(path, error))?;
     let mut links = 0;
@@ -163,7 +167,7 @@ pub fn resolve(path: &Path, owners: &[u32]) -> Result<PathBuf, Error> {
     Ok(real)
 }
 
-/// Reads the metadata of `path` and checks it.
+/// Reads the metadata of `path` and checks the owner and the mode.
 fn examine(path: &Path, owners: &[u32]) -> Result<Metadata, Error> {
     let metadata = fs::symlink_metadata(path).map_err(|e| Error::new(path, PathFault::Io(e)))?;
     match check_entry(PathKind::of(&metadata), metadata.uid(), metadata.mode() & 0o7777, owners) {
@@ -172,7 +176,8 @@ fn examine(path: &Path, owners: &[u32]) -> Result<Metadata, Error> {
     }
 }
 
-/// Returns the fault of one part of a path. `None` if it has none. A link's mode has no meaning.
+/// Returns the fault of one component of a path. `None` if the component has no fault. The mode of
+/// a link has no meaning and is not checked.
 fn check_entry(kind: PathKind, uid: u32, mode: u32, owners: &[u32]) -> Option<PathFault> {
     if !owners.contains(&uid) {
         return Some(PathFault::Owner(kind, uid));

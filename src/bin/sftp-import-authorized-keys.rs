@@ -1,4 +1,4 @@
-//! `sftp-import-authorized-keys`: see [`sftp_import::authorized_keys`].
+//! `sftp-import-authorized-keys`, the helper of sshd: runs [`sftp_import::authorized_keys`].
 
 fn main() -> std::process::ExitCode {
     sftp_import::authorized_keys::run(std::env::args_os().skip(1))

@@ -1,4 +1,4 @@
-//! `sftp-import`: see [`sftp_import::cli`].
+//! `sftp-import`, the command: runs [`sftp_import::cli`].
 
 fn main() -> std::process::ExitCode {
     sftp_import::cli::main()

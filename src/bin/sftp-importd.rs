@@ -1,4 +1,4 @@
-//! `sftp-importd`: see [`sftp_import::daemon`].
+//! `sftp-importd`, the daemon: runs [`sftp_import::daemon`].
 
 fn main() -> std::process::ExitCode {
     sftp_import::daemon::main()

@@ -12,10 +12,10 @@ use crate::state::activity::ActivityPages;
 pub enum ActivityCommand {
     /// Print the activity log as JSON lines, oldest first
     Export {
-        /// Only this account's
+        /// Only lines of this account
         #[arg(long, value_name = "ID")]
         account: Option<AccountId>,
-        /// Only lines since: 2h, 3d, 2026-11-23, 2026-11-23T20:00:00Z
+        /// Only lines since this time, such as 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z
         #[arg(long, value_name = "DATE", value_parser = parse_since)]
         since: Option<Timestamp>,
     },

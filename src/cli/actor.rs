@@ -17,13 +17,13 @@ pub(super) fn actor() -> String {
     sudo.or_else(login).unwrap_or_else(|| name(own))
 }
 
-/// Returns the user named by sudo, unless it is root: then the login is more precise.
+/// Returns the user named by sudo. `None` if that is root: then the login is more precise.
 fn sudo_user() -> Option<String> {
     let user = User::from_name(&std::env::var("SUDO_USER").ok()?).ok()??;
     (!user.uid.is_root()).then_some(user.name)
 }
 
-/// Parses a login id; `None` without a login, as for a process of a unit.
+/// Parses a login id. `None` if the process has no login, such as the process of a unit.
 fn login_id(text: &str) -> Option<Uid> {
     let id = text.trim().parse().ok()?;
     (id != u32::MAX).then(|| Uid::from_raw(id))
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn users_without_a_name_are_numbers() {
+    fn users_without_a_name_are_shown_by_number() {
         assert_eq!(name(Uid::from_raw(0)), "root");
         assert_eq!(name(Uid::from_raw(u32::MAX - 7)), "user id 4294967288");
     }

@@ -53,7 +53,7 @@ impl CliError {
         Self { hint: hint.map(|hint| hint.to_string()).or(self.hint), ..self }
     }
 
-    /// Prepends `message`, whose cause is this failure.
+    /// Adds `message` before the text of this failure, which is its cause.
     #[must_use]
     pub fn before(self, message: &str) -> Self {
         Self { message: format!("{message}: {}", self.message), ..self }
@@ -92,7 +92,7 @@ impl CliContext {
         &self.output
     }
 
-    /// Prints the result of a command: `value` as JSON, or `lines`. The answer is good.
+    /// Prints the result of a command: `value` as JSON, or `lines`. Returns a good answer.
     pub fn done<L: AsRef<str>>(
         &self,
         value: &impl Serialize,
@@ -116,13 +116,13 @@ impl CliContext {
         self.state(&self.config()?)
     }
 
-    /// Opens the state database of `config`; creates the database, but not its folder.
+    /// Opens the state database of `config`. Creates a missing database, but not its folder.
     pub fn state(&self, config: &Config) -> Result<State, CliError> {
         let folder = &config.paths.state;
         if !folder.exists() {
             return Err(CliError::new(format_args!("there is no folder {}", folder.display()))
                 .hint(
-                    "`systemd-tmpfiles --create sftp-import.conf` makes it, as the package does",
+                    "`systemd-tmpfiles --create sftp-import.conf` creates the folder, as the package does",
                 ));
         }
         let state = State::open(&config.paths.state_db())?;
@@ -130,10 +130,10 @@ impl CliContext {
         Ok(state)
     }
 
-    /// Opens the registry of `config`. Creates it on a host without accounts.
+    /// Opens the registry of `config`. Creates the registry on a host without accounts.
     ///
     /// # Errors
-    /// Also if it is missing on a host with accounts.
+    /// Returns an error also if the registry is missing on a host with accounts.
     pub fn registry(&self, config: &Config) -> Result<Registry, CliError> {
         match Registry::open(&config.paths.admin, &actor()) {
             Err(registry::Error::Missing(_)) => {
@@ -162,13 +162,13 @@ impl CliContext {
     }
 
     pub fn importer(&self, config: Config) -> Result<Importer, CliError> {
-        drop(self.state(&config)?); // for its hint if the folder is missing
+        drop(self.state(&config)?); // fails with a hint if the folder is missing
         let importer = Importer::open(Arc::new(config))?;
         importer.context.state.set_actor(&actor());
         Ok(importer)
     }
 
-    /// Prints a failure and returns the exit status. Only `doctor` has another rule.
+    /// Prints a failure and returns the exit status. Only `doctor` has other exit statuses.
     pub fn finish(&self, result: CliResult) -> ExitCode {
         match result {
             Ok(true) => ExitCode::SUCCESS,
@@ -182,7 +182,7 @@ impl CliContext {
     }
 }
 
-/// Fails unless root runs the command: for commands that change users, folders or secrets.
+/// Fails unless root runs the command. Commands that change users, folders or secrets need root.
 pub(super) fn require_root() -> Result<(), CliError> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());

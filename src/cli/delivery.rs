@@ -14,42 +14,42 @@ use crate::state::{self, State, activity, endpoints};
 pub enum DeliveryCommand {
     /// List deliveries, the newest last
     List {
-        /// Only this account's
+        /// Only deliveries of this account
         #[arg(long)]
         account: Option<AccountId>,
-        /// Only this import's
+        /// Only deliveries of this import
         #[arg(long)]
         import: Option<ImportId>,
         /// Only mails, or only webhooks
         #[arg(long, value_name = "email|webhook", value_parser = parse_channel)]
         by: Option<Channel>,
-        /// Only pending ones
+        /// Only pending deliveries
         #[arg(long, conflicts_with_all = ["failed", "delivered"])]
         pending: bool,
-        /// Only delivered ones
+        /// Only deliveries that succeeded
         #[arg(long, conflicts_with = "failed")]
         delivered: bool,
-        /// Only those that were given up
+        /// Only deliveries that were given up
         #[arg(long)]
         failed: bool,
-        /// At most this many
+        /// The maximum number of deliveries
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
     /// Show a delivery and every attempt at it
     Show {
-        /// Its number, as in `delivery list`
+        /// The delivery's number, as in `delivery list`
         id: i64,
     },
-    /// Make a delivery again, in any state; or all that were given up
+    /// Make a delivery again, in any state, or all deliveries that were given up
     Retry {
-        /// Its number, as in `delivery list`
+        /// The delivery's number, as in `delivery list`
         #[arg(required_unless_present = "failed", conflicts_with = "failed")]
         id: Option<i64>,
-        /// All that were given up, for example after days without a mail server
+        /// All deliveries that were given up, for example after days without a mail server
         #[arg(long)]
         failed: bool,
-        /// Only this account's, with --failed
+        /// Only deliveries of this account, with --failed
         #[arg(long, requires = "failed")]
         account: Option<AccountId>,
     },
@@ -73,7 +73,7 @@ pub fn run(command: DeliveryCommand, context: &CliContext) -> CliResult {
 fn parse_channel(word: &str) -> Result<Channel, String> {
     let channels = [Channel::Email, Channel::Webhook];
     let found = channels.into_iter().find(|channel| channel.as_str() == word);
-    found.ok_or_else(|| "is email or webhook".to_owned())
+    found.ok_or_else(|| "must be email or webhook".to_owned())
 }
 
 fn list(context: &CliContext, filter: &DeliveryFilter) -> CliResult {
@@ -88,8 +88,8 @@ fn list(context: &CliContext, filter: &DeliveryFilter) -> CliResult {
     Ok(true)
 }
 
-/// Prints why deliveries were given up, and which endpoints are disabled. Only for text output:
-/// JSON has the reason in each delivery, and `webhook list` has the endpoints.
+/// Prints why deliveries were given up, and which endpoints are disabled. Only text output needs
+/// this: JSON has the reason in each delivery, and `webhook list` has the endpoints.
 fn print_reasons(
     context: &CliContext,
     state: &State,
@@ -98,7 +98,7 @@ fn print_reasons(
 ) -> Result<(), CliError> {
     let out = context.output();
     for delivery in deliveries {
-        let why = delivery.last_error.as_deref().unwrap_or("no reason is known");
+        let why = delivery.last_error.as_deref().unwrap_or("the reason is unknown");
         out.line(&format!("{}: {why}", delivery.id))?;
     }
     for endpoint in state.read(|tx| endpoints::list(tx, None))? {
@@ -178,7 +178,7 @@ fn retry_failed(context: &CliContext, account: Option<AccountId>) -> CliResult {
     let ids = context.open_state()?.write(|tx| {
         let ids = deliveries::retry_failed(tx, account.as_ref().map(AccountId::as_str), at)?;
         if !ids.is_empty() {
-            let detail = format!("{} that were given up", ids.len());
+            let detail = format!("deliveries that were given up: {}", ids.len());
             activity::log(tx, at, account.as_ref(), None, "delivery.retried", &detail)?;
         }
         Ok::<_, state::Error>(ids)

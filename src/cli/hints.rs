@@ -9,7 +9,7 @@ use crate::provision::ProvisionError;
 use crate::registry;
 use crate::state::BackupError;
 
-/// Returns the next step after `error`; `None` if none is known.
+/// Returns the next step after `error`. `None` if no step is known.
 pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     None.or_else(|| error.downcast_ref().and_then(after_admission))
         .or_else(|| error.downcast_ref().and_then(after_key))
@@ -27,7 +27,7 @@ fn after_admission(error: &AdmissionError) -> Option<String> {
         AdmissionError::NotApproved(_) => Some("sftp-import registry take-over".to_owned()),
         AdmissionError::Removing(id) => Some(format!("sftp-import account remove {id}")),
         AdmissionError::Unfinished { account, .. } => Some(format!(
-            "sftp-import account suspend {account} and wait for them to end, or use --force"
+            "sftp-import account suspend {account} and wait for the imports to end, or use --force"
         )),
         AdmissionError::Key(error) => after_key(error),
         AdmissionError::Provision(error) => error.hint().map(str::to_owned),
@@ -43,22 +43,22 @@ fn after_key(error: &KeyError) -> Option<String> {
         KeyError::NoKey { account, .. } => Some(format!("sftp-import key list {account}")),
         KeyError::Removing(id) => Some(format!("sftp-import account remove {id}")),
         KeyError::RevokedBefore { .. } => {
-            Some("to let it work again: the same command with --again".to_owned())
+            Some("to let the key work again: the same command with --again".to_owned())
         }
         _ => None,
     }
 }
 
 fn after_registry(error: &registry::Error) -> Option<String> {
-    let hint = "`sftp-import restore` the last backup, or list the state database's accounts and \
-                keys: sftp-import registry take-over";
+    let hint = "restore the last backup with `sftp-import restore`, or list the state database's \
+                accounts and keys: sftp-import registry take-over";
     matches!(error, registry::Error::Missing(_)).then(|| hint.to_owned())
 }
 
 fn after_copy(error: &BackupError) -> Option<String> {
     let hint = match error {
         BackupError::Exists(_) => "name a file that does not exist",
-        BackupError::Damaged { .. } => "`sftp-import restore` an older backup",
+        BackupError::Damaged { .. } => "restore an older backup with `sftp-import restore`",
         BackupError::InUse(_) => "wait for other sftp-import commands to end",
         _ => return None,
     };

@@ -15,23 +15,24 @@ use crate::account_state::AccountState;
 use crate::admission::{Admission, AdmissionError};
 use crate::config::Config;
 use crate::key::{self, KeyRestrictions, NewKey, PublicKey, parse};
+use crate::sshd::ServerAddress;
 use crate::state::accounts;
 use crate::state::keys::{self, KeyRow};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum KeyCommand {
-    /// Add a public key to an account; the first one creates its Unix user and folders
+    /// Add a public key to an account; the first key creates the account's Unix user and folders
     Add(AddKey),
     /// List keys
     List {
-        /// Only this account's
+        /// Only keys of this account
         account: Option<AccountId>,
-        /// Revoked ones too
+        /// Also list revoked keys
         #[arg(long)]
         all: bool,
     },
-    /// Revoke a key: when this returns, no login with it succeeds. Open sessions continue
-    /// (`account suspend` ends them)
+    /// Revoke a key: when the command returns, no login with the key succeeds. Open sessions
+    /// continue (`account suspend` ends them)
     Revoke {
         /// The account's id
         account: AccountId,
@@ -47,10 +48,10 @@ pub struct AddKey {
     account: AccountId,
     /// The partner's .pub file; - for standard input
     file: PathBuf,
-    /// The key's name, such as the machine it is for
+    /// The key's name, such as the machine that uses the key
     #[arg(long)]
     name: String,
-    /// Addresses and networks the key may be used from, such as 192.0.2.7,2001:db8::/32
+    /// Addresses and networks that the key may be used from, such as 192.0.2.7,2001:db8::/32
     #[arg(long, value_name = "CIDR,…")]
     from: Option<String>,
     /// When the key stops working: a date (its first moment in UTC) or an RFC 3339 instant
@@ -68,6 +69,15 @@ pub(super) struct KeyStatus {
     #[serde(flatten)]
     key: KeyRow,
     state: &'static str,
+}
+
+/// The result of `key add`.
+#[derive(Serialize)]
+struct AddedKeyWithServer<'a> {
+    #[serde(flatten)]
+    key: &'a KeyRow,
+    /// `None` if sshd's configuration can't be read.
+    server: Option<ServerAddress>,
 }
 
 pub fn run(command: KeyCommand, context: &CliContext) -> CliResult {
@@ -98,13 +108,26 @@ fn add(arguments: &AddKey, config: &Config, context: &CliContext) -> CliResult {
         vec![format!("key {name:?} added to account {account}: {algorithm} {fingerprint}")];
     lines.extend(added.key.from.iter().map(|from| format!("the key works from {from} only")));
     lines.extend(added.key.expires_at.map(|at| format!("the key stops working at {at}")));
-    lines.push(match added.account {
-        AccountState::Suspended => format!(
-            "the account is suspended; to let it log in: sftp-import account resume {account}"
-        ),
-        _ => format!("the partner connects with: sftp {account}@{}", config.node.name),
-    });
-    context.done(&added.key, lines)
+    if added.account == AccountState::Suspended {
+        lines.push(format!(
+            "the account is suspended; to let the account log in: sftp-import account resume {account}"
+        ));
+    }
+    let server = ServerAddress::of_host(&config.node);
+    match &server {
+        Ok(server) => {
+            lines.push("send this to the partner:".to_owned());
+            lines.extend(server.handout(account));
+            if server.host.is_none() {
+                let file = context.config_path().display();
+                lines.push(format!("HOST is this host's public name: set node.address in {file}"));
+            }
+        }
+        Err(problem) => lines.push(format!(
+            "the server's address for the partner cannot be read from sshd: {problem}"
+        )),
+    }
+    context.done(&AddedKeyWithServer { key: &added.key, server: server.ok() }, lines)
 }
 
 fn list(
@@ -152,7 +175,7 @@ fn revoke(account: &AccountId, key: &str, config: &Config, context: &CliContext)
     context.done(&row, lines)
 }
 
-/// Adds to the keys of one account, which has `state`, their states at `now`.
+/// Returns the keys of one account, which has `state`, with the state of each key at `now`.
 pub(super) fn with_status(
     keys: Vec<KeyRow>,
     state: AccountState,

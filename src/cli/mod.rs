@@ -1,7 +1,7 @@
-//! The command `sftp-import`. Wiring only: parses arguments, calls a workflow, prints the result.
+//! The command `sftp-import`: parses arguments, calls a workflow and prints the result.
 //!
-//! Exit status 0: done. 1: it failed, or the answer is bad. 2: wrong usage (from clap), or a question
-//! that nobody answers.
+//! The exit status is 0 for success, 1 for a failure or a bad answer, and 2 for wrong usage (from
+//! clap) or a question that nobody answers.
 
 mod account;
 mod activity;
@@ -27,7 +27,7 @@ use context::{CliContext, CliResult};
 #[derive(Debug, Parser)]
 #[command(name = "sftp-import", version, max_term_width = 100)]
 pub struct Cli {
-    /// Configuration file [default: /etc/sftp-import/config.toml, if there is one]
+    /// Configuration file [default: /etc/sftp-import/config.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print JSON instead of text
@@ -79,6 +79,40 @@ enum Command {
     Restore(host::backup::RestoreArguments),
     /// Print the completion script for a shell
     Completions(host::completions::CompletionArguments),
+}
+
+/// Writes manifests, and checks them and their data files before an upload.
+#[derive(Debug, Parser)]
+#[command(name = "sftp-import", version, max_term_width = 100)]
+struct PartnerCli {
+    /// Configuration file with other limits
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: PartnerCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum PartnerCommand {
+    /// Check local files against the import rules; nothing is stored
+    Check(import::check::CheckArguments),
+    /// Write the manifest of a data file; its columns, types and dates are guessed
+    Manifest(import::manifest::ManifestArguments),
+}
+
+/// Runs the commands that partners need on their own machines, and no others.
+pub fn partner_main() -> ExitCode {
+    crate::sys::memory::tune();
+    let cli = PartnerCli::parse();
+    let context = CliContext::new(cli.config, cli.json);
+    let result = match cli.command {
+        PartnerCommand::Check(arguments) => import::check::run(arguments, &context),
+        PartnerCommand::Manifest(arguments) => import::manifest::run(&arguments, &context),
+    };
+    context.finish(result)
 }
 
 /// Runs the program with this process's arguments.

@@ -10,15 +10,15 @@ use serde::Serialize;
 
 use crate::sanitize::{is_unprintable, printable};
 
-/// For success.
+/// The style of success.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
-/// For partial success.
+/// The style of partial success.
 pub const FAIR: Style = AnsiColor::Yellow.on_default().bold();
-/// For failure.
+/// The style of failure.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
-/// For titles.
+/// The style of titles.
 pub const STRONG: Style = Style::new().bold();
-/// For labels.
+/// The style of labels.
 pub const FAINT: Style = Style::new().dimmed();
 pub const PLAIN: Style = Style::new();
 
@@ -66,8 +66,8 @@ impl Output {
         self.styled(&StyledLine::new(PLAIN, text))
     }
 
-    /// Prints a styled line, unless JSON was requested. Prints it without styles if standard output
-    /// is no terminal or `NO_COLOR` is set.
+    /// Prints a styled line, unless JSON was requested. Prints the line without styles if standard
+    /// output is no terminal or `NO_COLOR` is set.
     pub fn styled(&self, line: &StyledLine) -> io::Result<()> {
         if self.json {
             return Ok(());
@@ -88,7 +88,8 @@ impl Output {
         writeln!(io::stdout().lock(), "{}", escape_json(&serde_json::to_string_pretty(value)?))
     }
 
-    /// Prints `value` as JSON on one line, if JSON was requested: for a series of values.
+    /// Prints `value` as JSON on one line, if JSON was requested. A series of values is printed in
+    /// this way.
     pub fn json_line(&self, value: &impl Serialize) -> io::Result<()> {
         if self.json { self.json_lines(&[value]) } else { Ok(()) }
     }
@@ -103,7 +104,7 @@ impl Output {
         io::stdout().lock().write_all(text.as_bytes())
     }
 
-    /// Prints a result: `value` as JSON, or `lines`.
+    /// Prints a result: `value` as JSON, or else `lines`.
     pub fn result<L: AsRef<str>>(
         &self,
         value: &impl Serialize,
@@ -113,8 +114,8 @@ impl Output {
         lines.into_iter().try_for_each(|line| self.line(line.as_ref()))
     }
 
-    /// Prints a list: `values` as a JSON array, or a table with a `row` for each and with `titles`.
-    /// Prints `empty` instead of a table without rows.
+    /// Prints a list: `values` as a JSON array, or a table with `titles` and a `row` for each
+    /// value. Prints `empty` instead of a table without rows.
     pub fn list<T: Serialize>(
         &self,
         values: &[T],
@@ -152,8 +153,8 @@ impl Output {
     }
 }
 
-/// Escapes the unprintable characters of `json`: the serializer escapes only those below U+0020.
-/// Outside strings, JSON has none but newlines.
+/// Escapes the unprintable characters of `json`. The serializer escapes only characters below
+/// U+0020. Outside strings, the only unprintable characters of JSON are newlines.
 fn escape_json(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
@@ -173,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_in_texts_are_escaped() {
+    fn control_characters_in_texts_are_escaped() {
         let line = StyledLine::new(BAD, "a\x1b[2J").and(PLAIN, "b\n").and(FAINT, "\u{9b}31m");
         assert_eq!(
             line.to_string(),
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_its_value_and_is_escaped() {
+    fn escaped_json_keeps_its_value() {
         let value = serde_json::json!({"a\u{9b}": "\u{202e}\u{7f}\n\u{1b}é\u{200b}\u{e0041}😀"});
         let text = escape_json(&serde_json::to_string_pretty(&value).unwrap());
         assert!(!text.contains(|c: char| c != '\n' && is_unprintable(c)), "{text:?}");

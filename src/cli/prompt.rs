@@ -7,10 +7,10 @@ use super::context::CliError;
 use crate::account::AccountId;
 use crate::sanitize::printable;
 
-/// Asks on a terminal to type the account's id. Elsewhere the answer is no.
+/// On a terminal, asks the user to type the account's id. Elsewhere the answer is no.
 ///
 /// # Errors
-/// Also if the answer is no: `refusal`, with the `command` that does not ask as its hint.
+/// If the answer is no, the error is `refusal`. Its hint is `command`, which does not ask.
 pub(super) fn confirm(
     id: &AccountId,
     question: &str,
@@ -19,7 +19,7 @@ pub(super) fn confirm(
 ) -> Result<(), CliError> {
     if io::stdin().is_terminal() {
         let mut stderr = io::stderr().lock();
-        write!(stderr, "{question} Type its id: ")?;
+        write!(stderr, "{question} Type the account's id: ")?;
         stderr.flush()?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;

@@ -1,4 +1,4 @@
-//! `sftp-import webhook …`: the endpoints of accounts.
+//! `sftp-import webhook …`: manages the endpoints of accounts.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::state::{self, activity};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum WebhookCommand {
-    /// Add an endpoint to an account, and print its secret: it is not shown again
+    /// Add an endpoint to an account, and print its secret, which is not shown again
     Add {
         /// The account's id
         account: AccountId,
@@ -27,12 +27,12 @@ pub enum WebhookCommand {
     },
     /// List endpoints
     List {
-        /// Only this account's
+        /// Only endpoints of this account
         account: Option<AccountId>,
     },
     /// Send one signed test message now, and print the answer
     Test(EndpointArguments),
-    /// Give an endpoint a new secret, and print it: it is not shown again
+    /// Give an endpoint a new secret, and print the secret, which is not shown again
     Rotate(EndpointArguments),
     /// Enable a disabled endpoint
     Enable(EndpointArguments),
@@ -88,7 +88,7 @@ fn add(context: &CliContext, account: &AccountId, name: &str, url: &str) -> CliR
     lines.extend([
         format!("Added {name} to {account}. Its secret, which is not shown again:"),
         format!("  {secret}"),
-        "Milestones go there once the account chooses it:".to_owned(),
+        "To send the account's milestones to this endpoint:".to_owned(),
         format!("  sftp-import account set {account} --webhook {name}"),
     ]);
     let value = json!({ "account": account.as_str(), "name": name, "url": url, "secret": secret });
@@ -177,7 +177,7 @@ fn remove(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
     context.done(&value, [format!("Removed {name} from {account}.")])
 }
 
-/// Changes an endpoint and logs it; fails if it does not exist.
+/// Changes an endpoint and logs the change. Fails if the endpoint does not exist.
 fn change(
     state: &state::State,
     at: Timestamp,

@@ -1,13 +1,14 @@
-//! Compares and copies short byte strings, such as most cells, in words of fixed size. Words may
-//! overlap or exceed the text. That costs less than a call to `memcmp` or `memcpy`.
+//! Compares and copies short byte strings in words of fixed size. Most cells are short byte
+//! strings. Words may overlap or extend beyond the text. Comparing and copying words costs less
+//! than a call of `memcmp` or `memcpy`.
 
 use std::ops::Range;
 
-/// The length that is copied for a short cell, in bytes; most cells are not longer. A copy of fixed
-/// length takes two instructions, and the next cell overwrites the excess.
+/// The number of bytes that are copied for a short cell. Most cells are not longer. A copy of fixed
+/// length takes two instructions, and the next cell overwrites the excess bytes.
 pub const STRIDE: usize = 32;
 
-/// Appends the bytes of `from` that are in `range` to `to`.
+/// Appends the bytes `from[range]` to `to`.
 #[inline(always)]
 pub fn push(to: &mut Vec<u8>, from: &[u8], range: Range<usize>) {
     match from[range.start..].first_chunk::<STRIDE>() {
@@ -20,7 +21,7 @@ pub fn push(to: &mut Vec<u8>, from: &[u8], range: Range<usize>) {
     }
 }
 
-/// Returns whether both are equal.
+/// Returns whether two byte strings are equal.
 #[inline]
 pub fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len()
@@ -37,7 +38,8 @@ pub fn same(one: &[u8], other: &[u8]) -> bool {
         }
 }
 
-/// Returns the first four and the last four bytes, which are all of a text of four to eight bytes.
+/// Returns the first four and the last four bytes of `text`. They are the whole text if its length
+/// is four to eight bytes. `None` if the text is shorter than four bytes.
 #[inline]
 fn ends(text: &[u8]) -> Option<[&[u8; 4]; 2]> {
     Some([text.first_chunk()?, text.last_chunk()?])
@@ -49,7 +51,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn equal_matches_slice_equality(
+        fn same_agrees_with_slice_equality(
             one in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
             other in "[ab]{0,40}",
             (at, bit) in (0_usize..40, 0_u32..8),
@@ -64,7 +66,7 @@ mod tests {
         }
 
         #[test]
-        fn pushes_the_requested_range(from in "[a-zé]{0,80}", at in 0_usize..80, length in 0_usize..80) {
+        fn push_appends_the_requested_range(from in "[a-zé]{0,80}", at in 0_usize..80, length in 0_usize..80) {
             let from = from.as_bytes();
             let start = at.min(from.len());
             let range = start..(start + length).min(from.len());

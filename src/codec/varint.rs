@@ -1,11 +1,11 @@
-//! Encodes and decodes numbers and byte strings, without checks.
+//! Encodes and decodes numbers and byte strings. The decoder does not validate its input.
 //!
-//! The decoded bytes were written by this process, to its memory or to an unnamed file, so input
-//! and stored files have no influence on them.
+//! Only this process wrote the decoded bytes, to its memory or to an unnamed file. Therefore
+//! partners' input and stored files can't influence them.
 
-const WHOLE: &str = "bytes are read as they were written";
+const WHOLE: &str = "the bytes were written by this process";
 
-/// Appends a varint, as in LEB128: seven bits a byte, the lowest first.
+/// Appends a number as a LEB128 varint: seven bits per byte, the lowest bits first.
 #[inline]
 pub fn push_number(out: &mut Vec<u8>, mut n: u64) {
     while n > 0x7f {
@@ -15,13 +15,14 @@ pub fn push_number(out: &mut Vec<u8>, mut n: u64) {
     out.push(n as u8);
 }
 
-/// Appends a signed number as a varint that is short for small numbers of both signs (zigzag).
+/// Appends a signed number as a zigzag varint, which is short for small positive and negative
+/// numbers.
 #[inline]
 pub fn push_signed(out: &mut Vec<u8>, n: i64) {
     push_number(out, (n << 1 ^ n >> 63).cast_unsigned());
 }
 
-/// Removes the varint at the start of `rest` and returns its value.
+/// Removes the varint at the start of `rest`. Returns its value.
 #[inline]
 pub fn take_number(rest: &mut &[u8]) -> u64 {
     let mut n = 0;
@@ -35,26 +36,27 @@ pub fn take_number(rest: &mut &[u8]) -> u64 {
     n
 }
 
-/// Removes a number that [`push_signed`] appended.
+/// Removes the signed number at the start of `rest`, which [`push_signed`] wrote. Returns its
+/// value.
 #[inline]
 pub fn take_signed(rest: &mut &[u8]) -> i64 {
     let n = take_number(rest);
     (n >> 1).cast_signed() ^ -(n & 1).cast_signed()
 }
 
-/// Removes `N` bytes.
+/// Removes and returns the first `N` bytes of `rest`.
 #[inline]
 pub fn take_array<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
     *rest.split_off(..N).and_then(<[u8]>::as_array).expect(WHOLE)
 }
 
-/// Removes `len` bytes.
+/// Removes and returns the first `len` bytes of `rest`.
 #[inline]
 pub fn take<'a>(rest: &mut &'a [u8], len: usize) -> &'a [u8] {
     rest.split_off(..len).expect(WHOLE)
 }
 
-/// Returns bytes that were encoded from a text as text.
+/// Converts bytes that were encoded from a text to that text.
 #[inline]
 pub fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect(WHOLE)
@@ -66,7 +68,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn decodes_encoded_numbers(n in proptest::prelude::any::<u64>(), shift in 0..64) {
+        fn encoded_numbers_decode_to_the_same_value(n in proptest::prelude::any::<u64>(), shift in 0..64) {
             let n = n >> shift;
             let mut bytes = Vec::new();
             push_number(&mut bytes, n);

@@ -1,26 +1,26 @@
-//! [`ConfigError`]: why a configuration is invalid.
+//! [`ConfigError`] describes why a configuration is invalid.
 
 use std::io;
 use std::path::PathBuf;
 
-/// The reason why a configuration is invalid, and the place.
+/// The reason why a configuration is invalid, and the file or key.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    /// The file isn't TOML, or has an unknown key or a value of the wrong type.
+    /// The file is not TOML, contains an unknown key, or contains a value of the wrong type.
     #[error("{}: {message}", path.display())]
     Parse {
         path: PathBuf,
-        /// Contains line, column and the line itself.
+        /// The parser's message. It contains the line number, the column and the line.
         message: String,
     },
     /// A value is out of range.
     #[error("{key} {problem}")]
     Value {
-        /// `section.key`.
+        /// The key in the form `section.key`.
         key: &'static str,
-        /// A predicate whose subject is the key.
+        /// The problem, as a predicate whose subject is the key.
         problem: String,
     },
 }

@@ -1,7 +1,7 @@
-//! The configuration: one struct per section, every key with a default.
+//! The configuration. Each section is a struct, and each key has a default.
 //!
-//! An empty file is valid. Unknown keys are errors, reported with their line. A [`Config`] from
-//! [`Config::load`] has passed [`Config::check`].
+//! An empty file is valid. An unknown key is an error, which is reported with its line. Every
+//! [`Config`] from [`Config::load`] has passed [`Config::check`].
 
 mod error;
 mod secret;
@@ -22,9 +22,10 @@ pub use sections::imports::{Imports, Milestones, cores};
 pub use sections::limits::Limits;
 pub use sections::mail::{Mail, MailServer, Smtp, Tls};
 pub use sections::metrics::{Metrics, MetricsListener};
-pub use sections::node::{Node, Paths};
+pub use sections::node::{HostAddress, Node, Paths};
 pub use sections::pairing::Pairing;
 pub use sections::per_account::PerAccount;
+pub use sections::readme::Readme;
 pub use sections::retention::Retention;
 pub use sections::watch::{Method, Watch};
 pub use sections::webhooks::Webhooks;
@@ -33,10 +34,10 @@ pub use units::{Period, Size, UtcTime};
 use crate::account::AccountId;
 use crate::import_id::is_node_name;
 
-/// The path of the configuration without `--config`.
+/// The path of the configuration file if `--config` is not given.
 pub const DEFAULT_PATH: &str = "/etc/sftp-import/config.toml";
 
-/// The configuration.
+/// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
@@ -47,19 +48,22 @@ pub struct Config {
     pub webhooks: Webhooks,
     pub milestones: Milestones,
     pub pairing: Pairing,
+    pub readme: Readme,
     pub watch: Watch,
     pub imports: Imports,
-    /// Use [`Config::retention_of`] for an account.
+    /// The retention periods of accounts without a section of their own. Use
+    /// [`Config::retention_of`] to get the periods of an account.
     pub retention: Retention,
-    /// Use [`Config::limits_of`] for an account.
+    /// The limits of accounts without a section of their own. Use [`Config::limits_of`] to get the
+    /// limits of an account.
     pub limits: Limits,
-    /// The `[account.ID.…]` sections.
+    /// The sections `[account.ID.…]`, which contain settings of single accounts.
     pub account: PerAccount,
     pub metrics: Metrics,
 }
 
 impl Config {
-    /// Reads and checks `path`.
+    /// Reads and checks the configuration file `path`.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
@@ -76,7 +80,8 @@ impl Config {
         Ok(Self { account: PerAccount::read(text)?, ..config })
     }
 
-    /// Returns a sentence for each key of the file that this version ignores, with the next step.
+    /// Returns one sentence for each key that is set but ignored by this version. Each sentence
+    /// names the next step.
     pub fn deprecations(&self) -> Vec<String> {
         let own = self.account.iter().map(|account| &account.pairing);
         if own.chain([&self.pairing]).all(|pairing| pairing.linger.is_none()) {
@@ -102,8 +107,9 @@ impl Config {
         self.account.get(account).map_or(&self.retention, |own| &own.retention)
     }
 
-    /// Reads and checks `asked`, or [`DEFAULT_PATH`] if it is `None`. Returns the defaults if
-    /// `asked` is `None` and the default file doesn't exist.
+    /// Reads and checks the configuration file `asked`. If `asked` is `None`, reads
+    /// [`DEFAULT_PATH`]. Returns the defaults if `asked` is `None` and the default file does not
+    /// exist.
     pub fn load_or_default(asked: Option<&Path>) -> Result<Self, ConfigError> {
         let loaded = Self::load(asked.unwrap_or(Path::new(DEFAULT_PATH)));
         match loaded {
@@ -116,13 +122,14 @@ impl Config {
         }
     }
 
-    /// Checks that the secret files named in the configuration exist and are not readable by
+    /// Checks that every secret file that the configuration names exists and is not readable by
     /// everybody.
     pub fn check_secrets(&self) -> Result<(), SecretError> {
         self.mail.password_file.as_deref().map_or(Ok(()), secret::check_mode)
     }
 
-    /// Checks the values that the types alone don't check. An error is the first invalid value.
+    /// Checks everything about the values that their types don't check. The error describes the
+    /// first invalid value.
     pub fn check(&self) -> Result<(), ConfigError> {
         let wrong = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.into() });
         if !is_node_name(&self.node.name) {

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 /// The reason why a secret file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// The file's metadata can't be read.
+    /// The metadata of the file can't be read.
     #[error("cannot read the mode of {}, which [mail] password-file names", path.display())]
     Metadata { path: PathBuf, source: io::Error },
-    /// The file is readable by everybody.
-    #[error("{} holds a password and can be read by everybody", .0.display())]
+    /// Everybody can read the file.
+    #[error("{} contains a password and can be read by everybody", .0.display())]
     Exposed(PathBuf),
 }
 
@@ -27,7 +27,7 @@ impl SecretError {
     }
 }
 
-/// Checks that `path` exists and is not readable by everybody.
+/// Checks that `path` exists and that not everybody can read it.
 pub(super) fn check_mode(path: &Path) -> Result<(), SecretError> {
     let metadata = std::fs::metadata(path)
         .map_err(|source| SecretError::Metadata { path: path.to_owned(), source })?;
@@ -37,8 +37,8 @@ pub(super) fn check_mode(path: &Path) -> Result<(), SecretError> {
     Ok(())
 }
 
-/// Returns a parser's message without secrets. `password = "…"`, for example, is an unknown key,
-/// and the message quotes its line.
+/// Removes secrets from a parser's message. For example, if `password = "…"` is an unknown key, the
+/// parser's message quotes the line with the password.
 pub(super) fn without_secrets(message: &str) -> String {
     let shown = message.lines().map(|line| match line.split_once('=') {
         Some((key, _)) if names_a_secret(key) => format!("{key}= …"),

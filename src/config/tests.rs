@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_empty_file_works() {
+fn an_empty_configuration_is_valid() {
     let config: Config = toml::from_str("").unwrap();
     config.check().unwrap();
     assert_eq!(config.paths.state_db(), Path::new("/var/lib/sftp-import/state.db"));
@@ -11,23 +11,24 @@ fn an_empty_file_works() {
 }
 
 #[test]
-fn the_sample_has_the_defaults() {
+fn the_sample_configuration_contains_the_defaults() {
     let text = include_str!("../../samples/config.toml");
     let config: Config = toml::from_str(text).unwrap();
     config.check().unwrap();
     assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
-    // It also has every key: the fields of the Debug text, in the file's spelling.
+    // The sample must also contain every key. The Debug text lists all fields, and the file uses
+    // `-` instead of `_`.
     let debug = format!("{config:?}").replace(['{', ','], "\n");
     let keys = debug.lines().filter_map(|line| line.split_once(": ")).map(|(key, _)| key.trim());
     for key in keys.filter(|key| *key != "linger") {
-        // linger is accepted for one more version and ignored.
+        // The key linger is ignored, but accepted for one more version.
         let written = key.replace('_', "-");
         assert!(text.contains(&written), "the sample has no {written}");
     }
 }
 
 #[test]
-fn a_deprecated_key_is_a_warning() {
+fn a_deprecated_key_causes_a_warning() {
     let warnings = |text: &str| Config::parse(text).unwrap().deprecations();
     assert!(warnings("[pairing]\nsettle = '1s'\n").is_empty());
     for text in ["[pairing]\nlinger = '5s'\n", "[account.ACME-1.pairing]\nlinger = '5s'\n"] {
@@ -47,14 +48,14 @@ fn parses_durations_and_sizes() {
 }
 
 #[test]
-fn a_requested_file_must_exist() {
+fn a_requested_configuration_file_must_exist() {
     let missing = Path::new("/nonexistent/config.toml");
     let error = Config::load_or_default(Some(missing)).unwrap_err().to_string();
     assert!(error.contains("/nonexistent/config.toml"), "{error}");
 }
 
 #[test]
-fn refuses_unknown_keys_and_names_their_place() {
+fn unknown_keys_are_refused_with_their_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     std::fs::write(&path, "[mail]\nulr = 'smtp://x'\n").unwrap();
@@ -63,7 +64,7 @@ fn refuses_unknown_keys_and_names_their_place() {
 }
 
 #[test]
-fn refuses_invalid_values() {
+fn invalid_configuration_values_are_refused() {
     for (text, key) in [
         ("[node]\nname='a/b'", "node.name"),
         ("[paths]\nstate='x'", "paths.state"),

@@ -1,4 +1,4 @@
-//! Durations, sizes and times in text form: `"2h"`, `"5GB"`, `"2000-01-01"`.
+//! Parses durations, sizes and times such as `"2h"`, `"5GB"` and `"2000-01-01"`.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Deserializer, de};
 
-/// A duration of zero or more, written `"90s"`, `"2h"`, `"1h 30m"`, `"7d"`.
+/// A duration of zero or more, in the form `"90s"`, `"2h"`, `"1h 30m"` or `"7d"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(Duration);
 
@@ -32,26 +32,27 @@ impl<'de> Deserialize<'de> for Period {
         let text = String::deserialize(deserializer)?;
         let span: Span =
             text.parse().map_err(|e| de::Error::custom(format!("{e}; write it as \"2h\"")))?;
-        // Months and years have no fixed length; days and weeks do without changes of the clock.
+        // Months and years have no fixed length. Days and weeks are fixed here, because changes of
+        // the clock are ignored.
         let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| {
-            de::Error::custom("a month or a year has no one length; write it in days")
+            de::Error::custom("months and years have no fixed length; write the duration in days")
         })?;
-        Ok(Self(length.try_into().map_err(|_| de::Error::custom("is negative"))?))
+        Ok(Self(length.try_into().map_err(|_| de::Error::custom("must not be negative"))?))
     }
 }
 
-/// A number of bytes, written `"512KB"` (1000s) or `"1MiB"` (1024s).
+/// A number of bytes, in the form `"512KB"` (factor 1000) or `"1MiB"` (factor 1024).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
 pub struct Size(ByteSize);
 
 impl Size {
-    /// `n` × 1 000 000 bytes.
+    /// Returns a size of `n` × 1 000 000 bytes.
     pub const fn mb(n: u64) -> Self {
         Self(ByteSize::mb(n))
     }
 
-    /// `n` × 1024 × 1024 bytes.
+    /// Returns a size of `n` × 1024 × 1024 bytes.
     pub const fn mib(n: u64) -> Self {
         Self(ByteSize::mib(n))
     }

@@ -1,5 +1,5 @@
-//! The threads of the upload audit: the reader reads the log socket and never waits for anything
-//! else; the writer links the socket into chroots and stores the tracker's changes.
+//! The threads of the upload audit. The reader reads the log socket and never waits for anything
+//! else. The writer links the socket into chroots and stores the tracker's changes.
 //!
 //! Invariant: the reader survives every error, because nothing else empties the socket, and it does
 //! not keep the state database open. The writer has ended when [`AuditWriter::stop`] returns.
@@ -14,19 +14,19 @@ use crate::import::UploadAudit;
 use crate::sanitize::chain;
 use crate::state::{self, State};
 
-/// Lines within this time are stored in one transaction.
+/// The time within which lines are stored in one transaction.
 const GATHER: Duration = Duration::from_millis(500);
-/// Pause after an error, and while some changes are held back.
+/// The pause after an error, and while some changes can't be stored yet.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The writer.
+/// The running writer.
 pub struct AuditWriter {
     audit: Arc<UploadAudit>,
     state: Arc<State>,
     thread: JoinHandle<()>,
 }
 
-/// Starts both threads. The reader ends with the process.
+/// Starts the reader and the writer. The reader ends with the process.
 pub fn start(audit: &Arc<UploadAudit>, state: &Arc<State>) -> io::Result<AuditWriter> {
     let reader = Arc::clone(audit);
     Builder::new().name("log-socket".into()).spawn(move || read(&reader))?;
@@ -37,7 +37,7 @@ pub fn start(audit: &Arc<UploadAudit>, state: &Arc<State>) -> io::Result<AuditWr
 }
 
 impl AuditWriter {
-    /// Ends the writer, and stores every line received until now.
+    /// Ends the writer, and stores every line received so far.
     pub fn stop(self) {
         self.audit.stop();
         if self.thread.join().is_err() {
@@ -51,7 +51,7 @@ fn read(audit: &UploadAudit) {
     loop {
         // A panic loses only the line that caused it.
         match catch_unwind(AssertUnwindSafe(|| audit.read_lines())) {
-            Ok(Ok(())) => return, // there is no socket
+            Ok(Ok(())) => return, // without a socket there are no lines
             Ok(Err(error)) => {
                 tracing::error!("{}", chain(&error));
                 std::thread::sleep(PAUSE);
@@ -66,7 +66,7 @@ fn write(audit: &UploadAudit, state: &State) {
     while audit.wait_for_work(gather, pause) {
         audit.link();
         (gather, pause) = match audit.store(state).inspect_err(log_error) {
-            Ok(false) => (GATHER, Duration::MAX), // until the next line
+            Ok(false) => (GATHER, Duration::MAX), // waits until the next line
             Ok(true) => (GATHER, PAUSE),
             Err(_) => (PAUSE, PAUSE),
         };

@@ -1,10 +1,11 @@
-//! Free space on the disks: below the configured floor the queue is held. Pure except for
-//! [`measure`] and the log.
+//! Measures the free space on the disks. Below the configured floor the queue is held. Pure except
+//! for [`measure`] and the log.
 //!
 //! Invariant: while the queue is held nothing is claimed and no import begins; running imports,
-//! mail and webhooks continue. It is released at a tenth above the floor, so that a disk at the
-//! floor doesn't switch all the time. Every change is logged once, also in the activity log. That
-//! may be on the full disk, so its lines stay pending until they can be written.
+//! mail and webhooks continue. The queue is released at a tenth above the floor, so that a disk
+//! near the floor doesn't hold and release it all the time. Every change is logged once, also in
+//! the activity log. The activity log may be on the full disk, so its lines stay pending until they
+//! can be written.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,14 +18,14 @@ use crate::config::{Config, Size};
 
 /// The age up to which a measurement allows work to begin.
 const MAX_AGE: Duration = Duration::from_secs(2);
-/// A measurement that takes this long hangs; it normally takes microseconds.
+/// A measurement that takes this long counts as hanging. A measurement normally takes microseconds.
 const HANGS: Duration = Duration::from_secs(5);
 
 /// The free space of a folder's file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskSpace {
     pub path: PathBuf,
-    /// Bytes free to users other than root.
+    /// The bytes that are free to users other than root.
     pub free: u64,
 }
 
@@ -32,9 +33,9 @@ pub struct DiskSpace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActivityEntry {
     pub at: Timestamp,
-    /// `queue.held` or `queue.released`.
+    /// The action: `queue.held` or `queue.released`.
     pub action: &'static str,
-    /// The disk and its free space.
+    /// The detail names the disk and its free space.
     pub detail: String,
 }
 
@@ -44,49 +45,49 @@ pub struct FreeSpace {
     floor: Size,
     held: Option<DiskSpace>,
     pending: Vec<ActivityEntry>,
-    /// Begin of the running measurement.
+    /// When the running measurement began.
     measuring: Option<Instant>,
-    /// End of the last measurement.
+    /// When the last measurement ended.
     measured: Option<Instant>,
-    /// Since when the queue is held.
+    /// The time since which the queue is held.
     since: Option<Instant>,
 }
 
-/// A change by a measurement.
+/// A change of the queue by a measurement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueChange {
-    /// The queue is held from now on, for this reason.
+    /// The queue is now held, for this reason.
     Held(String),
-    /// The queue is released after this time.
+    /// The queue is released. It was held for this long.
     Released(Duration),
 }
 
 impl FreeSpace {
-    /// Creates it not held and without a measurement.
+    /// Creates a `FreeSpace` without a measurement. The queue is not held.
     pub fn new(floor: Size) -> Self {
         let (measuring, measured) = (None, None);
         Self { floor, held: None, pending: Vec::new(), measuring, measured, since: None }
     }
 
-    /// Whether the queue is held.
+    /// Returns whether the queue is held.
     pub fn is_held(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Whether the queue is held or a line for the activity log is pending.
+    /// Returns whether the queue is held or a line for the activity log is pending.
     pub fn is_busy(&self) -> bool {
         self.is_held() || !self.pending.is_empty()
     }
 
-    /// Whether the last measurement is recent enough at `now` to begin work. A measurement that
-    /// hangs counts too: the work that needs the disk then reports it.
+    /// Returns whether the last measurement is recent enough at `now` to begin work. A hanging
+    /// measurement counts too: the work that needs the disk then reports the problem.
     pub fn is_known(&self, now: Instant) -> bool {
         let within = |since: Option<Instant>, limit| since.is_some_and(|at| now < at + limit);
         within(self.measured, MAX_AGE) || self.measuring.is_some_and(|at| now >= at + HANGS)
     }
 
-    /// Begins a measurement at `now`. Returns the pending lines to write with it; `None` if one is
-    /// running.
+    /// Begins a measurement at `now`. Returns the pending lines to write with it. `None` if a
+    /// measurement is already running.
     pub fn begin(&mut self, now: Instant) -> Option<Vec<ActivityEntry>> {
         if self.measuring.is_some() {
             return None;
@@ -95,8 +96,8 @@ impl FreeSpace {
         Some(self.pending.clone())
     }
 
-    /// Ends the measurement at `now`; the first `written` pending lines were written. Its age
-    /// counts from its end, so that a slow disk doesn't cause endless measurements.
+    /// Ends the measurement at `now`. The first `written` pending lines were written. The age of a
+    /// measurement counts from its end, so that a slow disk doesn't cause endless measurements.
     pub fn finish(
         &mut self,
         disks: &[DiskSpace],
@@ -109,7 +110,7 @@ impl FreeSpace {
         self.update(disks, now, at)
     }
 
-    /// Holds or releases the queue by the measured space. Logs a change and returns it.
+    /// Holds or releases the queue by the measured space. Logs and returns the change.
     fn update(&mut self, disks: &[DiskSpace], now: Instant, at: Timestamp) -> Option<QueueChange> {
         let scarcest = disks.iter().min_by_key(|disk| disk.free)?;
         let (was_held, floor) = (self.is_held(), self.floor.bytes());
@@ -129,7 +130,7 @@ impl FreeSpace {
             QueueChange::Held(reason) => {
                 self.since = Some(now);
                 tracing::error!(
-                    "the queue is held: {reason}; it is released when there is more space"
+                    "the queue is held: {reason}; it will be released when more space is free"
                 );
                 ("queue.held", reason.clone())
             }
@@ -142,7 +143,7 @@ impl FreeSpace {
         Some(change)
     }
 
-    /// Puts the reason before `status` while the queue is held.
+    /// Adds the reason before `status` while the queue is held.
     pub fn explain(&self, status: String) -> String {
         match self.reason() {
             Some(reason) => format!("Queue held, {reason}. {status}"),
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn without_measurement_or_floor_nothing_is_held() {
+    fn the_queue_is_not_held_without_a_floor() {
         let mut space = FreeSpace::new(Size::from_bytes(0));
         let (now, at) = (Instant::now(), Timestamp::UNIX_EPOCH);
         assert_eq!(space.update(&[], now, at), None);

@@ -1,7 +1,8 @@
-//! The jobs that run on blocking threads, and the result that each returns to the loop.
+//! The jobs that run on blocking threads, and the results that they return to the supervisor's
+//! loop.
 //!
-//! Invariant: every job returns a result, even if it panics. Without one, a scan or an import would
-//! occupy its slot forever.
+//! Invariant: every job returns a result, even if it panics. Without a result, a scan or an import
+//! would occupy its slot forever.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::state::{self, Transaction, activity};
 
 /// The result of a job.
 pub enum JobResult {
-    /// `None` if it panicked.
+    /// `None` if the survey panicked.
     Survey(Option<state::Result<Option<Survey>>>),
     Scan(AccountId, Result<ScanOutcome, IntakeError>),
     Run(ActiveRun, Result<RunOutcome, RunError>),
@@ -54,7 +55,7 @@ pub fn run(importer: &Importer, run: ActiveRun, wake_relay: &dyn Fn()) -> JobRes
     JobResult::Run(run, outcome.unwrap_or(Err(RunError::Panicked)))
 }
 
-/// Requeues early started imports, at the end and while the queue is held.
+/// Requeues imports that began with their claim, at shutdown and while the queue is held.
 pub fn requeue_early_starts(importer: &Importer) -> JobResult {
     if let Some(Err(error)) = guarded(|| importer.requeue_early_starts()) {
         tracing::error!("cannot requeue an import that has just begun: {}", chain(&error));
@@ -93,9 +94,9 @@ pub fn measure_space(importer: &Importer, pending: Vec<ActivityEntry>) -> JobRes
     JobResult::Space(disks, if matches!(written, Some(Ok(()))) { pending.len() } else { 0 })
 }
 
-/// Runs `work`. `None` if it panicked; the panic message is on standard error.
+/// Runs `work`. Returns `None` if `work` panicked. The panic message is on standard error.
 fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
-    // Shared state is behind locks, whose users document what a panic leaves.
+    // Shared state is behind locks. The users of each lock document the state after a panic.
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
@@ -106,6 +107,6 @@ mod tests {
     #[test]
     fn a_panic_in_a_job_returns_an_error() {
         assert_eq!(guarded(|| 1), Some(1));
-        assert_eq!(guarded(|| -> i32 { panic!("a test of what a panic does") }), None);
+        assert_eq!(guarded(|| -> i32 { panic!("a panic in a test") }), None);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The daemon cannot read the journal. It connects to sftp-import-journal.socket, and systemd runs
 //! journalctl for each connection as a separate user. The socket is in a folder that belongs to
-//! root, so the entries are systemd's, and root opens nothing in a folder of the daemon's user.
+//! root. The entries are therefore from systemd, and root opens nothing in a folder of the daemon's
+//! user.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,11 +16,12 @@ use tokio::net::UnixStream;
 use crate::audit::Login;
 use crate::import::UploadAudit;
 
-/// Variable with the socket's path, which the unit sets. Unset: logins are not audited.
+/// The environment variable with the socket's path, which the unit sets. If the variable is unset,
+/// logins are not audited.
 const SOCKET: &str = "SFTP_IMPORT_JOURNAL";
-/// A longer entry is not a login.
+/// The longest entry, in bytes. A longer entry is not a login.
 const LONGEST: u64 = 64 * 1024;
-/// Pause before the next connection.
+/// The pause before the next connection.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Connects and reads until the runtime ends. Returns immediately if the variable is unset.
@@ -45,12 +47,14 @@ pub async fn serve(audit: Arc<UploadAudit>) {
     }
 }
 
-/// Connects to a socket that root listens at.
+/// Connects to the socket at `path`. Fails if the listener is not root.
 async fn connect(path: &Path) -> io::Result<UnixStream> {
     let stream = UnixStream::connect(path).await?;
     match stream.peer_cred()?.uid() {
         0 => Ok(stream),
-        uid => Err(io::Error::other(format!("the user with id {uid} listens there, not root"))),
+        uid => {
+            Err(io::Error::other(format!("the user with id {uid} listens at the socket, not root")))
+        }
     }
 }
 

@@ -12,7 +12,7 @@ const FILTER: &str = "SFTP_IMPORT_LOG";
 /// Sets up logging for this process.
 pub fn start() {
     let filter = || EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("info"));
-    // Without a prefix the fields are ACCOUNT and IMPORT.
+    // Without a prefix, the fields of the journal are called ACCOUNT and IMPORT.
     if std::env::var_os("JOURNAL_STREAM").is_some()
         && let Ok(journal) = tracing_journald::layer()
     {

@@ -1,6 +1,6 @@
-//! `sftp-importd`: the daemon. Wiring only.
+//! `sftp-importd`: the daemon. This module only starts its parts and connects them.
 //!
-//! tokio supervises; everything that blocks (files, SQLite, mail) runs on threads.
+//! The supervisor runs on tokio. All work that blocks (files, SQLite, mail) runs on threads.
 
 mod audit_threads;
 mod free_space;
@@ -34,16 +34,18 @@ use crate::outbox::Relay;
 use crate::sanitize::chain;
 use crate::spool::{self, Opener, ProbeError, Watcher};
 
-/// The daemon of sftp-import: watches the accounts' folders and imports what partners upload.
+/// The daemon of sftp-import: watches the accounts' folders and imports the files that partners
+/// upload.
 #[derive(Debug, Parser)]
 #[command(name = "sftp-importd", version, max_term_width = 100)]
 pub struct Arguments {
-    /// Configuration file [default: /etc/sftp-import/config.toml, if there is one]
+    /// Configuration file [default: /etc/sftp-import/config.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-/// Runs the daemon until SIGTERM or SIGINT, or its opener process if started as one.
+/// Runs the daemon until SIGTERM or SIGINT. A process that was started as the opener process runs
+/// the opener instead.
 pub fn main() -> ExitCode {
     if opener::is_opener_process() {
         return opener::main();
@@ -60,8 +62,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// How long an idle blocking thread is kept: longer than the pause between two rounds of an idle
-/// daemon.
+/// How long an idle blocking thread is kept. The time is longer than the pause between two rounds
+/// of an idle daemon.
 const THREADS_IDLE: Duration = Duration::from_secs(60);
 
 fn start(arguments: Arguments) -> Result<(), StartupError> {
@@ -70,18 +72,19 @@ fn start(arguments: Arguments) -> Result<(), StartupError> {
         tracing::warn!("{deprecation}");
     }
     preflight::check(&config.paths)?;
-    // Before there is a second thread, because each thread has its own capabilities.
+    // The opener must start before any second thread, because each thread has its own capabilities.
     let (opener, opener_process) = opener::start(&config)?;
     let _instance_lock = preflight::take_instance_lock(&config.paths)?;
     if let Err(error) = config.check_secrets() {
-        tracing::warn!("{}; {}", chain(&error), error.hint()); // only mail depends on it
+        tracing::warn!("{}; {}", chain(&error), error.hint()); // only mail needs the secrets
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_keep_alive(THREADS_IDLE)
         .build()?;
     let result = runtime.block_on(serve(config, opener, opener_process));
-    // Doesn't wait for a hanging mail server: unfinished attempts are repeated after the restart.
+    // A hanging mail server must not delay the end: unfinished attempts are repeated after the
+    // restart.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
@@ -95,7 +98,7 @@ async fn serve(
     let context = Context::with_opener(Arc::clone(&config), opener)?;
     match spool::check_leases(&context.layout) {
         Err(error @ ProbeError::NoLeases { .. }) => return Err(error.into()),
-        Err(error) => tracing::warn!("cannot try a lease: {}", chain(&error)), // e.g. a full disk
+        Err(error) => tracing::warn!("cannot test a lease: {}", chain(&error)), // e.g. a full disk
         Ok(()) => {}
     }
     context.state.check()?;
@@ -117,13 +120,14 @@ async fn serve(
     // Both tasks end with the runtime.
     drop(tokio::spawn(journal_socket::serve(Arc::clone(&audit))));
     drop(tokio::spawn(metrics::serve(Arc::clone(&config))));
-    tracing::info!(accounts = %config.paths.accounts.display(), "watching");
+    tracing::info!(accounts = %config.paths.accounts.display(), "watching the accounts' folders");
     let signal = stop_signal()?;
     let mut opener_ended = None;
     let stop = async {
         tokio::select! {
             () = signal => {}
-            // No upload can be opened any more. The daemon ends, and systemd restarts both.
+            // Without the opener process no upload can be opened. The daemon ends, and systemd
+            // restarts both.
             status = opener_end => opener_ended = Some(status),
         }
     };
@@ -131,11 +135,11 @@ async fn serve(
     let supervisor = Supervisor::new(importer, watcher, session_ends, wake_relay, Systemd::new());
     tokio::select! {
         () = supervisor.run(stop) => {}
-        // An early end is a bug: imports would continue without mail and webhooks.
+        // An early end of the relay is a bug: imports would continue without mail and webhooks.
         _ = &mut relay => return Err("the relay of mail and webhooks has ended".into()),
     }
     audit_writer.stop();
-    drop(stop_relay); // closing the channel is the signal
+    drop(stop_relay); // closing the channel stops the relay
     let _ = tokio::time::timeout(Duration::from_secs(1), relay).await;
     opener_ended.map_or(Ok(()), |status| Err(opener::end_error(status)))
 }

@@ -1,10 +1,10 @@
-//! The opener process: its start by the daemon, which then gives up its own capabilities, and its
-//! `main`.
+//! Starts the opener process and drops the daemon's capabilities. Also has the `main` of the opener
+//! process.
 //!
 //! The daemon starts with `CAP_DAC_READ_SEARCH` and `CAP_LEASE`. Before it has a second thread, and
-//! before it reads anything that an account wrote, it starts itself again under the name [`NAME`],
-//! with one end of a socket as standard input, and drops every capability. The new process keeps
-//! those two, serves [`spool::Opener`], and ends when the daemon does.
+//! before it reads anything that an account wrote, the daemon starts its program again under the
+//! name [`NAME`], with one end of a socket as standard input. Then it drops every capability. The
+//! new process keeps the two capabilities, serves [`spool::Opener`], and ends when the daemon does.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -27,24 +27,24 @@ use crate::spool::{self, Access, Opener};
 /// `argv[0]` of the opener process, by which the program recognises its role.
 const NAME: &str = "sftp-import-opener";
 
-/// The capabilities that the opener process needs; at its start it reports a missing one.
+/// The capabilities that the opener process needs. The process reports a missing one at its start.
 const NEEDED: [(CapabilitySet, &str); 2] =
     [(CapabilitySet::DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"), (CapabilitySet::LEASE, "CAP_LEASE")];
 
-/// The report that nothing is missing. Any other value is an index into [`NEEDED`].
+/// The report that no capability is missing. Any other value is an index into [`NEEDED`].
 const READY: u8 = NEEDED.len() as u8;
 
-/// Why the daemon has no opener process, or more rights than it should.
+/// The opener process did not start, or the daemon has more rights than it should.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenerError {
     #[error("cannot start the opener process")]
     Start(#[source] io::Error),
-    /// Its error is on standard error.
+    /// The process wrote its error to standard error.
     #[error("the opener process ended at its start ({0})")]
     Ended(ExitStatus),
     #[error(
         "the capability {0} is missing; \
-         the unit's AmbientCapabilities= and CapabilityBoundingSet= give it"
+         the unit's AmbientCapabilities= and CapabilityBoundingSet= must name it"
     )]
     Capability(&'static str),
     #[error("cannot drop capabilities; does the unit's SystemCallFilter= allow capset?")]
@@ -96,14 +96,14 @@ pub fn start(config: &Config) -> Result<(Opener, OpenerProcess), OpenerError> {
 }
 
 impl OpenerProcess {
-    /// Resolves when the process has ended, to how it ended.
+    /// Returns a receiver of the exit status, which arrives when the process has ended.
     ///
     /// # Errors
-    /// The host has no thread left.
+    /// Returns an error if the host can start no more threads.
     pub fn ended(mut self) -> io::Result<oneshot::Receiver<io::Result<ExitStatus>>> {
         let (send, ended) = oneshot::channel();
         let wait = move || {
-            // It fails if the daemon is ending.
+            // Sending fails if the daemon is ending.
             let _ = send.send(self.child.wait());
         };
         std::thread::Builder::new().name("opener".into()).spawn(wait)?;
@@ -111,7 +111,7 @@ impl OpenerProcess {
     }
 }
 
-/// Makes the error with which the daemon ends after its opener process.
+/// Makes the error with which the daemon ends after the end of its opener process.
 pub fn end_error(
     status: Result<io::Result<ExitStatus>, oneshot::error::RecvError>,
 ) -> StartupError {
@@ -123,7 +123,7 @@ pub fn end_error(
     format!("the opener process has ended ({how}); without it no upload can be opened").into()
 }
 
-/// Whether this process was started as the opener process.
+/// Returns whether this process was started as the opener process.
 pub fn is_opener_process() -> bool {
     std::env::args_os().next().is_some_and(|name| name == NAME)
 }
@@ -133,7 +133,7 @@ pub fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // It shares the daemon's standard error, which the journal reads.
+            // The opener process shares the daemon's standard error, which the journal reads.
             let _ = writeln!(io::stderr(), "the opener process: {}", chain(error.as_ref()));
             ExitCode::FAILURE
         }
@@ -148,11 +148,11 @@ fn run() -> Result<(), StartupError> {
     let kept = privileges::drop_all_except(needed)?;
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let [root, first, last] = arguments.as_slice() else {
-        return Err("only sftp-importd starts it".into());
+        return Err("only sftp-importd can start the opener process".into());
     };
     let uid = |text: &std::ffi::OsStr| text.to_str().and_then(|text| text.parse::<u32>().ok());
     let (Some(first), Some(last)) = (uid(first), uid(last)) else {
-        return Err("user ids are numbers".into());
+        return Err("the user ids must be numbers".into());
     };
     privileges::confine_to(Path::new(root))?;
     let mut socket = File::from(io::stdin().as_fd().try_clone_to_owned()?);
@@ -163,7 +163,7 @@ fn run() -> Result<(), StartupError> {
 }
 
 /// Blocks the signals that systemd or a terminal send to all processes of the unit. The daemon gets
-/// some seconds to stop, and opens files until then.
+/// some seconds to stop, and needs the opener process until then.
 fn ignore_signals() -> nix::Result<()> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {

@@ -1,4 +1,4 @@
-//! Checks before the start: a host that can't import is reported with the fix, before any upload.
+//! Checks the host before the daemon starts. A host that can't import is reported with the fix.
 
 use std::fs;
 use std::io;
@@ -12,11 +12,11 @@ use crate::config::Paths;
 use crate::spool::Layout;
 use crate::state::{InstanceLock, InstanceLockError};
 
-/// How long a daemon that is ending may take to release the lock. A killed process still exists for
-/// a moment.
+/// How long the previous daemon may take to release the lock. A killed process still exists for a
+/// moment.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Why this process can't be the daemon.
+/// This process can't be the daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
     #[error(
@@ -28,16 +28,16 @@ pub enum PreflightError {
     Examine { path: PathBuf, source: io::Error },
     /// The daemon was started as the wrong user.
     #[error(
-        "{} belongs to the user with id {owner}, and this runs as {us}; \
-         `systemctl start sftp-importd` starts it as the right one", path.display()
+        "{} belongs to the user with id {owner}, and this process runs as user {us}; \
+         `systemctl start sftp-importd` starts the daemon as the right user", path.display()
     )]
     OtherUser { path: PathBuf, owner: u32, us: u32 },
-    /// A claim could not be a rename.
+    /// A claim renames files, which needs one file system.
     #[error("{} and {} must be on one file system", accounts.display(), spool.display())]
     TwoFileSystems { accounts: PathBuf, spool: PathBuf },
 }
 
-/// Checks that this process can be the daemon on these folders. The error is the first problem.
+/// Checks that this process can be the daemon on these folders. Returns the first problem.
 pub fn check(paths: &Paths) -> Result<(), PreflightError> {
     let spool = Layout::new(paths).spool();
     let root = folder(&paths.accounts)?;
@@ -53,7 +53,7 @@ pub fn check(paths: &Paths) -> Result<(), PreflightError> {
     Ok(())
 }
 
-/// Takes the lock that keeps a second daemon from the state folder. Waits for a daemon that is
+/// Takes the lock that prevents a second daemon on the state folder. Waits for a daemon that is
 /// ending.
 pub fn take_instance_lock(paths: &Paths) -> Result<InstanceLock, InstanceLockError> {
     InstanceLock::acquire(&paths.state, PATIENCE)
@@ -99,9 +99,9 @@ mod tests {
     }
 
     #[test]
-    fn another_users_spool_is_rejected() {
+    fn a_spool_of_another_user_is_rejected() {
         if !geteuid().is_root() {
-            return; // only root can give a folder away
+            return; // only root can change the owner of a folder
         }
         let (_folder, paths) = host();
         let spool = Layout::new(&paths).spool();

@@ -29,8 +29,8 @@ pub fn drop_all_except(kept: CapabilitySet) -> io::Result<CapabilitySet> {
     Ok(kept)
 }
 
-/// Confines this thread, and those that it starts later, to reading below `folder`, if the kernel
-/// has Landlock (landlock(7)). It can't open any other file, regardless of user and capabilities.
+/// Confines this thread, and threads that it starts later, to reading below `folder`, if the kernel
+/// has Landlock (landlock(7)). They can't open any other file, regardless of user and capabilities.
 pub fn confine_to(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let ruleset = Ruleset::default().handle_access(AccessFs::from_all(ABI::V3))?.create()?;
     let reading = AccessFs::ReadFile | AccessFs::ReadDir;
@@ -38,8 +38,8 @@ pub fn confine_to(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Returns the first line of `status` that shows a capability or more than one thread (whose
-/// capabilities `status` doesn't show). `status` is /proc/self/status (proc_pid_status(5)).
+/// Returns the first line of `status` that shows a capability or more than one thread. `status` is
+/// /proc/self/status (proc_pid_status(5)), which doesn't show the capabilities of other threads.
 pub fn remaining_privilege(status: &str) -> Option<String> {
     const EXPECTED: [(&str, u64); 5] =
         [("CapInh", 0), ("CapPrm", 0), ("CapEff", 0), ("CapAmb", 0), ("Threads", 1)];
@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(remaining_privilege("").unwrap(), "CapInh: ");
     }
 
-    /// Runs in its own thread, as the confinement applies to a thread.
+    /// The test runs in its own thread, as the confinement applies to a thread.
     #[test]
     fn a_confined_thread_opens_no_other_file() {
         let folder = tempfile::tempdir().unwrap();
@@ -85,12 +85,12 @@ mod tests {
                 let error = std::fs::File::open(other).unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{other}");
             }
-            assert!(std::fs::write(&path, "y").is_err(), "it is for reading only");
+            assert!(std::fs::write(&path, "y").is_err(), "the thread may only read");
         };
         std::thread::scope(|scope| scope.spawn(confined).join()).unwrap();
     }
 
-    /// Runs in its own thread, as capabilities belong to a thread.
+    /// The test runs in its own thread, as capabilities belong to a thread.
     #[test]
     fn a_thread_keeps_only_the_named_capabilities() {
         let of_thread = || {
@@ -102,7 +102,10 @@ mod tests {
             assert_eq!((sets.effective, sets.permitted), (kept, kept));
             assert!(sets.inheritable.is_empty());
             assert!(drop_all_except(CapabilitySet::empty()).unwrap().is_empty());
-            assert!(drop_all_except(two).unwrap().is_empty(), "they can't be regained");
+            assert!(
+                drop_all_except(two).unwrap().is_empty(),
+                "dropped capabilities can't be regained"
+            );
         };
         std::thread::spawn(of_thread).join().unwrap();
     }

@@ -1,8 +1,8 @@
-//! Watches the state database for writes by any process: this one or a sysadmin's command.
+//! Watches the state database for writes by any process: the daemon or a command of a sysadmin.
 //!
 //! inotify reports writes to the write-ahead log; `data_version` shows whether another process
-//! wrote. Invariant: a burst of writes is one wake-up, soon after the first one. If inotify is not
-//! available, that is logged, and the loop checks the database every second.
+//! wrote. Invariant: a burst of writes causes one wake-up, soon after the first write. If inotify
+//! is not available, the daemon logs this and checks the database every second.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,18 +11,19 @@ use futures_util::{FutureExt, StreamExt};
 use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchMask};
 use tokio::time::sleep_until;
 
-/// Writes within this time of the first one share its wake-up: the duration of a command or of a
-/// small import.
+/// The time after the first write within which other writes share its wake-up. A command or a small
+/// import takes about this long.
 const GATHER: Duration = Duration::from_millis(500);
 
-/// Bytes for inotify events. A few fit, which is enough: the kernel merges equal ones.
+/// The size of the buffer for inotify events, in bytes. It has room for a few events, which is
+/// enough: the kernel merges equal events.
 const BUFFER: usize = 4096;
 
 /// The inotify watch on the write-ahead log.
 pub struct StateChanges {
     /// `None` if inotify failed.
     events: Option<EventStream<Vec<u8>>>,
-    /// When the gathered writes cause a wake-up.
+    /// When the wake-up for the gathered writes is due.
     due: Option<Instant>,
 }
 
@@ -35,12 +36,12 @@ impl StateChanges {
         Self { events: events.ok(), due: None }
     }
 
-    /// Whether the watch works.
+    /// Returns whether the watch works.
     pub fn is_working(&self) -> bool {
         self.events.is_some()
     }
 
-    /// Waits for writes. Can be cancelled and called again without losing one.
+    /// Waits for writes. The call can be cancelled and repeated without losing a write.
     pub async fn next(&mut self) {
         let Some(events) = &mut self.events else { return std::future::pending().await };
         while self.due.is_none() {
@@ -72,7 +73,8 @@ fn listen(folder: &Path) -> std::io::Result<EventStream<Vec<u8>>> {
     inotify.into_event_stream(vec![0; BUFFER])
 }
 
-/// Whether an event is a write to the log, which every commit begins with, or may hide one.
+/// Returns whether an event is a write to the write-ahead log, or may hide one. Every commit begins
+/// with such a write.
 fn may_be_commit(event: &EventOwned) -> bool {
     let is_log = event.name.as_ref().is_some_and(|name| name.as_encoded_bytes().ends_with(b"-wal"));
     is_log || event.mask.contains(EventMask::Q_OVERFLOW)
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_burst_of_writes_is_one_wake_up() {
+    async fn a_burst_of_writes_causes_one_wake_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         let (state, other) = (State::open(&path).unwrap(), State::open(&path).unwrap());
@@ -101,7 +103,7 @@ mod tests {
         for _ in 0..2 {
             (0..20).for_each(|_| write(&other));
             for _ in 0..3 {
-                // A cancelled wait loses nothing.
+                // A cancelled wait loses no write.
                 assert!(timeout(GATHER / 10, changes.next()).await.is_err());
             }
             timeout(GATHER * 20, changes.next()).await.unwrap();

@@ -31,8 +31,8 @@ impl Systemd {
         send(&[NotifyState::Stopping, NotifyState::Status("Stopping")]);
     }
 
-    /// Returns how often to feed the watchdog, if there is one: four times per limit, so that a
-    /// late beat does no harm.
+    /// Returns the interval at which to feed the watchdog, if the unit has one. It is a quarter of
+    /// the watchdog's limit, so that a late notification does no harm.
     pub fn watchdog(&self) -> Option<Duration> {
         self.watchdog
     }
@@ -47,7 +47,7 @@ impl Systemd {
         }
     }
 
-    /// Sets the text that `systemctl status` shows. Sent only if it changed.
+    /// Sets the text that `systemctl status` shows. The text is sent only if it changed.
     pub fn status(&mut self, text: String) {
         if text != self.last_status {
             send(&[NotifyState::Status(&text)]);
@@ -62,7 +62,7 @@ fn send(states: &[NotifyState<'_>]) {
     }
 }
 
-/// Describes the current work: the oldest running import, how many more run, how many wait.
+/// Describes the current work: the oldest running import, and how many imports run and wait.
 pub fn describe(runs: &[&ActiveRun], waiting: usize, watched: usize) -> String {
     let Some(first) = runs.iter().min_by_key(|run| run.import.n) else {
         return format!("{waiting} imports waiting; watching {watched} accounts");

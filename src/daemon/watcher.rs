@@ -1,7 +1,7 @@
 //! Forwards the watcher's wake-ups. After a watcher error, rescans every account.
 //!
 //! Invariant: after an error every account is scanned and the watcher pauses, so that no upload is
-//! missed and the loop does not spin.
+//! missed and the loop does not run without a pause.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use crate::account::AccountId;
 use crate::sanitize::chain;
 use crate::spool::{FollowResult, ScanTarget, Watcher};
 
-/// Pause after an error of inotify.
+/// The pause after an error of inotify.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The watcher, with the pause after an error.
 pub struct AccountWatcher {
     watcher: Watcher,
-    /// End of the pause after an error.
+    /// The end of the pause after an error.
     paused_until: Option<Instant>,
     watched: usize,
 }
@@ -28,7 +28,8 @@ impl AccountWatcher {
         Self { watcher, paused_until: None, watched: 0 }
     }
 
-    /// Waits for the next wake-ups. Can be cancelled and called again without losing one.
+    /// Waits for the next wake-ups. The call can be cancelled and repeated without losing a
+    /// wake-up.
     pub async fn next(&mut self) -> Vec<ScanTarget> {
         if let Some(until) = self.paused_until {
             sleep_until(until.into()).await;
@@ -41,14 +42,14 @@ impl AccountWatcher {
         })
     }
 
-    /// Watches exactly `accounts`. Returns those whose watch is new.
+    /// Watches exactly `accounts`. Returns the accounts whose watch is new.
     pub fn follow(&mut self, accounts: &[AccountId]) -> Vec<AccountId> {
         self.watched = accounts.len();
         let followed = self.watcher.follow(accounts);
         self.log_errors(followed)
     }
 
-    /// Re-adds missing inotify watches for `accounts`. Returns those whose watch is new.
+    /// Re-adds missing inotify watches for `accounts`. Returns the accounts whose watch is new.
     pub fn renew(&mut self, accounts: &[AccountId]) -> Vec<AccountId> {
         let followed = self.watcher.renew(accounts);
         self.log_errors(followed)
@@ -64,7 +65,7 @@ impl AccountWatcher {
         followed.to_scan
     }
 
-    /// Returns the number of accounts.
+    /// Returns the number of watched accounts.
     pub fn watched(&self) -> usize {
         self.watched
     }

@@ -1,4 +1,4 @@
-//! [`Finding`]: the result of a check, with what a log shows of the fault and how to fix it.
+//! [`Finding`]: the result of a check, with the log line that the fault causes and the fix.
 
 use serde::Serialize;
 
@@ -9,14 +9,14 @@ use crate::account::AccountId;
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     Ok,
-    /// It works today, or only in part.
+    /// Uploads work today, or work only in part.
     Warn,
     /// Uploads or answers are affected.
     Fail,
 }
 
-/// The checks by group, in the order in which an upload passes what they check. Findings are printed
-/// under the title of their group.
+/// The checks by group, in the order in which an upload passes the checked parts. Findings are
+/// printed under the title of their group.
 const GROUPS: &[(&str, &[&str])] = &[
     ("sshd", &["sshd-config", "sshd-drop-in", "sshd-access"]),
     ("the keys helper", &["helper-program", "keys-folder", "helper-answer"]),
@@ -56,9 +56,9 @@ pub struct Finding {
     /// The account, if the finding is about one.
     pub account: Option<String>,
     pub message: String,
-    /// What a log shows when the fault has an effect, without the parts that vary.
+    /// The log line that the fault causes, without the parts that vary.
     pub log: Option<String>,
-    /// Commands that fix the fault, or words if no command does.
+    /// Commands that fix the fault, or instructions if no command fixes it.
     pub fix: Option<String>,
 }
 
@@ -79,7 +79,7 @@ impl Finding {
         Self::new(check, Level::Fail, message)
     }
 
-    /// Returns `faults`, or if there are none, one finding that `check` passes.
+    /// Returns `faults`. Without faults, returns one finding that `check` passes.
     pub(super) fn faults_or_ok(
         faults: impl IntoIterator<Item = Self>,
         check: &'static str,
@@ -99,21 +99,20 @@ impl Finding {
         self
     }
 
-    /// Sets what a log shows of the fault.
+    /// Sets the log line that the fault causes.
     #[must_use]
     pub(super) fn log(mut self, log: impl Into<String>) -> Self {
         self.log = Some(log.into());
         self
     }
 
-    /// Sets the fix.
     #[must_use]
     pub(super) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
         self
     }
 
-    /// Returns the title of its check's group.
+    /// Returns the title of the group of the finding's check.
     pub fn group(&self) -> Option<&'static str> {
         GROUPS.iter().find(|(_, names)| names.contains(&self.check)).map(|(title, _)| *title)
     }

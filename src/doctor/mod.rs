@@ -1,8 +1,8 @@
 //! Checks every part of the host that an upload depends on, and reports how to fix each fault.
 //!
-//! Each file is a group of checks. A check first gathers facts from the host and then judges them
-//! alone (pure), so that a test can check its report without breaking the host. Nothing here
-//! changes the host: a check that creates a file removes it again.
+//! Each file has one group of checks. A check first gathers facts from the host. A pure function
+//! then judges the facts, so that tests don't have to break the host. No check changes the host: a
+//! check that creates a file removes it again.
 
 mod accounts;
 mod daemon;
@@ -21,10 +21,10 @@ use self::accounts::AccountChecks;
 use crate::account::AccountId;
 use crate::config::Config;
 
-/// What to check.
+/// The scope of the checks.
 #[derive(Clone, Debug)]
 pub struct CheckScope {
-    /// Checks this account and everything that it depends on. `None` for every account.
+    /// The account to check, with everything that it depends on. `None` checks every account.
     pub account: Option<AccountId>,
     /// The sshd_config of the sshd that accounts log in to.
     pub sshd_config: PathBuf,

@@ -16,11 +16,12 @@ pub(super) struct RegistryFacts {
     pub opened: Result<Registry, Error>,
     /// Whether the state database has accounts. `None` if it can't be read.
     has_accounts: Option<bool>,
-    /// The state database's differences from it. `None` if one of the two can't be read.
+    /// The differences between the state database and the registry. `None` if one of them can't be
+    /// read.
     differences: Option<Result<Vec<CopyChange>, AdmissionError>>,
 }
 
-/// Opens the registry and compares it with `state`, if that can be read.
+/// Opens the registry, and compares it with the state database if that can be read.
 pub(super) fn gather(config: &Config, state: Option<&State>) -> RegistryFacts {
     let opened = Registry::open(&config.paths.admin, "doctor");
     let has_accounts = state
@@ -34,13 +35,13 @@ pub(super) fn gather(config: &Config, state: Option<&State>) -> RegistryFacts {
 pub(super) fn judge(facts: &RegistryFacts) -> Finding {
     match &facts.opened {
         Err(Error::Missing(_)) if facts.has_accounts == Some(false) => {
-            Finding::ok(CHECK, "none yet: the first account creates it")
+            Finding::ok(CHECK, "no registry exists yet: the first account creates it")
         }
         Err(error @ Error::Missing(_)) => {
-            let message = format!("{error}; the keys that are published go on working");
+            let message = format!("{error}; the published keys still work");
             Finding::fail(CHECK, message)
                 .log("there is no registry")
-                .fix("sftp-import registry take-over (lists them), or restore the last backup")
+                .fix("sftp-import registry take-over (lists the keys), or restore the last backup")
         }
         Err(Error::NotPrivate(NotPrivate { path, fault, fix })) => {
             let message = format!("{} {fault}", path.display());
@@ -74,16 +75,16 @@ fn judge_differences(differences: Option<&Result<Vec<CopyChange>, AdmissionError
         (Some(first), _) => Finding::fail(
             CHECK,
             format!(
-                "the state database has accounts or keys that root has not approved ({}); what \
-                 provision will do first: {first}",
+                "the state database has accounts or keys that root has not approved ({}); \
+                 provision will first change: {first}",
                 not_approved.len()
             ),
         ),
         (None, Some(first)) => Finding::warn(
             CHECK,
             format!(
-                "the state database differs from the registry ({}); what provision will do \
-                 first: {first}",
+                "the state database differs from the registry ({}); provision will first \
+                 change: {first}",
                 changes.len()
             ),
         ),
@@ -108,7 +109,7 @@ mod tests {
         assert_eq!(judge(&facts(missing(), false)).level, Level::Ok);
         let found = judge(&facts(missing(), true));
         assert_eq!(found.level, Level::Fail);
-        assert!(found.message.contains("published go on working"), "{found:?}");
+        assert!(found.message.contains("published keys still work"), "{found:?}");
         let (fault, fix) = ("so others can use it".to_owned(), "chmod 0600 /x".to_owned());
         let open = Error::NotPrivate(NotPrivate { path: "/x".into(), fault, fix });
         assert_eq!(judge(&facts(open, false)).level, Level::Fail);
@@ -128,7 +129,7 @@ mod tests {
         let both = of(vec![CopyChange::AddAccount(account), CopyChange::SuspendUnknown(id)]);
         assert_eq!(both.level, Level::Fail);
         assert!(
-            both.message.contains("not approved (1); what provision will do first: account acme")
+            both.message.contains("not approved (1); provision will first change: account acme")
         );
     }
 }

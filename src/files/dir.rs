@@ -1,8 +1,8 @@
-//! [`Folder`]: an open directory, through which all files in it are reached.
+//! [`Folder`] is an open directory. All files in the directory are opened through its handle.
 //!
-//! Invariant: an open follows no symbolic link, does not wait for a FIFO's other end, and its
-//! handle is not inherited by child processes. Names are one path component: a
-//! name that the spool has checked or one of ours.
+//! Invariant: opening a file follows no symbolic link and does not wait for the other end of a
+//! FIFO. Child processes don't inherit the handle. Each name is one path component: either a name
+//! that the spool has checked, or a name that this program chose.
 
 use std::fs::File;
 use std::io;
@@ -16,10 +16,10 @@ use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
 use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
-/// Why a folder cannot be opened.
+/// The reason why a folder can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// It does not exist: the account was removed, or is not fully created.
+    /// The folder does not exist, because the account was removed or is not fully created.
     #[error("the folder {} is missing", path.display())]
     Missing { path: PathBuf },
     #[error("cannot open the folder {}", path.display())]
@@ -33,16 +33,16 @@ pub struct Folder {
     path: PathBuf,
 }
 
-/// Open flags for anything that an account may have put there.
+/// The flags for opening a file or folder that an account may have created.
 const UNTRUSTED: OFlag =
     OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_CLOEXEC).union(OFlag::O_NOCTTY);
 
-/// Open flags for a folder.
+/// The flags for opening a folder.
 const DIRECTORY: OFlag =
     OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC).union(OFlag::O_RDONLY);
 
 impl Folder {
-    /// Opens the folder at `path`. Its last component must not be a symbolic link.
+    /// Opens the folder at `path`. Fails if the last component of `path` is a symbolic link.
     pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
         Self::at(path).map_err(|errno| match errno {
             Errno::ENOENT => FolderError::Missing { path: path.to_owned() },
@@ -50,7 +50,7 @@ impl Folder {
         })
     }
 
-    /// Opens the folder at `path`. `None` if it does not exist.
+    /// Opens the folder at `path`. `None` if the folder does not exist.
     pub fn open_existing(path: &Path) -> Result<Option<Self>, FolderError> {
         match Self::open(path) {
             Err(FolderError::Missing { .. }) => Ok(None),
@@ -58,19 +58,19 @@ impl Folder {
         }
     }
 
-    /// Like [`Folder::open`], but returns the kernel's error.
+    /// Opens the folder at `path` like [`Folder::open`], but returns the kernel's error.
     pub fn at(path: &Path) -> nix::Result<Self> {
         let fd = nix::fcntl::open(path, DIRECTORY, Mode::empty())?;
         Ok(Self { fd, path: path.to_owned() })
     }
 
-    /// Opens the folder `name` in this one. It must not be a symbolic link.
+    /// Opens the folder `name` inside this folder. Fails if `name` is a symbolic link.
     pub fn subfolder(&self, name: &str) -> nix::Result<Self> {
         let fd = openat(&self.fd, name, DIRECTORY, Mode::empty())?;
         Ok(Self { fd, path: self.path.join(name) })
     }
 
-    /// Returns the path at which the folder was opened, for messages.
+    /// Returns the path at which the folder was opened. The path is used only in messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -79,9 +79,10 @@ impl Folder {
         self.fd.as_fd()
     }
 
-    /// Returns its entries, in no order, including `.` and `..`.
+    /// Returns the entries of the folder in no particular order, including `.` and `..`.
     pub fn entries(&self) -> nix::Result<nix::dir::OwningIter> {
-        // Opened again, because a directory stream has one position and this handle may be shared.
+        // The folder is opened a second time, because a directory stream has one position and this
+        // handle may be shared.
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         Ok(Dir::openat(&self.fd, ".", flags, Mode::empty())?.into_iter())
     }
@@ -95,20 +96,27 @@ impl Folder {
         Ok(openat(&self.fd, name, OFlag::O_RDONLY | UNTRUSTED, Mode::empty())?.into())
     }
 
-    /// Creates the file `name` for writing, or truncates the existing file.
+    /// Creates the file `name` for writing. Truncates the file if it exists.
     pub fn create(&self, name: &str, mode: Mode) -> nix::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | UNTRUSTED;
         Ok(openat(&self.fd, name, flags, mode)?.into())
     }
 
-    /// Creates the file `name` for writing, after removing an existing file or link of that name.
-    pub(crate) fn replace(&self, name: &str, mode: Mode) -> nix::Result<File> {
-        self.remove_existing(name)?;
+    /// Creates the file `name` for writing. Fails if the name exists.
+    pub(crate) fn create_new(&self, name: &str, mode: Mode) -> nix::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | UNTRUSTED;
         Ok(openat(&self.fd, name, flags, mode)?.into())
     }
 
-    /// Renames `name` here to `new` in `to`. `flags` set whether an existing file is replaced.
+    /// Creates the file `name` for writing. First removes an existing file or link with the same
+    /// name.
+    pub(crate) fn replace(&self, name: &str, mode: Mode) -> nix::Result<File> {
+        self.remove_existing(name)?;
+        self.create_new(name, mode)
+    }
+
+    /// Renames `name` in this folder to `new` in the folder `to`. `flags` decide whether an
+    /// existing file is replaced.
     pub(crate) fn rename(
         &self,
         name: &str,
@@ -131,7 +139,7 @@ impl Folder {
         unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir)
     }
 
-    /// Removes the file `name`, if it exists. Returns whether it did.
+    /// Removes the file `name` if it exists. Returns true if the file existed.
     pub fn remove_existing(&self, name: &str) -> nix::Result<bool> {
         match self.remove(name) {
             Ok(()) => Ok(true),
@@ -140,7 +148,7 @@ impl Folder {
         }
     }
 
-    /// Syncs the directory, which makes created, renamed and removed names durable.
+    /// Syncs the directory. Created, renamed and removed names are then durable.
     pub fn sync(&self) -> nix::Result<()> {
         fsync(self.fd.as_fd())
     }

@@ -1,5 +1,5 @@
-//! Files and folders that survive a power failure. A file is synced before it gets its name, and
-//! the folder is synced after that.
+//! Creates and renames files and folders so that they survive a power failure. A file is synced
+//! before it gets its name. The folder is synced after that.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
@@ -12,12 +12,12 @@ use nix::libc::O_NONBLOCK;
 
 use super::error::IoError;
 
-/// The mode of folders: the group may read.
+/// The mode of folders, which allows the group to read.
 const FOLDER_MODE: u32 = 0o750;
-/// The mode of files: the group may read.
+/// The mode of files, which allows the group to read.
 const FILE_MODE: u32 = 0o640;
 
-/// Creates `path` and the missing folders above it. On return the name of each new folder is on
+/// Creates `path` and the missing parent folders. On return the name of each new folder is on the
 /// disk.
 pub fn create_folders(path: &Path) -> Result<(), IoError> {
     match make_folder(path) {
@@ -32,15 +32,16 @@ pub fn create_folders(path: &Path) -> Result<(), IoError> {
     }
 }
 
-/// Creates the folder `path`, which must not exist. On return its name is not on disk, because
-/// [`publish`] will change it.
+/// Creates the folder `path`, which must not exist. On return the name is not yet on the disk,
+/// because [`publish`] will change the name.
 pub fn create_temporary_folder(path: &Path) -> Result<(), IoError> {
     make_folder(path).map_err(IoError::of("create", path))
 }
 
 fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(FOLDER_MODE).create(path)?;
-    // mkdir(2) subtracts the umask, which must not decide whether the group may read.
+    // mkdir(2) applies the umask. The mode is set explicitly, so that the group can read with any
+    // umask.
     fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
 }
 
@@ -52,13 +53,13 @@ pub fn create_file(path: &Path) -> Result<File, IoError> {
     Ok(file)
 }
 
-/// Creates the file `path`, which must not exist and which only its owner can read.
+/// Creates the file `path`, which must not exist. Only its owner can read the file.
 pub fn create_private_file(path: &Path) -> Result<File, IoError> {
     create_new(path, 0o600)
 }
 
-/// Creates a file for reading and writing that has the name `path` only for a moment. Replaces one
-/// that a crash left under that name.
+/// Creates a file for reading and writing and removes its name `path` immediately. Replaces a file
+/// with that name, which an earlier crash may have left.
 pub fn create_nameless(path: &Path) -> Result<File, IoError> {
     remove_file(path)?;
     let file = create_new(path, 0o600)?;
@@ -72,12 +73,12 @@ fn create_new(path: &Path, mode: u32) -> Result<File, IoError> {
     file.map_err(IoError::of("create", path))
 }
 
-/// Removes the file `path`, if it exists.
+/// Removes the file `path` if it exists.
 pub fn remove_file(path: &Path) -> Result<(), IoError> {
     ignore_missing(fs::remove_file(path)).map_err(IoError::of("remove", path))
 }
 
-/// Removes the folder `path` and its content, if it exists.
+/// Removes the folder `path` and its content if the folder exists.
 pub fn remove_folder(path: &Path) -> Result<(), IoError> {
     ignore_missing(fs::remove_dir_all(path)).map_err(IoError::of("remove", path))
 }
@@ -89,23 +90,23 @@ fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Returns whether a path leads to nothing, or to a file in the place of a folder.
+/// Returns whether the error means that a path does not exist, or that a parent folder is a file.
 pub fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Writes a file's bytes, or a folder's names, to the disk. A FIFO is an error.
+/// Writes the bytes of a file, or the names in a folder, to the disk. Fails for a FIFO.
 pub fn sync(path: &Path) -> Result<(), IoError> {
     let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
     file.and_then(|file| file.sync_all()).map_err(IoError::of("sync", path))
 }
 
-/// Writes the name `path` to the disk.
+/// Writes the name `path` to the disk by syncing its parent folder.
 pub fn sync_parent(path: &Path) -> Result<(), IoError> {
     sync(parent(path))
 }
 
-/// Returns the folder that `path` is in.
+/// Returns the parent folder of `path`.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -113,21 +114,22 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Syncs the file or folder `from`, renames it to `to`, and syncs the name. Replaces a file at
-/// `to`. The files in a folder must have been synced.
+/// Syncs the file or folder `from`, renames it to `to`, and syncs the new name. Replaces an
+/// existing file `to`. If `from` is a folder, its files must already be synced.
 pub fn publish(from: &Path, to: &Path) -> Result<(), IoError> {
     sync(from)?;
     rename(from, to)
 }
 
-/// Renames `from`, which is synced, to `to`, and syncs the name. Replaces a file at `to`.
+/// Renames `from` to `to` and syncs the new name. `from` must already be synced. Replaces an
+/// existing file `to`.
 pub fn rename(from: &Path, to: &Path) -> Result<(), IoError> {
     fs::rename(from, to).map_err(IoError::of("rename", from))?;
     sync_parent(to)
 }
 
-/// A new private file under a temporary name. Dropped before it is published, it is removed, with
-/// the files that SQLite may have created beside it.
+/// A new private file with a temporary name. If it is dropped before it is published, the file is
+/// removed. Files that SQLite may have created beside it are removed as well.
 #[derive(Debug)]
 #[must_use = "the file is removed when this is dropped"]
 pub struct TempFile {
@@ -135,7 +137,7 @@ pub struct TempFile {
 }
 
 impl TempFile {
-    /// Creates the empty file `path`, which must not exist and which only its owner can read.
+    /// Creates the empty file `path`, which must not exist. Only its owner can read the file.
     pub fn create(path: PathBuf) -> Result<Self, IoError> {
         create_private_file(&path)?;
         Ok(Self { path })
@@ -145,13 +147,13 @@ impl TempFile {
         &self.path
     }
 
-    /// Syncs the file, renames it to `to` unless a file of that name exists, and syncs the name.
-    /// Returns whether the file was renamed.
+    /// Syncs the file, renames it to `to`, and syncs the new name. Returns false and does not
+    /// rename the file if a file `to` exists.
     pub fn publish_new(self, to: &Path) -> Result<bool, IoError> {
         sync(&self.path)?;
         let renamed = renameat2(AT_FDCWD, &self.path, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE);
         let renamed = match renamed {
-            Err(Errno::EINVAL) => self.link_or_rename(to), // the file system can't do it
+            Err(Errno::EINVAL) => self.link_or_rename(to), // no RENAME_NOREPLACE support
             renamed => renamed.map_err(io::Error::from),
         };
         let is_new = match renamed {
@@ -162,27 +164,27 @@ impl TempFile {
         Ok(is_new)
     }
 
-    /// Gives the file the name `to` unless a file of that name exists. A file system without hard
-    /// links, such as vfat, can't do both in one step.
+    /// Gives the file the name `to` unless a file with that name exists. On a file system without
+    /// hard links, such as vfat, the check and the rename are two steps.
     fn link_or_rename(&self, to: &Path) -> io::Result<()> {
         match fs::hard_link(&self.path, to) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
             Err(_) if to.symlink_metadata().is_err() => fs::rename(&self.path, to),
-            linked => linked, // dropping `self` removes the other name
+            linked => linked, // dropping `self` removes the old name
         }
     }
 }
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        // After the rename there is nothing to remove.
+        // After the rename no file has these names, and the removal fails without effect.
         for suffix in ["", "-wal", "-shm"] {
             let _ = fs::remove_file(with_suffix(&self.path, suffix));
         }
     }
 }
 
-/// Appends `suffix` to the last name of `path`.
+/// Appends `suffix` to the last component of `path`.
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
@@ -194,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modes_do_not_depend_on_the_umask() {
+    fn file_modes_do_not_depend_on_the_umask() {
         let folder = tempfile::tempdir().unwrap();
         let deep = folder.path().join("a/b/c");
         create_folders(&deep).unwrap();
@@ -204,11 +206,11 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!([mode(&deep), mode(&folder.path().join("a"))], [FOLDER_MODE; 2]);
         assert_eq!(mode(&file), FILE_MODE);
-        assert!(create_file(&file).is_err(), "never over another file");
+        assert!(create_file(&file).is_err(), "an existing file must not be replaced");
     }
 
     #[test]
-    fn a_nameless_file_replaces_a_leftover() {
+    fn a_nameless_file_replaces_an_existing_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         fs::write(&path, "left").unwrap();
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_as_parent_folder_is_an_error() {
+    fn creating_a_folder_below_a_file_fails() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         fs::write(&path, "").unwrap();
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_temporary_file_replaces_no_other_file() {
+    fn publishing_a_temporary_file_replaces_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let (path, to) = (folder.path().join(".new"), folder.path().join("f"));
         let new = TempFile::create(path.clone()).unwrap();

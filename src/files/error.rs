@@ -1,13 +1,13 @@
-//! The error of a file operation.
+//! [`IoError`], the error of a file operation.
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-/// An operation on a file or folder failed.
+/// A failed operation on a file or folder.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} {}", path.display())]
 pub struct IoError {
-    /// A verb: `create`, `rename`, `set the mode of`.
+    /// The operation as a verb, such as `create`, `rename` or `set the mode of`.
     pub operation: &'static str,
     pub path: PathBuf,
     pub source: io::Error,
@@ -22,7 +22,7 @@ impl IoError {
         Self { operation, path: path.into(), source: source.into() }
     }
 
-    /// Returns a function for `map_err` that adds the operation and the path to an error.
+    /// Returns a function for `map_err`. The function adds the operation and the path to an error.
     pub fn of<E: Into<io::Error>>(
         operation: &'static str,
         path: impl Into<PathBuf>,
@@ -31,13 +31,13 @@ impl IoError {
         move |source| Self::new(operation, path, source)
     }
 
-    /// Returns whether the disk, or the process's share of it, is full.
+    /// Returns whether the disk or the disk quota of the process is full.
     pub fn is_disk_full(&self) -> bool {
         is_disk_full(&self.source)
     }
 }
 
-/// Returns whether `error` means that the disk, or the process's share of it, is full.
+/// Returns whether `error` means that the disk or the disk quota of the process is full.
 pub fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

@@ -1,4 +1,4 @@
-//! Locks on files (flock(2)). The kernel releases a lock when its process ends, even by a crash.
+//! Locks on files (flock(2)). The kernel releases a lock when its process ends, even after a crash.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -13,10 +13,10 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use super::error::IoError;
 use super::private;
 
-/// How long to wait between two attempts to get a lock.
+/// The pause between two attempts to get a lock.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// An open lock file. It is not locked yet.
+/// An open lock file that is not locked yet.
 #[derive(Debug)]
 pub struct LockFile {
     path: PathBuf,
@@ -24,35 +24,35 @@ pub struct LockFile {
 }
 
 impl LockFile {
-    /// Opens the lock file `path`, which only its owner can open, and creates it if it is missing.
-    /// Does not follow a link or wait for a FIFO's other end.
+    /// Opens the lock file `path`. Creates the file if it is missing, with rights only for its
+    /// owner. Does not follow a symbolic link, and does not wait for the other end of a FIFO.
     pub fn open(path: &Path) -> Result<Self, IoError> {
         let file = open(path).map_err(IoError::of("open", path))?;
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Opens the lock file `name` in `folder`, and creates both if they are missing. Only this
-    /// process's user may have rights in the folder, because another user could hold the lock for
-    /// ever.
+    /// Opens the lock file `name` in `folder`. Creates the file and the folder if they are missing.
+    /// Only the user of this process may have rights in the folder, because any other user could
+    /// hold the lock forever.
     pub fn open_private(folder: &Path, name: &str) -> Result<Self, IoError> {
         let path = folder.join(name);
         private::make_folder(folder).map_err(IoError::of("lock", &path))?;
         Self::open(&path)
     }
 
-    /// Opens the existing folder `path`, to lock the folder itself.
+    /// Opens the existing folder `path`. The lock is then a lock of the folder itself.
     pub fn open_folder(path: &Path) -> Result<Self, IoError> {
         let file = File::open(path).map_err(IoError::of("open", path))?;
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Waits until no other process has the lock, and locks the file.
+    /// Waits until no other process holds the lock, then locks the file.
     pub fn lock(self) -> Result<FileLock, IoError> {
         self.file.lock().map_err(IoError::of("lock", &self.path))?;
         Ok(FileLock::new(self.file))
     }
 
-    /// Locks the file. `None` if another process still has the lock after `patience`.
+    /// Locks the file. `None` if another process still holds the lock after `patience`.
     pub fn try_lock(self, patience: Duration) -> Result<Option<FileLock>, IoError> {
         let begun = Instant::now();
         loop {
@@ -70,8 +70,8 @@ impl LockFile {
     }
 }
 
-/// An exclusive lock on a file, released when it is dropped. A shared one lasts until the child
-/// processes with its duplicates have ended, too.
+/// An exclusive lock on a file. The lock is released on drop. If the lock is shared with child
+/// processes, it is released only after these have ended as well.
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct FileLock {
@@ -84,8 +84,8 @@ impl FileLock {
         Self { file, is_shared: AtomicBool::new(false) }
     }
 
-    /// Returns a duplicate of the handle as the standard input of a child process. The lock then
-    /// lasts until the child ends, even if this process ends before it.
+    /// Returns a duplicate of the handle, for use as the standard input of a child process. The
+    /// lock is then held until the child process ends, even if this process ends earlier.
     pub fn share(&self) -> io::Result<Stdio> {
         self.is_shared.store(true, Ordering::Relaxed);
         Ok(self.file.try_clone()?.into())
@@ -94,8 +94,9 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Closing the file is not enough: a child process that was just forked has a duplicate
-        // until its exec. If this fails, the lock ends with the last duplicate.
+        // Closing the file is not enough to release the lock. A child process that was just forked
+        // has a duplicate of the handle until its exec. If the unlock fails, the lock ends when the
+        // last duplicate is closed.
         if !self.is_shared.load(Ordering::Relaxed) {
             let _ = self.file.unlock();
         }
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_and_fifos_are_refused_without_waiting() {
+    fn lock_files_may_not_be_links_or_fifos() {
         let folder = tempfile::tempdir().unwrap();
         let (link, target) = (folder.path().join("link"), folder.path().join("target"));
         symlink(&target, &link).unwrap();

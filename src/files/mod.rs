@@ -1,4 +1,4 @@
-//! Files and folders: durable changes, locks, handles on directories, and file rights.
+//! Files and folders: durable changes, locks, handles of directories, and file rights.
 
 pub mod dir;
 pub mod durable;

@@ -1,13 +1,15 @@
-//! The file rights of a folder's owner, for root's commands.
+//! Lets a command of root act with the file rights of a folder's owner.
 //!
-//! Root opens, creates and removes files in folders that the daemon's user can write. That user can
-//! replace any name in them by a link or a FIFO at any moment, and SQLite opens `-wal`, `-shm` and
-//! `-journal` by name on later statements, so no check of a path before its use is enough. With the
-//! owner's rights a link gives access only to files that the owner itself can use.
+//! Root's commands open, create and remove files in folders that the daemon's user can write to.
+//! The daemon's user can replace any name in such a folder by a link or a FIFO at any moment.
+//! SQLite opens `-wal`, `-shm` and `-journal` files by name during later statements. Therefore a
+//! check of a path before its use is not enough. With the owner's rights, a link gives access only
+//! to files that the owner can use anyway.
 //!
-//! The rights are the file system ids of one thread (setfsuid(2)). The kernel removes the
-//! capabilities for files (`CAP_DAC_OVERRIDE`, `CAP_CHOWN` and others) with them. Threads started
-//! under them inherit them; other threads, and root's other capabilities, stay as they are.
+//! The rights are the file system user id and group id of one thread (setfsuid(2)). When they
+//! change, the kernel also removes the capabilities for files (`CAP_DAC_OVERRIDE`, `CAP_CHOWN` and
+//! others) from the thread. New threads inherit the rights of the thread that starts them. Other
+//! threads and root's other capabilities do not change.
 
 use std::fs::metadata;
 use std::io;
@@ -19,16 +21,18 @@ use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setfsgid, setfsuid, set
 
 use super::error::IoError;
 
-/// A user and group whose file rights this process can use; `None` if they are its own.
+/// A user and a group whose file rights this process can use. `None` if the process already has
+/// these rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner(Option<(Uid, Gid)>);
 
 impl Owner {
-    /// Returns the owner of `folder`, or the process itself unless it runs as root.
+    /// Returns the owner of `folder`. Returns the process itself if the process does not run as
+    /// root.
     ///
-    /// Removes the supplementary groups of the process if it is root and the owner is not: they
-    /// would give rights that the owner does not have, and root needs none of them. This needs
-    /// `CAP_SETGID`.
+    /// If the process is root and the owner is another user, also removes the supplementary groups
+    /// of the process. The groups would give rights that the owner does not have, and root needs no
+    /// groups. The removal requires `CAP_SETGID`.
     pub fn of(folder: &Path) -> io::Result<Self> {
         if !geteuid().is_root() {
             return Ok(Self(None));
@@ -43,26 +47,27 @@ impl Owner {
         Ok(Self(Some((Uid::from_raw(found.uid()), Gid::from_raw(found.gid())))))
     }
 
-    /// Gives this thread the file rights of the owner of `folder` until the result is dropped.
+    /// Gives this thread the file rights of the owner of `folder` until the returned value is
+    /// dropped.
     pub fn assume_of(folder: &Path) -> Result<OwnerRights, IoError> {
         Self::of(folder).and_then(Self::assume).map_err(IoError::of("act as the owner of", folder))
     }
 
-    /// Returns the process's own user, for the use of its own files while another owner's rights
-    /// are in effect.
+    /// Returns the user of this process. Its rights are needed to open the process's own files
+    /// while the rights of another owner are in effect.
     pub fn of_process() -> Self {
         Self(Some((geteuid(), getegid())))
     }
 
-    /// Gives this thread the owner's file rights until the result is dropped. Needs `CAP_SETUID`
-    /// and `CAP_SETGID`.
+    /// Gives this thread the file rights of the owner until the returned value is dropped. Requires
+    /// `CAP_SETUID` and `CAP_SETGID`.
     pub fn assume(self) -> io::Result<OwnerRights> {
         let Some((user, group)) = self.0 else {
             return Ok(OwnerRights { before: None, thread: PhantomData });
         };
         let before = Some((setfsuid(user), setfsgid(group)));
         let rights = OwnerRights { before, thread: PhantomData };
-        // Both calls return the ids from before the call and report no error.
+        // Both system calls return the ids from before the call and report no error.
         if setfsuid(user) != user || setfsgid(group) != group {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
@@ -70,20 +75,20 @@ impl Owner {
     }
 }
 
-/// The file rights of an [`Owner`]. When this is dropped, the thread gets its former rights again.
+/// The file rights of an [`Owner`]. On drop, the thread gets its previous rights again.
 #[derive(Debug)]
-#[must_use = "when it is dropped, the thread gets its former rights again"]
+#[must_use = "on drop, the thread gets its previous rights again"]
 pub struct OwnerRights {
     before: Option<(Uid, Gid)>,
-    /// Not `Send`: the rights are this thread's.
+    /// A field that prevents `Send`, because the rights belong to this thread.
     thread: PhantomData<*const ()>,
 }
 
 impl Drop for OwnerRights {
     fn drop(&mut self) {
         if let Some((user, group)) = self.before {
-            // This can't fail: these are real ids of the process, or were allowed when they were
-            // set.
+            // The calls can't fail. The ids are either real ids of the process, or were allowed
+            // when they were set.
             setfsuid(user);
             setfsgid(group);
         }
@@ -99,8 +104,8 @@ mod tests {
 
     const DAEMON: u32 = 4711;
 
-    /// Creates a folder of another user, and beside it a file that only root and its group can
-    /// read.
+    /// Creates a folder that belongs to another user. Also creates a file that only root and root's
+    /// group can read.
     fn folder() -> Option<(tempfile::TempDir, std::path::PathBuf)> {
         if !geteuid().is_root() {
             return None;
@@ -116,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn root_gets_its_own_rights_again() {
+    fn root_regains_its_own_file_rights() {
         let Some((root, folder)) = folder() else { return };
         let (secret, new) = (root.path().join("secret"), root.path().join("new"));
         {
@@ -125,7 +130,7 @@ mod tests {
             let denied = |result: io::Result<()>| {
                 assert_eq!(result.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
             };
-            denied(fs::read(&secret).map(drop)); // nor by root's group
+            denied(fs::read(&secret).map(drop)); // not even with root's group
             denied(fs::write(&new, ""));
             denied(std::thread::scope(|scope| {
                 scope.spawn(|| fs::read(&secret).map(drop)).join().unwrap()
@@ -143,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn other_threads_keep_their_rights() {
+    fn other_threads_keep_their_file_rights() {
         let Some((root, folder)) = folder() else { return };
         let secret = root.path().join("secret");
         let (assumed, wait) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
@@ -161,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_root_needs_no_rights() {
+    fn folders_of_root_need_no_other_rights() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(Owner::of(root.path()).unwrap(), Owner(None));
         assert!(Owner::of(&root.path().join("missing")).is_err() || !geteuid().is_root());

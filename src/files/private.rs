@@ -1,4 +1,4 @@
-//! Files and folders that only this process's user may read or write.
+//! Creates and checks files and folders that only the user of this process may read or write.
 
 use std::fs::{DirBuilder, Metadata, metadata};
 use std::io;
@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-/// A file or folder that should be private, but that another user could read or write.
+/// A file or folder that another user can read or write, although it must be private.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} {fault}; fix: {fix}", path.display())]
 pub struct NotPrivate {
     pub path: PathBuf,
     pub fault: String,
-    /// The command that corrects it.
+    /// The command that makes the file or folder private.
     pub fix: String,
 }
 
-/// Checks that the file or folder `path` belongs to this process's user and that its mode gives no
-/// rights to others.
+/// Checks that `path` belongs to the user of this process and that its mode gives no rights to
+/// other users. `found` is the metadata of `path`.
 pub fn check(path: &Path, found: &Metadata) -> Result<(), NotPrivate> {
     let (own, mode, shown) = (geteuid(), found.mode() & 0o7777, path.display());
     let (fault, fix) = if found.uid() != own.as_raw() {
@@ -32,8 +32,8 @@ pub fn check(path: &Path, found: &Metadata) -> Result<(), NotPrivate> {
     Err(NotPrivate { path: path.to_owned(), fault, fix })
 }
 
-/// Creates `folder` if it is missing, and checks that it is private. If it is not, the error
-/// contains a [`NotPrivate`].
+/// Creates `folder` if it is missing, and checks that it is private. If `folder` is not private,
+/// the error contains a [`NotPrivate`].
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

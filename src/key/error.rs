@@ -1,4 +1,4 @@
-//! [`KeyError`] and [`PublishError`].
+//! [`KeyError`] and [`PublishError`], the errors of changing and publishing keys.
 
 use jiff::Timestamp;
 
@@ -7,32 +7,32 @@ use crate::authorized_keys::trust;
 use crate::files::IoError;
 use crate::registry;
 
-/// Why a key was not added or not revoked. Nothing has changed.
+/// The reason why a key was not added or not revoked. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("there is no account {0}")]
     NoAccount(AccountId),
     #[error("the account {0} is being removed")]
     Removing(AccountId),
-    /// The name is not valid.
+    /// The name of the key is not valid.
     #[error("a key's name {0}")]
     Name(&'static str),
-    #[error("the account {account} has a key named {name:?} already")]
+    #[error("the account {account} already has a key named {name:?}")]
     NameTaken { account: AccountId, name: String },
-    /// The account has the same key, perhaps under another name.
-    #[error("the account {account} has this key already: it is the one named {name:?}")]
+    /// The account already has the same key, possibly under another name.
+    #[error("the account {account} already has this key: its name is {name:?}")]
     Duplicate { account: AccountId, name: String },
-    /// The account had the same key before.
-    #[error("this key of account {account}, named {name:?} then, was revoked at {at}")]
+    /// The account had the same key before, and the key was revoked.
+    #[error("this key of account {account} was revoked at {at}; its name was {name:?}")]
     RevokedBefore { account: AccountId, name: String, at: Timestamp },
-    /// `key` is the name or fingerprint that was given.
+    /// The account has no key with the name or fingerprint `key`.
     #[error("the account {account} has no key {key:?}")]
     NoKey { account: AccountId, key: String },
     #[error(transparent)]
     Registry(#[from] registry::Error),
 }
 
-/// The keys could not be published. The last publication stays in force.
+/// The reason why the keys could not be published. The previous published keys are still in use.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     #[error(transparent)]

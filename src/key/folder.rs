@@ -1,7 +1,8 @@
-//! The folder of the published keys, which only root can change: its lock and its file, keys.db.
+//! The folder of the published keys, with its lock and the file keys.db. Only root can change the
+//! folder.
 //!
-//! A new keys.db is written beside the old one, flushed, and renamed over it. The helper sees the
-//! old file or the new one, never a part of one.
+//! A new keys.db is written beside the previous file, synced, and renamed. The helper reads either
+//! the complete previous file or the complete new file.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -19,29 +20,30 @@ use crate::files::IoError;
 use crate::files::durable::{create_private_file, publish, remove_file};
 use crate::files::lock::{FileLock, LockFile};
 
-/// The group of the user that sshd runs the helper as.
+/// The group of the Unix user that runs the helper for sshd.
 pub const GROUP: &str = "_sftp-import-keys";
 
 const DATABASE: &str = "keys.db";
 
-/// The user ids that may own the folder: root, and this process's user, which is root wherever keys
-/// are published for sshd. (Tests run as any user.)
+/// Returns the user ids that may own the folder: root and the user of this process. Wherever keys
+/// are published for sshd, the user of this process is root. Tests run as any user.
 pub(super) fn owners() -> [u32; 2] {
     [0, geteuid().as_raw()]
 }
 
-/// The folder, open and checked. Invariant: only root can change a name on its path or in it.
+/// The open and checked folder. Invariant: only root can change a name on the folder's path or in
+/// the folder.
 pub(super) struct KeysFolder {
-    /// Has no symbolic links.
+    /// The path of the folder, without symbolic links.
     path: PathBuf,
     handle: File,
 }
 
 impl KeysFolder {
-    /// Opens the folder at `path`, and creates it if it is missing.
+    /// Opens the folder at `path`. Creates it if it is missing.
     ///
     /// # Errors
-    /// Another user than root can change it or a folder above it.
+    /// Another user than root can change the folder or one of its parent folders.
     pub fn open(path: &Path) -> Result<Self, PublishError> {
         let above = path.parent().unwrap_or(Path::new("/"));
         trust::resolve(above, &owners()).map_err(PublishError::Untrusted)?;
@@ -57,17 +59,18 @@ impl KeysFolder {
         Ok(Self { path, handle })
     }
 
-    /// Waits until no other process publishes. Only root can open the lock file, so no other user
-    /// can delay a revocation.
+    /// Waits until no other process publishes keys. Only root can open the lock file, so that no
+    /// other user can delay a revocation.
     pub fn lock(&self) -> Result<FileLock, IoError> {
         LockFile::open(&self.path.join(".lock"))?.lock()
     }
 
     /// Replaces keys.db with the file that `fill` writes. `fill` gets the path of an empty file. On
-    /// return the new keys.db is in place and on disk.
+    /// return the new keys.db is in place and on the disk.
     ///
-    /// After a failure the folder keeps its modification time, the time of the last publication.
-    /// The daemon reports it, because its user can't read the folder itself.
+    /// After a failure the folder keeps its modification time, which is the time of the last
+    /// publication. The daemon reports this time, because its user can't read the files in the
+    /// folder.
     pub fn replace<T>(
         &self,
         fill: impl FnOnce(&Path) -> Result<T, PublishError>,
@@ -75,7 +78,7 @@ impl KeysFolder {
         let found = self.handle.metadata().and_then(|found| found.modified());
         let before = found.map_err(IoError::of("examine", &self.path))?;
         self.try_replace(fill).inspect_err(|_| {
-            // The caller gets the first error.
+            // An error here is ignored, because the caller gets the first error.
             let _ = self.handle.set_modified(before);
         })
     }
@@ -91,8 +94,8 @@ impl KeysFolder {
         Ok(filled)
     }
 
-    /// Creates an empty file at `path` that the folder's group can read. Removes the remains of a
-    /// crash first.
+    /// Creates an empty file at `path` that the folder's group can read. First removes a file that
+    /// an earlier crash may have left.
     fn create_empty(&self, path: &Path) -> Result<(), IoError> {
         remove_file(path)?;
         let file = create_private_file(path)?;
@@ -102,7 +105,8 @@ impl KeysFolder {
     }
 }
 
-/// Creates the folder if it is missing, and gives it to the helper's group if the host has one.
+/// Creates the folder if it is missing. Sets the folder's group to the helper's group, if the host
+/// has that group.
 fn create(folder: &Path) -> Result<(), IoError> {
     match DirBuilder::new().mode(0o750).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),

@@ -1,8 +1,9 @@
 //! Adds, revokes and publishes keys.
 //!
-//! Invariant: every key in the registry has passed [`parse`]. It is of a kind that sshd accepts, is
-//! strong enough, and is written in canonical form. sshd sees a change of the registry only after
-//! [`publish()`], so a command that changes keys or accounts publishes before it reports success.
+//! Invariant: every key in the registry has passed [`parse`]. The key has an algorithm that sshd
+//! accepts, is strong enough, and is written in canonical form. sshd uses a changed registry only
+//! after [`publish()`]. Therefore a command that changes keys or accounts publishes before it
+//! reports success.
 
 mod error;
 mod folder;
@@ -29,16 +30,16 @@ use crate::account_state::AccountState;
 use crate::registry::{ApprovedKey, RegistryTransaction, accounts, keys};
 use crate::sanitize::is_unprintable;
 
-/// The longest name of a key, in characters.
+/// The maximum length of a key's name in characters.
 const MAX_NAME: usize = 64;
 
-/// A key to be added to an account.
+/// A key that is to be added to an account.
 #[derive(Clone, Debug)]
 pub struct NewKey<'a> {
     pub name: &'a str,
     pub key: &'a PublicKey,
     pub restrictions: KeyRestrictions,
-    /// Allows a key that this account had before and that was revoked.
+    /// If true, allows a key that the account had before and that was revoked.
     pub again: bool,
 }
 
@@ -96,12 +97,12 @@ pub fn check_new(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
     pub key: ApprovedKey,
-    /// It was revoked before this call. The caller publishes nevertheless, because a crash may have
-    /// prevented the first publication.
+    /// True if the key was already revoked before this call. The caller publishes in this case as
+    /// well, because a crash may have prevented the first publication.
     pub was_revoked: bool,
 }
 
-/// Revokes the key of `account` with that name or fingerprint, in the registry.
+/// Revokes the key of `account` with the given name or fingerprint in the registry.
 pub fn revoke(
     tx: &RegistryTransaction<'_>,
     at: Timestamp,
@@ -128,19 +129,19 @@ fn check_account(tx: &RegistryTransaction<'_>, id: &AccountId) -> Result<(), Key
     }
 }
 
-/// Checks the name of a key. The error states the rule that `name` breaks.
+/// Checks the name of a key. The error contains the rule that `name` breaks.
 pub fn check_name(name: &str) -> Result<(), KeyError> {
     if name.trim() != name || name.is_empty() {
-        return Err(KeyError::Name("has at least one character, and no space around it"));
+        return Err(KeyError::Name("must have at least one character, and no space at either end"));
     }
     if name.chars().count() > MAX_NAME {
-        return Err(KeyError::Name("has at most 64 characters"));
+        return Err(KeyError::Name("must have at most 64 characters"));
     }
     if name.chars().any(is_unprintable) {
-        return Err(KeyError::Name("has printable characters only"));
+        return Err(KeyError::Name("must contain only printable characters"));
     }
     if name.starts_with("SHA256:") {
-        return Err(KeyError::Name("does not begin with SHA256:, as fingerprints do"));
+        return Err(KeyError::Name("must not begin with SHA256: like a fingerprint"));
     }
     Ok(())
 }

@@ -1,19 +1,19 @@
-//! Parses a public key file that a partner sent (pure).
+//! Parses a public key file that a partner sent. The functions are pure.
 //!
-//! Invariant: a [`PublicKey`] is of a kind and strength that can be added, and is written in
-//! canonical form: one algorithm, one base64 text, no comment, no options.
+//! Invariant: the algorithm and the strength of a [`PublicKey`] are allowed, and the key is written
+//! in canonical form: one algorithm, one Base64 text, no comment, no options.
 
 use ssh_key::HashAlg;
 use ssh_key::public::{KeyData, RsaPublicKey};
 
-/// The largest file that can hold a key, in bytes; RSA with 16384 bits takes 3 KiB.
+/// The maximum size of a key file in bytes. An RSA key with 16384 bits needs 3 KiB.
 pub const MAX_FILE: usize = 64 * 1024;
-/// The weakest RSA key, in bits (NIST SP 800-57: good beyond 2030).
+/// The minimum size of an RSA key in bits (NIST SP 800-57: secure beyond 2030).
 const MIN_RSA_BITS: usize = 3072;
-/// The largest RSA key that OpenSSH reads (SSHBUF_MAX_BIGNUM).
+/// The maximum size of an RSA key in bits that OpenSSH reads (SSHBUF_MAX_BIGNUM).
 const MAX_RSA_BITS: usize = 16_384;
 
-/// The accepted kinds of keys, by the names that sshd and ssh-keygen use.
+/// The accepted key algorithms, by the names that sshd and ssh-keygen use.
 const ALGORITHMS: [&str; 7] = [
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
@@ -24,31 +24,32 @@ const ALGORITHMS: [&str; 7] = [
     "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
 
-/// Why a file has no key that can be added.
+/// The reason why a file contains no key that can be added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFileError {
     #[error("the file is empty")]
     Empty,
-    /// Longer than [`MAX_FILE`].
+    /// The file is longer than [`MAX_FILE`].
     #[error("the file is too long for a public key")]
     TooLong,
-    /// Not UTF-8. PowerShell's `>` writes UTF-16.
+    /// The file is not UTF-8. For example, PowerShell's `>` writes UTF-16.
     #[error("the file is not plain text: save it as UTF-8")]
     Encoding,
     #[error(
-        "this is a private key; it belongs to its owner alone and has now been shown to others: \
-         make a new pair, and send the .pub file"
+        "this is a private key. Nobody but its owner may have it, so it must not be used any more: \
+         create a new key pair and send the .pub file"
     )]
     Private,
-    /// `convert` is the `-m` option with which `ssh-keygen -i` reads that format.
+    /// The file contains a public key in another format. `convert` is the `-m` option with which
+    /// `ssh-keygen -i` reads the format.
     #[error("this is a public key in {format} format")]
     Format { format: &'static str, convert: &'static str },
     #[error("the file has several keys: add them one by one, each with its name")]
     Several,
-    /// As mail programs break long lines.
-    #[error("the key is broken into several lines: it must be one")]
+    /// The key has line breaks. Some mail programs break long lines.
+    #[error("the key contains line breaks: it must be one line")]
     Broken,
-    /// Options of authorized_keys.
+    /// Options of authorized_keys precede the key.
     #[error("there are options in front of the key: use --from and --expires instead")]
     Options,
     #[error("this is a certificate; only plain public keys can be added")]
@@ -57,15 +58,15 @@ pub enum KeyFileError {
     Dsa,
     #[error("this RSA key has {0} bits; it must have 3072 to 16384")]
     RsaBits(usize),
-    #[error("this is not an OpenSSH public key, or it is of a kind that sshd does not know")]
+    #[error("this is not an OpenSSH public key, or its type is not supported")]
     Unknown,
-    /// The kind is known, but the base64 text is not a key of that kind.
-    #[error("the key is damaged: its second part is not a whole {0} key")]
+    /// The algorithm is known, but the Base64 text is not a key of that algorithm.
+    #[error("the key is damaged: its second part is not a complete {0} key")]
     Damaged(&'static str),
 }
 
 impl KeyFileError {
-    /// Returns a command or a hint. `None` if the message itself states what to do.
+    /// Returns a command or a hint. `None` if the error message itself names the next step.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Format { convert, .. } => {
@@ -115,30 +116,30 @@ impl PublicKey {
         if let KeyData::Rsa(rsa) = key.key_data() {
             check_rsa(rsa)?;
         }
-        // Encode it again, so that the same key is always the same text.
+        // The key is encoded again, so that equal keys always have equal texts.
         let written = key.to_openssh().map_err(damaged)?;
         let base64 = written.split(' ').nth(1).ok_or(KeyFileError::Damaged(algorithm))?.to_owned();
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         Ok(Self { algorithm, base64, fingerprint })
     }
 
-    /// Returns the kind of key, such as `ssh-ed25519`.
+    /// Returns the name of the key's algorithm, such as `ssh-ed25519`.
     pub fn algorithm(&self) -> &'static str {
         self.algorithm
     }
 
-    /// Returns the key itself, as in an authorized_keys line.
+    /// Returns the key in Base64, as in a line of authorized_keys.
     pub fn base64(&self) -> &str {
         &self.base64
     }
 
-    /// Returns the fingerprint as ssh-keygen and sshd print it, `SHA256:…`.
+    /// Returns the fingerprint, `SHA256:…`, as ssh-keygen and sshd print it.
     pub fn fingerprint(&self) -> String {
         self.fingerprint.clone()
     }
 }
 
-/// Recognizes private keys and public keys of other formats. `None` if `text` is neither.
+/// Recognizes private keys, and public keys in other formats. `None` if `text` is neither.
 fn recognize_foreign(text: &str) -> Option<KeyFileError> {
     let format = |format, convert| Some(KeyFileError::Format { format, convert });
     let private = text.contains("PRIVATE KEY-----") || text.contains("Private-Lines:");
@@ -155,7 +156,7 @@ fn recognize_foreign(text: &str) -> Option<KeyFileError> {
     }
 }
 
-/// Returns the line with the key: the only one that is neither empty nor a comment.
+/// Returns the line with the key. This is the only line that is neither empty nor a comment.
 fn find_key_line(text: &str) -> Result<&str, KeyFileError> {
     let mut lines =
         text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -174,7 +175,7 @@ fn find_key_line(text: &str) -> Result<&str, KeyFileError> {
     })
 }
 
-/// Explains why a line does not begin with an accepted kind.
+/// Explains why a line does not begin with the name of an accepted algorithm.
 fn explain_unknown(line: &str, name: &str) -> KeyFileError {
     if name.contains("-cert-v0") {
         KeyFileError::Certificate

@@ -1,7 +1,7 @@
 //! Publishes keys: replaces `keys.db` with the usable keys of the registry.
 //!
-//! Publishers take a lock, and each reads the registry after it has the lock. So the last one to
-//! finish has seen every change that was committed before.
+//! Each publisher first takes a lock and then reads the registry. Therefore the last publisher
+//! publishes every change that was committed before.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -16,16 +16,16 @@ use crate::config::Config;
 use crate::registry::Registry;
 use crate::registry::keys::{PublishableKey, for_each_usable};
 
-/// Publishes every key that may be used at `now`, and returns their number. On return the keys are
-/// in force and on disk.
+/// Publishes every key that may be used at `now`. Returns the number of published keys. On return
+/// sshd uses the new keys, and they are on the disk.
 pub fn publish(registry: &Registry, config: &Config, now: Timestamp) -> Result<u64, PublishError> {
     let folder = KeysFolder::open(&config.paths.keys)?;
     let _lock = folder.lock()?;
     folder.replace(|new| write(registry, new, now, &config.accounts.uids()))
 }
 
-/// Writes the keys into the empty file at `path`. It needs no journal: after a crash nobody reads
-/// the file.
+/// Writes the keys into the empty file at `path`. The database needs no journal, because after a
+/// crash nobody reads the unfinished file.
 fn write(
     registry: &Registry,
     path: &Path,

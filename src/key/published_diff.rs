@@ -1,4 +1,4 @@
-//! Compares the published keys with the registry. The helper reads the published keys alone.
+//! Compares the published keys with the registry. The helper reads only the published keys.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,20 +13,21 @@ use crate::config::Config;
 use crate::registry::keys::for_each_usable;
 use crate::registry::{self, Registry};
 
-/// How the published keys differ from the registry.
+/// The difference between the published keys and the registry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishedDiff {
-    /// Keys that should work and are not published.
+    /// The number of keys that should be valid but are not published.
     pub missing: usize,
-    /// Keys that are published and should not work: revoked, changed, or of a suspended account.
+    /// The number of published keys that should not be valid. Such keys were revoked or changed, or
+    /// their account is suspended.
     pub stale: usize,
-    /// Keys that are published exactly as the registry has them.
+    /// The number of keys that are published exactly as they are in the registry.
     pub matching: usize,
 }
 
 type PublishedRow = (String, String, String, Option<String>, Option<i64>);
 
-/// Compares the published keys with those that `registry` allows at `now`.
+/// Compares the published keys with the keys that `registry` allows at `now`.
 pub fn compare_published(
     registry: &Registry,
     config: &Config,
@@ -48,7 +49,7 @@ pub fn compare_published(
     let database =
         trust::check_file(&config.paths.keys_db(), &owners()).map_err(PublishError::Untrusted)?;
     let mut published = read_published(&database).map_err(PublishError::Read)?;
-    // A published key that has expired does no harm: the helper checks the time.
+    // A published key that has expired is harmless, because the helper checks the time.
     published.retain(|key| key.4.is_none_or(|at| at > now.as_second()));
     Ok(PublishedDiff {
         missing: wanted.difference(&published).count(),
@@ -57,7 +58,7 @@ pub fn compare_published(
     })
 }
 
-/// Whether any keys are published. Returns true for a database that can't be read.
+/// Returns whether any keys are published. Also returns true if the database can't be read.
 pub fn are_any_published(config: &Config) -> bool {
     let database = config.paths.keys_db();
     database.exists() && read_published(&database).map_or(true, |keys| !keys.is_empty())

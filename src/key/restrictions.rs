@@ -1,4 +1,5 @@
-//! Parses a key's restrictions, `--from` and `--expires`, as people type them (pure).
+//! Parses the restrictions of a key, `--from` and `--expires`, from a sysadmin's input. The
+//! functions are pure.
 //!
 //! The results are valid values of the authorized_keys options `from=` and `expiry-time=`
 //! (sshd(8)).
@@ -9,7 +10,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
-/// Why a text is not a list of addresses and networks.
+/// The reason why a text is not a list of addresses and networks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("--from: {text:?} {problem}")]
 pub struct InvalidFrom {
@@ -17,7 +18,7 @@ pub struct InvalidFrom {
     problem: String,
 }
 
-/// Why a text is not a time at which a key can expire.
+/// The reason why a text is not a time at which a key can expire.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidExpiry {
     #[error(
@@ -28,20 +29,21 @@ pub enum InvalidExpiry {
     Past(Timestamp),
 }
 
-/// From where and until when a key may be used.
+/// The clients that may use a key, and the time until which the key is valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyRestrictions {
-    /// The result of [`parse_from_hosts`]. `None` if it may be used from anywhere.
+    /// The result of [`parse_from_hosts`]. `None` if any address may use the key.
     pub from: Option<String>,
-    /// The result of [`parse_expiry`]. `None` if it does not expire.
+    /// The result of [`parse_expiry`]. `None` if the key does not expire.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Parses a comma-separated list of addresses and networks, and returns it as a value for
+/// Parses a comma-separated list of addresses and networks. Returns the list as a value for
 /// `from="…"`.
 ///
-/// Two forms are refused because sshd would reject the key or never match it: a network with bits
-/// set after its prefix length, and an IPv4 address mapped into IPv6, which sshd compares as IPv4.
+/// Two forms are refused. sshd rejects the key if a network has bits set after its prefix length.
+/// sshd never matches an IPv4 address that is mapped into IPv6, because it compares such an address
+/// as IPv4.
 pub fn parse_from_hosts(text: &str) -> Result<String, InvalidFrom> {
     let entries: Result<Vec<String>, _> = text
         .split(',')
@@ -60,23 +62,24 @@ fn parse_host(entry: &str) -> Result<String, String> {
     };
     let address: IpAddr = address
         .parse()
-        .map_err(|_| "is no address or network such as 192.0.2.7 or 2001:db8::/32")?;
+        .map_err(|_| "is not an address or network such as 192.0.2.7 or 2001:db8::/32")?;
     if let IpAddr::V6(v6) = address
         && let Some(v4) = v6.to_ipv4_mapped()
     {
-        return Err(format!("must be written {v4}"));
+        return Err(format!("must be written as {v4}"));
     }
     let Some(length) = length else { return Ok(address.to_string()) };
     let digits = length.bytes().all(|b| b.is_ascii_digit());
-    let bits: u32 = length.parse().ok().filter(|_| digits).ok_or("has no length after the /")?;
-    let network = network(address, bits).ok_or("has a length beyond the address")?;
+    let bits: u32 = length.parse().ok().filter(|_| digits).ok_or("has no number after the /")?;
+    let network = network(address, bits).ok_or("has a prefix length that is too large")?;
     if network != address {
-        return Err(format!("has bits set behind its length; the network is {network}/{bits}"));
+        return Err(format!("has bits set after its prefix; the network is {network}/{bits}"));
     }
     Ok(format!("{network}/{bits}"))
 }
 
-/// Returns `address` with all but its first `bits` bits cleared. `None` if it has fewer bits.
+/// Returns `address` with all bits cleared except the first `bits` bits. `None` if the address has
+/// fewer bits.
 fn network(address: IpAddr, bits: u32) -> Option<IpAddr> {
     match address {
         IpAddr::V4(v4) => {
@@ -90,11 +93,12 @@ fn network(address: IpAddr, bits: u32) -> Option<IpAddr> {
     }
 }
 
-/// Parses the time from which a key no longer works, rounded down to seconds. A date means 00:00
-/// UTC of that day.
+/// Parses the time from which a key is no longer valid. The time is rounded down to seconds. A date
+/// means 00:00 UTC of that day.
 pub fn parse_expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
     let unreadable = || InvalidExpiry::Unreadable(text.to_owned());
-    // Try an instant first: the parser of dates accepts one too and drops its time.
+    // An instant is tried first, because the parser of dates also accepts an instant and ignores
+    // its time of day.
     let at = match text.parse::<Timestamp>() {
         Ok(at) => at,
         Err(_) if text.len() == "2027-01-31".len() => {
@@ -125,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_sshd_would_interpret_differently() {
+    fn refuses_addresses_that_sshd_would_interpret_differently() {
         for text in [
             "",
             ",",
@@ -154,7 +158,7 @@ mod tests {
         let error = parse_from_hosts("10.1.2.3/8").unwrap_err().to_string();
         assert!(error.ends_with("the network is 10.0.0.0/8"), "{error}");
         let error = parse_from_hosts("::ffff:10.1.2.3").unwrap_err().to_string();
-        assert!(error.ends_with("must be written 10.1.2.3"), "{error}");
+        assert!(error.ends_with("must be written as 10.1.2.3"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Parsing of key files, and the life of a key from adding to publishing to revoking.
+//! Tests of parsing key files, and of adding, publishing and revoking keys.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -26,9 +26,9 @@ fn parse_error(content: impl AsRef<[u8]>) -> KeyFileError {
     PublicKey::from_file(content.as_ref()).unwrap_err()
 }
 
-/// The fingerprints are those that `ssh-keygen -l` prints.
+/// The expected fingerprints were printed by `ssh-keygen -l`.
 #[test]
-fn accepts_every_kind_that_sshd_accepts() {
+fn accepts_every_key_type_that_sshd_accepts() {
     for (file, algorithm, fingerprint) in [
         ("ed25519", "ssh-ed25519", "1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c"),
         ("ecdsa-256", "ecdsa-sha2-nistp256", "mdyYnN225agMSm1xtfNIPoozuUccMXdqWHXZaL2e1ok"),
@@ -52,7 +52,7 @@ fn accepts_every_kind_that_sshd_accepts() {
 }
 
 #[test]
-fn accepts_a_key_however_it_was_pasted() {
+fn accepts_keys_with_extra_lines_and_comments() {
     let plain = String::from_utf8(fixture("ed25519.pub")).unwrap();
     let (algorithm, rest) = plain.trim().split_once(' ').unwrap();
     let base64 = rest.split(' ').next().unwrap();
@@ -68,7 +68,7 @@ fn accepts_a_key_however_it_was_pasted() {
 }
 
 #[test]
-fn refuses_other_formats_by_name() {
+fn names_the_format_of_refused_key_files() {
     let header = |kind: &str| format!("-----BEGIN {kind}PRIVATE KEY-----\nAAAA\n");
     for kind in ["", "OPENSSH ", "RSA ", "EC ", "ENCRYPTED "] {
         assert_eq!(parse_error(header(kind)), KeyFileError::Private);
@@ -91,7 +91,7 @@ fn refuses_other_formats_by_name() {
 }
 
 #[test]
-fn refuses_weak_and_foreign_keys() {
+fn refuses_weak_and_unsupported_keys() {
     assert_eq!(parse_error(fixture("rsa-2048.pub")), KeyFileError::RsaBits(2048));
     assert_eq!(parse_error(fixture("dsa.pub")), KeyFileError::Dsa);
     assert_eq!(parse_error(fixture("certificate.pub")), KeyFileError::Certificate);
@@ -100,7 +100,7 @@ fn refuses_weak_and_foreign_keys() {
 }
 
 #[test]
-fn refuses_options_and_several_keys() {
+fn refuses_key_files_with_options_or_several_keys() {
     let plain = String::from_utf8(fixture("ed25519.pub")).unwrap();
     let other = String::from_utf8(fixture("ecdsa-256.pub")).unwrap();
     for options in ["restrict", "command=\"sh\"", "from=\"a b\"", "cert-authority"] {
@@ -112,7 +112,8 @@ fn refuses_options_and_several_keys() {
     assert_eq!(parse_error(format!("{head}\n{tail}")), KeyFileError::Broken);
 }
 
-/// After any cut or changed byte the key is refused or is another key, and nothing panics.
+/// The key is cut at every position, and every byte is changed. Each result must be refused or be
+/// another key, and nothing may panic.
 #[test]
 fn refuses_damaged_keys() {
     let plain = String::from_utf8(fixture("ecdsa-256.pub")).unwrap();
@@ -129,7 +130,7 @@ fn refuses_damaged_keys() {
         }
     }
     assert_eq!(parse_error("ssh-ed25519"), KeyFileError::Damaged("ssh-ed25519"));
-    // The first word names another kind than the key itself.
+    // The algorithm in front of the key differs from the algorithm of the key.
     let swapped = plain.replacen("ecdsa-sha2-nistp256", "ssh-ed25519", 1);
     assert_eq!(parse_error(swapped), KeyFileError::Damaged("ssh-ed25519"));
 }
@@ -209,14 +210,14 @@ fn keys_and_names_are_unique_within_an_account() {
     assert!(matches!(error, KeyError::NameTaken { .. }));
     let revoked = fixture.revoke("laptop");
     assert!(!revoked.was_revoked && revoked.key.revoked_at.is_some());
-    // Both can be used again.
+    // After the revocation the name and the key can be used again.
     fixture.add_again("laptop", &ed).unwrap();
     assert!(!fixture.revoke(&ed.fingerprint()).was_revoked);
     assert!(fixture.revoke("laptop").was_revoked);
 }
 
 #[test]
-fn a_revoked_key_is_added_only_with_again() {
+fn a_revoked_key_needs_the_option_again() {
     let fixture = Fixture::new();
     let (ed, rsa) = (key("ed25519.pub"), key("rsa-3072.pub"));
     fixture.add("laptop", &ed, KeyRestrictions::default()).unwrap();
@@ -230,7 +231,7 @@ fn a_revoked_key_is_added_only_with_again() {
 }
 
 #[test]
-fn a_key_name_is_readable() {
+fn invalid_key_names_are_refused() {
     let fixture = Fixture::new();
     let ed = key("ed25519.pub");
     let long = "x".repeat(65);
@@ -287,7 +288,7 @@ fn restrictions_are_published() {
     assert_eq!(found.expiry_time, Some(written));
 }
 
-/// A takeover can add an account with such an id.
+/// A takeover can add an account whose id is outside the range.
 #[test]
 fn keys_outside_the_uid_range_are_not_published() {
     let fixture = Fixture::new();
@@ -302,7 +303,7 @@ fn keys_outside_the_uid_range_are_not_published() {
 }
 
 #[test]
-fn links_in_the_folder_are_not_followed() {
+fn links_in_the_keys_folder_are_not_followed() {
     let fixture = Fixture::new();
     fixture.publish();
     let (folder, outside) = (&fixture.config.paths.keys, fixture.folder.path());
@@ -329,9 +330,9 @@ fn publishing_works_after_a_crash() {
     assert_eq!(mode & 0o7777, 0o640);
 }
 
-/// A user who can write the folder can replace keys.db or hold the lock.
+/// A user who can write to the folder can replace keys.db or hold the lock.
 #[test]
-fn a_folder_that_others_can_write_is_refused() {
+fn a_keys_folder_writable_by_others_is_refused() {
     let fixture = Fixture::new();
     fixture.publish();
     let keys = &fixture.config.paths.keys;
@@ -344,7 +345,7 @@ fn a_folder_that_others_can_write_is_refused() {
         assert!(error.contains(&format!("`chmod go-w {}`", keys.display())), "{error}");
     }
     fs::set_permissions(keys, Permissions::from_mode(0o750)).unwrap();
-    // Only root can change the owner.
+    // Only root can change the owner of a file.
     if nix::unistd::geteuid().is_root() {
         chown(keys, Some(65534), None).unwrap();
         let error = publish(&fixture.registry, &fixture.config, fixture.now).unwrap_err();
@@ -357,9 +358,9 @@ fn a_folder_that_others_can_write_is_refused() {
     assert_eq!(fixture.publish(), 1);
 }
 
-/// The owner of a folder could put a link where root is about to create something.
+/// The owner of a folder could create a link at the path that root is about to create.
 #[test]
-fn no_folder_is_created_where_others_can_write() {
+fn no_keys_folder_is_created_in_writable_folders() {
     let mut fixture = Fixture::new();
     let open = fixture.folder.path().join("open");
     fs::create_dir(&open).unwrap();
@@ -369,9 +370,9 @@ fn no_folder_is_created_where_others_can_write() {
     assert!(!open.join("keys").exists());
 }
 
-/// The daemon can't read the folder, so it reports the folder's time.
+/// The daemon can't read the files in the folder, so it reports the folder's modification time.
 #[test]
-fn the_folders_time_is_the_last_publications() {
+fn the_folder_time_is_the_last_publication_time() {
     let fixture = Fixture::new();
     fixture.publish();
     let handle = File::open(&fixture.config.paths.keys).unwrap();
@@ -381,16 +382,17 @@ fn the_folders_time_is_the_last_publications() {
     fs::create_dir(fixture.database()).unwrap();
     handle.set_modified(long_ago).unwrap();
     assert!(publish(&fixture.registry, &fixture.config, fixture.now).is_err());
-    assert_eq!(time(), long_ago, "nothing was published");
+    assert_eq!(time(), long_ago, "a failed publication must keep the time");
     fs::remove_dir(fixture.database()).unwrap();
     handle.set_modified(long_ago).unwrap();
     fixture.publish();
     assert!(time() > long_ago);
 }
 
-/// Concurrent publishers: when each returns, its own change is in force.
+/// When a publisher returns, sshd must use its change, even if other publishers run at the same
+/// time.
 #[test]
-fn no_change_is_lost_between_publishers() {
+fn concurrent_publishers_lose_no_change() {
     let fixture = Fixture::new();
     let files = ["ed25519.pub", "ecdsa-256.pub", "ecdsa-384.pub", "ecdsa-521.pub"];
     let Fixture { folder, config, acme, now, .. } = fixture;

@@ -10,10 +10,10 @@ use prometheus::{
 
 use crate::report::{FailureText, ImportState, Report};
 
-/// Buckets in seconds: a pair is picked up within milliseconds, or waits for earlier ones.
+/// Buckets in seconds: a pair is picked up within milliseconds, or waits for earlier pairs.
 const PICKUP: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
 
-/// Buckets in seconds: from a few records to 5 GB on a slow machine.
+/// Buckets in seconds, for imports from a few records to 5 GB on a slow machine.
 const DURATION: &[f64] =
     &[0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0];
 
@@ -92,8 +92,8 @@ impl Counters {
         counters
     }
 
-    /// Creates all known label values at 0. An alarm on `rate()` would miss the first event
-    /// otherwise.
+    /// Creates all known label values at 0. Otherwise an alarm on `rate()` would miss the first
+    /// increase.
     fn begin_at_zero(&self) {
         for kind in ["event", "profile", "unknown"] {
             for state in ["completed", "failed"] {
@@ -150,7 +150,7 @@ pub fn count_end(report: &Report) {
     }
 }
 
-/// Returns the label for a failure; `None` means that every record was rejected.
+/// Returns the label for a failure. `None` means that every record was rejected.
 fn reason(text: Option<FailureText>) -> &'static str {
     match text {
         Some(FailureText::NoDataFile) => "no_data_file",

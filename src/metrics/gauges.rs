@@ -1,4 +1,4 @@
-//! Gauges: the present state. The daemon sets them when Prometheus requests the page.
+//! Gauges: the present state of the daemon. The daemon sets them when Prometheus requests the page.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ use super::counters::register;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Process {
     pub cpu_seconds: f64,
-    /// Memory in RAM.
+    /// The memory that is in RAM.
     pub resident_bytes: f64,
-    /// Address space.
+    /// The size of the address space.
     pub virtual_bytes: f64,
     pub open_fds: f64,
     pub max_fds: f64,
@@ -44,7 +44,7 @@ impl Gauges {
             let options = Opts::new(format!("sftp_import_{name}"), help);
             register(r, GaugeVec::new(options, &[label]))
         };
-        many("build_info", "1; the version is a label.", "version")
+        many("build_info", "Always 1. The version is a label.", "version")
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1.0);
         one("process_start_time_seconds", "When this process began, since 1970 UTC.").set(start);
@@ -61,7 +61,7 @@ impl Gauges {
             endpoints: many("endpoints", "Webhook endpoints.", "state"),
             free: many("filesystem_free_bytes", "Bytes that the daemon can still use.", "folder"),
             size: many("filesystem_size_bytes", "Size of the file system, in bytes.", "folder"),
-            database_up: one("sftp_import_state_database_up", "1: the state database answered."),
+            database_up: one("sftp_import_state_database_up", "1 if the state database answered."),
             keys_published: one(published, "When keys were last published, since 1970 UTC."),
             process: [
                 one("process_resident_memory_bytes", "Memory of this process that is in RAM."),
@@ -74,7 +74,7 @@ impl Gauges {
         }
     }
 
-    /// Sets the number of imports in `state`, and the oldest one's age in seconds.
+    /// Sets the number of imports in `state`, and the age of the oldest import in seconds.
     pub fn imports(&self, state: &'static str, count: f64, age: f64) {
         self.imports.with_label_values(&[state]).set(count);
         self.oldest_import.with_label_values(&[state]).set(age);
@@ -84,7 +84,7 @@ impl Gauges {
         self.accounts.with_label_values(&[state]).set(count);
     }
 
-    /// Sets the number of pending deliveries by `channel`, and the oldest one's age in seconds.
+    /// Sets the number of pending deliveries by `channel`, and the age of the oldest in seconds.
     pub fn deliveries(&self, channel: &'static str, count: f64, age: f64) {
         self.deliveries.with_label_values(&[channel]).set(count);
         self.oldest_delivery.with_label_values(&[channel]).set(age);
@@ -94,7 +94,7 @@ impl Gauges {
         self.endpoints.with_label_values(&[state]).set(count);
     }
 
-    /// Sets the bytes of the file system of `folder`, a fixed word.
+    /// Sets the free bytes and the size of the file system of `folder`. `folder` is a fixed word.
     pub fn file_system(&self, folder: &'static str, free: f64, size: f64) {
         self.free.with_label_values(&[folder]).set(free);
         self.size.with_label_values(&[folder]).set(size);
@@ -104,7 +104,7 @@ impl Gauges {
         self.database_up.set(f64::from(u8::from(up)));
     }
 
-    /// Sets when keys were last published, in seconds since 1970 UTC.
+    /// Sets the time when keys were last published, in seconds since 1970 UTC.
     pub fn keys_published(&self, at: f64) {
         self.keys_published.set(at);
     }
@@ -118,8 +118,8 @@ impl Gauges {
 }
 
 impl Process {
-    /// Reads /proc/self. A figure that can't be read is 0. `ticks` are per second (CLK_TCK), `page`
-    /// is in bytes.
+    /// Reads /proc/self. A figure that can't be read is 0. `ticks` is the number of clock ticks per
+    /// second (CLK_TCK), and `page` the size of a page in bytes.
     pub fn read(ticks: f64, page: f64) -> Self {
         let text = |name: &str| std::fs::read_to_string(Path::new("/proc/self").join(name));
         let entries = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);

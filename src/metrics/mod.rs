@@ -19,6 +19,6 @@ use counters::COUNTERS;
 pub fn page(gauges: &Gauges) -> String {
     let mut families = COUNTERS.registry.gather();
     families.extend(gauges.registry.gather());
-    // Only invalid metric names fail, and a test encodes all names.
+    // Encoding fails only for invalid metric names, and a test encodes all names.
     prometheus::TextEncoder::new().encode_to_string(&families).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! Makes one attempt at a delivery, or at a batch of them, and records the result. Blocking.
+//! Makes one attempt at a delivery, or at a batch of deliveries, and records the outcome. The calls
+//! block their thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use crate::config::{Config, Period};
 use crate::state::deliveries::{Attempt, Channel, DeliveryTask};
 use crate::state::{self, State, endpoints};
 
-/// Makes attempts. The threads of the relay share one; its only memory is that of `batching`.
+/// Makes attempts at deliveries. All threads of the relay share one `AttemptRunner`. Its only state
+/// is that of `batching`.
 pub struct AttemptRunner {
     state: Arc<State>,
     batching: Batching,
@@ -41,7 +43,7 @@ impl AttemptRunner {
     /// Makes an attempt at `delivery` if it is still pending, and records the outcome.
     ///
     /// # Errors
-    /// After an error the delivery is still due: the attempt may be made again.
+    /// After an error the delivery is still due, and the caller may make the attempt again.
     pub fn run(&self, delivery: i64) -> state::Result<()> {
         self.run_at(delivery, Timestamp::now(), Instant::now())
     }
@@ -53,14 +55,16 @@ impl AttemptRunner {
         }
         let mut outcome = self.deliver_guarded(&tasks, at)?;
         if tasks.len() > 1 && matches!(outcome, AttemptOutcome::Never(_)) {
-            // The content of one of them may be the cause: send this one alone, the others later.
+            // One delivery of the batch may have caused the failure: send the first delivery alone,
+            // and the others later.
             tasks.truncate(1);
             outcome = self.deliver_guarded(&tasks, at)?;
         }
         self.batching.uncount_failure(&tasks[0].1, &outcome, began);
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let attempt = Attempt { at, took_ms, outcome: outcome.text().to_owned() };
-        let (now, jitter) = (Timestamp::now(), random()); // the same for all: the batch stays one
+        // All deliveries of a batch get the same time and jitter, so that they are retried as one batch.
+        let (now, jitter) = (Timestamp::now(), random());
         let results = tasks.iter().map(|(delivery, task)| {
             let next_step = next_step(&outcome, task.attempts + 1, now, jitter);
             FinishedAttempt {
@@ -82,7 +86,7 @@ impl AttemptRunner {
         Ok(())
     }
 
-    /// Makes the attempt. A panic is a failure of this delivery only.
+    /// Makes the attempt. A panic fails only this attempt.
     fn deliver_guarded(
         &self,
         tasks: &[(i64, DeliveryTask)],
@@ -108,7 +112,9 @@ impl AttemptRunner {
         let secrets = match signing_secrets(&target) {
             Ok(secrets) => secrets,
             Err(error) => {
-                return Ok(AttemptOutcome::Never(format!("the endpoint's secret: {error}")));
+                return Ok(AttemptOutcome::Never(format!(
+                    "the endpoint's secret is invalid: {error}"
+                )));
             }
         };
         let (id, body) = (&task.milestone.id, &task.milestone.body);
@@ -119,6 +125,6 @@ impl AttemptRunner {
 
 /// Returns a random number from 0 to 1.
 fn random() -> f64 {
-    let [a, b, c, d, ..] = *Uuid::new_v4().as_bytes(); // in version 4 these bytes are all random
+    let [a, b, c, d, ..] = *Uuid::new_v4().as_bytes(); // random in version 4
     f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
 }

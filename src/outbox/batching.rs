@@ -1,8 +1,9 @@
 //! [`Batching`]: selects the deliveries of one attempt.
 //!
-//! An attempt makes one delivery; with `[mail] digest`, the ends of several imports to one address
-//! as one mail; or none, if an hourly limit on mails is reached ([`rate_limit`]). Mails that waited
-//! for that limit are sent as one, and an import's end then covers its earlier milestones.
+//! An attempt sends one delivery. With `[mail] digest`, an attempt sends the ends of several
+//! imports to one address as one mail. If an hourly limit on mails is reached ([`rate_limit`]), an
+//! attempt sends nothing. Mails that waited for that limit are sent as one mail. In such a mail the
+//! end of an import also covers the import's earlier milestones.
 //!
 //! Every milestone has its own delivery in the state database. A batch exists only for an attempt
 //! and is recorded in one transaction, so that a crash loses and repeats no more than for a single
@@ -28,9 +29,9 @@ use crate::state::{self, State, activity};
 /// The most imports in one mail.
 const MAX_IMPORTS: u32 = 50;
 
-/// Selects batches. Its memory is the mails of the last hour.
+/// Selects batches. It remembers the times of the mails sent in the last hour.
 pub(super) struct Batching {
-    /// How long the mail about an import's end waits for others. Zero: it does not wait.
+    /// How long a mail about an import's end waits for other ends. Zero means no wait.
     digest: Duration,
     rate_limit: Mutex<RateLimit>,
 }
@@ -40,8 +41,9 @@ impl Batching {
         Self { digest: config.digest.get(), rate_limit: Mutex::new(RateLimit::new(config)) }
     }
 
-    /// Returns the deliveries of an attempt at `delivery`, which is the first of them. Returns none
-    /// if it is no longer pending, or has to wait. A mail counts for the hourly limits at `began`.
+    /// Returns the deliveries for one attempt, with `delivery` as the first. Returns none if
+    /// `delivery` is no longer pending or must wait. A mail counts for the hourly limits at the
+    /// time `began`.
     pub(super) fn select(
         &self,
         state: &State,
@@ -90,7 +92,7 @@ impl Batching {
     }
 }
 
-/// Postpones all pending mails that count for `limit`, and logs it if `is_first`.
+/// Postpones all pending mails that count for `limit`. Logs the delay if `is_first`.
 fn hold(
     state: &State,
     task: &DeliveryTask,
@@ -111,7 +113,8 @@ fn hold(
             LimitKey::Address(to) => deliveries::postpone_address(tx, to, until)?,
             LimitKey::Account(account) => deliveries::postpone_account(tx, account, until)?,
         };
-        let detail = format!("{what}: hourly limit reached; more wait, and are sent as one");
+        let detail =
+            format!("{what}: hourly limit reached; further mails wait and are sent as one mail");
         let id: Option<AccountId> = account.parse().ok();
         match is_first {
             true => activity::log(tx, now, id.as_ref(), None, "mail.held", &detail),
@@ -124,7 +127,8 @@ fn hold(
     Ok(())
 }
 
-/// Returns `first`, which is about an import's end, and other ends to the same address.
+/// Returns `first`, a mail about an import's end, and the pending mails to the same address about
+/// the ends of other imports.
 fn with_ends(
     state: &State,
     delivery: i64,
@@ -136,8 +140,8 @@ fn with_ends(
     Ok(tasks)
 }
 
-/// Returns the deliveries of [`with_ends`] and the earlier milestones of these imports, so that an
-/// import that began and ended during the wait appears once.
+/// Returns the deliveries of [`with_ends`] and the earlier milestones of these imports. An import
+/// that began and ended during the wait is thus listed once.
 fn with_ends_and_earlier(
     state: &State,
     delivery: i64,
@@ -164,10 +168,12 @@ pub(super) fn is_import_end(task: &DeliveryTask) -> bool {
     task.channel == Channel::Email && ends.contains(&task.milestone.kind.as_str())
 }
 
-/// Returns the time until which a delivery without an attempt waits for others.
+/// Returns the time until which a delivery waits so that others can share its mail. `None` if it
+/// was attempted before or must not wait.
 fn waits_until(task: &DeliveryTask, now: Timestamp, period: Duration) -> Option<Timestamp> {
     let until = task.milestone.at.checked_add(period).ok()?;
-    // A milestone in the future is from before the clock was set back: don't wait for it.
+    // A milestone time in the future means that the clock was set back. Such a delivery does not
+    // wait.
     let is_young = task.milestone.at <= now && now < until;
     (task.attempts == 0 && is_young).then_some(until)
 }

@@ -34,7 +34,8 @@ impl Composer {
         Self { mailer: Mailer::new(config), attachments, sizes: AttachmentSizes::new(config) }
     }
 
-    /// Sends `tasks`, which have one address, as one mail. Several are of imports of one account.
+    /// Sends `tasks` as one mail. All tasks have the same address and concern imports of one
+    /// account.
     pub(super) fn send(&self, tasks: &[(i64, DeliveryTask)]) -> AttemptOutcome {
         self.try_send(tasks).unwrap_or_else(|error| {
             AttemptOutcome::Never(format!("the milestone can't be read: {error}"))
@@ -87,26 +88,27 @@ impl Composer {
         Ok(MilestoneDetails { milestone: body.milestone, report: body.data, samples })
     }
 
-    /// Returns a sample for each of the most frequent rejections; none if the error file is gone.
+    /// Returns a sample record for each of the most frequent rejections. Returns an empty list if
+    /// the error file can't be opened.
     fn read_samples(&self, report: &Report) -> Vec<Option<String>> {
         let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
             return Vec::new();
         };
         let Ok((file, _)) = self.attachments.open(account, name) else { return Vec::new() };
         let mut head = Vec::new();
-        // The bytes before a read error are enough.
+        // A read error is ignored: the bytes read so far are enough.
         let _ = file.take(MAX_SCANNED).read_to_end(&mut head);
         let top = report.rejections.iter().take(TOP_REJECTIONS);
         find_samples(&head, top.map(|rejection| rejection.message.as_str()))
     }
 
-    /// Returns each import's error file, or the reason why it is not attached. Their total size is
-    /// within the limit for one file.
+    /// Returns each import's error file, or the reason why the file is not attached. The total size
+    /// of the attached files is at most the size limit for one file.
     fn enclose_all(&self, milestones: &[MilestoneDetails]) -> Vec<Enclosure> {
         let mut attached = 0;
         let enclosures = milestones.iter().map(|details| match self.enclose(&details.report) {
             Enclosure::Attached(_, content) if !self.sizes.has_room(attached, &content) => {
-                Enclosure::Named("too large with the others".to_owned())
+                Enclosure::Named("too large to attach with the other error files".to_owned())
             }
             enclosure => {
                 attached += enclosure.len();
@@ -116,7 +118,7 @@ impl Composer {
         enclosures.collect()
     }
 
-    /// Returns the error file of `report`, or the reason why it is not attached.
+    /// Returns the error file of `report`, or the reason why the file is not attached.
     fn enclose(&self, report: &Report) -> Enclosure {
         let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
             return Enclosure::None;
@@ -130,7 +132,8 @@ impl Composer {
     }
 }
 
-/// Returns the local part of the Message-ID: the same deliveries have the same one.
+/// Returns the local part of the Message-ID. The same deliveries always result in the same
+/// Message-ID.
 fn message_id(tasks: &[(i64, DeliveryTask)]) -> String {
     let (first, task) = &tasks[0];
     let message = &task.milestone.id;

@@ -1,6 +1,6 @@
 //! [`enqueue`]: adds a milestone and its deliveries to the outbox.
 //!
-//! It runs in the transaction of the change that it announces.
+//! `enqueue` runs in the same transaction as the change that it reports.
 
 use jiff::Timestamp;
 
@@ -20,13 +20,13 @@ pub struct Recipients {
     pub client_email: Option<String>,
     /// The address of the account's contact.
     pub contact: Option<String>,
-    /// The name of the account's chosen endpoint.
+    /// The name of the endpoint that the account has chosen.
     pub webhook: Option<String>,
 }
 
 impl Recipients {
-    /// Returns the addresses that get a mail about `milestone`, each once. The contact gets mail
-    /// about failures only.
+    /// Returns the addresses that get a mail about `milestone`, without duplicates. The contact
+    /// gets mail about failures only.
     fn addresses(&self, milestone: Milestone) -> Vec<&str> {
         let contact = self.contact.as_deref().filter(|_| milestone == Milestone::Failed);
         let mut addresses: Vec<&str> = self.client_email.as_deref().into_iter().collect();
@@ -39,7 +39,8 @@ impl Recipients {
 /// A milestone was not enqueued.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The report names no import: it is from `check`, which notifies nobody.
+    /// The report names no import. Such reports are from `sftp-import check`, which notifies
+    /// nobody.
     #[error("a report without import and account has no milestones")]
     NoImport,
     #[error("the report's account {0:?} is not an account id")]
@@ -52,10 +53,11 @@ pub enum Error {
 
 /// Writes `milestone`, its deliveries and its line in the activity log.
 ///
-/// Returns whether the milestone is new. An import has `picked_up`, `completed` and `failed` once
-/// at most, and `still_processing` once per time `at`: a redo after a crash adds nothing. A webhook
-/// delivery is added only for an endpoint that exists and is enabled. Email deliveries are added
-/// even if mail is not configured: they fail with that reason, are listed, and can be retried.
+/// Returns whether the milestone is new. An import has `picked_up`, `completed` and `failed` at
+/// most once, and `still_processing` once per time `at`: a repetition after a crash adds nothing. A
+/// webhook delivery is added only for an endpoint that exists and is enabled. Email deliveries are
+/// added even if mail is not configured: they fail with that reason, are listed, and can be
+/// retried.
 pub fn enqueue(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -67,7 +69,7 @@ pub fn enqueue(
         return Err(Error::NoImport);
     };
     let account: AccountId = account.parse().map_err(|e| Error::Account(account.clone(), e))?;
-    let at = state::timestamp(state::millis(at))?; // the precision of the database
+    let at = state::timestamp(state::millis(at))?; // the database stores milliseconds
     let row = deliveries::MilestoneRow {
         id: message_id(),
         import: Some(import.to_string()),
@@ -92,7 +94,7 @@ pub fn enqueue(
     Ok(true)
 }
 
-/// Returns the detail for the activity log.
+/// Returns the detail text of the milestone's line in the activity log.
 fn detail(report: &Report) -> String {
     let (manifest, counts) = (&report.manifest, report.records);
     if let Some(progress) = &report.progress {

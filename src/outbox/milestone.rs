@@ -1,4 +1,4 @@
-//! [`Milestone`]: the four events of an import that partners are notified of, and their JSON. Pure.
+//! [`Milestone`]: the four steps of an import that partners are notified of, and their JSON. Pure.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use crate::report::Report;
 
-/// An event of an import that its partner is notified of.
+/// A step of an import that its partner is notified of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Milestone {
     /// The import began to run.
     #[serde(rename = "import.picked_up")]
     PickedUp,
-    /// The import has not ended yet; sent at intervals.
+    /// The import has not ended yet. This milestone is repeated at intervals.
     #[serde(rename = "import.still_processing")]
     StillProcessing,
     /// The import ended with at least one accepted record.
@@ -34,7 +34,7 @@ impl Milestone {
         }
     }
 
-    /// Returns the journal's MESSAGE_ID (systemd.journal-fields(7)). It must never change.
+    /// Returns the journal's MESSAGE_ID (systemd.journal-fields(7)). The ids must never change.
     pub fn journal_id(self) -> &'static str {
         match self {
             Self::PickedUp => "0d1b3c9ae6a24f0c9d3f6a5be9f3a7c1",
@@ -51,15 +51,15 @@ pub(super) struct MilestoneBody {
     #[serde(rename = "type")]
     pub milestone: Milestone,
     pub timestamp: Timestamp,
-    /// The report at that time.
+    /// The report at the time `timestamp`.
     pub data: Report,
 }
 
-/// Larger bodies, in bytes, are shortened to at most 256 KiB.
+/// The size of a body in bytes above which it is shortened, to at most 256 KiB.
 const MAX_WHOLE: usize = 64 * 1024;
 
-/// How many warnings, and how many characters of each text, a shortened report has. At six bytes a
-/// character (\u0000), and with the names, a body has less than 256 KiB.
+/// The limits of a shortened report: the number of warnings, and the characters of each text. JSON
+/// needs up to six bytes for a character (\u0000). Even so, a shortened body has less than 256 KiB.
 const KEPT_WARNINGS: usize = 20;
 const KEPT_TEXT: usize = 200;
 const KEPT_DETAIL: usize = 4000;
@@ -82,7 +82,7 @@ pub(super) fn body(
     })
 }
 
-/// Returns `report` with its unbounded parts cut. The report in results/ is complete.
+/// Returns `report` with its unbounded parts cut. Only the report in results/ is complete.
 fn shorten_report(mut report: Report) -> Report {
     let more = report.warnings.len().saturating_sub(KEPT_WARNINGS);
     report.warnings.truncate(KEPT_WARNINGS);
@@ -137,7 +137,7 @@ mod tests {
         let message = "\u{1}".repeat(1000);
         report.rejections =
             vec![RejectionCount { message, count: 1, first_line: 2 }; MAX_REJECTIONS];
-        report.data_file = Some("\u{1}".repeat(255)); // NAME_MAX
+        report.data_file = Some("\u{1}".repeat(255)); // the longest file name (NAME_MAX)
         let short = body(Milestone::Failed, at, &report).unwrap();
         assert!(short.len() <= 256 * 1024, "{}", short.len());
         let read: MilestoneBody = serde_json::from_str(&short).unwrap();

@@ -1,10 +1,11 @@
 //! The outbox: notifies partners of the milestones of their imports, by email and by webhook.
 //!
-//! milestone → delivery → attempt. [`enqueue()`] writes a milestone and its deliveries in the
-//! caller's transaction, so that an event and its notifications become durable in one step. The
-//! [`Relay`] takes no input: it scans the state database for due deliveries, and a wake-up only
-//! starts a scan. Every delivery is made at least once, always under the same id. Only the rules of
-//! [`retry`] give one up. This module does not know how imports run or where their files are.
+//! A milestone has deliveries, and a delivery has attempts. [`enqueue()`] writes a milestone and
+//! its deliveries in the caller's transaction, so that a change and its notifications become
+//! durable in one step. The [`Relay`] takes no input: it scans the state database for due
+//! deliveries, and a wake-up only starts a scan. Every delivery is made at least once, always under
+//! the same id. Only the rules of [`retry`] decide that a delivery is given up. This module does
+//! not know how imports run or where their files are.
 
 mod attempt;
 mod batching;

@@ -1,4 +1,4 @@
-//! [`FinishedAttempt`]: records the outcome of an attempt and its consequences, and logs it.
+//! [`FinishedAttempt`]: records and logs the outcome of an attempt and its consequences.
 
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
@@ -12,7 +12,7 @@ use crate::sanitize::printable;
 use crate::state::deliveries::{self, Attempt, Channel, DeliveryTask};
 use crate::state::{self, Transaction, activity, endpoints};
 
-/// An attempt that was made.
+/// A finished attempt at a delivery, with its outcome and the next step.
 #[derive(Debug)]
 pub(super) struct FinishedAttempt<'a> {
     pub delivery: i64,
@@ -23,7 +23,7 @@ pub(super) struct FinishedAttempt<'a> {
 }
 
 impl FinishedAttempt<'_> {
-    /// Writes the attempt. Returns whether it disabled the endpoint.
+    /// Writes the attempt to the state database. Returns whether the attempt disabled the endpoint.
     pub(super) fn record(
         &self,
         tx: &Transaction<'_>,
@@ -53,7 +53,7 @@ impl FinishedAttempt<'_> {
         }
     }
 
-    /// Disables the endpoint if it answered 410 Gone, or has failed for `disable_after`.
+    /// Disables the endpoint if it answered 410 Gone, or if it has failed for `disable_after`.
     fn update_endpoint(&self, tx: &Transaction<'_>, disable_after: Period) -> state::Result<bool> {
         let (account, name) = (&self.task.milestone.account, &self.task.destination);
         let end = end_of(self.attempt);
@@ -63,7 +63,7 @@ impl FinishedAttempt<'_> {
                 return Ok(false);
             }
             AttemptOutcome::Gone(_) => None,
-            // Not the endpoint's fault.
+            // The endpoint did not cause these failures.
             AttemptOutcome::Never(_) | AttemptOutcome::NoMail => return Ok(false),
             AttemptOutcome::Later { .. } => {
                 let since = endpoints::record_failure(tx, self.attempt.at, account, name)?;
@@ -109,7 +109,7 @@ impl FinishedAttempt<'_> {
         activity::log(tx, self.attempt.at, account.as_ref(), import.as_ref(), action, detail)
     }
 
-    /// Returns the outcome's label in the metrics.
+    /// Returns the label of the outcome in the metrics.
     fn metrics_label(&self) -> &'static str {
         match self.next_step {
             NextStep::Delivered => "delivered",
@@ -124,7 +124,7 @@ impl FinishedAttempt<'_> {
         let account = task.milestone.account.as_str();
         let import = task.milestone.import.as_deref();
         let (channel, to) = (task.channel.as_str(), task.destination.as_str());
-        // The server chose the text.
+        // The server chose the text: it may contain control characters.
         let (milestone, why) = (task.milestone.kind.as_str(), printable(&attempt.outcome));
         // The message repeats some fields, as `systemctl status` does not show fields.
         let what =
@@ -138,7 +138,7 @@ impl FinishedAttempt<'_> {
             NextStep::RetryAt(next) => {
                 warn!(account, import, delivery, "{what}: {why}; tried again at {next:.0}");
             }
-            // The sysadmin configured it so.
+            // The sysadmin switched mail off, so that this is no error.
             NextStep::GiveUp if *self.outcome == AttemptOutcome::NoMail => {
                 debug!(account, import, delivery, "{what}: mail is off");
             }

@@ -1,8 +1,9 @@
-//! The relay: starts due deliveries, so that one slow server does not delay the others.
+//! The relay: starts due deliveries on separate threads, so that a slow server does not delay
+//! others.
 //!
-//! Its only memory is the deliveries in flight. Email and webhooks have separate slots. An address
-//! or endpoint gets one delivery at a time, in order; the endpoints of one host get at most half
-//! of the slots. Every attempt runs on its own thread, since neither SMTP nor HTTP can be
+//! The relay remembers only the deliveries in flight. Email and webhooks have separate slots. An
+//! address or endpoint gets one delivery at a time, in order; the endpoints of one host get at most
+//! half of the slots. Every attempt runs on its own thread, since neither SMTP nor HTTP can be
 //! cancelled. At shutdown, threads that still wait are abandoned: their deliveries stay pending,
 //! and the next start attempts them again under the same id.
 
@@ -26,7 +27,7 @@ use crate::config::Config;
 use crate::state::deliveries::{self, Channel, DueDelivery};
 use crate::state::{self, State};
 
-/// The longest time between two scans: bounds the latency that a lost wake-up costs.
+/// The longest time between two scans. It limits the delay after a lost wake-up.
 const POLL: Duration = Duration::from_secs(30);
 
 /// The pause after an error of the state database.
@@ -35,13 +36,13 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(5);
 /// How long shutdown waits for attempts in flight.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// The number of mails in flight.
+/// The most mails in flight.
 const EMAIL_SLOTS: usize = 4;
 
-/// The number of webhook requests in flight.
+/// The most webhook requests in flight.
 const WEBHOOK_SLOTS: usize = 8;
 
-/// The number of webhook requests in flight to one host.
+/// The most webhook requests in flight to one host.
 const SLOTS_PER_HOST: usize = WEBHOOK_SLOTS / 2;
 
 /// Attempts the due deliveries of the state database.
@@ -49,7 +50,7 @@ pub struct Relay {
     state: Arc<State>,
     runner: Arc<AttemptRunner>,
     in_flight: InFlight,
-    /// The longest wait that a schedule or `[mail] digest` gives a delivery.
+    /// The longest time for which a retry schedule or `[mail] digest` postpones a delivery.
     longest_wait: Duration,
     done: UnboundedReceiver<i64>,
     done_sender: UnboundedSender<i64>,
@@ -71,12 +72,13 @@ impl Relay {
 
     /// Runs until `shutdown`, then ends within three seconds.
     ///
-    /// `wake` starts a scan. Without it, a scan starts when a delivery becomes due, and every 30 s.
+    /// A notification of `wake` starts a scan. A scan also starts when a delivery becomes due, and
+    /// at least every 30 s.
     pub async fn run(mut self, wake: Arc<Notify>, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         loop {
             let mut woken = pin!(wake.notified());
-            woken.as_mut().enable(); // before the scan, so that a wake-up during it is not lost
+            woken.as_mut().enable(); // no wake-up during the scan is lost
             let pause = self.scan().await;
             tokio::select! {
                 () = &mut shutdown => break,
@@ -103,7 +105,7 @@ impl Relay {
         }
     }
 
-    /// Starts the due deliveries that have a slot. Returns the time until the next scan.
+    /// Starts the due deliveries for which a slot is free. Returns the time until the next scan.
     async fn scan(&mut self) -> Duration {
         let (state, longest_wait) = (Arc::clone(&self.state), self.longest_wait);
         let find_due = move || find_due(&state, Timestamp::now(), longest_wait);
@@ -134,19 +136,23 @@ impl Relay {
         let work = move || {
             if let Err(error) = runner.run(id) {
                 let error = &error as &dyn std::error::Error;
-                error!(error, delivery = id, "cannot record an attempt; it will be made again");
-                thread::sleep(PAUSE_AFTER_ERROR); // the delivery is still due
+                error!(
+                    error,
+                    delivery = id,
+                    "cannot record an attempt; the attempt will be made again"
+                );
+                thread::sleep(PAUSE_AFTER_ERROR); // as the delivery is still due
             }
-            let _ = done.send(id); // fails if the relay has ended
+            let _ = done.send(id); // sending fails only if the relay has ended
         };
         if let Err(error) = thread::Builder::new().name("delivery".into()).spawn(work) {
-            error!(%error, delivery = id, "cannot start a thread");
-            self.in_flight.0.remove(&id); // the next scan starts it again
+            error!(%error, delivery = id, "cannot start a thread for a delivery");
+            self.in_flight.0.remove(&id); // the next scan starts the delivery again
         }
     }
 }
 
-/// Returns the deliveries that are due at `now`, and the time until the next one is due.
+/// Returns the deliveries that are due at `now`, and the time until the next delivery is due.
 ///
 /// A delivery scheduled further ahead than `longest_wait` is due now.
 fn find_due(
@@ -156,8 +162,8 @@ fn find_due(
 ) -> state::Result<(Vec<DueDelivery>, Duration)> {
     let latest = now.checked_add(longest_wait).unwrap_or(Timestamp::MAX);
     if state.read(|tx| deliveries::next_due(tx, latest))?.is_some() {
-        // The clock was set back since these were scheduled. The new time is written, as the
-        // hourly mail limits only move a delivery to a later time.
+        // The clock was set back after these deliveries were scheduled. The new due time is written
+        // to the database, as the hourly mail limits move a delivery only to a later time.
         warn!("the clock was set back: deliveries scheduled beyond the longest wait are due now");
         state.write(|tx| deliveries::make_due(tx, now, latest))?;
     }
@@ -168,12 +174,12 @@ fn find_due(
     })
 }
 
-/// The deliveries in flight, by their number.
+/// The deliveries in flight, by their id.
 #[derive(Debug, Default)]
 struct InFlight(HashMap<i64, DueDelivery>);
 
 impl InFlight {
-    /// Returns the deliveries of `due` that have a slot.
+    /// Returns the deliveries of `due` for which a slot is free.
     fn choose(&self, due: Vec<DueDelivery>) -> Vec<DueDelivery> {
         let mut chosen: Vec<DueDelivery> = Vec::new();
         for candidate in due {

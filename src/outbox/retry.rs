@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The time from the nth attempt to the next one (Standard Webhooks 1.0, "deliverability and
-/// reliability"): the first is made immediately, and nine follow within three and a half days.
+/// The waits between attempts: the nth is from the nth attempt to the next one (Standard Webhooks
+/// 1.0, "deliverability and reliability"). The first attempt is made immediately, and nine follow
+/// within four days.
 pub const SCHEDULE: [Duration; 9] = [
     Duration::from_secs(5),
     Duration::from_secs(5 * 60),
@@ -23,24 +24,25 @@ pub const SCHEDULE: [Duration; 9] = [
 /// The longest wait that a `Retry-After` header can ask for.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// The largest part of a wait that jitter adds, to spread attempts that failed at the same time.
+/// The largest fraction of a wait that jitter adds. Jitter spreads the retries of attempts that
+/// failed at the same time.
 const JITTER: f64 = 0.2;
 
-/// The longest wait with jitter.
+/// The longest wait of the schedule, with jitter.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(29 * 3600);
 
 /// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// The server accepted it, with this answer.
+    /// The server accepted the delivery, with this answer.
     Delivered(String),
-    /// It failed, and a later attempt may succeed.
+    /// The attempt failed, and a later attempt may succeed.
     Later {
         why: String,
         /// The wait that the server asked for.
         retry_after: Option<Duration>,
     },
-    /// It failed, and no later attempt can succeed.
+    /// The attempt failed, and no later attempt can succeed.
     Never(String),
     /// The endpoint answered 410 Gone.
     Gone(String),
@@ -70,11 +72,12 @@ pub enum NextStep {
     Delivered,
     RetryAt(Timestamp),
     GiveUp,
-    /// The delivery is given up, and its endpoint gets no others.
+    /// The delivery is given up, and its endpoint is disabled.
     DisableEndpoint,
 }
 
-/// Decides after the `n`th attempt (from 1), which ended at `now`; `jitter` is random, from 0 to 1.
+/// Returns the next step after the `n`th attempt (counted from 1), which ended at `now`. `jitter`
+/// is a random number from 0 to 1.
 pub fn next_step(outcome: &AttemptOutcome, n: u32, now: Timestamp, jitter: f64) -> NextStep {
     match outcome {
         AttemptOutcome::Delivered(_) => NextStep::Delivered,
@@ -98,11 +101,11 @@ pub fn has_failed_for(since: Timestamp, now: Timestamp, long: Duration) -> bool 
 /// Returns the wait that a `Retry-After` header asks for: seconds, or an HTTP date (RFC 9110,
 /// 10.2.3).
 ///
-/// `None` if it is neither. A date in the past asks for no wait.
+/// `None` if the header has neither form. A date in the past results in no wait.
 pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
-        let seconds = header.parse().unwrap_or(u64::MAX); // more digits than a u64 holds
+        let seconds = header.parse().unwrap_or(u64::MAX); // too many digits for a u64
         return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
     }
     let date = jiff::fmt::rfc2822::parse(header).ok()?.timestamp();
@@ -175,7 +178,7 @@ mod tests {
         );
     }
 
-    /// So the last attempt at a delivery disables an endpoint that has failed since the first.
+    /// The last attempt at a delivery disables an endpoint that has failed since the first attempt.
     #[test]
     fn the_schedule_outlasts_the_limit_of_failing_endpoints() {
         let all: Duration = SCHEDULE.iter().sum();

@@ -1,7 +1,7 @@
 //! Creates, fixes and removes the folders of accounts.
 //!
-//! Owners and modes are set through a handle on a folder that was opened without following links.
-//! The folder of all accounts is root's, so no other user can replace a path in it.
+//! Owners and modes are set through the handle of a folder that was opened without following links.
+//! Root owns the folder of all accounts, so that no other user can replace a path in it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -21,12 +21,13 @@ use crate::spool::{self, Layout};
 pub(super) fn ensure(path: &Path, want: Ownership) -> Result<(), IoError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(IoError::new("make the folder", path, error));
+            return Err(IoError::new("create the folder", path, error));
         }
         _ => {}
     }
     let folder = open(path)?;
-    fchown(&folder, Some(want.uid), Some(want.gid)).map_err(IoError::of("give its owner", path))?;
+    fchown(&folder, Some(want.uid), Some(want.gid))
+        .map_err(IoError::of("set the owner of", path))?;
     folder
         .set_permissions(Permissions::from_mode(want.mode))
         .map_err(IoError::of("set the mode of", path))
@@ -40,9 +41,9 @@ fn open(path: &Path) -> Result<File, IoError> {
         .map_err(IoError::of("open the folder", path))
 }
 
-/// Creates the account's chroot under a hidden name and renames it when it is complete. So the
-/// daemon, which watches the folder of all accounts, sees no incomplete chroot, and the log socket
-/// is linked before the first session.
+/// Creates the chroot of an account under a hidden name and renames it when it is complete. The
+/// daemon watches the folder of all accounts, and therefore never finds an incomplete chroot. The
+/// log socket is linked into the chroot before the first session.
 pub(super) fn add(
     layout: &Layout,
     account: &AccountId,
@@ -50,19 +51,19 @@ pub(super) fn add(
 ) -> Result<(), IoError> {
     let root = layout.root();
     let new = root.join(format!(".new-{account}"));
-    remove_folder(&new)?; // the remains of a crash
+    remove_folder(&new)?; // an earlier crash may have left the folder
     fix(layout, &new, want)?;
     let chroot = layout.account(account);
-    fs::rename(&new, &chroot).map_err(IoError::of("make the folder", &chroot))
+    fs::rename(&new, &chroot).map_err(IoError::of("create the folder", &chroot))
 }
 
-/// Flushes the folder of all accounts, so that new chroots survive a power failure.
+/// Syncs the folder of all accounts, so that new chroots survive a power failure.
 pub(super) fn flush(root: &Path) -> Result<(), IoError> {
     open(root)?.sync_all().map_err(IoError::of("flush", root))
 }
 
-/// Creates what is missing in `chroot` and sets owners and modes. The daemon replaces a stale link
-/// to the log socket.
+/// Creates missing folders in `chroot` and sets owners and modes. If the link to the log socket is
+/// outdated, the daemon replaces it.
 pub(super) fn fix(layout: &Layout, chroot: &Path, want: &RequiredFolders) -> Result<(), IoError> {
     ensure(chroot, want.chroot)?;
     ensure(&chroot.join("incoming"), want.incoming)?;
@@ -72,10 +73,10 @@ pub(super) fn fix(layout: &Layout, chroot: &Path, want: &RequiredFolders) -> Res
     spool::link_into(layout, &dev).map_err(IoError::of("link the log socket into", &dev))
 }
 
-/// Renames the account's chroot to a hidden name, then removes it with everything in it.
+/// Renames the chroot of an account to a hidden name, and then removes it with its content.
 pub(super) fn remove(root: &Path, account: &AccountId) -> Result<(), IoError> {
     let old = root.join(format!(".old-{account}"));
-    remove_folder(&old)?; // the remains of a crash
+    remove_folder(&old)?; // an earlier crash may have left the folder
     let chroot = root.join(account);
     match fs::rename(&chroot, &old) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

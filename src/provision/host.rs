@@ -13,11 +13,11 @@ use crate::account::AccountId;
 use crate::config::{Accounts, Config};
 use crate::files::IoError;
 
-/// The comment field (GECOS) of the Unix users that we create.
+/// The comment field (GECOS) of the Unix users that this program creates.
 pub const GECOS: &str = "sftp-import account";
-/// The home of the Unix users that we create. It does not exist.
+/// The home folder of the Unix users that this program creates. The folder does not exist.
 pub const HOME: &str = "/nonexistent";
-/// The shell of the Unix users that we create.
+/// The shell of the Unix users that this program creates.
 pub const SHELL: &str = "/usr/sbin/nologin";
 
 /// An entry of passwd(5).
@@ -25,22 +25,22 @@ pub const SHELL: &str = "/usr/sbin/nologin";
 pub struct UnixUser {
     pub uid: u32,
     pub gid: u32,
-    /// The comment field.
+    /// The comment field (GECOS).
     pub gecos: String,
     pub home: PathBuf,
     pub shell: PathBuf,
 }
 
-/// What exists at a path.
+/// The kind of file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FolderState {
     Missing,
     Folder(Ownership),
-    /// Anything else, a symbolic link included.
+    /// Any other kind of file, including a symbolic link.
     Other,
 }
 
-/// Owner, group and permission bits of a folder.
+/// The owner, the group and the permission bits of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ownership {
     pub uid: u32,
@@ -55,26 +55,28 @@ pub struct AccountFolders {
     pub incoming: FolderState,
     pub results: FolderState,
     pub dev: FolderState,
-    /// The chroot under its hidden name, if a removal was interrupted.
+    /// The chroot under its hidden name. The folder exists if a removal was interrupted.
     pub old: FolderState,
 }
 
-/// The users, groups and folders of this host, as far as they matter for some accounts.
+/// The users, groups and folders of this host that are relevant for the given accounts.
 #[derive(Clone, Debug)]
 pub struct Host {
-    /// The `[accounts]` section of the configuration.
+    /// The section `[accounts]` of the configuration.
     pub rules: Accounts,
-    /// User and group id of the service user.
+    /// The user id and the group id of the service user.
     pub service: (u32, u32),
-    /// Names of the members of the group that sshd_config matches.
+    /// The names of the members of the group that sshd_config matches.
     pub members: HashSet<String>,
-    /// Users by name: all local ones, and those of the given accounts from other sources (NSS).
+    /// Users by name. Contains all local users, and users of the given accounts from other sources
+    /// (NSS).
     pub users: HashMap<String, UnixUser>,
-    /// Group ids by name, from the same sources.
+    /// Group ids by name. Contains all local groups, and groups of the given accounts from other
+    /// sources (NSS).
     pub groups: HashMap<String, u32>,
-    /// Ids of local users and groups.
+    /// The ids of all local users and groups.
     pub ids: HashSet<u32>,
-    /// The folder of all accounts.
+    /// The state of the folder that contains the chroots of all accounts.
     pub root: FolderState,
     pub spool: FolderState,
     /// The folders of the given accounts.
@@ -82,10 +84,10 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reads what this host has of `accounts`.
+    /// Reads the users, groups and folders of `accounts` on this host.
     ///
     /// # Errors
-    /// The group or user that the package creates is missing, or something can't be read.
+    /// The group or user that the package creates is missing, or a file can't be read.
     pub fn read(config: &Config, accounts: &[AccountId]) -> Result<Self> {
         let rules = &config.accounts;
         let group = group_named(&rules.group)?.ok_or_else(|| missing("group", &rules.group))?;
@@ -103,8 +105,8 @@ impl Host {
             spool: folder_state(&root.join(".spool"))?,
             folders: HashMap::new(),
         };
-        // Read the files once: one lookup per account would read them again for each of 10,000
-        // accounts.
+        // Each file is read only once. A lookup per account would read the files again for each of
+        // 10,000 accounts.
         host.add_passwd(&read_file(Path::new("/etc/passwd"))?);
         host.add_group(&read_file(Path::new("/etc/group"))?);
         for account in accounts {
@@ -114,20 +116,20 @@ impl Host {
         Ok(host)
     }
 
-    /// Reads what this host has of one account.
+    /// Reads the user, the group and the folders of one account on this host.
     pub fn read_for(config: &Config, account: &AccountId) -> Result<Self> {
         Self::read(config, std::slice::from_ref(account))
     }
 
-    /// Whether a user or group has the id, local or from another source (NSS).
+    /// Returns whether a user or group has the id, in the local files or in another source (NSS).
     pub fn is_taken(&self, id: u32) -> bool {
         self.ids.contains(&id)
-            // An error means that a source did not answer: do not assign the id then.
+            // An error means that a source did not answer. In this case the id is not assigned.
             || !matches!(User::from_uid(Uid::from_raw(id)), Ok(None))
             || !matches!(Group::from_gid(Gid::from_raw(id)), Ok(None))
     }
 
-    /// Whether a local user or group with another name than `account` has the id.
+    /// Returns whether a local user or group with another name than `account` has the id.
     pub fn has_other_name(&self, id: u32, account: &AccountId) -> bool {
         let other = |name: &String| name != account.as_str();
         self.ids.contains(&id)
@@ -192,7 +194,7 @@ fn account_folders(root: &Path, account: &AccountId) -> Result<AccountFolders> {
     })
 }
 
-/// Returns what exists at `path`. Does not follow a link there.
+/// Returns the kind of file at `path`. Does not follow a symbolic link.
 fn folder_state(path: &Path) -> Result<FolderState> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => Ok(FolderState::Folder(Ownership {

@@ -1,9 +1,9 @@
-//! Creates and removes the Unix users and folders of accounts, as the registry lists them.
+//! Creates and removes the Unix users and folders of accounts to match the registry.
 //!
 //! [`Host::read`] reads the host, [`plan()`] decides on [`Step`]s (pure), and `apply` carries them
-//! out. Running it again after a crash completes the work. A lock allows one provisioning at a time.
-//! Users and groups that we did not create are never changed, and are detected before anything is
-//! written.
+//! out. After a crash, a second run completes the work. A lock allows only one provisioning at a
+//! time. Users and groups that this program did not create are never changed. They are detected
+//! before anything is written.
 
 mod error;
 mod folders;
@@ -32,24 +32,25 @@ use crate::config::Config;
 use crate::registry::{Account, Registry, accounts};
 use crate::spool::Layout;
 
-/// Checks that this host can have a Unix user for the new account `id`, before its row is written.
+/// Checks that this host can have a Unix user for the new account `id`. The check runs before the
+/// account's row is written.
 ///
 /// # Errors
-/// A user or group of that name exists and is not one that we created.
+/// A user or group with the same name exists, and this program did not create it.
 pub fn check_new_account(config: &Config, id: &AccountId) -> Result<()> {
     let host = Host::read_for(config, id)?;
     Ok(plan::check_name(id, None, &host)?)
 }
 
-/// Assigns a Unix user id to `account` in the registry, if it has none.
+/// Assigns a Unix user id to `account` in the registry if the account has none.
 pub fn assign_uid(config: &Config, registry: &Registry, account: &AccountId) -> Result<()> {
     let _lock = ProvisionLock::acquire(config)?;
     let host = Host::read_for(config, account)?;
     row_with_uid(config, registry, account, &host).map(drop)
 }
 
-/// Creates the Unix user and the folders of `account` unless they exist, and writes the user's id
-/// to the registry. After an error, running it again completes the work.
+/// Creates the Unix user and the folders of `account` unless they exist. Writes the user's id to
+/// the registry. After an error, a second run completes the work.
 pub fn ensure_account(config: &Config, registry: &Registry, account: &AccountId) -> Result<()> {
     let lock = ProvisionLock::acquire(config)?;
     let host = Host::read_for(config, account)?;
@@ -57,49 +58,50 @@ pub fn ensure_account(config: &Config, registry: &Registry, account: &AccountId)
     plan_and_apply(config, &lock, &row, &host)
 }
 
-/// Ends every process of the account's Unix user, and returns their number.
+/// Ends every process of the account's Unix user. Returns the number of these processes.
 pub fn end_sessions(config: &Config, row: &Account) -> Result<usize> {
     let Some(uid) = row.uid else { return Ok(0) };
     plan::check_processes(&row.id, uid, &Host::read_for(config, &row.id)?)?;
     sessions::end(uid)
 }
 
-/// Ends the sessions of an account that is being removed, then removes its folders, Unix user and
+/// Ends the sessions of an account that is being removed. Then removes its folders, Unix user and
 /// group.
 pub fn remove_account(config: &Config, row: &Account) -> Result<()> {
     let lock = ProvisionLock::acquire(config)?;
     plan_and_apply(config, &lock, row, &Host::read_for(config, &row.id)?)
 }
 
-/// Whether this host has a user, a group or folders of `account`, which need not be in the
-/// registry. A user or group that we did not create does not count.
+/// Returns whether this host has a user, a group or folders of `account`. The account may be
+/// missing in the registry. A user or group that this program did not create does not count.
 pub fn has_leftovers(config: &Config, account: &AccountId) -> Result<bool> {
     match Host::read_for(config, account) {
         Ok(host) => Ok(!plan::leftover_steps(account, &host).is_empty()),
-        Err(ProvisionError::NotInstalled { .. }) => Ok(false), // a host that only ingests
+        Err(ProvisionError::NotInstalled { .. }) => Ok(false), // a host without uploads
         Err(error) => Err(error),
     }
 }
 
-/// Ends the sessions of an account that is not in the registry, as after a restore, and removes
-/// what this host has of it.
+/// Ends the sessions of an account that is not in the registry, for example after a restore. Then
+/// removes the account's user, group and folders.
 pub fn remove_leftovers(config: &Config, registry: &Registry, account: &AccountId) -> Result<()> {
     let lock = ProvisionLock::acquire(config)?;
     let host = match Host::read_for(config, account) {
         Err(ProvisionError::NotInstalled { .. }) => return Ok(()),
         host => host?,
     };
-    // Check under the lock: an account that another command has just added keeps its user.
+    // The registry is read after the lock is taken, so that an account that another command has
+    // just added keeps its user.
     match registry.read(|tx| accounts::get(tx, account))? {
         Some(_) => Ok(()),
         None => apply(config, &lock, &plan::leftover_steps(account, &host)),
     }
 }
 
-/// Creates or fixes the user and folders of every account in the registry, and removes those of
-/// accounts that are being removed. The keys of the latter must be unpublished before. Returns the
-/// steps that were carried out, and the accounts that were refused. A refusal does not affect other
-/// accounts.
+/// Creates or fixes the user and the folders of every account in the registry. Removes the user and
+/// the folders of accounts that are being removed. The keys of these accounts must not be published
+/// any more. Returns the steps that were carried out and the accounts that were refused. A refusal
+/// does not affect other accounts.
 pub fn reconcile(config: &Config, registry: &Registry) -> Result<ProvisionPlan> {
     let lock = ProvisionLock::acquire(config)?;
     let rows = registry.read(accounts::list)?;
@@ -117,11 +119,11 @@ fn plan_and_apply(config: &Config, lock: &ProvisionLock, row: &Account, host: &H
     }
 }
 
-/// Carries out `steps` in order, and stops at the first that fails. A later plan leaves out those
-/// that were done.
+/// Carries out `steps` in order, and stops after the first failed step. A later plan omits the
+/// steps that were completed.
 fn apply(config: &Config, lock: &ProvisionLock, steps: &[Step]) -> Result<()> {
     let done = steps.iter().try_for_each(|step| carry_out(config, lock, step));
-    // One flush for all new folders, because each takes the disk some milliseconds.
+    // All new folders are synced in one call, because each sync takes some milliseconds.
     match steps.iter().any(|step| matches!(step, Step::AddFolders { .. })) {
         true => done.and_then(|()| Ok(folders::flush(&config.paths.accounts)?)),
         false => done,
@@ -149,7 +151,7 @@ fn carry_out(config: &Config, lock: &ProvisionLock, step: &Step) -> Result<()> {
     }
 }
 
-/// Returns the account's row after giving it a Unix user id: the one that it has, or a free one.
+/// Returns the row of an account. If the account has no Unix user id, first assigns a free id.
 /// `None` if the account is not in the registry.
 fn row_with_uid(
     config: &Config,

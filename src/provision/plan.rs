@@ -1,4 +1,4 @@
-//! Decides which steps bring users and folders into the state that the registry asks for (pure).
+//! Decides which steps make the users and folders match the registry. The functions are pure.
 
 use super::error::Refusal;
 use super::host::{AccountFolders, FolderState, GECOS, HOME, Host, Ownership, SHELL, UnixUser};
@@ -10,13 +10,13 @@ use crate::registry::Account;
 /// The steps to carry out, and the accounts for which nothing is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProvisionPlan {
-    /// In the order in which they must be carried out.
+    /// The steps, in the order in which they must be carried out.
     pub steps: Vec<Step>,
     pub refusals: Vec<Refusal>,
 }
 
-/// Decides what to do for `accounts` on `host`. Accounts without a key yet have no Unix user id and
-/// need nothing. Accounts that are being removed lose everything.
+/// Decides which steps are necessary for `accounts` on `host`. An account without a key has no Unix
+/// user id yet, and needs no step. For an account that is being removed, everything is removed.
 pub fn plan(accounts: &[Account], host: &Host) -> ProvisionPlan {
     let mut plan = ProvisionPlan::default();
     let root = required_root(host.service);
@@ -41,18 +41,20 @@ pub fn plan(accounts: &[Account], host: &Host) -> ProvisionPlan {
     plan
 }
 
-/// Users added in one call of groupmod(8). Their names of at most 32 bytes stay under Linux's limit
-/// of 128 KiB per argument (execve(2)).
+/// The maximum number of users that one call of groupmod(8) adds. A name has at most 32 bytes, so
+/// all names fit into one argument. Linux limits an argument to 128 KiB (execve(2)).
 const MEMBERS_AT_ONCE: usize = 1000;
 
-/// Whether the account's Unix user, which exists or is about to be created, is not in the group.
+/// Returns whether the account's Unix user is missing in the group. The user exists or is about to
+/// be created.
 fn lacks_membership(row: &Account, host: &Host) -> bool {
     let has_user = row.uid.is_some() && row.state != AccountState::Removing;
     has_user && !host.members.contains(row.id.as_str())
 }
 
-/// Returns owner and mode of the folder of all accounts. Only root and the daemon can enter it; sshd
-/// enters chroots as root. `service` is user and group id of the service user.
+/// Returns the owner and the mode of the folder of all accounts. Only root and the daemon can enter
+/// the folder. sshd enters chroots as root. `service` is the user id and the group id of the
+/// service user.
 pub fn required_root(service: (u32, u32)) -> Ownership {
     Ownership { uid: 0, gid: service.1, mode: 0o750 }
 }
@@ -65,8 +67,8 @@ fn account_steps(row: &Account, host: &Host) -> Result<Vec<Step>, Refusal> {
     }
 }
 
-/// Checks that the processes with the account's Unix user id may be ended: either we created the
-/// user, or nobody has the id.
+/// Checks that the processes with the account's Unix user id may be ended. This is allowed if this
+/// program created the user, or if no user has the id.
 pub(super) fn check_processes(account: &AccountId, uid: u32, host: &Host) -> Result<(), Refusal> {
     check_range(account, uid, host)?;
     let account = account.clone();
@@ -86,8 +88,8 @@ fn check_range(account: &AccountId, uid: u32, host: &Host) -> Result<(), Refusal
     }
 }
 
-/// Checks that we created the Unix user and group that have the account's name, or that they do not
-/// exist.
+/// Checks that the Unix user and group with the account's name do not exist, or that this program
+/// created them.
 pub(super) fn check_name(
     account: &AccountId,
     uid: Option<u32>,
@@ -105,8 +107,9 @@ pub(super) fn check_name(
     }
 }
 
-/// Whether we created the user: its id is in the range of accounts, it has our comment and home,
-/// and it has the id of the account's row, if the row has one.
+/// Returns whether this program created the user. A created user has an id in the range of
+/// accounts, and this program's comment field and home folder. If the account's row has an id, the
+/// user has the same id.
 fn is_our_user(user: &UnixUser, uid: Option<u32>, host: &Host) -> bool {
     in_range(user.uid, host)
         && user.gecos == GECOS
@@ -114,8 +117,9 @@ fn is_our_user(user: &UnixUser, uid: Option<u32>, host: &Host) -> bool {
         && uid.is_none_or(|uid| user.uid == uid)
 }
 
-/// Whether we created the group: its id is in the range of accounts, and its user is ours or
-/// missing, as after an interrupted creation or removal.
+/// Returns whether this program created the group. The id of a created group is in the range of
+/// accounts. The user of the group was created by this program, or is missing after an interrupted
+/// creation or removal.
 fn is_our_group(gid: u32, user: Option<&UnixUser>, uid: Option<u32>, host: &Host) -> bool {
     in_range(gid, host) && user.is_none_or(|user| is_our_user(user, uid, host))
 }
@@ -175,7 +179,8 @@ fn is_as_wanted(found: &AccountFolders, want: RequiredFolders) -> bool {
         && found.dev == FolderState::Folder(want.dev)
 }
 
-/// Returns owners and modes of the folders of the account whose group is `gid`.
+/// Returns the owners and the modes of the account's folders. `gid` is the id of the account's
+/// group.
 pub fn required_folders(gid: u32, (service_uid, service_gid): (u32, u32)) -> RequiredFolders {
     RequiredFolders {
         chroot: Ownership { uid: 0, gid: 0, mode: 0o755 },
@@ -185,7 +190,8 @@ pub fn required_folders(gid: u32, (service_uid, service_gid): (u32, u32)) -> Req
     }
 }
 
-/// Removes what has the account's name and is ours. Anything else stays.
+/// Returns the steps that remove the folders, the user and the group of an account. A user or group
+/// that this program did not create stays.
 fn removal_steps(account: &AccountId, uid: u32, host: &Host) -> Vec<Step> {
     let mut steps = Vec::new();
     if check_processes(account, uid, host).is_ok() {
@@ -209,8 +215,8 @@ fn folder_step(account: &AccountId, host: &Host) -> Option<Step> {
     is_there.then(|| Step::RemoveFolders(account.clone()))
 }
 
-/// Removes what this host has of an account without a row: its folders, and the user and group if
-/// every mark shows that we created them.
+/// Returns the steps that remove the folders of an account without a row. The user and the group
+/// are also removed if all their attributes prove that this program created them.
 pub(super) fn leftover_steps(account: &AccountId, host: &Host) -> Vec<Step> {
     let user = host.users.get(account.as_str()).filter(|user| is_our_user(user, None, host));
     if let Some(user) = user {

@@ -1,4 +1,5 @@
-//! Ends the processes of an account's Unix user: its SFTP sessions with their running uploads.
+//! Ends the processes of an account's Unix user. These are the account's SFTP sessions with their
+//! running uploads.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,20 +11,21 @@ use nix::unistd::Pid;
 
 use super::error::{ProvisionError, Result};
 
-/// Time for a session to end after SIGTERM.
+/// The time between SIGTERM and SIGKILL, in which a session can end.
 const GRACE: Duration = Duration::from_secs(2);
-/// Time after which processes that survive SIGKILL are an error.
+/// The time after which processes that are still running are an error.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// No process must appear for this long: a login that was accepted just before its key was
-/// unpublished becomes a process of the user a moment later.
+/// The time during which no new process may appear. A login that was accepted just before its key
+/// was unpublished becomes a process of the user a short time later.
 const QUIET: Duration = Duration::from_millis(300);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Ends every process of Unix user `uid`, with SIGTERM first and with SIGKILL after [`GRACE`].
-/// Returns their number once none has appeared for [`QUIET`].
+/// Ends every process of the Unix user `uid`, first with SIGTERM, and with SIGKILL after [`GRACE`].
+/// Returns the number of ended processes when no process has appeared for [`QUIET`].
 ///
 /// # Errors
-/// A process is left after [`PATIENCE`], or `uid` is below 1000 and so not an account's.
+/// A process is still running after [`PATIENCE`], or `uid` is below 1000 and therefore not the id
+/// of an account.
 pub fn end(uid: u32) -> Result<usize> {
     if uid < 1000 {
         return Err(ProvisionError::Sessions(uid));
@@ -41,8 +43,8 @@ pub fn end(uid: u32) -> Result<usize> {
         }
         let late = begun.elapsed() > GRACE;
         for pid in processes {
-            // SIGTERM once, SIGKILL until it has ended. A process that has just ended is not an
-            // error.
+            // SIGTERM is sent once, and SIGKILL until the process has ended. A process that has
+            // already ended is not an error.
             if seen.insert(pid) && !late {
                 let _ = kill(pid, Signal::SIGTERM);
             } else if late {
@@ -54,15 +56,15 @@ pub fn end(uid: u32) -> Result<usize> {
     Ok(seen.len())
 }
 
-/// Returns the processes with `uid` as their real, effective, saved or file system user id, without
-/// zombies.
+/// Returns the processes whose real, effective, saved or file system user id is `uid`. Zombies are
+/// excluded.
 fn processes_of(uid: u32) -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
         .filter(|pid| {
-            // A process may end between listing and reading.
+            // A process may end after it was listed and before its status is read.
             fs::read_to_string(format!("/proc/{pid}/status"))
                 .is_ok_and(|status| belongs_to(&status, uid))
         })
@@ -70,7 +72,7 @@ fn processes_of(uid: u32) -> Vec<Pid> {
         .collect()
 }
 
-/// Whether a `/proc/<pid>/status` (proc(5)) is of a living process of `uid`.
+/// Returns whether a `/proc/<pid>/status` (proc(5)) belongs to a living process of `uid`.
 fn belongs_to(status: &str, uid: u32) -> bool {
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
     let ids = field("Uid:").unwrap_or_default();

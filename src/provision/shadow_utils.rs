@@ -1,11 +1,11 @@
-//! Runs the system's tools for users and groups: useradd and its family (shadow).
+//! Runs the system's tools for users and groups: useradd and related tools (shadow).
 //!
-//! The tools lock /etc/passwd and the files beside it, write them safely and notify nscd and sssd.
-//! Every name is an account id, which can't be mistaken for an option.
+//! The tools lock /etc/passwd and related files, write them safely, and notify nscd and sssd. Every
+//! name in a call is an account id, which can't be mistaken for an option.
 //!
 //! Each call reads and rewrites these files. With 10,000 users (shadow 4.13) groupadd takes 0.05 s
-//! and useradd 0.07 s, or 0.75 s if it also writes a membership. So groupmod adds the members, up
-//! to a thousand users per call.
+//! and useradd 0.07 s. useradd takes 0.75 s if it also writes a membership. Therefore groupmod adds
+//! the members, up to a thousand users per call.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -18,15 +18,15 @@ use super::host::{GECOS, HOME, SHELL};
 use super::lock::ProvisionLock;
 use crate::account::AccountId;
 
-/// Time to wait for another of these tools. Each holds the lock for milliseconds.
+/// The maximum wait for another tool's lock. Each tool holds its lock for milliseconds.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Part of a tool's error message if another process has locked its files.
+/// The part of a tool's error message that means that another process has locked the files.
 const LOCKED: &str = "cannot lock";
 
 /// Runs the tools for one provisioning.
 pub(super) struct ShadowUtils<'a> {
-    /// Passed to every tool, which holds it while it runs.
+    /// The lock of this provisioning. Every tool also holds the lock while the tool runs.
     pub lock: &'a ProvisionLock,
     /// The group that sshd_config matches.
     pub accounts_group: &'a str,
@@ -39,9 +39,9 @@ impl ShadowUtils<'_> {
 
     /// Creates a user without password, home, shell and subordinate ids.
     ///
-    /// The password is `*` and not useradd's `!`: sshd without PAM takes `!` for a locked account
-    /// and refuses its keys too. Password ageing is off, even if the site's defaults turn it on.
-    /// `--badname` allows upper case and leading digits.
+    /// The password is set to `*`, because sshd without PAM interprets useradd's default `!` as a
+    /// locked account and refuses its keys. Password ageing is off, even if the defaults of the
+    /// site turn it on. `--badname` allows upper case and leading digits.
     pub fn add_user(&self, account: &AccountId, uid: u32) -> Result<()> {
         let uid = uid.to_string();
         let mut options = vec!["--badname", "--uid", &uid, "--gid", &uid];
@@ -57,19 +57,20 @@ impl ShadowUtils<'_> {
         self.run("usermod", account.as_str(), &["--shell", SHELL])
     }
 
-    /// Adds members to the accounts' group and keeps those that it has.
+    /// Adds members to the accounts' group. Existing members stay.
     pub fn add_members(&self, accounts: &[AccountId]) -> Result<()> {
         let names: Vec<&str> = accounts.iter().map(AccountId::as_str).collect();
         let options = ["--append", "--users", &names.join(",")];
         self.run("groupmod", self.accounts_group, &options)
     }
 
-    /// Removes a user. userdel also removes the group of the same name if login.defs has that setting.
+    /// Removes a user. If login.defs is configured so, userdel also removes the group with the same
+    /// name.
     pub fn remove_user(&self, account: &AccountId) -> Result<()> {
         self.run("userdel", account.as_str(), &[])
     }
 
-    /// Removes a group, which userdel may have removed already.
+    /// Removes a group. userdel may have already removed the group.
     pub fn remove_group(&self, account: &AccountId) -> Result<()> {
         match self.run("groupdel", account.as_str(), &[]) {
             Err(ProvisionError::Tool { message, .. }) if message.contains("does not exist") => {
@@ -79,7 +80,7 @@ impl ShadowUtils<'_> {
         }
     }
 
-    /// Runs a tool. Retries while another process holds the lock on its files.
+    /// Runs a tool. Retries while another process holds the lock of the tool's files.
     fn run(&self, tool: &'static str, name: &str, options: &[&str]) -> Result<()> {
         let begun = Instant::now();
         loop {
@@ -95,17 +96,17 @@ impl ShadowUtils<'_> {
         }
     }
 
-    /// Runs a tool once. Returns `None` on success, else its error message.
+    /// Runs a tool once. `None` on success. Otherwise returns the tool's error message.
     fn attempt(&self, tool: &str, name: &str, options: &[&str]) -> io::Result<Option<String>> {
         let output = Command::new(format!("/usr/sbin/{tool}"))
             .args(options)
             .arg(name)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("LC_ALL", "C") // for the messages that this file compares
+            .env("LC_ALL", "C") // this file compares messages
             .stdin(self.lock.as_stdin()?)
             .stdout(Stdio::null())
-            .process_group(0) // Ctrl-C is for us, not for a tool that is writing /etc/passwd
+            .process_group(0) // Ctrl-C must not stop a tool
             .output()?;
         if output.status.success() {
             return Ok(None);

@@ -1,23 +1,23 @@
-//! [`Step`]: one change of users or folders, and the text that reports it (pure).
+//! [`Step`] is one change of users or folders, with a text for reports. Pure.
 
 use std::fmt;
 
 use super::host::Ownership;
 use crate::account::AccountId;
 
-/// One change. Each can be repeated after an interruption.
+/// One change of users or folders. A change can be repeated after an interruption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Creates or fixes the folder of all accounts.
+    /// Creates or fixes the folder that contains the chroots of all accounts.
     Root(Ownership),
     /// Creates or fixes the spool.
     Spool(Ownership),
-    /// Creates the group that has the account's name.
+    /// Creates a group with the name of the account.
     AddGroup {
         account: AccountId,
         gid: u32,
     },
-    /// Creates the Unix user that has the account's name. Its group has the same id.
+    /// Creates a Unix user with the name of the account. The user's group has the same id.
     AddUser {
         account: AccountId,
         uid: u32,
@@ -26,12 +26,13 @@ pub enum Step {
     FixUser(AccountId),
     /// Adds the accounts' Unix users to the group that sshd_config matches.
     AddMembers(Vec<AccountId>),
-    /// Creates the account's chroot, complete from its first moment.
+    /// Creates the chroot of an account. The chroot is complete before it gets its name.
     AddFolders {
         account: AccountId,
         want: RequiredFolders,
     },
-    /// Creates what is missing in the account's chroot and fixes the rest.
+    /// Creates missing folders in the account's chroot, and fixes the owners and modes of the other
+    /// folders.
     FixFolders {
         account: AccountId,
         want: RequiredFolders,
@@ -40,7 +41,7 @@ pub enum Step {
     EndSessions {
         uid: u32,
     },
-    /// Removes the account's chroot with everything in it.
+    /// Removes the account's chroot and its content.
     RemoveFolders(AccountId),
     RemoveUser(AccountId),
     RemoveGroup(AccountId),
@@ -55,8 +56,8 @@ impl fmt::Display for Step {
             Self::AddUser { account, uid } => write!(f, "user {account} (id {uid}) created"),
             Self::FixUser(account) => write!(f, "user {account} fixed"),
             Self::AddMembers(accounts) => match accounts.as_slice() {
-                [one] => write!(f, "user {one} made a member"),
-                many => write!(f, "{} users made members", many.len()),
+                [one] => write!(f, "user {one} added to the group"),
+                many => write!(f, "{} users added to the group", many.len()),
             },
             Self::AddFolders { account, .. } => write!(f, "folders of {account} created"),
             Self::FixFolders { account, .. } => write!(f, "folders of {account} fixed"),
@@ -68,15 +69,17 @@ impl fmt::Display for Step {
     }
 }
 
-/// Owners and modes that the folders of an account must have.
+/// The owners and modes that the folders of an account must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequiredFolders {
-    /// Root's, because sshd accepts no other chroot (sshd_config(5), ChrootDirectory).
+    /// The chroot, which root owns, because sshd accepts no other owner (sshd_config(5),
+    /// ChrootDirectory).
     pub chroot: Ownership,
-    /// The account may write into it but not change its mode.
+    /// The folder incoming. The account can write into the folder but can't change its mode.
     pub incoming: Ownership,
-    /// The account may read it.
+    /// The folder results. The account can read the folder.
     pub results: Ownership,
-    /// Has the socket that the account's sessions log to. The account may not write into it.
+    /// The folder of the socket to which the account's sessions log. The account can't write into
+    /// it.
     pub dev: Ownership,
 }

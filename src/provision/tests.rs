@@ -1,4 +1,4 @@
-//! Plans for hosts in every state that a crash, a sysadmin or an unrelated user can leave.
+//! Tests of plans for the states of a host that a crash, a sysadmin or an unrelated user can cause.
 
 mod range;
 
@@ -34,7 +34,7 @@ fn row(state: AccountState) -> Account {
     Account { id: acme(), uid: Some(UID), state }
 }
 
-/// Returns a host without user, group and folders of the account.
+/// Returns a host without the user, the group and the folders of the account.
 fn bare() -> Host {
     Host {
         rules: Accounts::default(),
@@ -49,7 +49,7 @@ fn bare() -> Host {
     }
 }
 
-/// Returns a host with user, group and folders of the account.
+/// Returns a host with the user, the group and the folders of the account.
 fn complete() -> Host {
     let mut host = bare();
     add_user(&mut host, UID, GECOS);
@@ -98,13 +98,13 @@ fn a_new_account_gets_user_group_and_folders() {
 }
 
 #[test]
-fn an_account_without_a_key_needs_nothing() {
+fn an_account_without_a_key_gets_no_user() {
     let row = Account { uid: None, ..row(AccountState::Active) };
     assert_eq!(plan(&[row], &bare()), ProvisionPlan::default());
 }
 
 #[test]
-fn an_interrupted_creation_is_completed() {
+fn an_interrupted_account_creation_is_completed() {
     let mut host = bare();
     host.groups.insert("acme".into(), UID);
     assert_eq!(steps(AccountState::Active, &host)[0], Step::AddUser { account: acme(), uid: UID });
@@ -117,7 +117,7 @@ fn an_interrupted_creation_is_completed() {
 }
 
 #[test]
-fn drift_is_fixed() {
+fn changed_users_and_folders_are_fixed() {
     let mut host = complete();
     host.members.clear();
     assert_eq!(steps(AccountState::Active, &host), [Step::AddMembers(vec![acme()])]);
@@ -135,7 +135,7 @@ fn drift_is_fixed() {
     assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&fix));
 
     let mut host = complete();
-    host.folders.get_mut(&acme()).unwrap().dev = FolderState::Missing; // made by an earlier version
+    host.folders.get_mut(&acme()).unwrap().dev = FolderState::Missing; // as in earlier versions
     assert_eq!(steps(AccountState::Active, &host), [fix]);
 
     let mut host = complete();
@@ -179,7 +179,7 @@ fn memberships_are_added_a_thousand_at_a_time() {
 }
 
 #[test]
-fn a_removal_removes_what_exists() {
+fn removing_an_account_removes_user_and_folders() {
     let whole = [
         Step::EndSessions { uid: UID },
         Step::RemoveFolders(acme()),
@@ -197,7 +197,7 @@ const UNRELATED_USERS: [(u32, &str); 4] =
     [(1000, GECOS), (70_002, GECOS), (70_002, "A. Person"), (0, "root")];
 
 #[test]
-fn our_user_is_reused_without_a_recorded_id() {
+fn an_existing_user_of_the_account_is_reused() {
     let mut host = complete();
     assert_eq!(plan::check_name(&acme(), None, &host), Ok(()));
     add_user(&mut host, UID, "A. Person");
@@ -207,7 +207,7 @@ fn our_user_is_reused_without_a_recorded_id() {
 }
 
 #[test]
-fn an_unrelated_user_gets_no_account() {
+fn accounts_named_like_unrelated_users_are_refused() {
     for state in [AccountState::Active, AccountState::Suspended] {
         for (uid, gecos) in UNRELATED_USERS {
             let mut host = complete();
@@ -231,7 +231,7 @@ fn a_removal_keeps_unrelated_users() {
         host.groups.insert("acme".into(), uid);
         assert_eq!(steps(AccountState::Removing, &host), [Step::RemoveFolders(acme())]);
     }
-    // Another user has the id now: its processes must not be ended.
+    // Another user now has the id, so the processes with this id must not be ended.
     let mut host = bare();
     host.users.insert("other".into(), user(UID, GECOS));
     host.ids.insert(UID);
@@ -240,9 +240,9 @@ fn a_removal_keeps_unrelated_users() {
     assert_eq!(plan.refusals, [Refusal::Id { account: acme(), uid: UID }]);
 }
 
-/// An id in an account's row is not enough to treat a Unix user as ours.
+/// An id in the row of an account does not prove that this program created the Unix user.
 #[test]
-fn a_rows_id_changes_no_unrelated_user() {
+fn a_recorded_uid_changes_no_unrelated_user() {
     let Accounts { first_uid, last_uid, .. } = Accounts::default();
     let unrelated = [
         (0, GECOS, HOME),
@@ -274,16 +274,16 @@ fn a_rows_id_changes_no_unrelated_user() {
     }
 }
 
-/// As after the loss of the registry.
+/// An account is unknown after the loss of the registry, for example.
 #[test]
-fn our_leftovers_of_unknown_accounts_are_removed() {
+fn leftovers_of_unknown_accounts_are_removed() {
     let left = |host: &Host| plan::leftover_steps(&acme(), host);
     let whole = steps(AccountState::Removing, &complete());
     assert_eq!(left(&complete()), whole);
     assert_eq!(left(&bare()), []);
     let mut host = bare();
     host.groups.insert("acme".into(), UID);
-    assert_eq!(left(&host), [Step::RemoveGroup(acme())], "a removal that was cut off");
+    assert_eq!(left(&host), [Step::RemoveGroup(acme())], "an interrupted removal");
     host.groups.insert("acme".into(), 1000);
     assert_eq!(left(&host), []);
     for (uid, gecos) in [(1000, GECOS), (UID, "A. Person"), (0, "root")] {
@@ -312,7 +312,7 @@ fn a_chroot_must_be_a_folder() {
 }
 
 #[test]
-fn ids_in_use_are_not_assigned() {
+fn unix_ids_in_use_are_not_assigned() {
     let config = Config::default();
     let first = config.accounts.first_uid;
     let mut host = bare();

@@ -1,4 +1,4 @@
-//! The registry's table `account`.
+//! The table `account` of the registry.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
@@ -8,18 +8,18 @@ use super::error::{Error, Result};
 use crate::account::AccountId;
 use crate::account_state::AccountState;
 
-/// An account as root's commands created it.
+/// An account that root's commands created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// The name of the SFTP user and of the Unix user.
     pub id: AccountId,
-    /// The Unix user's (and its group's) id; `None` before the first key.
+    /// The id of the account's Unix user and group. `None` before the account's first key.
     pub uid: Option<u32>,
     pub state: AccountState,
 }
 
-/// Adds an account. Returns false if its id exists. An error if another account has its Unix user
-/// id.
+/// Adds an account. Returns false if an account with the same id exists. Returns an error if
+/// another account has the same Unix user id.
 pub fn add(tx: &RegistryTransaction<'_>, at: Timestamp, account: &Account) -> Result<bool> {
     let Account { id, uid, state } = account;
     let added = tx
@@ -37,14 +37,15 @@ pub fn get(tx: &RegistryTransaction<'_>, id: &AccountId) -> Result<Option<Accoun
         .transpose()
 }
 
-/// Returns every account, by id.
+/// Returns all accounts in the order of their ids.
 pub fn list(tx: &RegistryTransaction<'_>) -> Result<Vec<Account>> {
     let mut statement = tx.prepare_cached("SELECT id, uid, state FROM account ORDER BY id")?;
     let rows = statement.query_map([], |row| Ok(from_row(row)))?;
     rows.map(|row| row?).collect()
 }
 
-/// Records the Unix user id that the account has or will get. An error if another account has it.
+/// Records the Unix user id that the account has or will get. Returns an error if another account
+/// has the same Unix user id.
 pub fn set_uid(
     tx: &RegistryTransaction<'_>,
     at: Timestamp,
@@ -72,7 +73,7 @@ pub fn set_state(
     Ok(())
 }
 
-/// Removes the account's row and its keys.
+/// Removes the row of an account, and the account's keys.
 pub fn remove(tx: &RegistryTransaction<'_>, id: &AccountId) -> Result<()> {
     tx.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([id.as_str()])?;
     Ok(())

@@ -1,4 +1,5 @@
-//! The registry's tables inside a backup of the state database, so that a backup is one file.
+//! Copies the registry's tables into a backup of the state database, so that a backup is a single
+//! file.
 
 use rusqlite::{Connection, types::Value};
 
@@ -7,22 +8,23 @@ use super::database::Registry;
 use super::error::Result;
 use super::keys::{self, ApprovedKey};
 
-/// The tables' names in the registry and in a backup.
+/// The names of each table in the registry and in a backup.
 const TABLES: [(&str, &str); 2] =
     [("account", "registry_account"), ("approved", "registry_approved")];
 
-/// The accounts and keys in some database, which need not be approved.
+/// The accounts and keys from a database. Root may not have approved them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountsAndKeys {
     pub accounts: Vec<Account>,
-    /// Including revoked keys.
+    /// All keys, including revoked keys.
     pub keys: Vec<ApprovedKey>,
-    /// The number of rows that hold neither a valid account nor a valid key.
+    /// The number of rows that contain neither a valid account nor a valid key.
     pub unreadable: usize,
 }
 
-/// Writes the content of `registry`, if there is one, into `backup`. First removes tables of these
-/// names from it: in a state database they were not written by root.
+/// Writes the content of `registry` into `backup`, if a registry exists. First removes tables with
+/// the same names from `backup`, because a copy of a state database could contain such tables that
+/// root did not write.
 pub fn write(registry: Option<&Registry>, backup: &Connection) -> Result<()> {
     remove(backup)?;
     let Some(registry) = registry else { return Ok(()) };
@@ -50,8 +52,8 @@ fn copy(from: &Connection, table: &str, to: &Connection, new: &str) -> Result<()
     Ok(())
 }
 
-/// Returns the accounts and keys of the registry in the database `backup`, or of its state
-/// database if it holds no registry.
+/// Returns the accounts and keys of the registry that `backup` contains. If `backup` contains no
+/// registry, returns the accounts and keys of its state database.
 pub fn read(backup: &Connection) -> Result<AccountsAndKeys> {
     let count: i64 = backup.query_row(
         "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN (?1, ?2)",
@@ -64,17 +66,18 @@ pub fn read(backup: &Connection) -> Result<AccountsAndKeys> {
     }
 }
 
-/// Returns the accounts and keys of a state database of any schema.
+/// Returns the accounts and keys of a state database with any schema.
 pub fn read_state(database: &Connection) -> Result<AccountsAndKeys> {
     read_tables(database, "account", "key", "created_at")
 }
 
-/// Returns the content of `registry`.
+/// Returns the accounts and keys of `registry`.
 pub fn read_registry(registry: &Registry) -> Result<AccountsAndKeys> {
     registry.read(|tx| read_tables(tx, TABLES[0].0, TABLES[1].0, "approved_at"))
 }
 
-/// Reads the tables. Rows that no version of this program writes are only counted.
+/// Reads the accounts and keys from two tables. Rows that no version of this program writes are
+/// only counted.
 fn read_tables(
     database: &Connection,
     account: &str,
@@ -105,7 +108,8 @@ fn read_tables(
     Ok(found)
 }
 
-/// Removes the registry from a copy of a backup, so that it is a state database.
+/// Removes the tables of the registry from a copy of a backup. The copy is then a plain state
+/// database.
 pub fn remove(copy: &Connection) -> rusqlite::Result<()> {
     TABLES
         .iter()

@@ -1,5 +1,5 @@
-//! [`Registry`]: the database file. It is checked before it is opened, and gets its name when it is
-//! complete.
+//! [`Registry`] is the database file of the registry. The file is checked before it is opened. A
+//! new file gets its name after it is complete.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -13,23 +13,23 @@ use super::error::{Error, Result};
 use crate::files::durable::{TempFile, remove_file};
 use crate::files::{IoError, private};
 
-/// How long to wait for another command that writes.
+/// The maximum wait for the write of another command.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// `PRAGMA user_version` of [`SCHEMA`].
+/// The value of `PRAGMA user_version` in a database with the schema [`SCHEMA`].
 pub(super) const VERSION: i64 = 1;
 
-/// The open registry.
+/// An open registry.
 #[derive(Debug)]
 pub struct Registry {
     pub(super) connection: Connection,
     actor: String,
 }
 
-/// A connection inside a transaction. The transaction is committed when its work returns `Ok`, and
-/// rolled back when it returns an error.
+/// A connection with an open transaction. The transaction is committed if its work returns `Ok`,
+/// and rolled back if its work returns an error.
 #[derive(Debug)]
 pub struct RegistryTransaction<'c> {
     connection: &'c Connection,
@@ -46,7 +46,7 @@ impl Deref for RegistryTransaction<'_> {
 }
 
 impl Registry {
-    /// Opens the registry in the folder `admin`. Changes are recorded as made by `actor`.
+    /// Opens the registry in the folder `admin`. Each change is recorded with the name `actor`.
     pub fn open(admin: &Path, actor: &str) -> Result<Self> {
         let path = path(admin);
         check(admin, &path)?;
@@ -58,10 +58,11 @@ impl Registry {
         Ok(Self { connection, actor: actor.to_owned() })
     }
 
-    /// Creates the registry in the folder `admin`, with the rows that `fill` writes, and opens it.
+    /// Creates the registry in the folder `admin` with the rows that `fill` writes, and opens it.
     ///
-    /// It gets its name when it is complete and on disk; on an error there is none. If another
-    /// command has created one in that time, that one is opened and the rows of `fill` are dropped.
+    /// The registry gets its name when it is complete and on the disk. On an error no registry is
+    /// created. If another command creates a registry at the same time, that registry is opened and
+    /// the rows of `fill` are dropped.
     pub fn create<E: From<Error>>(
         admin: &Path,
         actor: &str,
@@ -79,10 +80,11 @@ impl Registry {
         Ok(Self::open(admin, actor)?)
     }
 
-    /// Runs `work` in one transaction that begins by taking the write lock, and commits it.
+    /// Runs `work` in one transaction and commits the transaction. The transaction begins by taking
+    /// SQLite's write lock.
     ///
     /// # Errors
-    /// The error of `work`, after which nothing is changed, or the commit's error.
+    /// The error of `work`, or the error of the commit. In both cases nothing is changed.
     pub fn write<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&RegistryTransaction<'_>) -> std::result::Result<T, E>,
@@ -90,7 +92,7 @@ impl Registry {
         self.within(TransactionBehavior::Immediate, work)
     }
 
-    /// Runs `work` on one consistent view of the registry.
+    /// Runs `work` in a read transaction, which has one consistent view of the registry.
     pub fn read<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&RegistryTransaction<'_>) -> std::result::Result<T, E>,
@@ -111,7 +113,7 @@ impl Registry {
     }
 }
 
-/// Returns whether there is a registry in the folder `admin`.
+/// Returns whether a registry exists in the folder `admin`.
 pub fn exists(admin: &Path) -> bool {
     path(admin).symlink_metadata().is_ok()
 }
@@ -120,11 +122,10 @@ pub(super) fn path(admin: &Path) -> PathBuf {
     admin.join("registry.db")
 }
 
-/// Checks that the registry `path` in `folder` exists, and that no other user could have written
-/// it.
+/// Checks that the registry `path` in `folder` exists, and that only root could have written to it.
 fn check(folder: &Path, path: &Path) -> Result<()> {
-    // A link to the folder is allowed, because only root can have made it; the file must not be
-    // one.
+    // `folder` may be a symbolic link, because only root can have created the link. The file may
+    // not be a link.
     let found = |metadata: io::Result<Metadata>, of: &Path| match metadata {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Error::Missing(path.to_owned()))
@@ -139,8 +140,8 @@ fn check(folder: &Path, path: &Path) -> Result<()> {
     Ok(private::check(path, &file)?)
 }
 
-/// Creates the file of a new registry under a temporary name, and the folder if it is missing.
-/// Removes what a process left there that ended before its registry was complete.
+/// Creates the file of a new registry under a temporary name. Creates the folder if it is missing.
+/// Removes unfinished files that other processes left in the folder.
 fn create_temporary(admin: &Path) -> Result<TempFile> {
     private::make_folder(admin).map_err(IoError::of("use", admin))?;
     let own = std::process::id().to_string();
@@ -162,7 +163,8 @@ fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    // SQLITE_OPEN_NOFOLLOW also refuses linked parents, and an administrator may use such links.
+    // SQLITE_OPEN_NOFOLLOW also refuses links in the parent folders, and an administrator may use
+    // such links.
     let folder = path.parent().unwrap_or(Path::new("/"));
     let real = folder.canonicalize().map_err(IoError::of("resolve", folder))?;
     let path = real.join(path.file_name().unwrap_or_default());

@@ -8,23 +8,23 @@ use crate::files::private::NotPrivate;
 /// The result of an operation on the registry.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why the registry could not be read or changed.
+/// The reason why the registry could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("there is no registry {}: no key and no account can be changed without it", .0.display())]
+    #[error("there is no registry {}: accounts and keys cannot be changed", .0.display())]
     Missing(PathBuf),
-    /// Other users than root could have written it.
+    /// Another user than root could have written to the registry.
     #[error(transparent)]
     NotPrivate(#[from] NotPrivate),
     #[error("{} is not a regular file; move it away", .0.display())]
     NotAFile(PathBuf),
-    #[error("{} has schema {found}, this program knows {known}", path.display())]
+    #[error("{} has schema {found}, but this program supports only schema {known}", path.display())]
     Version { path: PathBuf, found: i64, known: i64 },
     #[error(transparent)]
     Io(#[from] IoError),
     #[error("SQLite error in the registry")]
     Sql(#[from] rusqlite::Error),
-    /// A value that no version of this program writes.
-    #[error("the registry holds {0}, which no version writes")]
+    /// The registry contains a value that no version of this program writes.
+    #[error("the registry contains {0}, which no version of this program writes")]
     Value(String),
 }

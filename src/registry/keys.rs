@@ -1,5 +1,5 @@
-//! The registry's table `approved`: keys. A revoked key stays as a row, so that no backup or state
-//! database can bring it into use again.
+//! The table `approved` of the registry, which contains the keys. The row of a revoked key stays,
+//! so that no backup and no state database can make the key valid again.
 
 use std::ops::RangeInclusive;
 
@@ -10,21 +10,22 @@ use super::database::RegistryTransaction;
 use super::error::{Error, Result};
 use crate::account::AccountId;
 
-/// A key that one of root's commands approved; it may be revoked since.
+/// A key that a command of root approved. The key may have been revoked later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApprovedKey {
     pub account: AccountId,
     pub name: String,
-    /// `ssh-ed25519`, …
+    /// The algorithm, such as `ssh-ed25519`.
     pub algorithm: String,
-    /// Base64, as in an authorized_keys line.
+    /// The key in Base64, as in a line of authorized_keys.
     pub public_key: String,
-    /// `SHA256:…`
+    /// The fingerprint, `SHA256:…`.
     pub fingerprint: String,
-    /// The addresses and networks from which it may be used, separated by commas; `None` if from
-    /// any.
+    /// The client addresses and networks that may use the key, separated by commas. `None` if any
+    /// address may use the key.
     pub from: Option<String>,
-    /// The first time at which it is not valid, in whole seconds; `None` if it doesn't expire.
+    /// The time from which the key is no longer valid, in whole seconds. `None` if the key does not
+    /// expire.
     pub expires_at: Option<Timestamp>,
     pub approved_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
@@ -33,8 +34,8 @@ pub struct ApprovedKey {
 const COLUMNS: &str = "account, name, algorithm, public_key, fingerprint, from_hosts, expires_at, \
                        approved_at, revoked_at";
 
-/// Adds a key, which may be revoked already. An error if the account does not exist, or has an
-/// unrevoked key of that name or fingerprint.
+/// Adds a key, which may already be revoked. Returns an error if the account does not exist, or if
+/// an unrevoked key of the account has the same name or fingerprint.
 pub fn add(tx: &RegistryTransaction<'_>, key: &ApprovedKey) -> Result<()> {
     tx.prepare_cached(&format!(
         "INSERT INTO approved ({COLUMNS}, approved_by, revoked_by)
@@ -55,8 +56,8 @@ pub fn add(tx: &RegistryTransaction<'_>, key: &ApprovedKey) -> Result<()> {
     Ok(())
 }
 
-/// Returns the keys of `account`, or of all accounts, in the order they were added; revoked ones
-/// only if `with_revoked`.
+/// Returns the keys of `account`, or of all accounts, in the order in which they were added.
+/// Revoked keys are included only if `with_revoked` is true.
 pub fn list(
     tx: &RegistryTransaction<'_>,
     account: Option<&AccountId>,
@@ -71,8 +72,8 @@ pub fn list(
     rows.map(|row| row?).collect()
 }
 
-/// Returns the account's key of that name or fingerprint: the one that is not revoked, else the one
-/// that was revoked last.
+/// Returns the account's key with the given name or fingerprint. Prefers an unrevoked key to a
+/// revoked one. Among revoked keys, returns the one that was revoked last.
 pub fn find(
     tx: &RegistryTransaction<'_>,
     account: &AccountId,
@@ -87,7 +88,7 @@ pub fn find(
     .transpose()
 }
 
-/// Revokes the account's key with that fingerprint. Returns false if it was revoked already.
+/// Revokes the account's key with the fingerprint. Returns false if that key was already revoked.
 pub fn revoke(
     tx: &RegistryTransaction<'_>,
     at: Timestamp,
@@ -103,32 +104,35 @@ pub fn revoke(
     Ok(revoked == 1)
 }
 
-/// The fields of a usable key that are published.
+/// The fields of a usable key that are written to `keys.db`.
 #[derive(Clone, Copy, Debug)]
 pub struct PublishableKey<'row> {
     pub account: &'row str,
-    /// `SHA256:…`
+    /// The fingerprint, `SHA256:…`.
     pub fingerprint: &'row str,
     pub algorithm: &'row str,
     pub public_key: &'row str,
-    /// As in [`ApprovedKey::from`].
+    /// The client addresses and networks that may use the key, separated by commas. `None` if any
+    /// address may use the key.
     pub from: Option<&'row str>,
-    /// Seconds since 1970 UTC.
+    /// The time from which the key is no longer valid, in seconds since 1970 UTC. `None` if the key
+    /// does not expire.
     pub expires_at: Option<i64>,
 }
 
-/// Calls `take` with every key that is usable at `now`, in the order of account and fingerprint.
-/// Returns how many.
+/// Calls `take` for every key that is usable at `now`, in the order of account and fingerprint.
+/// Returns the number of these keys.
 ///
-/// A key is usable if it is not revoked, not expired, and belongs to an active account whose Unix
-/// user id is in `uids`.
+/// A key is usable if it is neither revoked nor expired, and if its account is active and has a
+/// Unix user id in `uids`.
 pub fn for_each_usable<E: From<Error>>(
     tx: &RegistryTransaction<'_>,
     now: Timestamp,
     uids: &RangeInclusive<u32>,
     mut take: impl FnMut(PublishableKey<'_>) -> std::result::Result<(), E>,
 ) -> std::result::Result<u64, E> {
-    // Reads the index approved_key in its order, so that SQLite doesn't sort the keys.
+    // The query reads the index approved_key in the order of the index, so that SQLite does not
+    // sort the keys.
     let mut statement = tx
         .prepare_cached(
             "SELECT approved.account, fingerprint, algorithm, public_key, from_hosts, expires_at
@@ -170,7 +174,7 @@ pub(super) fn from_row(row: &Row<'_>) -> Result<ApprovedKey> {
     Ok(ApprovedKey {
         account: account
             .parse()
-            .map_err(|_| Error::Value(format!("the account id {account:?}")))?,
+            .map_err(|_| Error::Value(format!("the invalid account id {account:?}")))?,
         name: row.get("name")?,
         algorithm: row.get("algorithm")?,
         public_key: row.get("public_key")?,
@@ -184,5 +188,5 @@ pub(super) fn from_row(row: &Row<'_>) -> Result<ApprovedKey> {
 
 fn timestamp(millis: i64) -> Result<Timestamp> {
     Timestamp::from_millisecond(millis)
-        .map_err(|_| Error::Value(format!("the time {millis} in milliseconds")))
+        .map_err(|_| Error::Value(format!("the invalid time {millis}")))
 }

@@ -1,11 +1,13 @@
-//! The registry: the accounts and keys that root's commands approved, and nothing else.
+//! The registry contains the accounts and keys that root's commands approved, and nothing else.
 //!
-//! Only root can write it (0600, in a folder 0700 of root's), so it is the only source for the
-//! publishing of keys and the creation of Unix users. The state database has a copy for all other
-//! readers. The daemon's user can write that copy, so nothing is copied from there to the registry
-//! without a command of root's that asks for it.
+//! Only root can write to the registry: the file has the mode 0600, in a folder of root's with the
+//! mode 0700. Therefore only the registry is the source for published keys and Unix users. All
+//! other programs read a copy of these accounts and keys in the state database. The daemon's user
+//! can write to that copy. Therefore nothing is copied from the state database into the registry
+//! unless a command of root asks for it.
 //!
-//! A missing registry is an error and never counts as an empty one: see [`Registry::create`].
+//! A missing registry is an error. It is never treated as an empty registry: see
+//! [`Registry::create`].
 
 pub mod accounts;
 pub mod backup;

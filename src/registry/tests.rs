@@ -71,7 +71,7 @@ fn only_a_private_registry_is_opened() {
     fs::rename(&database, &elsewhere).unwrap();
     symlink(&elsewhere, &database).unwrap();
     assert!(matches!(Registry::open(&admin, "root"), Err(Error::NotAFile(_))));
-    // A link to the folder is allowed.
+    // The folder may be a symbolic link.
     fs::remove_file(&database).unwrap();
     fs::rename(&elsewhere, &database).unwrap();
     let link = folder.path().join("link");
@@ -92,11 +92,11 @@ fn an_unfinished_registry_leaves_no_file() {
         Err(Error::Value("x".into()))
     });
     assert!(failed.is_err());
-    assert_eq!(fs::read_dir(&admin).unwrap().count(), 0, "no file remains");
+    assert_eq!(fs::read_dir(&admin).unwrap().count(), 0, "no file must remain");
     assert!(matches!(Registry::open(&admin, "root"), Err(Error::Missing(_))));
     drop(create(&admin));
     let other = Registry::create(&admin, "root", |_| Ok::<_, Error>(())).unwrap();
-    assert_eq!(other.read(accounts::list).unwrap().len(), 1, "the first one stays");
+    assert_eq!(other.read(accounts::list).unwrap().len(), 1, "the first registry must stay");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_newer_schema_is_refused() {
 }
 
 #[test]
-fn changes_name_the_user_who_made_them() {
+fn registry_changes_record_the_user() {
     let folder = tempfile::tempdir().unwrap();
     let admin = folder.path().join("admin");
     drop(create(&admin));
@@ -139,7 +139,7 @@ fn a_backup_contains_the_registry() {
     let folder = tempfile::tempdir().unwrap();
     let registry = create(&folder.path().join("admin"));
     let backup = Connection::open(folder.path().join("backup.db")).unwrap();
-    // Somebody who can write the state database could have created these.
+    // A user who can write to the state database could have created such tables.
     backup
         .execute_batch("CREATE TABLE registry_account (id); CREATE TABLE registry_approved (x)")
         .unwrap();
@@ -154,5 +154,5 @@ fn a_backup_contains_the_registry() {
         .execute_batch("CREATE TABLE registry_account (id); CREATE TABLE registry_approved (x)")
         .unwrap();
     backup::write(None, &backup).unwrap();
-    assert!(backup::read(&backup).is_err(), "neither a registry nor a state database");
+    assert!(backup::read(&backup).is_err(), "a file without accounts must be an error");
 }

@@ -21,9 +21,9 @@ use crate::import_id::ImportId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DataType {
-    /// Things that happened; appended.
+    /// Records of actions. They are appended to the store.
     Event,
-    /// The users they happened to; merged.
+    /// Records of users. They are merged into the users' profiles.
     Profile,
 }
 
@@ -40,16 +40,16 @@ impl DataType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportState {
-    /// The row is in the state database; the files are being moved into the spool.
+    /// The row is in the state database, and the files are being moved into the spool.
     Claiming,
-    /// Claimed, waiting to run.
+    /// The import was claimed, and waits to run.
     #[default]
     Queued,
-    /// Being read and stored.
+    /// The data file is being read and stored.
     Running,
-    /// Ended: at least one record was accepted.
+    /// The import ended, and at least one record was accepted.
     Completed,
-    /// Ended: the file as a whole could not be imported, or every record was rejected.
+    /// The import ended: the file as a whole could not be imported, or every record was rejected.
     Failed,
 }
 
@@ -72,7 +72,7 @@ pub enum FailureText {
     /// The manifest's data file did not arrive.
     #[serde(rename = "No data file found")]
     NoDataFile,
-    /// The data file is not what it should be.
+    /// The data file is not a CSV file that can be read within the limits.
     #[serde(rename = "File couldn't be read")]
     Unreadable,
     /// The manifest is wrong, or does not fit the header.
@@ -81,7 +81,7 @@ pub enum FailureText {
     /// The host failed: disk full, I/O error, store unreachable.
     #[serde(rename = "Internal infra error")]
     Infra,
-    /// A bug of ours.
+    /// sftp-import has a bug.
     #[serde(rename = "[Internal error] Error while importing data")]
     Internal,
 }
@@ -100,7 +100,7 @@ impl FailureText {
         }
     }
 
-    /// Returns what to fix when a file failed with this text.
+    /// Returns the advice for a file that failed with this text.
     pub fn advice(self) -> &'static str {
         match self {
             Self::NoDataFile => {
@@ -122,7 +122,7 @@ impl FailureText {
 #[error("{}: {detail}", message.as_str())]
 pub struct Failure {
     pub message: FailureText,
-    /// What exactly and where; several findings are joined by `; `.
+    /// The exact findings and their places, joined by `; `.
     pub detail: String,
 }
 
@@ -140,11 +140,11 @@ impl Failure {
 /// The numbers of records read, accepted and rejected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Records after the header, empty lines not counted.
+    /// The number of records after the header, without empty lines.
     pub read: u64,
-    /// Records stored, or in a dry run valid.
+    /// The number of records that were stored, or that are valid in a dry run.
     pub accepted: u64,
-    /// Records in the error file.
+    /// The number of records in the error file.
     pub rejected: u64,
 }
 
@@ -152,13 +152,13 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// The time of this measurement.
+    /// The time at which the progress was measured.
     pub at: Timestamp,
-    /// Bytes of the data file read so far; the report's `bytes` is the total.
+    /// The bytes of the data file that were read so far. The report's `bytes` is the total.
     pub bytes_read: u64,
-    /// Average since the import last began to run.
+    /// The average since the import last began to run.
     pub records_per_second: u64,
-    /// The end at the present rate; `None` if there is no estimate yet.
+    /// The end at the present rate. `None` if there is no estimate yet.
     pub estimated_end: Option<Timestamp>,
 }
 
@@ -166,25 +166,26 @@ pub struct Progress {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// `None` for `check`, which stores nothing.
+    /// `None` for the command `check`, which stores nothing.
     pub import: Option<ImportId>,
-    /// `None` for `check`.
+    /// `None` for the command `check`.
     pub account: Option<String>,
     /// `None` if the manifest could not be read that far.
     #[serde(rename = "type")]
     pub data_type: Option<DataType>,
-    /// The file name.
+    /// The file name of the manifest.
     pub manifest: String,
-    /// The file name; `None` if the manifest could not be read that far.
+    /// The name of the data file. `None` if the manifest could not be read that far.
     pub data_file: Option<String>,
     pub state: ImportState,
-    /// The place in the account's queue, whose imports run in turn; `None` unless queued.
+    /// The place in the account's queue, whose imports run one after the other. `None` unless
+    /// queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<u64>,
-    /// `None` unless running.
+    /// `None` unless the import is running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// The manifest requested validation and a report, but no storage.
+    /// Whether the manifest requested validation and a report, but no storage.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
     pub records: Counts,
@@ -196,7 +197,8 @@ pub struct Report {
     pub last_ts: Option<Timestamp>,
     /// The data file's size in bytes, as uploaded (before decompression).
     pub bytes: u64,
-    /// SHA-256 of the data file as uploaded, lower-case hex; `None` if it was not read to its end.
+    /// SHA-256 of the data file as uploaded, in lower-case hex. `None` if it was not read to its
+    /// end.
     pub sha256: Option<String>,
     /// The time of the claim.
     pub received_at: Timestamp,
@@ -204,11 +206,11 @@ pub struct Report {
     pub finished_at: Option<Timestamp>,
     /// `None` if the file as a whole was imported.
     pub failure: Option<Failure>,
-    /// By text, most frequent first.
+    /// The rejections by text, most frequent first.
     pub rejections: Vec<RejectionCount>,
     /// Findings that did not stop the import.
     pub warnings: Vec<String>,
-    /// The error file's name in results/; `None` if no record was rejected.
+    /// The error file's name in results/. `None` if no record was rejected.
     pub error_file: Option<String>,
 }
 

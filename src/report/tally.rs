@@ -1,26 +1,26 @@
 //! [`RejectionTally`]: counts rejections by text, for a report.
 //!
-//! Invariant: tallies of parts of a file, merged, give the same counts in the same order as one
-//! tally of the whole file.
+//! Invariant: the merged tallies of the parts of a file have the same counts in the same order as
+//! one tally of the whole file.
 
 use serde::{Deserialize, Serialize};
 
-/// The number of different texts that a report lists; the error file has the rest.
+/// The most different texts that a report lists. The error file has the other texts too.
 pub const MAX_REJECTIONS: usize = 100;
 
-/// One rejection text with its count and its first line.
+/// One rejection text with its count and the line of its first record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RejectionCount {
     /// The rule's fixed text.
     pub message: String,
-    /// Records rejected with it; one record can have several texts.
+    /// The number of records that were rejected with this text. One record can have several texts.
     pub count: u64,
-    /// The line of the first such record in the data file; the header is line 1.
+    /// The line of the first such record in the data file. The header is line 1.
     pub first_line: u64,
 }
 
-/// Counts rejections by text. There are some dozens of texts at most, so it is a list.
+/// Counts rejections by text in a list, because there are only some dozens of texts.
 #[derive(Clone, Debug, Default)]
 pub struct RejectionTally(Vec<TallyEntry>);
 
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_most_frequent_first_then_by_line() {
+    fn counts_are_sorted_by_frequency_then_line() {
         let mut tally = RejectionTally::default();
         for (message, line) in [("b", 9), ("a", 4), ("b", 3), ("c", 2)] {
             tally.add(message, line);

@@ -1,7 +1,7 @@
-//! Copies the files of an account's folders and of the spool, for the account's export.
+//! Copies the files in an account's folders and in the spool, for the export of the account.
 //!
-//! Files are opened through a directory handle, and symbolic links are not followed. Other files
-//! than regular ones with one name are skipped and reported.
+//! Files are opened through a directory handle, and symbolic links are not followed. A file is
+//! skipped and reported if it is not a regular file or has several names.
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -15,7 +15,7 @@ use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 use crate::files::durable::{create_private_file, sync};
 
-/// Why a folder cannot be copied.
+/// The reason why a folder can't be copied.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportCopyError {
     #[error(transparent)]
@@ -24,9 +24,10 @@ pub enum ExportCopyError {
     Io(#[from] IoError),
 }
 
-/// Copies the regular files of the folder `from`, if it exists, into the new folder `to`, synced
-/// and readable only by this process's user. Returns the names of skipped files. Hidden
-/// (unpublished) files are ignored, and so are files that are removed during the copy.
+/// Copies the regular files of the folder `from` into the new folder `to`, if `from` exists. The
+/// copies are synced, and only the user of this process can read them. Returns the names of skipped
+/// files. Hidden files, which are unpublished, are ignored. Files that are removed during the copy
+/// are also ignored.
 pub fn copy_folder(from: &Path, to: &Path) -> Result<Vec<String>, ExportCopyError> {
     let Some(folder) = Folder::open_existing(from)? else { return Ok(Vec::new()) };
     let read = |errno: Errno| IoError::new("read", from, errno);
@@ -51,12 +52,12 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<Vec<String>, ExportCopyErro
     Ok(left_out)
 }
 
-/// Copies a file. Returns false if it is not a regular file with one name.
+/// Copies a file. Returns false if the file is not a regular file or has several names.
 fn copy_file(folder: &Folder, name: &str, to: &Path) -> Result<bool, ExportCopyError> {
     let path = folder.path().join(name);
     let mut file = match folder.read(name) {
         Ok(file) => file,
-        Err(Errno::ENOENT) => return Ok(true), // claimed or removed since the listing
+        Err(Errno::ENOENT) => return Ok(true), // claimed or removed after the listing
         Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => return Ok(false),
         Err(errno) => return Err(IoError::new("read", path, errno).into()),
     };

@@ -1,4 +1,4 @@
-//! [`Layout`]: the paths of account folders and of the spool. Pure.
+//! [`Layout`] contains the paths of account folders and of the spool. Pure.
 
 use std::path::{Path, PathBuf};
 
@@ -6,62 +6,62 @@ use crate::account::AccountId;
 use crate::config::Paths;
 use crate::import_id::ImportId;
 
-/// The spool's folder, beside the account folders so that a claim is a rename. An account id cannot
-/// begin with a dot.
+/// The name of the spool's folder. The spool is beside the account folders, so that a claim is a
+/// rename. The name can't be an account's, because an account id can't begin with a dot.
 pub(super) const SPOOL: &str = ".spool";
 
-/// The folder for uploads, in an account's folder.
+/// The name of the folder for uploads in an account's folder.
 pub(super) const INCOMING: &str = "incoming";
 
-/// The data file's name in the spool.
+/// The name of the data file in the spool.
 pub(super) const DATA: &str = "data";
 
-/// The manifest's name in the spool.
+/// The name of the manifest in the spool.
 pub(super) const MANIFEST: &str = "manifest";
 
-/// The folders below `paths.accounts`.
+/// The paths of the folders below `paths.accounts`.
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
 }
 
 impl Layout {
-    /// The layout that the configuration names.
+    /// Returns the layout for the configured paths.
     pub fn new(paths: &Paths) -> Self {
         Self { root: paths.accounts.clone() }
     }
 
-    /// The folder of all account folders and of the spool.
+    /// Returns the folder that contains all account folders and the spool.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// An account's chroot.
+    /// Returns the chroot of an account.
     pub fn account(&self, account: &AccountId) -> PathBuf {
         self.root.join(account)
     }
 
-    /// The folder for an account's uploads.
+    /// Returns the folder for uploads of an account.
     pub fn incoming(&self, account: &AccountId) -> PathBuf {
         self.account(account).join(INCOMING)
     }
 
-    /// The folder for an account's answers.
+    /// Returns the folder for answers to an account.
     pub fn results(&self, account: &AccountId) -> PathBuf {
         self.account(account).join("results")
     }
 
-    /// The folder of the socket to which an account's sessions log.
+    /// Returns the folder of the socket to which an account's sessions log.
     pub fn dev(&self, account: &AccountId) -> PathBuf {
         self.account(account).join("dev")
     }
 
-    /// The folder with one subfolder per claimed import.
+    /// Returns the spool, which has one subfolder per claimed import.
     pub fn spool(&self) -> PathBuf {
         self.root.join(SPOOL)
     }
 
-    /// The folder of a claimed import's files.
+    /// Returns the folder of a claimed import's files.
     pub fn spooled(&self, import: &ImportId) -> PathBuf {
         self.spool().join(import)
     }

@@ -1,13 +1,15 @@
-//! [`LogSocket`]: receives the SFTP server's log lines; linked into every account's chroot.
+//! [`LogSocket`] receives the log lines of the SFTP server. It is linked into the chroot of every
+//! account.
 //!
-//! A session of internal-sftp can log only through `/dev/log` in its chroot (syslog(3)). One
-//! datagram socket in the spool serves all accounts: each chroot's `dev/log` is a hard link to it,
-//! in a folder that the account cannot write to. The kernel reports the sender of a line (unix(7),
-//! SO_PASSCRED).
+//! A session of internal-sftp can log only to `/dev/log` in its chroot (syslog(3)). One datagram
+//! socket in the spool serves all accounts. The `dev/log` in each chroot is a hard link to this
+//! socket, in a folder that the account can't write to. The kernel reports the sender of each line
+//! (unix(7), SO_PASSCRED).
 //!
-//! When the process that bound the socket has ended, syslog(3) fails immediately (ECONNREFUSED). So
-//! the daemon binds it itself, and not systemd on its behalf. A full queue blocks the senders, so
-//! the thread that reads the socket must not wait for anything else.
+//! After the end of the process that bound the socket, syslog(3) fails immediately (ECONNREFUSED).
+//! Therefore the daemon binds the socket itself, and systemd does not bind it for the daemon. A
+//! full queue blocks the senders. Therefore the thread that reads the socket must not wait for
+//! anything else.
 
 use std::fs;
 use std::io::{self, IoSliceMut};
@@ -31,29 +33,31 @@ use crate::audit::LogLine;
 use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 
-/// Its name in the spool. An import id cannot begin with a dot.
+/// The name of the socket in the spool. An import can't have this name, because an import id can't
+/// begin with a dot.
 const NAME: &str = ".log";
-/// Its name in `dev` of a chroot.
+/// The name of the socket in the folder `dev` of a chroot.
 const LINK: &str = "log";
-/// Its temporary name there, before it is renamed to [`LINK`].
+/// The temporary name of the socket in the folder `dev`, before the rename to [`LINK`].
 const NEW_LINK: &str = ".log.new";
-/// The size of the receive buffer: more than the longest message of OpenSSH with syslog's header.
+/// The size of the receive buffer in bytes. The longest message of OpenSSH with the header of
+/// syslog is shorter.
 const LONGEST: usize = 2048;
 
-/// Why log lines cannot be received.
+/// The reason why log lines can't be received.
 #[derive(Debug, thiserror::Error)]
 pub enum LogSocketError {
-    /// The socket cannot be bound, or not be linked into a chroot.
+    /// The socket can't be bound, or can't be linked into a chroot.
     #[error(transparent)]
     Io(#[from] IoError),
     #[error("cannot receive log lines")]
     Receive(#[source] io::Error),
-    /// The account's folder for the socket is missing or cannot be opened.
+    /// The account's folder for the socket is missing or can't be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
 }
 
-/// The bound log socket.
+/// The log socket, bound by this process.
 #[derive(Debug)]
 pub struct LogSocket {
     socket: OwnedFd,
@@ -63,19 +67,19 @@ pub struct LogSocket {
     ino: u64,
 }
 
-/// Returns the path of the log socket, whether or not a daemon runs.
+/// Returns the path of the log socket. The socket exists only after a daemon has run.
 pub fn log_socket(layout: &Layout) -> PathBuf {
     layout.spool().join(NAME)
 }
 
-/// Links the socket, if it exists, into the new folder `dev`.
+/// Links the socket into the new folder `dev` if the socket exists.
 pub fn link_into(layout: &Layout, dev: &Path) -> io::Result<()> {
     let socket = log_socket(layout);
     if !fs::symlink_metadata(&socket).is_ok_and(|found| found.file_type().is_socket()) {
         return Ok(());
     }
     match fs::hard_link(socket, dev.join(LINK)) {
-        // On ext4 a file has at most 65,000 names. Such an account's uploads are not audited.
+        // On ext4 a file has at most 65,000 names. The uploads of further accounts are not audited.
         Err(error)
             if matches!(
                 error.kind(),
@@ -88,18 +92,18 @@ pub fn link_into(layout: &Layout, dev: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether an account's chroot has a link to the socket.
+/// The state of the link to the log socket in an account's chroot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLink {
-    /// It has a link to the current socket.
+    /// The chroot has a link to the current socket.
     Current,
-    /// It has no link, or one to an earlier socket.
+    /// The chroot has no link, or a link to an earlier socket.
     Stale,
     /// The chroot has no folder for the link.
     NoFolder,
 }
 
-/// Returns whether the chroot of `account` has a link to the socket.
+/// Returns the state of the link to the log socket in the chroot of `account`.
 pub fn log_link(layout: &Layout, account: &AccountId) -> LogLink {
     let dev = layout.dev(account);
     let id = |path: &Path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino())).ok();
@@ -113,8 +117,8 @@ pub fn log_link(layout: &Layout, account: &AccountId) -> LogLink {
 }
 
 impl LogSocket {
-    /// Binds the socket, and replaces one that an earlier process left. Fails if the path is longer
-    /// than 108 bytes (unix(7)).
+    /// Binds the socket, and replaces a socket that an earlier process left. Fails if the path is
+    /// longer than 108 bytes (unix(7)).
     pub fn bind(layout: &Layout) -> Result<Self, LogSocketError> {
         let path = log_socket(layout);
         let failed = |errno: Errno| IoError::new("listen at", &path, errno);
@@ -127,7 +131,8 @@ impl LogSocket {
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true).map_err(failed)?;
         let address = UnixAddr::new(&path).map_err(failed)?;
         bind(socket.as_raw_fd(), &address).map_err(failed)?;
-        // Sessions run as their accounts, so everybody may write. Lines of other users are dropped.
+        // A session runs as the user of its account, so every user may write to the socket. Lines
+        // of users without an account are dropped.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666))
             .map_err(IoError::of("listen at", &path))?;
         let found = fs::symlink_metadata(&path).map_err(IoError::of("listen at", &path))?;
@@ -139,7 +144,7 @@ impl LogSocket {
         &self.layout
     }
 
-    /// Waits until there is something to receive.
+    /// Waits until a datagram can be received.
     pub fn wait(&self) -> Result<(), LogSocketError> {
         let mut wanted = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         match poll(&mut wanted, PollTimeout::NONE) {
@@ -174,13 +179,14 @@ impl LogSocket {
         }
         let length = received.bytes;
         bytes.truncate(length);
-        // With SO_PASSCRED the kernel reports every sender. The default matches no user.
+        // With SO_PASSCRED the kernel reports the sender of every datagram. The default matches no
+        // user.
         let (uid, pid) = sender.map_or((u32::MAX, 0), |sender| (sender.uid(), sender.pid()));
         Ok(Some(LogLine { uid, pid, at: sent.unwrap_or_else(Timestamp::now), bytes }))
     }
 
-    /// Links the socket into the chroot of `account`, unless it is linked already. Returns when the
-    /// link was created.
+    /// Links the socket into the chroot of `account` unless a link exists. Returns the time at
+    /// which the link was created.
     pub fn link(&self, account: &AccountId) -> Result<Timestamp, LogSocketError> {
         let dev = Folder::open(&self.layout.dev(account))?;
         let failed = |operation: &'static str| {
@@ -196,7 +202,8 @@ impl LogSocket {
             dev.rename(NEW_LINK, &dev, LINK, RenameFlags::empty())
                 .map_err(failed("name the log socket in"))?;
         }
-        // Only the daemon and root write in this folder: its last change is the link's creation.
+        // Only the daemon and root can write to this folder. Therefore the last change of the
+        // folder is the creation of the link.
         let changed = dev.stat(".").map_err(failed("read the attributes of"))?;
         let nanos = i32::try_from(changed.st_mtime_nsec).unwrap_or(0);
         Ok(Timestamp::new(changed.st_mtime, nanos).unwrap_or(Timestamp::MAX))

@@ -1,11 +1,12 @@
-//! The only code that touches account folders: scans incoming, claims pairs, writes answers.
+//! The only code that accesses account folders: scans incoming, claims pairs, writes answers.
 //!
-//! Account holders are hostile. Files below incoming are reached through a directory handle, never
-//! by a path, and symbolic links are not followed. Checks use the opened file, not its name. An
-//! [`opener`] opens the accounts' files; in the daemon it is another process. The steps for an
-//! account: [`watch`] wakes the caller → [`incoming::scan`] lists incoming and reads new manifests
-//! → [`pairing`] decides (pure) → the caller writes the import's row → [`claim`] moves the files
-//! into the spool → [`spooled`] reads them there → [`results`] holds the answers.
+//! Account holders are treated as attackers. Files below incoming are reached through a directory
+//! handle and not by a path, and symbolic links are not followed. Checks use the opened file and
+//! not its name. An [`opener`] opens the files of accounts. In the daemon the opener is another
+//! process. The steps for an account: [`watch`] wakes the caller → [`incoming::scan`] lists
+//! incoming and reads new manifests → [`pairing`] decides (pure) → the caller writes the row of the
+//! import → [`claim`] moves the files into the spool → [`spooled`] reads the files in the spool →
+//! [`results`] contains the answers.
 
 pub mod claim;
 pub mod export_copy;

@@ -1,8 +1,8 @@
-//! Reads and removes a claimed import's files in the spool.
+//! Reads and removes the files of a claimed import in the spool.
 //!
-//! The files belong to the account, often with mode 0600, so an [`Opener`] opens them. A data file
-//! is read under a lease. [`SpooledData::unchanged`] returns afterwards whether anybody could have
-//! written to it during the read (see [`super::claim`]).
+//! The files belong to the account, often with mode 0600. Therefore an [`Opener`] opens them. A
+//! data file is read under a lease. After the read, [`SpooledData::unchanged`] returns whether
+//! anybody could have written to the file during the read (see [`super::claim`]).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,26 +20,27 @@ use crate::files::{IoError, durable};
 use crate::import_id::ImportId;
 use crate::sys::LeaseError;
 
-/// Why a claimed import's files cannot be read or removed.
+/// The reason why the files of a claimed import can't be read or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum SpooledError {
-    /// The import's spool folder is missing or cannot be opened.
+    /// The folder of the import in the spool is missing or can't be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// See [`super::opener::Access`] for the meaning of the errors of opening a file.
+    /// [`super::opener::Access`] explains the errors of opening a file.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// The file was claimed only to be refused. It is not opened.
+    /// The file was claimed only to be refused, and is not opened.
     #[error("{} is not a regular file with one name", path.display())]
     NotPlain { path: PathBuf },
     #[error("{} is larger than {max} bytes", path.display())]
     TooLarge { path: PathBuf, max: u64 },
-    /// [`LeaseError::Writer`] is caused by the account, the other errors by the host.
+    /// The lease can't be acquired. The account causes [`LeaseError::Writer`], and the host causes
+    /// the other errors.
     #[error("cannot get a read lease on {}", path.display())]
     Lease { path: PathBuf, source: LeaseError },
 }
 
-/// A claimed import's folder in the spool.
+/// The folder of a claimed import in the spool.
 #[derive(Debug)]
 pub struct SpooledImport {
     folder: Folder,
@@ -47,7 +48,7 @@ pub struct SpooledImport {
     opener: Opener,
 }
 
-/// A claimed data file, open for reading under a lease.
+/// A claimed data file that is open for reading under a lease.
 #[derive(Debug)]
 pub struct SpooledData {
     lease: Lease,
@@ -55,7 +56,7 @@ pub struct SpooledData {
     opened: FileStamp,
 }
 
-/// Attributes. A change of the file's content or names changes at least one.
+/// Attributes of a file. Any change of the file's content or names changes at least one attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileStamp {
     size: u64,
@@ -64,13 +65,13 @@ struct FileStamp {
 }
 
 impl SpooledImport {
-    /// Opens the import's folder in the spool. `opener` opens its files.
+    /// Opens the folder of the import in the spool. `opener` opens the files in the folder.
     pub fn open(layout: &Layout, import: &ImportId, opener: &Opener) -> Result<Self, SpooledError> {
         let folder = Folder::open(&layout.spooled(import))?;
         Ok(Self { folder, place: OpenerFolder::Spooled(import.clone()), opener: opener.clone() })
     }
 
-    /// Reads the manifest, at most `max` bytes.
+    /// Reads the manifest, which may have at most `max` bytes.
     pub fn manifest(&self, max: Size) -> Result<Vec<u8>, SpooledError> {
         let (file, path) = self.plain(MANIFEST)?;
         let mut bytes = Vec::new();
@@ -83,7 +84,7 @@ impl SpooledImport {
         }
     }
 
-    /// Opens the data file under a read lease. Fails if somebody has it open for writing.
+    /// Opens the data file under a read lease. Fails if any process has the file open for writing.
     pub fn data(&self) -> Result<SpooledData, SpooledError> {
         let (file, path) = self.plain(DATA)?;
         let lease = match self.opener.lease(file) {
@@ -114,19 +115,20 @@ impl SpooledImport {
 }
 
 impl SpooledData {
-    /// Returns its size in bytes when it was opened.
+    /// Returns the size of the data file in bytes at the time when it was opened.
     pub fn size(&self) -> u64 {
         self.opened.size
     }
 
-    /// Returns a handle to read it with. All handles share one position, and the lease stays with
-    /// `self`. Fails only if no file descriptor is left.
+    /// Returns a handle for reading the data file. All handles share one position, and `self` keeps
+    /// the lease. Fails only if no file descriptor is available.
     pub fn reader(&self) -> Result<File, SpooledError> {
         self.lease.file().try_clone().map_err(|error| self.unreadable(error))
     }
 
-    /// Returns whether the file is unchanged since [`SpooledImport::data`]. Call it after
-    /// everything is read. If not, the file "changed while being read".
+    /// Returns whether the file is unchanged since [`SpooledImport::data`]. The caller calls this
+    /// function after it has read the whole file. If the result is false, the file "changed while
+    /// being read".
     pub fn unchanged(&self) -> Result<bool, SpooledError> {
         let whole = self.lease.is_unbroken().map_err(|error| self.unreadable(error))?;
         let now = FileStamp::of(self.lease.file()).map_err(|error| self.unreadable(error))?;
@@ -149,8 +151,9 @@ impl FileStamp {
     }
 }
 
-/// Lists the imports that have a folder in the spool, and when it last changed. Empty if there is
-/// no spool yet. Skips names that are not import ids.
+/// Lists the imports that have a folder in the spool, each with the time of the folder's last
+/// change. The list is empty if the spool does not exist. Names that are not import ids are
+/// skipped.
 pub fn list(layout: &Layout) -> Result<Vec<(ImportId, Timestamp)>, SpooledError> {
     let path = layout.spool();
     let failed = |error: io::Error| IoError::new("read", &path, error);
@@ -165,21 +168,23 @@ pub fn list(layout: &Layout) -> Result<Vec<(ImportId, Timestamp)>, SpooledError>
             continue;
         };
         let changed = match entry.metadata().and_then(|metadata| metadata.modified()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // just finished
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // just removed
             changed => changed.map_err(failed)?,
         };
-        // A time out of range is an error of the host's clock. The folder counts as new.
+        // A time out of range means that the clock of the host is wrong. The folder is treated as
+        // new.
         imports.push((import, changed.try_into().unwrap_or(Timestamp::MAX)));
     }
     Ok(imports)
 }
 
-/// Returns the size of a claimed import's data file in bytes. 0 if there is none.
+/// Returns the size of a claimed import's data file in bytes. Returns 0 if the import has no data
+/// file.
 pub fn spooled_bytes(layout: &Layout, import: &ImportId) -> u64 {
     std::fs::metadata(layout.spooled(import).join(DATA)).map_or(0, |data| data.len())
 }
 
-/// Removes a claimed import's files. Missing files are no error.
+/// Removes the files of a claimed import. A missing file is not an error.
 pub fn discard(layout: &Layout, import: &ImportId) -> Result<(), SpooledError> {
     Ok(durable::remove_folder(&layout.spooled(import))?)
 }

@@ -1,4 +1,4 @@
-//! [`TestHost`]: the folders of a host with one account, for this module's tests.
+//! [`TestHost`] contains the folders of a host with one account, for the tests of this module.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::files::dir::Folder;
 use crate::import_id::ImportId;
 use crate::sys::ReadLease;
 
-/// A temporary accounts' folder, removed on drop.
+/// A temporary folder of all accounts. It is removed on drop.
 pub(super) struct TestHost {
     _root: tempfile::TempDir,
     pub(super) layout: Layout,
@@ -28,7 +28,7 @@ impl TestHost {
         Self::below(tempfile::tempdir().unwrap())
     }
 
-    /// Creates a host in memory, if there is /dev/shm: for many files.
+    /// Creates a host in /dev/shm, if /dev/shm exists. Memory is faster for tests with many files.
     pub(super) fn roomy() -> Self {
         Self::below(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
     }
@@ -62,7 +62,7 @@ impl TestHost {
         self.layout.spooled(&self.import)
     }
 
-    /// Puts a file into incoming.
+    /// Creates a file in incoming.
     pub(super) fn put(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.incoming().join(name);
         std::fs::write(&path, content).unwrap();
@@ -70,8 +70,8 @@ impl TestHost {
         path
     }
 
-    /// Waits until nobody has the file open for writing: a child process forked by another test
-    /// holds our handles until its exec.
+    /// Waits until no process has the file open for writing. A child process that another test
+    /// forked keeps copies of this process's handles until its exec.
     pub(super) fn closed(&self, name: &str) {
         let path = self.incoming().join(name);
         while ReadLease::take(File::open(&path).unwrap()).is_err() {
@@ -93,7 +93,7 @@ impl TestHost {
         IncomingListing::read(&folder, max_files).unwrap()
     }
 
-    /// Returns the names in a folder of the account, including hidden ones, sorted.
+    /// Returns the sorted names in a folder of the account, including hidden names.
     pub(super) fn names(&self, folder: &str) -> Vec<String> {
         let listing = std::fs::read_dir(self.layout.account(&self.account).join(folder)).unwrap();
         let mut names: Vec<_> =

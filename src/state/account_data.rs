@@ -1,7 +1,8 @@
-//! Export and removal of everything that the state database holds about one account, by any schema.
+//! Exports and erases all data that the state database holds about one account, with any schema.
 //!
-//! A table belongs to accounts if it has a column `account`. The few that refer to such a table
-//! instead are listed here; a test fails for a new table that is neither.
+//! A table belongs to accounts if it has a column `account`. `OTHERS` lists the tables that have
+//! no such column but refer to a table that has one. A test fails for a new table that belongs to
+//! neither group.
 
 use jiff::Timestamp;
 use rusqlite::Row;
@@ -11,8 +12,8 @@ use serde_json::{Map, Value};
 use super::{Error, Result, Transaction, activity, timestamp};
 use crate::account::AccountId;
 
-/// Tables without a column `account` that hold rows of accounts, each with the condition for the
-/// rows of the account `?1`.
+/// Tables that hold rows of accounts but have no column `account`. Each comes with an SQL condition
+/// for the rows of the account `?1`.
 const OTHERS: &[(&str, &str)] = &[
     ("account", "id = ?1"),
     ("delivery", "milestone IN (SELECT id FROM milestone WHERE account = ?1)"),
@@ -23,15 +24,15 @@ const OTHERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Columns that are never exported.
+/// Columns with secrets. They are never exported.
 const SECRETS: &[&str] = &["secret", "old_secret"];
 
 /// Columns that hold JSON.
 const JSON: &[&str] =
     &["recipient_domains", "recipient_addresses", "claim", "refusal", "report", "body", "warnings"];
 
-/// Calls `each` with every row of `account` and the name of its table, one table after the other.
-/// Times are RFC 3339; secrets are left out.
+/// Calls `each` for every row of `account`, with the name of the row's table. All rows of one table
+/// come before those of the next table. Times are RFC 3339. Secrets are not passed on.
 pub fn for_each_row<E: From<Error>>(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -50,8 +51,9 @@ pub fn for_each_row<E: From<Error>>(
     Ok(())
 }
 
-/// Removes every row of `account` and overwrites its place in the file; the activity log gets one
-/// line about it. Returns the tables with removed rows, and how many there were.
+/// Removes every row of `account`, overwrites the rows in the file, and adds one line about the
+/// removal to the activity log. Returns the names of the tables in which rows were removed, and the
+/// number of removed rows.
 pub fn erase(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -59,7 +61,7 @@ pub fn erase(
 ) -> Result<Vec<(String, usize)>> {
     tx.pragma_update(None, "secure_delete", true)?;
     let mut removed = Vec::new();
-    // Rows that refer to others are removed before these.
+    // A row that refers to another row is removed before the other row.
     for (table, condition) in tables(tx)?.into_iter().rev() {
         let rows =
             tx.execute(&format!("DELETE FROM {table} WHERE {condition}"), [account.as_str()])?;
@@ -76,11 +78,11 @@ pub fn erase(
     Ok(removed)
 }
 
-/// Returns the tables that hold rows of accounts, each with the condition for an account's rows.
-/// Tables that refer to others are last.
+/// Returns the tables that hold rows of accounts, each with an SQL condition for the rows of one
+/// account. A table that refers to another table comes after that table.
 ///
-/// The names become part of statements and of an export's file names, so names with characters that
-/// our schemas don't use are left out.
+/// The names of the tables become part of SQL statements and of the names of export files.
+/// Therefore a name with a character that no schema of this program uses is skipped.
 fn tables(tx: &Transaction<'_>) -> Result<Vec<(String, String)>> {
     let own: Vec<String> = tx.select(
         "SELECT t.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
@@ -116,7 +118,7 @@ fn to_json(column: &str, value: ValueRef<'_>) -> Result<Value> {
         ValueRef::Real(n) => n.into(),
         ValueRef::Text(text) if JSON.contains(&column) => serde_json::from_slice(text)?,
         ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
-        ValueRef::Blob(bytes) => format!("{bytes:02x?}").into(), // no table has any
+        ValueRef::Blob(bytes) => format!("{bytes:02x?}").into(), // no table has a blob
     })
 }
 
@@ -125,7 +127,7 @@ mod tests {
     use super::*;
     use crate::state::State;
 
-    /// A state database with two accounts; the fixture's `ACME-1` has rows in every table.
+    /// Opens a state database with two accounts. The account `ACME-1` has rows in every table.
     fn state(folder: &tempfile::TempDir) -> State {
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let data = include_str!("../../tests/upgrade/schema-1.sql");
@@ -210,9 +212,9 @@ mod tests {
         }
     }
 
-    /// Finds a secret column that a later schema adds, by its name.
+    /// Finds secret columns of later schemas by their names.
     #[test]
-    fn every_column_named_like_a_secret_is_listed() {
+    fn every_secret_column_is_excluded_from_exports() {
         let folder = tempfile::tempdir().unwrap();
         let columns = |tx: &Transaction<'_>| {
             let mut columns = tx.prepare(
@@ -258,11 +260,11 @@ mod tests {
             Ok::<_, Error>(())
         };
         state.read(|tx| for_each_row(tx, &gone, count)).unwrap();
-        assert_eq!(others, 2, "another account's rows stay");
+        assert_eq!(others, 2, "the rows of another account must stay");
         drop(state);
         let bytes = std::fs::read(folder.path().join("state.db")).unwrap();
         let found = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
         assert!(!found(b"data@acme.example") && !found(b"crm.acme.example"), "overwritten");
-        assert!(found(b"x@gone.example"), "the search finds what is there");
+        assert!(found(b"x@gone.example"), "the search must find text that exists");
     }
 }

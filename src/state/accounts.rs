@@ -1,4 +1,4 @@
-//! The table `account`. Every change writes a line of the activity log in the same transaction.
+//! The table `account`. Every change adds a line to the activity log in the same transaction.
 
 use std::fmt;
 
@@ -19,20 +19,20 @@ pub struct AccountRow {
     /// The name of the SFTP user and of the Unix user.
     #[serde(serialize_with = "as_text")]
     pub id: AccountId,
-    /// The Unix user's (and its group's) id; `None` before the first key.
+    /// The id of the account's Unix user and group. `None` before the account's first key.
     pub uid: Option<u32>,
     pub state: AccountState,
-    /// The account's contact. Gets mail when an import fails or a manifest can't be read, and mail
-    /// whose recipient is not allowed.
+    /// The account's contact. The contact gets a mail when an import fails, when a manifest can't
+    /// be parsed, and when the recipient that a manifest names is not allowed.
     pub email: Option<String>,
-    /// The addresses that mail about its imports may go to.
+    /// The addresses that may get mail about the account's imports.
     pub recipients: RecipientRule,
-    /// The chosen endpoint's name.
+    /// The name of the endpoint that gets the account's milestones.
     pub webhook: Option<String>,
     pub created_at: Timestamp,
 }
 
-/// Serialises a value as its text form.
+/// Serialises a value as the text of its `Display`.
 pub(crate) fn as_text<S: Serializer>(
     value: &impl fmt::Display,
     serializer: S,
@@ -43,7 +43,7 @@ pub(crate) fn as_text<S: Serializer>(
 const COLUMNS: &str =
     "id, uid, state, email, recipient_domains, recipient_addresses, webhook, created_at";
 
-/// Adds an active account. Returns false, and changes nothing, if the id exists.
+/// Adds an active account. Returns false and changes nothing if an account with the id exists.
 pub fn add(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -68,7 +68,7 @@ pub fn get(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<AccountRow>> {
     tx.select_first(&sql, [id.as_str()], from_row)
 }
 
-/// Returns every account, by id.
+/// Returns all accounts in the order of their ids.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<AccountRow>> {
     tx.select(&format!("SELECT {COLUMNS} FROM account ORDER BY id"), [], from_row)
 }
@@ -85,7 +85,7 @@ fn from_row(row: &Row<'_>) -> Result<AccountRow> {
     })
 }
 
-/// Returns a rule's columns `recipient_domains` and `recipient_addresses`.
+/// Returns the values of the columns `recipient_domains` and `recipient_addresses` for a rule.
 fn to_columns(rule: &RecipientRule) -> Result<(Option<String>, String)> {
     let RecipientRule::Limited { addresses, domains } = rule else {
         return Ok((None, "[]".to_owned()));
@@ -99,7 +99,7 @@ fn from_columns(domains: Option<String>, addresses: String) -> Result<RecipientR
     Ok(RecipientRule::Limited { addresses, domains })
 }
 
-/// Sets the account's Unix user id, and clears it in any other account that has it.
+/// Sets the Unix user id of an account. Clears the id in any other account that has the same id.
 pub fn set_uid(tx: &Transaction<'_>, id: &AccountId, uid: u32) -> Result<()> {
     let values = params![id.as_str(), uid];
     tx.change("UPDATE account SET uid = NULL WHERE uid = ?2 AND id <> ?1", values)?;
@@ -107,7 +107,8 @@ pub fn set_uid(tx: &Transaction<'_>, id: &AccountId, uid: u32) -> Result<()> {
     Ok(())
 }
 
-/// Sets the account's state. Returns false, and changes and logs nothing, if it has that state.
+/// Sets the state of an account. Returns false, changes nothing and logs nothing if the account
+/// already has the state.
 pub fn set_state(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -127,7 +128,7 @@ pub fn set_state(
     Ok(changed == 1)
 }
 
-/// Sets or clears the account's contact.
+/// Sets or clears the contact of an account.
 pub fn set_contact(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -139,7 +140,7 @@ pub fn set_contact(
     activity::log(tx, at, Some(id), None, "account.changed", &detail)
 }
 
-/// Sets the rule for the recipients of the account's mail.
+/// Sets the rule for the recipients of mail about an account.
 pub fn set_recipients(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -155,8 +156,8 @@ pub fn set_recipients(
     activity::log(tx, at, Some(id), None, "account.changed", &detail)
 }
 
-/// Sets the endpoint that milestones go to, or clears it. Returns false, and changes nothing, if
-/// the account has no endpoint of that name.
+/// Sets or clears the endpoint that gets an account's milestones. Returns false and changes nothing
+/// if the account has no endpoint with the name.
 pub fn set_webhook(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -175,7 +176,7 @@ pub fn set_webhook(
     Ok(changed == 1)
 }
 
-/// Counts the account's imports that have not ended.
+/// Returns the number of an account's imports that have not ended.
 pub fn unfinished_imports(tx: &Transaction<'_>, id: &AccountId) -> Result<u32> {
     Ok(tx
         .prepare_cached(
@@ -185,7 +186,8 @@ pub fn unfinished_imports(tx: &Transaction<'_>, id: &AccountId) -> Result<u32> {
         .query_row([id.as_str()], |row| row.get(0))?)
 }
 
-/// Removes the account's row with its keys and endpoints. Imports and the activity log stay.
+/// Removes the row of an account, its keys and its endpoints. The account's imports and activity
+/// log lines stay.
 pub fn remove(tx: &Transaction<'_>, at: Timestamp, id: &AccountId) -> Result<()> {
     if tx.change("DELETE FROM account WHERE id = ?1", [id.as_str()])? == 1 {
         activity::log(tx, at, Some(id), None, "account.removed", "")?;

@@ -1,4 +1,5 @@
-//! The activity log: what happened to which account, when, and who did it. Append-only.
+//! The activity log records which change happened to which account, when, and by which user. It is
+//! append-only.
 
 use jiff::Timestamp;
 use rusqlite::{Params, Row, params};
@@ -20,11 +21,11 @@ pub struct Activity {
     pub at: Timestamp,
     pub account: Option<String>,
     pub import: Option<String>,
-    /// `account.added`, `key.revoked`, `import.picked_up`, …
+    /// The action, such as `account.added`, `key.revoked` or `import.picked_up`.
     pub action: String,
-    /// Further details; may hold text that a partner chose.
+    /// Further details. They may contain text that a partner chose.
     pub detail: String,
-    /// The user who ran the command; `None` for the daemon.
+    /// The user who ran the command. `None` for the daemon.
     pub actor: Option<String>,
 }
 
@@ -45,7 +46,7 @@ pub fn log(
     Ok(())
 }
 
-/// Returns the last `limit` lines of `account`, or of all accounts, oldest first.
+/// Returns the last `limit` lines of `account`, or of all accounts. The oldest line is first.
 pub fn recent(
     tx: &Transaction<'_>,
     account: Option<&AccountId>,
@@ -62,19 +63,20 @@ pub fn recent(
     Ok(lines.into_iter().rev().map(|(_, line)| line).collect())
 }
 
-/// A reader of the activity log from the oldest line to the last one that existed when it began.
+/// A reader of the activity log. It begins at the oldest line and ends at the last line that
+/// existed when the reader was created.
 ///
-/// It reads one page in each transaction, so that no read transaction lasts long.
+/// The reader uses one transaction per page, so that no read transaction lasts long.
 #[derive(Clone, Debug)]
 pub struct ActivityPages {
     account: Option<AccountId>,
-    /// The time and id of the last line that was read.
+    /// The time and id of the last line that the reader returned.
     read: (i64, i64),
     last_id: i64,
 }
 
 impl ActivityPages {
-    /// Begins with the lines from `since` on, of `account` or of all accounts.
+    /// Creates a reader of the lines from `since` on, of `account` or of all accounts.
     pub fn new(
         tx: &Transaction<'_>,
         account: Option<AccountId>,
@@ -86,7 +88,7 @@ impl ActivityPages {
         Ok(Self { account, read, last_id })
     }
 
-    /// Returns the next lines, oldest first; an empty list at the end.
+    /// Returns the next page of lines, the oldest first. The page is empty after the last line.
     pub fn next(&mut self, tx: &Transaction<'_>) -> Result<Vec<Activity>> {
         let (at, id) = self.read;
         let rest = "(at, id) > (?2, ?3) AND id <= ?4 ORDER BY at, id LIMIT ?1";
@@ -99,8 +101,8 @@ impl ActivityPages {
         };
         if let Some((id, line)) = lines.last() {
             let read = (millis(line.at), *id);
-            // In a damaged database the index can have another order than the rows. Without this
-            // check the reader could return the same lines for ever.
+            // In a damaged database the order of the index can differ from the order of the rows.
+            // Without this check the reader could return the same lines forever.
             if read <= self.read {
                 return Err(Error::Value("lines of the activity log that are out of order".into()));
             }
@@ -110,7 +112,7 @@ impl ActivityPages {
     }
 }
 
-/// Returns the lines that match `condition`, each with its id.
+/// Returns the lines that match the SQL condition `condition`, each with its id.
 fn select(
     tx: &Transaction<'_>,
     condition: &str,
@@ -156,7 +158,7 @@ mod tests {
         let account = account.map(|id| id.parse().unwrap());
         let since = since.map(|second| Timestamp::from_second(second).unwrap());
         let mut pages = state.read(|tx| ActivityPages::new(tx, account, since)).unwrap();
-        add(state, Some("acme"), 1, "of later");
+        add(state, Some("acme"), 1, "of a later day");
         let mut all = Vec::new();
         loop {
             let lines = state.read(|tx| pages.next(tx)).unwrap();
@@ -167,9 +169,9 @@ mod tests {
         }
     }
 
-    /// Lines from the SFTP server's log can be written after lines with a later time.
+    /// A line from the SFTP server's log can be written after a line with a later time.
     #[test]
-    fn lines_are_ordered_by_time() {
+    fn activity_lines_are_ordered_by_time() {
         let (_folder, state) = state();
         for (account, second, detail) in [
             (Some("acme"), 5, "e"),
@@ -192,12 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn every_line_is_exported_once() {
+    fn every_activity_line_is_exported_once() {
         let (_folder, state) = state();
         let lines = i64::from(PAGE) * 2 + 10;
         let log_all = |tx: &Transaction<'_>| {
             for n in 0..lines {
-                // Most pages end between lines of one time.
+                // Most pages end between two lines with the same time.
                 let at = Timestamp::from_second(n / 700).unwrap();
                 log(tx, at, None, None, "test", &n.to_string())?;
             }
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_name_the_user_who_ran_the_command() {
+    fn activity_lines_record_the_user() {
         let (_folder, state) = state();
         add(&state, None, 1, "of the daemon");
         state.set_actor("alice");
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_by_time_uses_an_index() {
+    fn reading_the_activity_log_uses_an_index() {
         let (_folder, state) = state();
         for condition in [
             "ORDER BY at DESC, id DESC LIMIT 9",

@@ -1,6 +1,7 @@
-//! The table `endpoint`: where an account's webhooks are sent.
+//! The table `endpoint`: the URLs that get the accounts' webhooks.
 //!
-//! A secret leaves this module only in an [`EndpointTarget`], which can't be printed or serialised.
+//! A secret leaves this module only in an [`EndpointTarget`]. An `EndpointTarget` can't be printed
+//! or serialised.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -10,41 +11,41 @@ use super::db::transaction::{optional_time, time};
 use super::{Result, Transaction, deliveries, millis};
 use crate::account::AccountId;
 
-/// An endpoint without its secret, as a sysadmin sees it.
+/// An endpoint without its secret, as commands show it to a sysadmin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
     pub account: String,
     pub name: String,
     pub url: String,
-    /// Whether the account's milestones go to it.
+    /// True if the account's milestones are sent to the endpoint.
     pub chosen: bool,
     pub created_at: Timestamp,
-    /// Since this time nothing is sent to it.
+    /// The time at which the endpoint was disabled. Nothing is sent to a disabled endpoint.
     pub disabled_at: Option<Timestamp>,
     pub disabled_reason: Option<String>,
     /// The time since which every attempt has failed.
     pub failing_since: Option<Timestamp>,
-    /// Until this time the previous secret signs as well.
+    /// The time until which the previous secret signs webhooks in addition to the present one.
     pub old_secret_until: Option<Timestamp>,
 }
 
-/// What is needed to send to an endpoint.
+/// The data that an attempt at an endpoint needs.
 pub struct EndpointTarget {
     pub url: String,
-    /// `whsec_…`
+    /// The present secret, `whsec_…`.
     pub secret: String,
-    /// The previous secret, while it signs as well.
+    /// The previous secret, as long as it signs webhooks in addition to the present one.
     pub old_secret: Option<String>,
-    /// If the endpoint is disabled, the reason.
+    /// The reason why the endpoint is disabled. `None` if the endpoint is enabled.
     pub disabled: Option<String>,
 }
 
-/// The outcome of [`add`].
+/// The result of [`add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddOutcome {
     Added,
-    /// The account has an endpoint of that name.
+    /// The account already has an endpoint with the name.
     NameTaken,
     NoAccount,
 }
@@ -70,7 +71,7 @@ pub fn add(
     Ok(if added == 1 { AddOutcome::Added } else { AddOutcome::NameTaken })
 }
 
-/// Returns the endpoints of `account`, or of all accounts, by account and name.
+/// Returns the endpoints of `account`, or of all accounts, sorted by account and name.
 pub fn list(tx: &Transaction<'_>, account: Option<&AccountId>) -> Result<Vec<Endpoint>> {
     tx.select(
         "SELECT e.account, e.name, e.url, a.webhook IS e.name AS chosen, e.created_at,
@@ -96,8 +97,8 @@ fn from_row(row: &Row<'_>) -> Result<Endpoint> {
     })
 }
 
-/// Returns what is needed at `now` to send to the endpoint `name` of `account`. `None` if it does
-/// not exist.
+/// Returns the data that an attempt at the endpoint `name` of `account` needs at the time `now`.
+/// `None` if the endpoint does not exist.
 pub fn find_target(
     tx: &Transaction<'_>,
     account: &str,
@@ -116,9 +117,10 @@ pub fn find_target(
     )
 }
 
-/// Gives an endpoint the new `secret`; the present one signs as well until `old_until`.
+/// Replaces the secret of an endpoint by `secret`. The replaced secret signs webhooks as well until
+/// `old_until`.
 ///
-/// A secret older than the present one is removed. Returns whether the endpoint exists.
+/// Any earlier secret is removed. Returns false if the endpoint does not exist.
 pub fn rotate_secret(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -134,7 +136,8 @@ pub fn rotate_secret(
     Ok(changed == 1)
 }
 
-/// Records that an attempt at an endpoint failed at `at`. Returns the time since which all have.
+/// Records that an attempt at an endpoint failed at `at`. Returns the time since which every
+/// attempt has failed.
 pub fn record_failure(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -159,9 +162,9 @@ pub fn record_success(tx: &Transaction<'_>, account: &str, name: &str) -> Result
     Ok(())
 }
 
-/// Disables an endpoint. Pending deliveries to it fail with `reason`.
+/// Disables an endpoint. Pending deliveries to the endpoint fail with `reason`.
 ///
-/// Returns whether it was enabled.
+/// Returns false if the endpoint was already disabled or does not exist.
 pub fn disable(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -179,7 +182,7 @@ pub fn disable(
     Ok(changed == 1)
 }
 
-/// Enables an endpoint. Returns whether it exists.
+/// Enables an endpoint. Returns false if the endpoint does not exist.
 pub fn enable(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<bool> {
     let changed = tx.change(
         "UPDATE endpoint SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL
@@ -189,9 +192,10 @@ pub fn enable(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<b
     Ok(changed == 1)
 }
 
-/// Removes an endpoint. Pending deliveries to it fail, and an account that had chosen it has none.
+/// Removes an endpoint. Pending deliveries to the endpoint fail. If the endpoint got the account's
+/// milestones, the account then has no endpoint for them.
 ///
-/// Returns whether the endpoint existed.
+/// Returns false if the endpoint does not exist.
 pub fn remove(
     tx: &Transaction<'_>,
     at: Timestamp,

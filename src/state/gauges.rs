@@ -1,30 +1,32 @@
-//! Gauges for metrics: what waits now, and for how long. Each is one search in an index.
+//! Gauges for metrics: the number of imports, accounts, deliveries and endpoints by state, and the
+//! waiting time of the oldest. Each gauge costs one search in an index.
 
 use jiff::Timestamp;
 
 use super::db::transaction::optional_time;
 use super::{Result, Transaction};
 
-/// The number of things of one kind, and the age of the oldest.
+/// The number of imports, accounts, deliveries or endpoints in one state, with the time of the
+/// oldest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateGauge {
-    /// A state or a channel.
+    /// The state, or for deliveries the channel.
     pub kind: String,
     pub count: i64,
-    /// The time since which the oldest waits; `None` for accounts and endpoints.
+    /// The time since which the oldest import or delivery waits. `None` for accounts and endpoints.
     pub oldest: Option<Timestamp>,
 }
 
-/// All gauges.
+/// All gauges of the state database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateGauges {
-    /// Imports that have not ended, by state.
+    /// The imports that have not ended, by state.
     pub imports: Vec<StateGauge>,
-    /// Accounts, by state.
+    /// The accounts, by state.
     pub accounts: Vec<StateGauge>,
-    /// Pending deliveries, by channel.
+    /// The pending deliveries, by channel.
     pub deliveries: Vec<StateGauge>,
-    /// Endpoints: `enabled`, `failing` or `disabled`.
+    /// The endpoints by state: `enabled`, `failing` or `disabled`.
     pub endpoints: Vec<StateGauge>,
 }
 
@@ -63,7 +65,7 @@ mod tests {
     use crate::state::State;
 
     #[test]
-    fn counts_each_kind_and_finds_the_oldest() {
+    fn gauges_count_rows_and_find_the_oldest() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let found = state

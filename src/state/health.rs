@@ -1,4 +1,5 @@
-//! Health checks of the whole state database. Read-only: creates and migrates nothing.
+//! Health checks of the whole state database. The checks only read: they create nothing and apply
+//! no migration.
 
 use std::path::Path;
 
@@ -13,18 +14,18 @@ use crate::files::durable::parent;
 use crate::files::owner::Owner;
 use crate::sys::sqlite;
 
-/// The schema of a database file, and its damage.
+/// The schema and the damage of a database file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseHealth {
     pub schema: i64,
-    /// The newest schema that this program knows.
+    /// The newest schema that this program can read.
     pub known: i64,
     /// The problems that SQLite's quick check found.
     pub problems: Vec<String>,
 }
 
-/// Opens `path` for reading and checks it (sqlite.org/pragma.html#pragma_quick_check). Takes a
-/// second for some hundred MB.
+/// Opens the database `path` for reading and runs SQLite's quick check
+/// (sqlite.org/pragma.html#pragma_quick_check). The check takes one second for several hundred MB.
 pub fn examine(path: &Path) -> Result<DatabaseHealth> {
     let _rights = Owner::assume_of(parent(path))?;
     let opened = |source| Error::Open { path: path.to_owned(), source };
@@ -45,24 +46,24 @@ pub fn examine(path: &Path) -> Result<DatabaseHealth> {
     Ok(DatabaseHealth { schema, known: schema::newest(), problems })
 }
 
-/// The work that waits or has failed, from which doctor finds whether work is stuck.
+/// Counts of waiting and failed work. `doctor` uses them to find work that makes no progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Imports that have not ended.
+    /// The number of imports that have not ended.
     pub imports: u32,
-    /// The time at which the oldest of them was ready.
+    /// The time at which the pair of the oldest unfinished import was ready.
     pub oldest_import: Option<Timestamp>,
-    /// Pending deliveries with at least one attempt.
+    /// The number of pending deliveries with at least one attempt.
     pub retried: u32,
-    /// The time of the oldest milestone of these.
+    /// The time of the oldest milestone that has such a delivery.
     pub oldest_retried: Option<Timestamp>,
-    /// Deliveries that failed finally in the period.
+    /// The number of deliveries that failed in the period and are not attempted again.
     pub given_up: u32,
     /// The time of the newest line of the activity log.
     pub newest_activity: Option<Timestamp>,
 }
 
-/// Counts the work that waits, and the deliveries that failed since `since`.
+/// Counts the waiting work, and the deliveries that failed since `since`.
 pub fn read_backlog(tx: &Transaction<'_>, since: Timestamp) -> Result<Backlog> {
     let pair =
         |sql: &str, parameters: &[&dyn rusqlite::ToSql]| -> Result<(u32, Option<Timestamp>)> {
@@ -95,7 +96,7 @@ mod tests {
     use crate::state::{State, timestamp};
 
     #[test]
-    fn a_damaged_or_missing_file_is_an_error() {
+    fn a_damaged_or_missing_database_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         assert!(examine(&path).is_err());
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_stuck_in_an_empty_database() {
+    fn an_empty_database_has_no_backlog() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let found = state.read(|tx| read_backlog(tx, Timestamp::UNIX_EPOCH)).unwrap();

@@ -1,4 +1,4 @@
-//! The table `incoming_full`: the accounts that were notified that too much waits in their
+//! The table `incoming_full`: the accounts that were notified because too many files wait in their
 //! incoming.
 
 use jiff::Timestamp;
@@ -8,26 +8,28 @@ use super::db::transaction::{parsed, time};
 use super::{Result, Transaction, millis};
 use crate::account::AccountId;
 
-/// Returns the time since which `account` is notified, if it is.
+/// Returns the time at which `account` was notified. `None` if the account is not in the table.
 pub fn since(tx: &Transaction<'_>, account: &AccountId) -> Result<Option<Timestamp>> {
     let sql = "SELECT since FROM incoming_full WHERE account = ?1";
     tx.select_first(sql, [account.as_str()], |row| time(row, 0))
 }
 
-/// Returns every notified account, and the time of the notification, by id.
+/// Returns all notified accounts in the order of their ids, each with the time of its notification.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, Timestamp)>> {
     let sql = "SELECT account, since FROM incoming_full ORDER BY account";
     tx.select(sql, [], |row| Ok((parsed(row, 0)?, time(row, 1)?)))
 }
 
-/// Records that `account` is notified. Returns false if it was already, or does not exist any more.
+/// Records that `account` was notified. Returns false if the account was already notified or does
+/// not exist.
 pub fn begin(tx: &Transaction<'_>, account: &AccountId, at: Timestamp) -> Result<bool> {
     let sql = "INSERT OR IGNORE INTO incoming_full (account, since)
                SELECT id, ?2 FROM account WHERE id = ?1";
     Ok(tx.change(sql, params![account.as_str(), millis(at)])? == 1)
 }
 
-/// Records that less waits again. Returns false if the account was not notified.
+/// Records that fewer files wait in the account's incoming. Returns false if the account was not
+/// notified.
 pub fn end(tx: &Transaction<'_>, account: &AccountId) -> Result<bool> {
     Ok(tx.change("DELETE FROM incoming_full WHERE account = ?1", [account.as_str()])? == 1)
 }

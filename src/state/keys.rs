@@ -1,6 +1,6 @@
-//! The table `key`. Every change writes a line of the activity log in the same transaction.
+//! The table `key`. Every change adds a line to the activity log in the same transaction.
 //!
-//! A revoked key stays as a row: it answers "who could log in, and until when".
+//! The row of a revoked key stays. It documents which key could log in, and until when.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -11,37 +11,38 @@ use super::db::transaction::{optional_time, parsed, time};
 use super::{Result, Transaction, activity, millis};
 use crate::account::AccountId;
 
-/// A public key of an account, revoked or not.
+/// A public key of an account. The key may be revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyRow {
     #[serde(serialize_with = "as_text")]
     pub account: AccountId,
     pub name: String,
-    /// `ssh-ed25519`, …
+    /// The algorithm, such as `ssh-ed25519`.
     pub algorithm: String,
-    /// Base64, as in an authorized_keys line.
+    /// The key in Base64, as in a line of authorized_keys.
     pub public_key: String,
-    /// `SHA256:…`
+    /// The fingerprint, `SHA256:…`.
     pub fingerprint: String,
-    /// The addresses and networks from which it may be used, separated by commas; `None` if from
-    /// any.
+    /// The client addresses and networks that may use the key, separated by commas. `None` if any
+    /// address may use the key.
     pub from: Option<String>,
-    /// The first time at which it is not valid, in whole seconds; `None` if it doesn't expire.
+    /// The time from which the key is no longer valid, in whole seconds. `None` if the key does not
+    /// expire.
     pub expires_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
-    /// Its last login, by sshd's log; `None` if no login is known.
+    /// The time of the last login with the key, from sshd's log. `None` if no login is known.
     pub last_used_at: Option<Timestamp>,
-    /// The client's address at that login.
+    /// The client's address at the last login.
     pub last_used_from: Option<String>,
 }
 
 const COLUMNS: &str = "account, name, algorithm, public_key, fingerprint, from_hosts, expires_at, \
                        created_at, revoked_at, last_used_at, last_used_from";
 
-/// Adds a key. An error if the account does not exist, or has an unrevoked key of that name or
-/// fingerprint.
+/// Adds a key. Returns an error if the account does not exist, or if an unrevoked key of the
+/// account has the same name or fingerprint.
 pub fn add(tx: &Transaction<'_>, key: &KeyRow) -> Result<()> {
     let values = params![
         key.account.as_str(),
@@ -62,8 +63,8 @@ pub fn add(tx: &Transaction<'_>, key: &KeyRow) -> Result<()> {
     log(tx, key.created_at, &key.account, "key.added", &key.name, &key.fingerprint)
 }
 
-/// Returns the keys of `account`, or of all accounts, in the order they were added; revoked ones
-/// only if `with_revoked`.
+/// Returns the keys of `account`, or of all accounts, in the order in which they were added.
+/// Revoked keys are included only if `with_revoked` is true.
 pub fn list(
     tx: &Transaction<'_>,
     account: Option<&AccountId>,
@@ -76,8 +77,8 @@ pub fn list(
     tx.select(&sql, params![account.map(AccountId::as_str), with_revoked], from_row)
 }
 
-/// Returns the account's key of that name or fingerprint: the one that is not revoked, else the one
-/// that was revoked last.
+/// Returns the account's key with the given name or fingerprint. Prefers an unrevoked key to a
+/// revoked one. Among revoked keys, returns the one that was revoked last.
 pub fn find(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -90,7 +91,8 @@ pub fn find(
     tx.select_first(&sql, [account.as_str(), name_or_fingerprint], from_row)
 }
 
-/// Revokes the account's key with that fingerprint. Returns false if it was revoked already.
+/// Revokes the account's key with the fingerprint of `key`. Returns false if that key was already
+/// revoked.
 pub fn revoke(tx: &Transaction<'_>, at: Timestamp, key: &KeyRow) -> Result<bool> {
     let revoked = tx.change(
         "UPDATE key SET revoked_at = ?3
@@ -103,8 +105,9 @@ pub fn revoke(tx: &Transaction<'_>, at: Timestamp, key: &KeyRow) -> Result<bool>
     Ok(revoked == 1)
 }
 
-/// Records a login with the account's key of that fingerprint, unless a later login is known. If
-/// all keys of that fingerprint are revoked, the login counts for the one that was revoked last.
+/// Records a login with the account's key that has the fingerprint, unless a later login is known.
+/// If all keys with the fingerprint are revoked, the login is recorded for the key that was revoked
+/// last.
 pub fn record_login(
     tx: &Transaction<'_>,
     account: &AccountId,

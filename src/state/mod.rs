@@ -1,15 +1,17 @@
 //! The state database: accounts, keys, imports, outbox, activity log. SQLite in WAL mode.
 //!
-//! Owns the connection, the migrations and every SQL statement on `state.db`, one file per table
-//! family. Callers that change several things in one step get a [`Transaction`] from
-//! [`State::write`] and pass it down; nothing here commits on its own.
+//! This module owns the connection, the migrations and every SQL statement on `state.db`. Each
+//! family of tables has its own file. A caller that makes several changes in one step gets a
+//! [`Transaction`] from [`State::write`] and passes the transaction to each function. No function
+//! of this module commits a transaction that it was given.
 //!
-//! In a command that root runs, every use of a connection has the file rights of the folder's owner
-//! ([`Owner`](crate::files::owner::Owner)), and so has the work in [`State::read`] and
-//! [`State::write`]: the daemon's user can write that folder, and SQLite opens files in it at any
-//! statement. The alternatives leave gaps: a file can be replaced between a check of its name and its use, rights for the opening alone
-//! don't cover the files beside the database, and `SQLITE_OPEN_NOFOLLOW` also refuses linked
-//! parents of the folder. Work that opens a file of root's, such as an export, uses
+//! If root runs a command, every use of a connection has the file rights of the folder's owner
+//! ([`Owner`](crate::files::owner::Owner)). The work in [`State::read`] and [`State::write`] has
+//! the same rights. The reason is that the daemon's user can write to that folder, and that SQLite
+//! can open files in it during any statement. Three alternatives are not safe enough. A check of a
+//! file's name fails if the file is replaced before it is used. Limited rights only during the
+//! opening do not cover the files beside the database. `SQLITE_OPEN_NOFOLLOW` also refuses symbolic
+//! links in the parent folders. Work that opens a file of root's, such as an export, uses
 //! [`Owner::of_process`](crate::files::owner::Owner::of_process).
 
 pub mod account_data;

@@ -1,7 +1,7 @@
-//! Removal of old rows, a batch at a time, the oldest first.
+//! Removes old rows in batches, the oldest rows first.
 //!
-//! Invariant: rows that are still needed are never removed. These are imports that have not ended
-//! and milestones with a pending delivery.
+//! Invariant: rows that are still needed are never removed. Needed rows are imports that have not
+//! ended and milestones with a pending delivery.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -10,21 +10,21 @@ use super::db::transaction::parsed;
 use super::{Result, Transaction, millis};
 use crate::import_id::ImportId;
 
-/// An import whose files in results/ are old enough to be removed.
+/// An import whose files in results/ are old enough for removal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OldAnswer {
     pub id: ImportId,
-    /// The beginning of the names of its files in results/.
+    /// The common beginning of the names of the import's files in results/.
     pub stem: String,
 }
 
-/// Condition: import `i` has no pending delivery. Such a delivery may need the error file.
+/// SQL condition: import `i` has no pending delivery. A pending delivery may need the error file.
 const NOTHING_PENDING: &str = "NOT EXISTS (
     SELECT 1 FROM milestone m JOIN delivery d ON d.milestone = m.id
     WHERE m.import = i.id AND d.state = 'pending')";
 
-/// Returns all accounts that own rows, including removed ones, and `None` for rows without an
-/// account.
+/// Returns every account that has rows, including removed accounts. Also returns `None` for rows
+/// without an account.
 pub fn owners(tx: &Transaction<'_>) -> Result<Vec<Option<String>>> {
     tx.select(
         "SELECT id FROM account UNION SELECT DISTINCT account FROM import
@@ -34,8 +34,8 @@ pub fn owners(tx: &Transaction<'_>) -> Result<Vec<Option<String>>> {
     )
 }
 
-/// Returns at most `limit` imports that ended before `before` and whose files in results/ are not
-/// removed yet.
+/// Returns at most `limit` imports that ended before `before` and whose files in results/ still
+/// exist.
 pub fn list_old_answers(
     tx: &Transaction<'_>,
     account: &str,
@@ -53,7 +53,7 @@ pub fn list_old_answers(
     })
 }
 
-/// Records that an import's files were removed from results/.
+/// Records that the files of an import were removed from results/.
 pub fn set_answer_removed(tx: &Transaction<'_>, import: &ImportId, at: Timestamp) -> Result<()> {
     tx.change(
         "UPDATE import SET answer_removed_at = ?2 WHERE id = ?1 AND finished_at IS NOT NULL",
@@ -63,10 +63,10 @@ pub fn set_answer_removed(tx: &Transaction<'_>, import: &ImportId, at: Timestamp
 }
 
 /// Removes at most `limit` milestones from before `before`, with their deliveries and attempts.
-/// Returns how many.
+/// Returns the number of removed milestones.
 ///
-/// Keeps milestones with a delivery that is pending or ended after `before`, and those of an import
-/// that has not ended.
+/// A milestone is kept if one of its deliveries is pending or ended after `before`. A milestone is
+/// also kept as long as its import has not ended.
 pub fn remove_milestones(
     tx: &Transaction<'_>,
     account: &str,
@@ -87,7 +87,8 @@ pub fn remove_milestones(
 }
 
 /// Removes at most `limit` imports that ended before `before` and whose files in results/ were
-/// removed. Returns how many. The names of their manifests stay spent.
+/// removed. Returns the number of removed imports. The manifest names of removed imports can't be
+/// used again.
 pub fn remove_imports(
     tx: &Transaction<'_>,
     account: &str,
@@ -104,7 +105,8 @@ pub fn remove_imports(
     tx.change(&sql, params![account, millis(before), limit])
 }
 
-/// Removes at most `limit` lines of the activity log from before `before`. Returns how many.
+/// Removes at most `limit` lines from before `before` from the activity log. Returns the number of
+/// removed lines.
 pub fn remove_activity(
     tx: &Transaction<'_>,
     account: Option<&str>,

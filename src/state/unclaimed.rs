@@ -1,5 +1,5 @@
-//! The table `unclaimed`: data files in incoming that no manifest claims and that were reported. A
-//! row exists as long as its file.
+//! The table `unclaimed`: data files in incoming that have no manifest and that were reported to
+//! the partner. A row is removed when its file no longer exists.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -8,23 +8,24 @@ use super::db::transaction::time;
 use super::{Result, Transaction, millis};
 use crate::account::AccountId;
 
-/// A file in incoming. A later file of the same name differs in the inode or the last change.
+/// A file in incoming. A later file with the same name has another inode or another time of change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnclaimedRow {
     pub name: String,
     pub inode: u64,
-    /// The time of its last change, to the millisecond.
+    /// The time of the file's last change, in milliseconds.
     pub changed: Timestamp,
 }
 
-/// Records that `file` was reported at `at`, and replaces an earlier file of its name.
+/// Records that `file` was reported at `at`. Replaces the row of an earlier file with the same
+/// name.
 pub fn record_report(
     tx: &Transaction<'_>,
     account: &AccountId,
     file: &UnclaimedRow,
     at: Timestamp,
 ) -> Result<()> {
-    let inode = file.inode.cast_signed(); // SQLite's integers are signed; equal stays equal
+    let inode = file.inode.cast_signed(); // SQLite has only signed integers
     tx.change(
         "INSERT OR REPLACE INTO unclaimed (account, name, inode, changed_at, told_at)
          VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -33,7 +34,7 @@ pub fn record_report(
     Ok(())
 }
 
-/// Returns the reported files of `account`.
+/// Returns the reported files of `account` in the order of their names.
 pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<UnclaimedRow>> {
     let sql = "SELECT name, inode, changed_at FROM unclaimed WHERE account = ?1 ORDER BY name";
     tx.select(sql, [account.as_str()], |row| {
@@ -42,7 +43,7 @@ pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<UnclaimedRo
     })
 }
 
-/// Removes the record of a file that does not exist any more.
+/// Removes the row of a file that no longer exists.
 pub fn remove(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<()> {
     let sql = "DELETE FROM unclaimed WHERE account = ?1 AND name = ?2";
     tx.change(sql, [account.as_str(), name])?;
@@ -55,7 +56,7 @@ mod tests {
     use crate::state::{Error, State};
 
     #[test]
-    fn reports_are_kept_by_account_and_name() {
+    fn reported_files_are_stored_by_account_and_name() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();
@@ -74,7 +75,7 @@ mod tests {
                 remove(tx, &acme, "f.csv")?;
                 assert_eq!(list(tx, &other)?.len(), 1);
                 tx.execute("DELETE FROM account WHERE id = 'other'", [])?;
-                assert_eq!(list(tx, &other)?, [], "it goes with its account");
+                assert_eq!(list(tx, &other)?, [], "rows must be removed with the account");
                 remove(tx, &acme, "e.csv")?;
                 assert_eq!(list(tx, &acme)?, []);
                 Ok::<_, Error>(())

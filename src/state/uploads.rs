@@ -1,5 +1,6 @@
-//! The table `upload`: how the last write to each file in an account's incoming ended. A row exists
-//! as long as its file. The rows keep the contents of `audit::UploadOutcomes` over a restart.
+//! The table `upload`: how the last write to each file in an account's incoming ended. A row is
+//! removed when its file no longer exists. The rows keep the contents of `audit::UploadOutcomes`
+//! over a restart.
 
 use rusqlite::{Row, params};
 
@@ -9,7 +10,7 @@ use crate::account::AccountId;
 use crate::audit::upload_outcome::{OutcomeChanges, Writers};
 use crate::audit::{LoggedName, UploadOutcome, WriteEnd};
 
-/// Writes the changes of `account`. Writes nothing if its row does not exist any more.
+/// Writes the changed upload outcomes of `account`. Writes nothing if the account does not exist.
 pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &OutcomeChanges) -> Result<()> {
     if changes.cleared {
         tx.change("DELETE FROM upload WHERE account = ?1", [account.as_str()])?;
@@ -40,7 +41,7 @@ fn put(
             name.text,
             name.cut,
             word(fact.end),
-            fact.bytes.map(u64::cast_signed), // reversed when it is read
+            fact.bytes.map(u64::cast_signed), // `from_row` casts the value back
             millis(fact.at),
             fact.from,
             millis(fact.known_at)
@@ -49,7 +50,7 @@ fn put(
     Ok(())
 }
 
-/// Returns every stored fact.
+/// Returns the upload outcomes of all accounts.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, LoggedName, UploadOutcome)>> {
     let sql = "SELECT account, name, cut, ended, bytes, at, address, known_at FROM upload";
     tx.select(sql, [], from_row)
@@ -58,7 +59,8 @@ pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, LoggedName, UploadOu
 fn from_row(row: &Row<'_>) -> Result<(AccountId, LoggedName, UploadOutcome)> {
     let ended: String = row.get(3)?;
     let fact = UploadOutcome {
-        end: end(&ended).ok_or_else(|| Error::Value(format!("the end of an upload {ended:?}")))?,
+        end: end(&ended)
+            .ok_or_else(|| Error::Value(format!("an unknown upload end: {ended:?}")))?,
         bytes: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
         at: time(row, 5)?,
         from: row.get(6)?,

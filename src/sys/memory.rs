@@ -1,21 +1,21 @@
 //! Settings of the C library's allocator: when it returns memory to the kernel.
 //!
-//! An import allocates and frees some MiB for each block of records. By default glibc returns them
-//! to the kernel each time, and the kernel clears every page again: for a file with only rejected
-//! records this was 1.6 of 10 CPU seconds. Large allocations that live long, such as a window of
-//! profiles, should still return to the kernel when they are freed, and not leave holes between
-//! smaller ones.
+//! An import allocates and frees some MiB for each block of records. By default glibc returns this
+//! memory to the kernel each time, and the kernel clears every page again: for a file with only
+//! rejected records this took 1.6 of 10 CPU seconds. Large allocations that live long, such as a
+//! window of profiles, should still return to the kernel when they are freed, and not leave holes
+//! between smaller allocations.
 
 /// The free memory that an arena keeps at its end, in bytes.
 #[cfg(target_env = "gnu")]
 const KEPT: std::ffi::c_int = 8 << 20;
 
-/// The size in bytes from which an allocation is a mapping of its own, which free(3) returns to the
+/// The size in bytes from which an allocation has a separate mapping, which free(3) returns to the
 /// kernel.
 #[cfg(target_env = "gnu")]
 const MAPPED: std::ffi::c_int = 2 << 20;
 
-/// Sets the allocator for the whole process. Does nothing with other C libraries than glibc. Must
+/// Sets the allocator for the whole process. Does nothing with C libraries other than glibc. Must
 /// be called before threads are started.
 pub fn tune() {
     #[cfg(target_env = "gnu")]

@@ -1,9 +1,9 @@
 //! The only module with `unsafe`: file leases, the allocator's settings and SQLite's open(2), which
 //! no safe library offers.
 //!
-//! A [`ReadLease`] is an open file that no process had open for writing when the lease was taken.
-//! While it lasts, a process that opens the file for writing or truncates it is noticed. See
-//! fcntl(2), "Leases".
+//! A [`ReadLease`] is an open file that no process had open for writing when the lease was taken. A
+//! process that later opens the file for writing or truncates it breaks the lease. See fcntl(2),
+//! "Leases".
 
 #![allow(unsafe_code)]
 
@@ -17,16 +17,16 @@ use nix::libc;
 pub mod memory;
 pub mod sqlite;
 
-/// Why a read lease was refused.
+/// A read lease was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
     /// A process has the file open for writing, or mapped writable.
     #[error("the file is open for writing")]
     Writer,
-    /// The file system has no leases (many network and FUSE file systems).
+    /// The file system does not support leases (many network and FUSE file systems).
     #[error("the file system has no leases")]
     Unsupported(#[source] io::Error),
-    /// The file is another user's and `CAP_LEASE` is missing.
+    /// The file belongs to another user, and `CAP_LEASE` is missing.
     #[error("leases on other users' files need CAP_LEASE")]
     Denied(#[source] io::Error),
     #[error("cannot take a lease")]
@@ -36,7 +36,7 @@ pub enum LeaseError {
 /// An open file with a read lease on it.
 ///
 /// The lease belongs to the open file description: duplicates of the handle share it, also in other
-/// processes. It ends when the last of them is closed.
+/// processes. The lease ends when the last duplicate is closed.
 #[derive(Debug)]
 pub struct ReadLease {
     file: File,
@@ -47,7 +47,7 @@ impl ReadLease {
     pub fn take(file: File) -> Result<Self, LeaseError> {
         // The kernel signals a broken lease by SIGIO, which ends the process by default: an account
         // could stop the daemon by opening a file. SIGURG is ignored by default. No code waits for
-        // it, because `is_unbroken` queries the lease.
+        // the signal, because `is_unbroken` queries the lease.
         set_signal(file.as_fd(), libc::SIGURG).map_err(|e| LeaseError::Other(e.into()))?;
         set_lease(file.as_fd(), libc::F_RDLCK)?;
         Ok(Self { file })
@@ -61,9 +61,9 @@ impl ReadLease {
     /// Returns whether no process opened the file for writing, or truncated it, since the lease was
     /// taken.
     ///
-    /// Needs two calls, because open(2) first counts itself as a writer and then breaks leases.
-    /// `F_GETLEASE` returns `F_UNLCK` once a break has begun. Setting the lease again fails while a
-    /// writer is counted that has not begun the break.
+    /// The check needs two calls, because open(2) first counts itself as a writer and then breaks
+    /// leases. `F_GETLEASE` returns `F_UNLCK` once a break has begun. Setting the lease again fails
+    /// while a writer is counted that has not begun the break.
     pub fn is_unbroken(&self) -> io::Result<bool> {
         if get_lease(self.file.as_fd())? != libc::F_RDLCK {
             return Ok(false);
@@ -172,9 +172,9 @@ mod tests {
         assert_eq!(write().unwrap_err().raw_os_error(), Some(libc::EWOULDBLOCK));
         assert!(
             !ReadLease::from_leased(duplicate).is_unbroken().unwrap(),
-            "the writer began to break it"
+            "the writer began to break the lease"
         );
-        // A child process of another test has this handle until its exec.
+        // A child process of another test may have this handle until its exec.
         while write().is_err() {
             std::thread::yield_now();
         }

@@ -1,5 +1,5 @@
-//! Settings of SQLite for files that another user can write: how it opens them, and how far it
-//! trusts a schema.
+//! Settings of SQLite for files that another user can write: how SQLite opens the files, and how
+//! far it trusts their schemas.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -8,9 +8,9 @@ use nix::libc;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ffi};
 
-/// Makes every open(2) of SQLite in this process return without waiting. A FIFO under the name of a
-/// database, a journal or a write-ahead log is then an error, and not a wait for its other end.
-/// Must be called before threads are started.
+/// Makes every open(2) of SQLite in this process return without waiting. If a FIFO has the name of
+/// a database, a journal or a write-ahead log, the result is then an error, and SQLite does not
+/// wait for the other end. Must be called before threads are started.
 pub fn open_without_waiting() {
     // SAFETY: SQLite's default file system lives as long as the process. Its xSetSystemCall takes a
     // function of any type and calls the one for "open" with the three arguments of `open` below
@@ -30,9 +30,9 @@ unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_i
     unsafe { libc::open(path, flags | libc::O_NONBLOCK, mode) }
 }
 
-/// Restricts what the schema of a database can do that another user can write
-/// (sqlite.org/security.html): no triggers and no views (our schemas have none), no functions with
-/// side effects, and no changes of the file except by rows.
+/// Restricts the schema of a database that another user can write (sqlite.org/security.html).
+/// Triggers and views are disabled, as our schemas have none. So are functions with side effects,
+/// and all changes of the file except changes of rows.
 pub fn distrust(connection: &Connection) -> rusqlite::Result<()> {
     for (setting, value) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    /// SQLite opens a journal when it first reads. To open a FIFO without a writer would wait for
+    /// SQLite opens a journal at its first read. Opening a FIFO without a writer would wait for
     /// ever.
     #[test]
     fn a_fifo_as_journal_is_an_error() {

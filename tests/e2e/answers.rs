@@ -1,4 +1,4 @@
-//! What comes back: report, error file, mail, webhook, activity log.
+//! Tests of the answers to a partner: report, error file, mail, webhook and activity log.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,12 +9,13 @@ use sha2::{Digest, Sha256};
 use crate::support::account::Account;
 use crate::support::catchers::Mail;
 use crate::support::host::{Host, REPOSITORY, SOON};
+use crate::support::outcome::names;
 use crate::support::pair::{EVENTS_HEADER, Pair};
 use crate::support::process::until;
 
 const NAME_MISSING: &str = "Event name is mandatory";
 
-/// Adds the webhook catcher as `account`'s endpoint; returns the secret.
+/// Adds the webhook catcher as an endpoint of `account`. Returns the secret of the endpoint.
 fn webhook(account: &Account<'_>) -> String {
     let host = account.host;
     let added = host.cli(&["--json", "webhook", "add", &account.id, "crm", &host.catchers.url()]);
@@ -24,7 +25,7 @@ fn webhook(account: &Account<'_>) -> String {
 }
 
 #[test]
-fn rejected_records_come_back_with_the_reason() {
+fn rejected_records_are_returned_with_the_reason() {
     let host = Host::running();
     let account = host.account("e2e-rejected");
     let pair = Pair::events_with(&account.local(), "e", 5, &[1, 3]);
@@ -49,7 +50,8 @@ fn check_digest(report: &Value, pair: &Pair) {
     assert_eq!(report["bytes"], data.len());
 }
 
-/// The original header and fields of records 1 and 3, each with the reason last.
+/// Checks that the error file contains the original header, and the original fields of the records
+/// 1 and 3 with the reason in the last column.
 fn check_error_file(errors: &str, data: &str) {
     let data: Vec<&str> = data.lines().collect();
     let errors: Vec<&str> = errors.lines().collect();
@@ -62,7 +64,7 @@ fn check_error_file(errors: &str, data: &str) {
     }
 }
 
-/// Corrected and uploaded again, the error file imports.
+/// The rejected records are corrected in the error file, and the error file is uploaded again.
 #[test]
 fn a_corrected_error_file_imports() {
     let host = Host::running();
@@ -98,7 +100,7 @@ fn mail_arrives_with_the_error_file() {
     account.report("e");
     host.wait_until_quiet(SOON);
     let mails = host.catchers.mails();
-    assert_eq!(mails.len(), 2, "picked up and completed: {mails:#?}");
+    assert_eq!(mails.len(), 2, "one mail for picked up, one for completed: {mails:#?}");
     for mail in &mails {
         assert!(mail.to.contains("e@example.com"), "{mail:#?}");
         assert!(mail.subject.contains("e.csv") || mail.subject.contains("e.manifest"), "{mail:#?}");
@@ -114,7 +116,7 @@ fn mail_arrives_with_the_error_file() {
 }
 
 #[test]
-fn webhooks_arrive_signed() {
+fn webhooks_are_signed() {
     let host = Host::running();
     let account = host.account("e2e-webhook");
     let secret = webhook(&account);
@@ -125,10 +127,10 @@ fn webhooks_arrive_signed() {
     let bodies: Vec<Value> = requests.iter().map(|request| verified(request, &secret)).collect();
     let types: Vec<&str> = bodies.iter().map(|body| body["type"].as_str().unwrap()).collect();
     assert_eq!(types, ["import.picked_up", "import.completed"]);
-    assert_eq!(bodies[1]["data"], report, "the milestone carries the report itself");
+    assert_eq!(bodies[1]["data"], report, "the body must contain the report");
 }
 
-/// The request's body, once its signature is found good (Standard Webhooks 1.0).
+/// Returns the body of the request. Fails unless its signature is valid (Standard Webhooks 1.0).
 #[track_caller]
 fn verified(request: &Value, secret: &str) -> Value {
     let headers: Vec<(String, &str)> = request["headers"]
@@ -150,7 +152,7 @@ fn verified(request: &Value, secret: &str) -> Value {
 }
 
 #[test]
-fn the_activity_log_has_every_step() {
+fn every_step_is_in_the_activity_log() {
     let host = Host::running();
     let account = host.account("e2e-activity");
     account.upload(&Pair::events(&account.local(), "e", 2));
@@ -167,7 +169,8 @@ fn the_activity_log_has_every_step() {
     assert_eq!(of_import.iter().filter(|a| *a == "import.completed").count(), 1, "{of_import:?}");
 }
 
-/// The id of the second import is no name for answers of the first one.
+/// The first import's manifest has the id of the second import as its name. The files of both
+/// imports in results/ must have different names.
 #[test]
 fn a_manifest_named_like_an_import_replaces_nothing() {
     let host = Host::running();
@@ -180,14 +183,15 @@ fn a_manifest_named_like_an_import_replaces_nothing() {
     let named_like_the_next_one = Pair::events(&account.local(), &id(2), 3);
     account.upload(&named_like_the_next_one);
     assert_eq!(account.report(&id(1))["records"]["accepted"], 3);
-    account.upload(&first); // its name is spent
+    account.upload(&first); // the name was already used
     assert_eq!(account.report(&id(2))["failure"]["message"], "Incorrect details in manifest file");
     assert_eq!(account.report(&id(1))["import"], id(1));
 }
 
-/// The shipped samples, taken from the product page, import as their README describes.
+/// The samples of the package come from the product page. Their import must have the results that
+/// their README describes.
 #[test]
-fn the_samples_import() {
+fn the_samples_are_imported() {
     let host = Host::running();
     let account = host.account("e2e-samples");
     let samples = format!("{REPOSITORY}/samples");
@@ -201,7 +205,8 @@ fn the_samples_import() {
     assert_eq!(account.profiles("j").iter().filter(|row| row.starts_with("identity ")).count(), 5);
 }
 
-/// results/ shows the import from the moment it was claimed, so that a script can wait for it.
+/// A script can wait for the files in results/, because the import is visible there as soon as it
+/// is claimed.
 #[test]
 fn results_belong_to_the_daemon_and_are_readable() {
     let host = Host::running();
@@ -215,6 +220,6 @@ fn results_belong_to_the_daemon_and_are_readable() {
         account.sftp(&format!("chmod 666 /results/{file}\n")).refused();
         account.sftp(&format!("put {} /results/{file}\n", got.display())).refused();
     }
-    let left = || std::fs::read_dir(account.incoming()).unwrap().count() == 0;
+    let left = || names(&account.incoming(), "").is_empty();
     until("incoming to be empty", SOON, || left().then_some(()));
 }

@@ -1,5 +1,6 @@
-//! What the SFTP server logs of uploads: in the activity log, and in reports where an upload
-//! was cut off. Through a real sshd, with real clients, and with the daemon stopped in between.
+//! Tests of the SFTP server's log of uploads. The activity log must contain the uploads, and a
+//! report must warn about an interrupted upload. The tests use a real sshd and real clients. In
+//! some tests the daemon is stopped during the upload.
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
@@ -17,10 +18,10 @@ use crate::support::sftp_script::Script;
 
 const CUT: &str = "the connection was lost before the client had closed ";
 const UNKNOWN: &str = "ended is not known";
-/// Where its beginning was written down and its end was not.
+/// The warning about an upload whose beginning was recorded, but not its end.
 const BEGUN: &str = "began and was never ended by its client";
 
-/// The warnings of the report on `stem`.
+/// Returns the warnings in the report on `stem`.
 #[track_caller]
 fn warnings(account: &Account<'_>, stem: &str) -> Vec<String> {
     let report = account.report(stem);
@@ -28,7 +29,8 @@ fn warnings(account: &Account<'_>, stem: &str) -> Vec<String> {
     warnings.iter().map(|warning| warning.as_str().unwrap().to_owned()).collect()
 }
 
-/// Waits until the activity log of `account` has `count` lines of `action`; returns their details.
+/// Waits until the activity log of `account` has `count` lines with the action `action`. Returns
+/// their details.
 #[track_caller]
 fn activity(account: &Account<'_>, action: &str, count: usize) -> Vec<String> {
     let sql = format!(
@@ -41,7 +43,8 @@ fn activity(account: &Account<'_>, action: &str, count: usize) -> Vec<String> {
     })
 }
 
-/// Uploads half of `pair`'s data file as `name` over a connection that is then killed.
+/// Uploads half of the data file of `pair` under the name `name` over a connection that is then
+/// killed.
 fn cut_upload(account: &Account<'_>, pair: &Pair, name: &str) {
     let script = Script::new(account);
     let data = std::fs::read(&pair.data).unwrap();
@@ -56,7 +59,8 @@ fn cut_upload(account: &Account<'_>, pair: &Pair, name: &str) {
     gone(account);
 }
 
-/// Waits until no session of the account's is left: what it had open is closed by then.
+/// Waits until the account has no session any more. At this time the server has closed all files of
+/// the session.
 fn gone(account: &Account<'_>) {
     let uid = run("id", &["-u", &account.id]).ok().stdout;
     let uid = format!("\nUid:\t{}\t", uid.trim());
@@ -90,14 +94,14 @@ fn a_session_is_in_the_activity_log() {
     assert_eq!(opened[2], "/results/e.result.json to read");
     let closed = activity(&account, "file.closed", 3);
     assert_eq!(closed[0], format!("/incoming/e.csv: {size} bytes written, 0 read"));
-    until("what served to be forgotten", SOON, || {
+    until("the session's state to be removed", SOON, || {
         (host.query("SELECT count(*) FROM upload") == ["0"]).then_some(())
     });
 }
 
-/// Each request has its own session: a failure in the log does not name its request.
+/// Each request has its own session, because a failure in the log does not name its request.
 #[test]
-fn the_activity_log_has_refused_requests() {
+fn refused_requests_are_in_the_activity_log() {
     let host = Host::running();
     let account = host.account("e2e-audit-refused");
     std::fs::write(account.results().join("x.csv"), "1\n").unwrap();
@@ -127,7 +131,7 @@ fn the_activity_log_has_refused_requests() {
     assert!(account.results().join("x.csv").exists());
 }
 
-/// A host that waits a second for a cut upload to be resumed.
+/// Returns a host that waits only one second for the resumption of an interrupted upload.
 fn impatient() -> Host {
     let host = Host::new("[pairing]\ndata-file-grace = '1s'\n");
     host.start_daemon();
@@ -156,16 +160,17 @@ fn a_lost_connection_is_in_the_report() {
     assert_eq!(warnings(&account, "corrected"), [""; 0]);
 }
 
-/// Its manifest is there already: the pair waits for the rest, and is imported once, whole.
+/// The manifest is uploaded before the rest of its data file. The pair must wait for the rest, and
+/// must be imported only once and completely.
 #[test]
-fn a_manifest_waits_for_a_cut_data_file() {
+fn a_manifest_waits_for_an_interrupted_upload() {
     let host = Host::running();
     let account = host.account("e2e-audit-resume");
     let pair = Pair::events(&account.local(), "e", 40);
     cut_upload(&account, &pair, "e.csv");
     put(&account, &[&pair.manifest]);
     let scans = || host.query("SELECT count(*) FROM activity WHERE action = 'session.closed'");
-    until("the daemon to see the session's end", SOON, || (scans() == ["2"]).then_some(()));
+    until("the daemon to read the session's end", SOON, || (scans() == ["2"]).then_some(()));
     account.sftp(&format!("reput {}\n", pair.data.display())).ok();
     account.expect_accepted(&pair, 40);
     assert_eq!(warnings(&account, "e"), [""; 0]);
@@ -173,7 +178,7 @@ fn a_manifest_waits_for_a_cut_data_file() {
 }
 
 #[test]
-fn a_cut_upload_is_known_under_every_name() {
+fn interrupted_uploads_are_detected_under_any_name() {
     let host = impatient();
     let account = host.account("e2e-audit-names");
     let names = [
@@ -196,14 +201,14 @@ fn a_cut_upload_is_known_under_every_name() {
         let found = warnings(&account, &stem);
         assert!(found.len() == 1 && found[0].starts_with(CUT), "{name}: {found:?}");
     }
-    // Under a temporary name, which is then renamed.
+    // The upload uses a temporary name, which is then replaced by a rename.
     let pair = Pair::events(&account.local(), "r", 20);
     cut_upload(&account, &pair, "r.csv.part");
     account.sftp("-rename r.csv.part nosuch/x\nrename r.csv.part r.csv\n").ok();
     put(&account, &[&pair.manifest]);
     let found = warnings(&account, "r");
     assert!(found.len() == 1 && found[0].starts_with(CUT), "{found:?}");
-    // A whole one renamed over a cut one is whole.
+    // A complete file replaces an interrupted upload by a rename. The result counts as complete.
     let pair = Pair::events(&account.local(), "o", 20);
     cut_upload(&account, &pair, "o.csv");
     account.sftp(&format!("put {} t\nrename t o.csv\n", pair.data.display())).ok();
@@ -213,7 +218,7 @@ fn a_cut_upload_is_known_under_every_name() {
 }
 
 #[test]
-fn uploads_during_a_stop_are_warned_of() {
+fn uploads_while_stopped_cause_a_warning() {
     let host = impatient();
     let account = host.account("e2e-audit-restart");
     let pair = |stem| Pair::events(&account.local(), stem, 10);
@@ -221,12 +226,12 @@ fn uploads_during_a_stop_are_warned_of() {
         (pair("known"), pair("cut"), pair("missed"), pair("again"));
     put(&account, &[&known.data, &cut_again.data]);
     cut_upload(&account, &cut, "cut.csv");
-    until("facts to be written down", SOON, || {
+    until("the upload outcomes to be stored", SOON, || {
         (host.query("SELECT count(*) FROM upload") == ["3"]).then_some(())
     });
     host.stop_daemon();
     put(&account, &[&missed.data]);
-    std::thread::sleep(Duration::from_millis(300)); // beyond what a clock's tick explains
+    std::thread::sleep(Duration::from_millis(300)); // longer than a tick of the file system's clock
     cut_upload(&account, &cut_again, "again.csv");
     host.start_daemon();
     put(&account, &[&known.manifest, &cut.manifest, &missed.manifest, &cut_again.manifest]);
@@ -236,7 +241,7 @@ fn uploads_during_a_stop_are_warned_of() {
         let found = warnings(&account, stem);
         assert!(found.len() == 1 && found[0].contains(UNKNOWN), "{stem}: {found:?}");
     }
-    // Its lines are read again as soon as the chroot has the new socket.
+    // The daemon receives the account's log lines again when the chroot has the new socket.
     let log = host.accounts().join(&account.id).join("dev/log");
     let socket = host.accounts().join(".spool/.log");
     let inode = |path: &Path| std::fs::symlink_metadata(path).map(|found| found.ino()).ok();
@@ -246,9 +251,10 @@ fn uploads_during_a_stop_are_warned_of() {
     assert_eq!(warnings(&account, "after"), [""; 0]);
 }
 
-/// The daemon is killed before it has stored what it read from the log. The reports warn of it.
+/// The daemon is killed before it has stored the upload outcomes from the log. The reports must
+/// warn about this.
 #[test]
-fn uploads_before_a_kill_are_warned_of() {
+fn uploads_before_a_kill_cause_a_warning() {
     let host = impatient();
     let account = host.account("e2e-audit-kill");
     for n in 0..5 {
@@ -281,8 +287,9 @@ fn sessions_continue_without_the_daemon() {
         let sql = "SELECT count(*) FROM activity WHERE action = 'file.closed'";
         (host.query(sql) != ["0"]).then_some(())
     });
-    // Stopped, it fills the socket's queue, and sessions wait for it; the watchdog ends that after
-    // a minute at most, and here a kill does.
+    // The stopped daemon does not read the socket, so that the queue of the socket fills up and
+    // sessions wait. On a real host, the watchdog ends a stopped daemon after at most one minute.
+    // This test ends it by a kill.
     host.daemon().as_ref().unwrap().signal(Signal::SIGSTOP);
     let local = account.local().join("batch");
     std::fs::write(&local, &batch).unwrap();
@@ -323,7 +330,7 @@ fn a_flood_of_log_lines_hides_no_upload() {
     assert!(facts <= 52, "{facts}");
 }
 
-/// As [`cut_upload`], while other sessions of the account go on.
+/// Interrupts an upload like [`cut_upload`], while other sessions of the account continue.
 fn cut_upload_beside(account: &Account<'_>, pair: &Pair) {
     let data = std::fs::read(&pair.data).unwrap();
     let half = account.local().join("half");
@@ -336,7 +343,8 @@ fn cut_upload_beside(account: &Account<'_>, pair: &Pair) {
     Script::new(account).run(&code).ok();
 }
 
-/// An account can't read, remove or forge another account's log lines, nor forge its own.
+/// An account can't read, remove or forge the log lines of another account. It can't forge its own
+/// log lines either.
 #[test]
 fn an_account_cannot_change_the_log_socket() {
     let host = Host::running();
@@ -347,7 +355,8 @@ fn an_account_cannot_change_the_log_socket() {
     for command in ["chmod 0777 /dev", "chmod 0 /dev/log", "rename /dev /incoming/dev"] {
         account.sftp(&format!("{command}\n")).refused();
     }
-    // Another user of the host who got below the accounts' folder reaches it, and is no account.
+    // Another user of the host, who could enter the accounts' folder, sends a line to the socket.
+    // The line must be ignored, because the user is not an account.
     set_mode(&host.accounts(), 0o755);
     let log = host.accounts().join(&account.id).join("dev/log");
     let line =
@@ -364,7 +373,8 @@ fn an_account_cannot_change_the_log_socket() {
     assert!(host.query("SELECT 1 FROM activity WHERE action = 'file.cut_off'").is_empty());
 }
 
-/// sshd's own line, as the journal has it. The test listens where systemd does.
+/// The test sends sshd's own log line in the format of the journal. The test listens at the socket
+/// of systemd.
 #[test]
 fn a_login_updates_its_key() {
     let host = Host::new("");
@@ -396,7 +406,7 @@ fn a_login_updates_its_key() {
     assert_eq!(at.as_microsecond(), i64::try_from(now).unwrap());
     let listed = host.cli(&["key", "list", &account.id]).ok().stdout;
     assert!(listed.contains("LAST USE") && listed.contains("127.0.0.1"), "{listed}");
-    // Each connection begins with the last day's entries: nothing is doubled.
+    // Each connection begins with the entries of the last day. No entry may be recorded twice.
     drop(journal);
     let (mut journal, _) = listener.accept().unwrap();
     write!(journal, "{}{}", entry("0", now), entry("0", now + 5_000_000)).unwrap();
@@ -406,14 +416,14 @@ fn a_login_updates_its_key() {
     assert!(logins[0].starts_with("ED25519 SHA256:") && logins[0].ends_with(" from 127.0.0.1"));
 }
 
-/// Listens as root at `path`, where the daemon's user may connect.
+/// Listens as root at `path`. The daemon's user may connect.
 fn journal_socket(path: &Path) -> UnixListener {
     let listener = UnixListener::bind(path).unwrap();
     run("chown", &["sftp-import", text(path)]).ok();
     listener
 }
 
-/// Entries of a listener that is not root are not read.
+/// The daemon must not read entries from a listener that does not run as root.
 #[test]
 fn only_root_supplies_log_entries() {
     let host = Host::new("");
@@ -434,14 +444,15 @@ fn only_root_supplies_log_entries() {
     host.start_daemon_with(&[], &[&format!("SFTP_IMPORT_JOURNAL={}", socket.display())]);
     until("the refusal", SOON, || {
         let daemon = std::fs::read_to_string(host.root.join("log/daemon")).unwrap_or_default();
-        daemon.contains("listens there, not root").then_some(())
+        daemon.contains("listens at the socket, not root").then_some(())
     });
     until("the connection to be closed", SOON, || printed("b''").then_some(()));
 }
 
-/// Without its socket the daemon starts, reports it once, and connects when the socket is there.
+/// The socket is missing when the daemon starts. The daemon reports this once, and connects when
+/// the socket appears.
 #[test]
-fn connects_when_the_journal_socket_appears() {
+fn daemon_connects_when_the_journal_socket_appears() {
     let host = Host::new("");
     let socket = host.root.join("journal");
     host.start_daemon_with(&[], &[&format!("SFTP_IMPORT_JOURNAL={}", socket.display())]);
@@ -449,6 +460,8 @@ fn connects_when_the_journal_socket_appears() {
     until("the report", SOON, || log().contains("logins are not audited").then_some(()));
     let listener = journal_socket(&socket);
     let _journal = listener.accept().unwrap();
-    until("the end of it", SOON, || log().contains("logins are audited again").then_some(()));
+    until("the report that logins are audited again", SOON, || {
+        log().contains("logins are audited again").then_some(())
+    });
     assert_eq!(log().matches("logins are not audited").count(), 1);
 }

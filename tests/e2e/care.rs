@@ -1,5 +1,4 @@
-//! Care of a running host: backup and restore, an account's export and erasure, while
-//! partners go on uploading.
+//! Tests of backup, restore, export and erasure on a running host, while partners upload files.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -12,7 +11,8 @@ use crate::support::host::{Host, SOON, text};
 use crate::support::pair::Pair;
 use crate::support::process::until;
 
-/// Ends what runs beside a test, in a panic too: a scope waits for it.
+/// Stops the background work of a test on drop, even after a panic. Otherwise the thread scope
+/// would wait for the work forever.
 struct StopOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
@@ -21,7 +21,8 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// Runs `work` while `account` uploads one pair after the other; returns how many were uploaded.
+/// Runs `work` while `account` uploads one pair after another. Returns the number of uploaded
+/// pairs.
 fn while_uploading(account: &Account<'_>, work: impl FnOnce()) -> usize {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -47,7 +48,7 @@ fn completed(host: &Host) -> usize {
 }
 
 #[test]
-fn a_backup_under_uploads_restores_without_loss() {
+fn a_backup_during_uploads_restores_without_loss() {
     let host = Host::running();
     let account = host.account("e2e-backup");
     let saved = host.root.join("saved.db");
@@ -58,24 +59,24 @@ fn a_backup_under_uploads_restores_without_loss() {
         assert!(refused.stderr.contains("the daemon is running"), "{refused:#?}");
         let rows = || host.query("SELECT count(*) FROM import")[0].parse::<usize>().unwrap();
         let at_backup = rows();
-        until("an import that it doesn't know", SOON, || (rows() > at_backup).then_some(()));
+        until("an import after the backup", SOON, || (rows() > at_backup).then_some(()));
     });
     let all = || host.query("SELECT id FROM import ORDER BY n");
-    until("all to be claimed", SOON, || (all().len() == 2 * uploaded).then_some(()));
+    until("all uploads to be claimed", SOON, || (all().len() == 2 * uploaded).then_some(()));
     host.wait_until_quiet(SOON);
     let imports = all();
     let rows: usize = imports.iter().map(|import| account.events(import).len()).sum();
     host.stop_daemon();
     host.cli(&["restore", text(&saved)]).ok();
-    assert!(completed(&host) < imports.len(), "the backup is from before the last uploads");
+    assert!(completed(&host) < imports.len(), "the last uploads must be missing in the backup");
     host.start_daemon();
     assert!(account.can_log_in());
 
-    // Uploads go on under numbers that the store doesn't know, and nothing of it changes.
+    // New uploads get import numbers that the store has never used. Stored data does not change.
     account.import_all(&Pair::events(&account.local(), "after", 7), 7);
     host.wait_until_quiet(SOON);
     let after = host.query("SELECT id FROM import WHERE manifest = 'after.manifest'");
-    assert!(!imports.contains(&after[0]), "{after:?} was given before");
+    assert!(!imports.contains(&after[0]), "{after:?} was already used");
     assert_eq!(account.events(&after[0]).len(), 7);
     let still: usize = imports.iter().map(|import| account.events(import).len()).sum();
     assert_eq!((still, rows), (rows, 20 * uploaded));
@@ -83,7 +84,7 @@ fn a_backup_under_uploads_restores_without_loss() {
 }
 
 #[test]
-fn an_export_under_uploads_holds_whole_imports() {
+fn an_export_during_uploads_contains_complete_imports() {
     let host = Host::running();
     let account = host.account("e2e-export");
     while_uploading(&account, || {
@@ -114,11 +115,11 @@ fn an_export_under_uploads_holds_whole_imports() {
     host.wait_until_quiet(SOON);
 }
 
-/// Large enough to be at work still when the erasure comes.
+/// The number of records. The import must still be running when the erasure begins.
 const RECORDS: usize = 600_000;
 
 #[test]
-fn an_account_is_erased_under_its_running_import() {
+fn an_account_is_erased_during_its_import() {
     let host = Host::running();
     let (account, other) = (host.account("e2e-erase"), host.account("e2e-erase-other"));
     other.import_all(&Pair::events(&other.local(), "mine", 3), 3);
@@ -126,7 +127,8 @@ fn an_account_is_erased_under_its_running_import() {
     account.import_all(&Pair::profiles(&account.local(), "first", 10), 20);
     let mut pairs = vec![Pair::events(&account.local(), "large", RECORDS)];
     pairs.extend((0..3).map(|n| Pair::events(&account.local(), &format!("behind{n}"), 3)));
-    // The manifests follow immediately, as the first import must not be over when the last comes.
+    // The manifests follow the data files immediately, because the first import must still be
+    // running when the last manifest arrives.
     let data = pairs.iter().map(|pair| &pair.data);
     let files = data.chain(pairs.iter().map(|pair| &pair.manifest));
     let batch: Vec<String> = files.map(|file| format!("put {}\n", file.display())).collect();
@@ -134,7 +136,7 @@ fn an_account_is_erased_under_its_running_import() {
     let running = "SELECT count(*) FROM import WHERE state = 'running'";
     until("the import to run", SOON, || (host.query(running) == ["1"]).then_some(()));
     let output = host.cli(&["account", "erase", &account.id, "--yes"]).ok();
-    eprintln!("it was waited for: {}", output.stdout.contains("waiting for import"));
+    eprintln!("the erasure waited for an import: {}", output.stdout.contains("waiting for import"));
     let left = "SELECT group_concat(action) FROM activity WHERE account = 'e2e-erase'";
     assert_eq!(host.query(left), ["account.erased"]);
     for table in ["import", "milestone", "manifest_name", "key", "account"] {
@@ -149,7 +151,7 @@ fn an_account_is_erased_under_its_running_import() {
     });
     assert!(!account.can_log_in());
 
-    // The daemon still runs, and it restores nothing of the account.
+    // The daemon is still running, and must restore nothing of the account.
     other.import_all(&Pair::events(&other.local(), "again", 3), 3);
     host.wait_until_quiet(Duration::from_secs(120));
     assert!(!host.state().join("data").join(&account.id).exists());

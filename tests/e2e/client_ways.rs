@@ -1,13 +1,15 @@
-//! Every client that partners use ends without an error, and each of its pairs is imported once,
-//! over a slow link and without delay.
+//! Tests uploads by every client that partners use. Each client must end without an error, and each
+//! of its pairs must be imported once. The links have either a long delay or none.
 //!
-//! WinSCP and FileZilla are not run: paramiko sends the requests that they send.
-//! An account uploads in one way, its pairs one after the other, in new sessions for each pair or in
-//! the same sessions for many. Of each way are uploaded, by accounts side by side,
+//! WinSCP and FileZilla are not run. paramiko sends the same requests as these clients. Each
+//! account uploads in one way, one pair after another. It uses either new sessions for each pair,
+//! or the same sessions for many pairs. Accounts upload at the same time. For each way the accounts
+//! upload:
 //!
-//! - over a link with a round trip of 1 s: 3 pairs, one of them in shared sessions; 30 with
+//! - over a link with a round trip of 1 s: 3 pairs, one of them in shared sessions; 30 pairs with
 //!   `SFTP_IMPORT_TEST_LONG=1`;
-//! - without delay: 50 pairs, 40 of them in shared sessions; 1,000 with `SFTP_IMPORT_TEST_LONG=1`.
+//! - without delay: 50 pairs, 40 of them in shared sessions; 1,000 pairs with
+//!   `SFTP_IMPORT_TEST_LONG=1`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -24,22 +26,23 @@ use crate::support::pair::{EVENTS_HEADER, Pair};
 use crate::support::process::{Ran, run, run_with, until};
 
 const ROUND_TRIP: Duration = Duration::from_secs(1);
-/// Accounts that upload at a time where the machine is the limit, not the link.
+/// The number of accounts that upload at the same time without delay. The machine limits this
+/// number, not the link.
 const FAST_WORKERS: usize = 6;
-/// How long all uploads of one kind may take to be answered.
+/// The maximum time until all uploads of one kind are answered.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A client's way of uploading.
+/// A way in which a client uploads pairs.
 #[derive(Debug)]
 struct Way {
     name: &'static str,
-    /// Uploads a batch of pairs.
+    /// The function that uploads a batch of pairs.
     upload: fn(&Client<'_>, &[Pair]),
-    /// How many pairs a batch has, where there are more to upload.
+    /// The number of pairs in a batch.
     batch: usize,
-    /// Whether a pair is complete before the next one begins.
+    /// True if each pair is complete before the next pair begins.
     is_ordered: bool,
-    /// The `settle` that its accounts need on the slow link, if it is not the default.
+    /// The `settle` period that accounts need on the slow link. `None` if the default is enough.
     slow_settle: Option<&'static str>,
 }
 
@@ -47,21 +50,22 @@ const fn ordered(name: &'static str, upload: fn(&Client<'_>, &[Pair])) -> Way {
     Way { name, upload, batch: 20, is_ordered: true, slow_settle: None }
 }
 
-/// Transfers in an order of the client's own.
+/// Returns a way in which the client chooses the order of files.
 const fn unordered(name: &'static str, upload: fn(&Client<'_>, &[Pair])) -> Way {
     Way { name, upload, batch: 5, is_ordered: false, slow_settle: None }
 }
 
-/// The slowest ones begin first.
+/// All ways. The slowest ways begin first.
 static WAYS: [Way; 12] = [
     unordered("rclone", rclone),
-    // Between a file's close and the setting of its time it may open one more connection, which takes
-    // eight round trips.
+    // After the close of a file and before the change of its time, rclone may open another
+    // connection. This takes eight round trips.
     Way { slow_settle: Some("20s"), ..unordered("rclone-folder", rclone_folder) },
     ordered("filezilla", paramiko),
     ordered("winscp", paramiko),
     ordered("paramiko", paramiko),
-    // After the stat of put, two round trips have passed since the manifest's close.
+    // `put` ends with a stat. After this stat, two round trips have passed since the close of the
+    // manifest.
     Way { slow_settle: Some("5s"), ..ordered("paramiko-times", paramiko) },
     ordered("manifest-first", paramiko),
     ordered("manifest-during-data", paramiko),
@@ -71,17 +75,17 @@ static WAYS: [Way; 12] = [
     ordered("lftp", lftp),
 ];
 
-/// What uploads for one account.
+/// The uploading client of one account.
 struct Client<'h> {
     account: Account<'h>,
     port: u16,
     way: &'static str,
-    /// The same sessions for all pairs of a batch.
+    /// True if all pairs of a batch use the same sessions.
     shares_sessions: bool,
 }
 
 impl Client<'_> {
-    /// The pairs that are uploaded by one run of a command.
+    /// Returns the pairs for each run of a command.
     fn runs<'p>(&self, pairs: &'p [Pair]) -> std::slice::Chunks<'p, Pair> {
         pairs.chunks(if self.shares_sessions { pairs.len() } else { 1 })
     }
@@ -91,7 +95,7 @@ fn files(pairs: &[Pair]) -> impl Iterator<Item = &str> {
     pairs.iter().flat_map(|pair| [text(&pair.data), text(&pair.manifest)])
 }
 
-/// One session for each pair, or for all.
+/// Uses one session for each pair, or one session for all pairs.
 fn openssh_sftp(client: &Client<'_>, pairs: &[Pair]) {
     for pairs in client.runs(pairs) {
         let mut args = client.account.options();
@@ -102,7 +106,7 @@ fn openssh_sftp(client: &Client<'_>, pairs: &[Pair]) {
     }
 }
 
-/// One command for each file, or for all.
+/// Uses one command for each file, or one command for all files.
 fn openssh_scp(client: &Client<'_>, pairs: &[Pair]) {
     let scp = |files: &[&str]| {
         let mut args = client.account.options();
@@ -114,7 +118,7 @@ fn openssh_scp(client: &Client<'_>, pairs: &[Pair]) {
     for_each_command(client, pairs, scp);
 }
 
-/// One command for each file, or for all.
+/// Uses one command for each file, or one command for all files.
 fn curl(client: &Client<'_>, pairs: &[Pair]) {
     let (user, key) = (format!("{}:", client.account.id), text(&client.account.key));
     let public_key = format!("{key}.pub");
@@ -127,13 +131,13 @@ fn curl(client: &Client<'_>, pairs: &[Pair]) {
     for_each_command(client, pairs, curl);
 }
 
-/// Runs `command` with each file, or with all of them.
+/// Runs `command` for each file, or once for all files.
 fn for_each_command(client: &Client<'_>, pairs: &[Pair], command: impl Fn(&[&str])) {
     let files: Vec<_> = files(pairs).collect();
     files.chunks(if client.shares_sessions { files.len() } else { 1 }).for_each(command);
 }
 
-/// One session for each pair, or for all.
+/// Uses one session for each pair, or one session for all pairs.
 fn lftp(client: &Client<'_>, pairs: &[Pair]) {
     let ssh = format!("ssh -a -x {}", client.account.options().join(" "));
     for pairs in client.runs(pairs) {
@@ -147,7 +151,7 @@ fn lftp(client: &Client<'_>, pairs: &[Pair]) {
     }
 }
 
-/// Without the detection of a shell, which takes 19 round trips.
+/// Runs rclone without the detection of a shell, which takes 19 round trips.
 fn rclone_copy(client: &Client<'_>, options: &[&str], source: &str) -> Ran {
     let (port, key) = (client.port.to_string(), text(&client.account.key));
     let login = [
@@ -160,7 +164,8 @@ fn rclone_copy(client: &Client<'_>, options: &[&str], source: &str) -> Ran {
     run("rclone", &[&fixed[..], &login.concat(), &once, options, &copy].concat())
 }
 
-/// A command for the data file and one for the manifest, of each pair or of all.
+/// Uses one command for the data file and one for the manifest. The commands upload the files of
+/// one pair, or of all pairs.
 fn rclone(client: &Client<'_>, pairs: &[Pair]) {
     if client.shares_sessions {
         let folder = pairs[0].data.parent().unwrap();
@@ -174,13 +179,13 @@ fn rclone(client: &Client<'_>, pairs: &[Pair]) {
     }
 }
 
-/// One command for the folder of the batch.
+/// Uses one command for the folder of the batch.
 fn rclone_folder(client: &Client<'_>, pairs: &[Pair]) {
     let folder = pairs[0].data.parent().unwrap();
     rclone_copy(client, &["--transfers", "4"], text(folder)).ok();
 }
 
-/// By tests/clients/paramiko_ways.py.
+/// Uploads with tests/clients/paramiko_ways.py.
 fn paramiko(client: &Client<'_>, pairs: &[Pair]) {
     let script = format!("{REPOSITORY}/tests/clients/paramiko_ways.py");
     let (port, key) = (client.port.to_string(), text(&client.account.key));
@@ -199,12 +204,12 @@ struct Lane {
     shares_sessions: bool,
     pairs: usize,
     batch: usize,
-    /// How many records each pair has.
+    /// The number of records in each pair.
     records: usize,
 }
 
 impl Lane {
-    /// Uploads and checks everything.
+    /// Uploads and checks all pairs.
     fn run(&self, host: &Host, port: u16) {
         let (way, shares_sessions) = (self.way.name, self.shares_sessions);
         let client = Client { account: host.account(&self.account), port, way, shares_sessions };
@@ -220,14 +225,15 @@ impl Lane {
         check_nothing_else(&client.account, &batches.concat());
     }
 
-    /// Writes the pairs, each with a name and with identities of its own.
+    /// Writes the pairs. Each pair has its own name and its own identities.
     fn write_batches(&self, folder: &Path) -> Vec<Vec<Pair>> {
         let numbers: Vec<usize> = (0..self.pairs).collect();
         let batches = numbers.chunks(self.batch).map(|batch| {
             let folder = folder.join(format!("batch-{}", batch[0]));
             std::fs::create_dir(&folder).unwrap();
             let pair = |n: &usize| {
-                // Part of the recipient's address too, to which few mails are sent in an hour.
+                // The stem is also part of the recipient's address, because the number of mails to
+                // one address per hour is limited.
                 let stem = format!("{}-{n:04}", self.account);
                 let rows = (0..self.records).map(|i| {
                     let ts = 1_600_000_000 + i;
@@ -257,7 +263,8 @@ impl Lane {
         });
     }
 
-    /// Checks that each manifest has one import, completed, in the order of upload.
+    /// Checks that each manifest has one completed import, and that the imports are in the order of
+    /// upload.
     fn check_order(&self, host: &Host, batches: &[Vec<Pair>]) {
         let id = &self.account;
         let mut imports = host.query(&format!(
@@ -271,7 +278,7 @@ impl Lane {
         assert_eq!(imports, expected, "{id}");
     }
 
-    /// Checks that all records were accepted and are in the store.
+    /// Checks that all records were accepted and stored.
     fn check_pair(&self, account: &Account<'_>, pair: &Pair) {
         account.expect_accepted(pair, self.records as u64);
         let report = account.report(&pair.stem);
@@ -285,7 +292,7 @@ impl Lane {
     }
 }
 
-/// Checks that there is nothing in the account's folders but what `pairs` leave there.
+/// Checks that the account's folders contain only the results of `pairs`.
 fn check_nothing_else(account: &Account<'_>, pairs: &[Pair]) {
     let id = &account.id;
     assert_eq!(account.event_folders().len(), pairs.len(), "{id}");
@@ -302,7 +309,7 @@ fn identity(stem: &str, record: usize) -> String {
     format!("{stem}.{record}@example.com")
 }
 
-/// Runs every lane, `workers` at a time. Each that fails is named.
+/// Runs all lanes, `workers` at a time. Failed lanes are listed at the end.
 fn run_all(lanes: &[Lane], workers: usize, host: &Host, port: u16) {
     let (waiting, failed) = (Mutex::new(lanes.iter()), Mutex::new(Vec::new()));
     let work = || {
@@ -320,7 +327,7 @@ fn run_all(lanes: &[Lane], workers: usize, host: &Host, port: u16) {
     });
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "failed: {failed:?}");
-    // Some ten thousand mails in the long form.
+    // The long form sends more than ten thousand mails.
     host.wait_until_quiet(patience());
     until("the spool to be empty", patience(), || spooled(host).is_empty().then_some(()));
     let pairs: usize = lanes.iter().map(|lane| lane.pairs).sum();
@@ -328,12 +335,12 @@ fn run_all(lanes: &[Lane], workers: usize, host: &Host, port: u16) {
     assert_eq!(imports, [format!("completed {pairs}")]);
 }
 
-/// The lanes of every way: for each, `accounts` has how many pairs one account uploads, and whether
-/// these share sessions.
+/// Returns the lanes of every way. For each lane, `accounts` contains the number of pairs, and
+/// whether they share sessions.
 fn lanes(kind: &str, accounts: &[(usize, bool)], records: usize) -> Vec<Lane> {
     let of_way = |way: &'static Way| {
         accounts.iter().enumerate().map(move |(n, &(pairs, shares_sessions))| {
-            // An id has at most 32 characters.
+            // An account id has at most 32 characters.
             let name = way.name.strip_suffix("-data").unwrap_or(way.name);
             let account = format!("e2e-ways-{kind}-{n}-{name}");
             Lane { way, account, shares_sessions, pairs, batch: way.batch, records }
@@ -342,20 +349,21 @@ fn lanes(kind: &str, accounts: &[(usize, bool)], records: usize) -> Vec<Lane> {
     WAYS.iter().flat_map(of_way).collect()
 }
 
-/// A running host on which no scan but those that the clients cause finds a pair.
+/// Returns a running host. The interval of rescans is so long that only scans after a client's
+/// upload find a pair.
 fn host(config: &str) -> Host {
     let host = Host::new(&format!("[pairing]\nrescan-every = \"1h\"\n{config}"));
     host.start_daemon();
     host
 }
 
-/// Over a slow link the requests of a client are a second or more apart.
+/// On a slow link the requests of a client are at least one second apart.
 #[test]
 fn slow_uploads_are_imported_once() {
     let pairs = if long() { 10 } else { 1 };
     let mut lanes = lanes("slow", &[(pairs, false), (pairs, true), (pairs, false)], 1_000);
     for lane in &mut lanes {
-        // Some twenty round trips for each pair: well below what a command may take.
+        // Each pair needs about twenty round trips. This is far below the time limit of a command.
         lane.batch = lane.batch.min(2);
     }
     let settle = |lane: &Lane| {
@@ -364,11 +372,11 @@ fn slow_uploads_are_imported_once() {
     };
     let host = host(&lanes.iter().filter_map(settle).collect::<String>());
     let link = SlowLink::new(host.port, ROUND_TRIP);
-    // They wait most of the time.
+    // The lanes wait most of the time, so all lanes run at the same time.
     run_all(&lanes, lanes.len(), &host, link.port);
 }
 
-/// Without delay requests are as close as a client can have them.
+/// Without delay, the requests of a client follow each other immediately.
 #[test]
 fn fast_uploads_are_imported_once() {
     let times = if long() { 20 } else { 1 };

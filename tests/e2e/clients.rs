@@ -1,4 +1,4 @@
-//! Every client that partners use uploads a pair, which imports.
+//! Tests that a pair from every client that partners use is imported.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use crate::support::host::{Host, text};
 use crate::support::pair::Pair;
 use crate::support::process::run;
 
-/// A host, one account and one pair of three events.
+/// Creates a host with one account and one pair of three events. Runs `upload` with them, and
+/// checks the import.
 #[track_caller]
 fn with_pair(id: &str, upload: impl FnOnce(&Account<'_>, &Pair)) {
     let host = Host::running();
@@ -27,7 +28,8 @@ fn openssh_sftp_uploads_are_imported() {
     with_pair("e2e-client-sftp", |account, pair| account.upload(pair));
 }
 
-/// As on the product page: nothing but `put filename.csv`, `put file.manifest` in a session.
+/// The session follows the product page: it contains only `put filename.csv` and `put
+/// file.manifest`.
 #[test]
 fn openssh_sftp_can_download_the_report() {
     with_pair("e2e-client-fetch", |account, pair| {
@@ -52,9 +54,10 @@ fn openssh_scp_uploads_are_imported() {
     });
 }
 
-/// With nothing set but how to log in: it sets the time of the uploaded file, and reads its attributes.
+/// Only the login is configured. rclone sets the time of the uploaded file and reads its
+/// attributes.
 #[test]
-fn rclone() {
+fn rclone_uploads_are_imported() {
     with_pair("e2e-client-rclone", |account, pair| {
         for file in [&pair.data, &pair.manifest] {
             run("rclone", &copy(account, file)).ok();
@@ -62,7 +65,7 @@ fn rclone() {
     });
 }
 
-/// `rclone copy FILE :sftp:`
+/// Returns the arguments of `rclone copy FILE :sftp:`.
 fn copy(account: &Account<'_>, file: &Path) -> Vec<String> {
     let port = account.host.port.to_string();
     let key = text(&account.key);
@@ -75,7 +78,7 @@ fn copy(account: &Account<'_>, file: &Path) -> Vec<String> {
 }
 
 #[test]
-fn lftp() {
+fn lftp_uploads_are_imported() {
     with_pair("e2e-client-lftp", |account, pair| {
         let ssh = format!("ssh -a -x {}", account.options().join(" "));
         let commands = format!(
@@ -102,9 +105,9 @@ for file in files:
 client.close()
 "#;
 
-/// `put` asks for the file's size when it is closed, and fails when it is gone.
+/// After the upload, `put` asks for the size of the file. It fails if the file no longer exists.
 #[test]
-fn paramiko() {
+fn paramiko_uploads_are_imported() {
     with_pair("e2e-client-paramiko", |account, pair| {
         let port = account.host.port.to_string();
         let (key, data, manifest) = (text(&account.key), text(&pair.data), text(&pair.manifest));

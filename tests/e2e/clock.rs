@@ -1,9 +1,9 @@
-//! Clocks that jump under the running daemon, forced by libfaketime: at any reading of the clock,
-//! nothing is missed, refused early or reported twice.
+//! Tests that the daemon's clock may jump, forced by libfaketime. With any time of the clock, no
+//! file may be missed, refused early or reported twice.
 //!
-//! Only the daemon's CLOCK_REALTIME is another; the kernel's, by which files have their times, stays.
-//! So files that are there when it jumps forward are suddenly old, and when it jumps back, of the future:
-//! as with a jump of the host's.
+//! Only the daemon's CLOCK_REALTIME jumps. The kernel's clock, which sets the times of files, does
+//! not jump. Therefore existing files are suddenly old after a jump forward, and are from the
+//! future after a jump back. The same happens after a jump of the host's clock.
 
 use std::path::PathBuf;
 
@@ -14,22 +14,22 @@ use crate::support::host::{Host, REPOSITORY, SOON, set_mode, text};
 use crate::support::pair::Pair;
 use crate::support::process::{Process, until};
 
-/// Where Debian's package faketime has it.
+/// Returns the path of the library in Debian's package faketime.
 fn library() -> PathBuf {
     let architectures = std::fs::read_dir("/usr/lib").unwrap().flatten();
     let mut paths = architectures.map(|entry| entry.path().join("faketime/libfaketime.so.1"));
     paths.find(|path| path.exists()).expect("the package faketime is installed")
 }
 
-/// Sets the daemon's clock off by `offset`.
+/// Sets the offset of the daemon's clock to `offset`.
 fn jump(host: &Host, offset: &str) {
     let (file, new) = (host.root.join("offset"), host.root.join("offset.new"));
     std::fs::write(&new, format!("{offset}\n")).unwrap();
     set_mode(&new, 0o644);
-    std::fs::rename(new, file).unwrap(); // never half of it
+    std::fs::rename(new, file).unwrap(); // the offset is replaced in one step
 }
 
-/// Starts the daemon with a clock of its own, and waits until it is ready.
+/// Starts the daemon with its own clock, and waits until the daemon is ready.
 fn start(host: &Host) {
     jump(host, "+0");
     let variables = [
@@ -48,23 +48,23 @@ fn start(host: &Host) {
     });
 }
 
-/// Puts one file of a pair.
+/// Uploads one file of a pair.
 fn put(account: &Account<'_>, path: &std::path::Path) {
     account.sftp(&format!("put {}\n", path.display())).ok();
 }
 
 #[test]
-fn nothing_is_missed_when_the_clock_jumps() {
+fn no_upload_is_missed_when_the_clock_jumps() {
     let host = Host::new("");
     let account = kill::account(&host, "e2e-clock");
     start(&host);
     let folder = account.local();
-    // Back from "+2d" is further than the relay's longest wait, 29 hours: by less, a delivery that
-    // is pending at the jump may wait for the clock.
+    // The jump back from "+2d" is longer than the relay's longest wait of 29 hours. After a shorter
+    // jump back, a delivery that is pending at the jump may wait for the clock.
     let jumps = ["+2d", "-2d", "+400d", "-20y", "+70y", "-1h"];
     for (n, offset) in jumps.into_iter().enumerate() {
-        // One waits for its manifest, one for its data file; both were seen, as what came after them
-        // was taken.
+        // One pair waits for its manifest, and one pair waits for its data file. The daemon has
+        // scanned both pairs, because it has claimed the pair that was uploaded after them.
         let pairs = ["d", "m", "seen", "new"].map(|k| Pair::events(&folder, &format!("{k}{n}"), 5));
         put(&account, &pairs[0].data);
         put(&account, &pairs[1].manifest);
@@ -82,19 +82,20 @@ fn nothing_is_missed_when_the_clock_jumps() {
     let count = |sql: &str| host.query(sql)[0].parse::<usize>().unwrap();
     assert_eq!(count("SELECT count(*) FROM import WHERE state = 'completed'"), imports);
     let delivered = "SELECT count(*) FROM delivery WHERE state = 'delivered'";
-    assert_eq!(count(delivered), imports * 4, "two milestones, two channels");
+    assert_eq!(count(delivered), imports * 4, "two milestones on two channels");
     assert_eq!(account.event_folders().len(), imports);
     host.stop_daemon();
 }
 
-/// A retry that is due in seconds is not due in days because the clock was set back by days; nor
-/// is it if the daemon did not run in between.
+/// If the clock is set back by days, a retry that is due in seconds must not wait for days. This
+/// also applies if the daemon is restarted after the change.
 #[test]
 fn retries_do_not_wait_for_the_clock() {
     for restarted in [false, true] {
         let host = Host::new("");
         let account = host.account("e2e-clock-retry");
-        // It refuses what isn't signed with a secret that it gets later.
+        // The endpoint refuses requests until it gets the secret, because it can't verify their
+        // signatures before.
         let (secret, file) = (host.root.join("secret"), host.root.join("late.jsonl"));
         std::fs::write(&secret, "whsec_AAAA").unwrap();
         let script = format!("{REPOSITORY}/tests/catchers/webhook.py");

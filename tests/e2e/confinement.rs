@@ -1,4 +1,5 @@
-//! What an account can't do: leave its chroot, make links, get a shell, forward, touch others.
+//! Tests that an account can't leave its chroot, make links, get a shell, forward ports or affect
+//! other accounts.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -9,7 +10,7 @@ use crate::support::pair::Pair;
 use crate::support::process::{Process, run, until};
 use crate::support::unix::changing_users;
 
-/// Each request is refused by the server, and the session lives on.
+/// The server refuses each request, and the session continues.
 #[test]
 fn forbidden_sftp_requests_are_refused() {
     let host = Host::new("");
@@ -59,7 +60,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// `/` is the chroot: what is seen there is the account's own.
+/// `/` is the chroot. All files below it belong to the account.
 #[test]
 fn an_account_sees_only_its_chroot() {
     let host = Host::new("");
@@ -83,7 +84,8 @@ fn an_account_sees_only_its_chroot() {
     account.sftp(&format!("ls ../../{}/incoming\n", other.id)).refused();
 }
 
-/// Prints each of the paths that a user reaches: the user's name, the folder of all accounts, paths.
+/// Prints each of the given paths that a user can access. The arguments are the name of the user,
+/// the folder of all accounts, and the paths.
 const REACH: &str = r#"
 import os, pwd, socket, sys
 user, root, *paths = sys.argv[1:]
@@ -108,15 +110,16 @@ for path in paths:
         attempt("send to " + path, lambda: sender.sendto(b"<38>x", path))
 "#;
 
-/// The group and mode of `folder`, as stat(1) prints them.
+/// Returns the owner, the group and the mode of `folder`, as printed by stat(1).
 fn group_and_mode(folder: &Path) -> String {
     run("stat", &["-c", "%U:%G %a", text(folder)]).ok().stdout.trim().to_owned()
 }
 
-/// Rejected records are in results/ with mode 0644, and the log socket takes a line from everybody:
-/// the folder of all accounts keeps other users out. The account itself works as before.
+/// Rejected records are in results/ with the mode 0644, and every user may write to the log socket.
+/// Therefore the folder of all accounts must keep other users out. The account itself must work as
+/// before.
 #[test]
-fn other_users_reach_nothing_of_accounts() {
+fn other_users_cannot_access_account_folders() {
     let host = Host::running();
     let account = host.account("e2e-reach");
     let rejecting = Pair::events_with(&account.local(), "bad", 5, &[2]);
@@ -141,12 +144,13 @@ fn other_users_reach_nothing_of_accounts() {
     let wanted = group_and_mode(&host.accounts());
     assert_eq!(wanted, "root:sftp-import 750");
     run("chgrp", &["root", text(&host.accounts())]).ok();
-    set_mode(&host.accounts(), 0o711); // as earlier versions made it
+    set_mode(&host.accounts(), 0o711); // as in earlier versions
     changing_users(|| host.cli(&["provision"])).ok();
     assert_eq!(group_and_mode(&host.accounts()), wanted);
 }
 
-/// No shell and no command, with a terminal or without: sshd runs its sftp server for every request.
+/// The account must get neither a shell nor a command, with or without a terminal. sshd runs its
+/// SFTP server for every request.
 #[test]
 fn shells_and_commands_are_refused() {
     let host = Host::new("");
@@ -155,7 +159,7 @@ fn shells_and_commands_are_refused() {
         for command in [&[][..], &["id"], &["sh", "-c", "id"], &["/bin/sh"]] {
             let ran = account.ssh(args, command);
             assert_ne!(ran.code, Some(0), "{ran:#?}");
-            assert_ne!(ran.code, Some(124), "it hangs: {ran:#?}");
+            assert_ne!(ran.code, Some(124), "the request must not hang: {ran:#?}");
             assert!(!ran.stdout.contains("uid="), "{ran:#?}");
         }
     }
@@ -163,7 +167,7 @@ fn shells_and_commands_are_refused() {
     assert!(ran.stderr.contains("PTY allocation request failed"), "{ran:#?}");
 }
 
-/// The password of an account is nothing one could know.
+/// No password is valid for an account.
 #[test]
 fn password_logins_are_refused() {
     let host = Host::new("");
@@ -188,7 +192,7 @@ fn remote_and_stdio_forwarding_and_tunnels_are_refused() {
     account.ssh(&["-N", "-o", strict, "-R", &socket], &[]).refused();
 }
 
-/// sshd refuses to forward an X11 display. The session goes on without it.
+/// sshd must refuse to forward an X11 display. The session continues without it.
 #[test]
 fn x11_forwarding_is_refused() {
     let host = Host::new("");
@@ -201,7 +205,8 @@ fn x11_forwarding_is_refused() {
     assert!(ran.stderr.contains("X11 forwarding request failed"), "{ran:#?}");
 }
 
-/// The client listens, but what it would forward the server refuses: no byte comes through.
+/// The client listens, but the server refuses to forward the connection. No byte may arrive at the
+/// target.
 #[test]
 fn local_forwarding_is_refused() {
     let host = Host::new("");
@@ -219,17 +224,18 @@ fn local_forwarding_is_refused() {
         until("the client to listen", SOON, || TcpStream::connect(("127.0.0.1", local)).ok());
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let read = std::io::Read::read(&mut stream, &mut [0; 1]);
-    assert_eq!(read.unwrap_or(0), 0, "the channel is closed");
-    assert!(target.accept().is_err(), "nobody reached the target");
+    assert_eq!(read.unwrap_or(0), 0, "the channel must be closed without data");
+    assert!(target.accept().is_err(), "no connection may reach the target");
     let through_socks = crate::support::process::run(
         "/usr/bin/python3",
         &["-c", SOCKS, &dynamic.to_string(), to.rsplit(':').next().unwrap()],
     );
     assert_ne!(through_socks.stdout.trim(), "0", "{through_socks:#?}");
-    assert!(target.accept().is_err(), "nobody reached the target");
+    assert!(target.accept().is_err(), "no connection may reach the target");
 }
 
-/// Asks a SOCKS 5 server (RFC 1928) for 127.0.0.1 and prints its reply; 0 would be success.
+/// Asks a SOCKS 5 server (RFC 1928) for a connection to 127.0.0.1, and prints the reply. The reply
+/// 0 means success.
 const SOCKS: &str = r#"
 import socket, struct, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)

@@ -1,6 +1,6 @@
-//! Attacks on root's commands by a process of the daemon's user, with links and FIFOs in the folders
-//! that this user can write: no command creates, reads or deletes a file of root's for it, none waits
-//! for it for ever.
+//! Tests of attacks on root's commands. The attacker is a process of the daemon's user, which puts
+//! links and FIFOs into the folders that it can write to. No command may create, read or delete a
+//! file of root's through a link, and no command may wait forever.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -11,19 +11,20 @@ use crate::support::pair::Pair;
 use crate::support::process::{Process, Ran, run, until};
 
 const ACCOUNT: &str = "e2e-folders";
-const SECRET: &str = "of root's alone";
+const SECRET: &str = "only root may read this";
 
-/// As setpriv(1) becomes the daemon's user.
+/// The arguments with which setpriv(1) runs a program as the daemon's user.
 const DAEMON: [&str; 3] = ["--reuid=sftp-import", "--regid=sftp-import", "--clear-groups"];
 
-/// Runs a script as the daemon's user, in the state folder.
+/// Runs a script as the daemon's user in the state folder.
 #[track_caller]
 fn as_daemon(host: &Host, script: &str) {
     let cd = format!("cd '{}' && {script}", host.state().display());
     run("setpriv", &[&DAEMON[..], &["sh", "-ec", &cd]].concat()).ok();
 }
 
-/// A host with an account, whose data is stored by two ingests, and a folder of root's.
+/// Creates a host with an account whose data was stored by two imports. Also creates a folder of
+/// root's. Returns both.
 fn host_with_data() -> (Host, PathBuf) {
     let host = Host::new("");
     host.cli(&["account", "add", ACCOUNT, "--any-recipient"]).ok();
@@ -37,7 +38,7 @@ fn host_with_data() -> (Host, PathBuf) {
     (host, roots)
 }
 
-/// Fails if the command waited until it was killed.
+/// Fails if the command was killed because it waited too long.
 #[track_caller]
 fn ends(ran: Ran) -> Ran {
     assert!(ran.code.is_some_and(|code| code != 124 && code != 137), "{ran:#?}");
@@ -49,7 +50,7 @@ fn names(folder: &Path) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// Every byte below `folder`.
+/// Returns all bytes of all files below `folder`.
 fn all_bytes(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {
@@ -63,8 +64,8 @@ fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// The daemon's user moves the database away and puts a link in its place, again and again. SQLite
-/// creates the file that the link names, if root lets it.
+/// The daemon's user moves the database away and repeatedly creates a link at its path. SQLite
+/// would create the target of the link with root's rights.
 #[test]
 fn no_command_creates_a_file_through_a_link() {
     let (host, roots) = host_with_data();
@@ -85,9 +86,9 @@ fn no_command_creates_a_file_through_a_link() {
     for _ in 0..100 {
         ends(host.cli(&["account", "list"]));
     }
-    assert!(attacker.ended().is_none(), "nobody raced");
+    assert!(attacker.ended().is_none(), "the attacker must still be running");
     drop(attacker);
-    assert_eq!(names(&roots), Vec::<String>::new(), "a file was created where only root may");
+    assert_eq!(names(&roots), Vec::<String>::new(), "no file may be created in root's folder");
 }
 
 #[test]
@@ -118,9 +119,10 @@ fn only_a_regular_file_is_a_state_database() {
     assert!(listed.stdout.contains(ACCOUNT), "{listed:#?}");
 }
 
-/// What root creates there first belongs to the owner of the folder from its first moment.
+/// If root creates a file in the folder, the file must belong to the folder's owner from the
+/// beginning.
 #[test]
-fn missing_files_are_created_as_their_owner() {
+fn missing_files_belong_to_the_folder_owner() {
     let host = Host::new("");
     let owner = fs::metadata(host.state()).unwrap().uid();
     assert!(!host.state().join("state.db").exists());
@@ -132,9 +134,9 @@ fn missing_files_are_created_as_their_owner() {
     }
 }
 
-/// A table's name would be part of a statement, and of the name of a file of the export.
+/// The name of a table becomes part of a statement, and of the name of an export file.
 #[test]
-fn a_foreign_table_stops_no_export_or_erasure() {
+fn unknown_tables_prevent_no_export_or_erasure() {
     let (host, _) = host_with_data();
     let sql =
         format!("CREATE TABLE \"../x y\" (account); INSERT INTO \"../x y\" VALUES ('{ACCOUNT}')");
@@ -150,12 +152,12 @@ fn a_foreign_table_stops_no_export_or_erasure() {
 }
 
 #[test]
-fn an_export_has_only_the_daemons_files() {
+fn an_export_contains_only_the_daemons_files() {
     let (host, roots) = host_with_data();
     let secret = roots.join("secret");
     fs::write(&secret, SECRET).unwrap();
     set_mode(&secret, 0o600);
-    // A tree like an account's, and a database, both of root's.
+    // The folder tree and the database have the layout of an account's data, but belong to root.
     let tree = roots.join(ACCOUNT).join("events/import=e2e-1");
     fs::create_dir_all(&tree).unwrap();
     fs::write(tree.join("part-00000.parquet"), SECRET).unwrap();
@@ -206,9 +208,9 @@ fn an_erasure_deletes_nothing_behind_a_link() {
     }
 }
 
-/// A lock file that is a FIFO, and one that the daemon's user holds.
+/// The daemon's user replaces one lock file by a FIFO and holds another lock.
 #[test]
-fn no_lock_of_the_daemons_makes_root_wait() {
+fn locks_of_the_daemon_never_delay_root() {
     let (host, _) = host_with_data();
     let saved = host.root.join("saved.db");
     host.cli(&["backup", text(&saved)]).ok();
@@ -247,7 +249,7 @@ fn no_lock_of_the_daemons_makes_root_wait() {
 }
 
 #[test]
-fn the_lock_folder_belongs_to_root_alone() {
+fn only_root_can_access_the_lock_folder() {
     let host = Host::new("");
     host.cli(&["provision"]).ok();
     let admin = host.root.join("state-admin");
@@ -261,10 +263,10 @@ fn the_lock_folder_belongs_to_root_alone() {
     host.cli(&["provision"]).ok();
 }
 
-/// The copy that an upgrade leaves is in the daemon's folder: a link there could be to a backup of
-/// root's, whose contents the daemon would then have.
+/// The copy that an upgrade creates is in the daemon's folder. A link in that folder could point to
+/// a backup of root's, and the daemon would then get the content of the backup.
 #[test]
-fn a_restore_reads_nothing_for_the_daemon() {
+fn a_restore_follows_no_link_of_the_daemon() {
     let (host, roots) = host_with_data();
     let (backup, copy) = (roots.join("backup.db"), host.state().join("state.db.schema-1-x"));
     host.cli(&["backup", text(&backup)]).ok();
@@ -272,5 +274,5 @@ fn a_restore_reads_nothing_for_the_daemon() {
     host.cli(&["restore", text(&copy)]).refused();
     fs::remove_file(&copy).unwrap();
     symlink(&backup, roots.join("link")).unwrap();
-    host.cli(&["restore", text(&roots.join("link"))]).ok(); // root's own link
+    host.cli(&["restore", text(&roots.join("link"))]).ok(); // a link that root created
 }

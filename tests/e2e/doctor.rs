@@ -1,5 +1,6 @@
-//! `sftp-import doctor`, link by link: each test breaks one, reads what doctor reports, and, where
-//! sshd is affected, finds the same words in sshd's log. After the fix, doctor is content.
+//! Tests of `sftp-import doctor`. Each test breaks one part of the host and reads doctor's report.
+//! If sshd is affected, the test also finds the reported words in sshd's log. After the fix, doctor
+//! must report no fault.
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::net::UnixDatagram;
@@ -28,22 +29,23 @@ fn a_host_without_faults_passes_every_check() {
     assert!(output.contains(" 0 fail"), "{output}");
     let absent = host.cli(&["doctor", "--account", "e2e-doctor-absent"]);
     assert_eq!(absent.code, Some(2), "{absent:#?}");
-    assert!(absent.stdout.contains("there is no such account"), "{absent:#?}");
+    assert!(absent.stdout.contains("no account has this id"), "{absent:#?}");
 }
 
 #[test]
-fn helper_faults_have_the_message_of_sshd() {
+fn doctor_reports_helper_faults_like_sshd() {
     let host = Host::running();
     let account = host.account("e2e-doctor-helper");
     let program = host.root.join("lib/sftp-import-authorized-keys");
-    // All hosts' programs are links to the same file: a file of its own, before its mode is changed.
+    // The programs of all hosts are links to the same file. The test needs a separate copy before
+    // it changes the mode.
     let copy = host.root.join("helper");
     std::fs::copy(&program, &copy).unwrap();
     std::fs::rename(&copy, &program).unwrap();
     {
         let _open = Mode::set(host.root.join("lib"), 0o775);
-        examine(&host).warned("helper-program", "Debian's sshd lets that pass");
-        assert!(account.can_log_in(), "doctor is right");
+        examine(&host).warned("helper-program", "Debian's sshd accepts this");
+        assert!(account.can_log_in(), "the login must work as doctor reports");
     }
     {
         let _open = Mode::set(host.root.join("lib"), 0o757);
@@ -65,7 +67,7 @@ fn helper_faults_have_the_message_of_sshd() {
     {
         let away = host.root.join("away");
         std::fs::rename(&program, &away).unwrap();
-        let log = examine(&host).failed("helper-program", "is not there");
+        let log = examine(&host).failed("helper-program", "does not exist");
         expect_in_sshd_log(&account, &log);
         std::fs::rename(&away, &program).unwrap();
     }
@@ -96,7 +98,7 @@ fn helper_faults_have_the_message_of_sshd() {
 }
 
 #[test]
-fn chroot_faults_have_the_message_of_sshd() {
+fn doctor_reports_chroot_faults_like_sshd() {
     let host = Host::running();
     let account = host.account("e2e-doctor-chroot");
     let chroot = host.accounts().join(&account.id);
@@ -134,7 +136,10 @@ fn chroot_faults_have_the_message_of_sshd() {
     std::fs::rename(account.incoming(), &away).unwrap();
     examine(&host).failed("account-folders", "incoming is missing");
     let ran = account.sftp("pwd\n");
-    assert!(ran.stdout.contains("Remote working directory: /\n"), "no message of sshd: {ran:#?}");
+    assert!(
+        ran.stdout.contains("Remote working directory: /\n"),
+        "the session must start in the chroot: {ran:#?}"
+    );
     std::fs::rename(&away, account.incoming()).unwrap();
     expect_content(&host);
 }
@@ -151,7 +156,7 @@ fn faults_of_unix_users_and_groups_are_reported() {
     changing_users(|| host.cli(&["provision"])).ok();
     expect_content(&host);
     changing_users(|| run("userdel", &["-f", &account.id])).ok();
-    let log = examine(&host).failed("account-user", "no Unix user of that name");
+    let log = examine(&host).failed("account-user", "no Unix user has this name");
     assert_eq!(log, format!("Invalid user {}", account.id));
     expect_in_sshd_log(&account, &log);
     changing_users(|| host.cli(&["provision"])).ok();
@@ -192,7 +197,7 @@ fn faults_of_the_sshd_configuration_are_reported() {
         found.failed("sshd-drop-in", &by);
     });
     with(drop_in, &|_| "# empty\n".into(), &|found| {
-        found.failed("sshd-drop-in", "no file that sshd reads has it");
+        found.failed("sshd-drop-in", "no file that sshd reads contains it");
     });
     with(config, &|text| text + "FingerprintHash md5\n", &|found| {
         let log = found.failed("sshd-access", "FingerprintHash is md5");
@@ -206,10 +211,10 @@ fn faults_of_the_sshd_configuration_are_reported() {
             expect_in_sshd_log(&account, &log);
         });
     };
-    refused("AllowGroups root", "AllowGroups in sshd's configuration refuses it");
-    refused("DenyUsers e2e-doctor-*", "DenyUsers in sshd's configuration refuses it");
-    refused("AllowUsers nobody", "AllowUsers in sshd's configuration refuses it");
-    refused("DenyGroups sftp-import-*", "DenyGroups in sshd's configuration refuses it");
+    refused("AllowGroups root", "AllowGroups in sshd's configuration refuses the account");
+    refused("DenyUsers e2e-doctor-*", "DenyUsers in sshd's configuration refuses the account");
+    refused("AllowUsers nobody", "AllowUsers in sshd's configuration refuses the account");
+    refused("DenyGroups sftp-import-*", "DenyGroups in sshd's configuration refuses the account");
     changing_users(|| run("usermod", &["-p", "!", &account.id])).ok();
     with(config, &|text| text.replace("UsePAM yes", "UsePAM no"), &|found| {
         let log = found.failed("sshd-access", "sshd without PAM refuses a password locked by `!`");
@@ -234,7 +239,7 @@ fn faults_of_databases_and_daemon_are_reported() {
     let approve = |sql: &str| {
         rusqlite::Connection::open(host.registry()).unwrap().execute_batch(sql).unwrap();
     };
-    // It is started without the unit.
+    // The daemon was started without the systemd unit.
     examine(&host).warned("sidecar-privileges", "no filter of system calls");
     change("UPDATE key SET revoked_at = 1");
     examine(&host).warned("registry", "the state database differs from the registry (1)");
@@ -244,15 +249,15 @@ fn faults_of_databases_and_daemon_are_reported() {
     change("DELETE FROM account WHERE id = 'root'");
     let away = host.registry().with_extension("away");
     std::fs::rename(host.registry(), &away).unwrap();
-    examine(&host).failed("registry", "the keys that are published go on working");
-    assert!(account.can_log_in(), "doctor is right");
+    examine(&host).failed("registry", "the published keys still work");
+    assert!(account.can_log_in(), "the login must work as doctor reports");
     std::fs::rename(&away, host.registry()).unwrap();
     set_mode(&host.registry(), 0o644);
     examine(&host).failed("registry", "has mode 0644, so others can use it");
     set_mode(&host.registry(), 0o600);
     approve("UPDATE approved SET revoked_at = 1");
-    examine(&host).failed("published-keys", "keys are published that should not work (1)");
-    assert!(account.can_log_in(), "doctor is right");
+    examine(&host).failed("published-keys", "keys that should not work are published (1)");
+    assert!(account.can_log_in(), "the login must work as doctor reports");
     approve("UPDATE approved SET revoked_at = NULL");
     approve("UPDATE approved SET revoked_at = 1");
     host.cli(&["account", "resume", &account.id]).ok(); // publishes
@@ -264,11 +269,11 @@ fn faults_of_databases_and_daemon_are_reported() {
     host.cli(&["account", "resume", &account.id]).ok();
     let keys = host.keys_db();
     std::fs::rename(&keys, host.root.join("away")).unwrap();
-    examine(&host).failed("published-keys", "they can't be read");
+    examine(&host).failed("published-keys", "the published keys can't be read");
     std::fs::rename(host.root.join("away"), &keys).unwrap();
 
     let closed = "SELECT 1 FROM activity WHERE action = 'session.closed'";
-    // A later line would be the newest one.
+    // Any later log line would become the newest one, so the test waits for both sessions.
     let logged = || (host.query(closed).len() == 2).then_some(());
     until("both sessions to be in the log", SOON, logged);
     change("INSERT INTO activity (at, action) VALUES (4102444800000, 'x')");
@@ -284,7 +289,7 @@ fn faults_of_databases_and_daemon_are_reported() {
             INSERT INTO delivery (milestone, channel, destination, lane, state, finished_at)
             VALUES ('m', 'email', 'x', 'l', 'failed', unixepoch() * 1000)",
     );
-    examine(&host).warned("deliveries", "1 given up in the last 24 h");
+    examine(&host).warned("deliveries", "deliveries given up in the last 24 h: 1");
     change("DELETE FROM milestone");
 
     let log = host.accounts().join(&account.id).join("dev/log");
@@ -305,7 +310,7 @@ fn faults_of_databases_and_daemon_are_reported() {
         "INSERT INTO import (id, account, manifest, state, claim, stem, received_at)
          VALUES ('a-1', 'a', 'm', 'queued', '\"ingest\"', 's', 1)",
     );
-    examine(&host).warned("imports-waiting", "1 not ended, the oldest for");
+    examine(&host).warned("imports-waiting", "imports not ended: 1, the oldest for");
     change("DELETE FROM import");
     set_mode(&host.state().join("state.db"), 0o644);
     examine(&host).warned("state-database", "others can read webhooks' secrets");
@@ -343,6 +348,6 @@ fn unusable_mail_servers_are_reported() {
     with(&not_smtp).failed("mail", "");
     let no_tls = format!("smtp://127.0.0.1:{}?tls=required", host.catchers.smtp_port);
     with(&no_tls).failed("mail", "STARTTLS");
-    with("sendmail:/nonexistent/sendmail").failed("mail", "is not there");
+    with("sendmail:/nonexistent/sendmail").failed("mail", "does not exist");
     with("").warned("mail", "no mail is sent");
 }

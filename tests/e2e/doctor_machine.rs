@@ -1,5 +1,6 @@
-//! `sftp-import doctor` on the machine itself: file systems, leases, watches, access control. What a
-//! test may not break for everybody it breaks for doctor alone, in a namespace of its own.
+//! Tests of doctor's checks of the machine: file systems, leases, watches and access control. A
+//! test can't break these for the whole machine. Therefore it runs doctor in a namespace in which
+//! they are broken.
 
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use crate::support::findings::{Findings, arguments, examine, examine_under, expe
 use crate::support::host::{Host, SOON, text};
 use crate::support::process::{run, until};
 
-/// Doctor's command line.
+/// Returns the command line of doctor.
 fn doctor(host: &Host) -> String {
     let program = host.root.join("lib/sftp-import");
     let options = arguments(host).join(" ");
@@ -24,7 +25,7 @@ fn unsuitable_file_systems_are_reported() {
     let spool = accounts.join(".spool");
     let tmpfs = |at: &Path, size: &str| format!("mount -t tmpfs -o size={size} x {}", text(at));
     let found = examine_under(&host, &tmpfs(&spool, "1m"));
-    found.failed("file-systems", "are two file systems: a claim must be a rename");
+    found.failed("file-systems", "are on two file systems, but a claim is a rename");
     let read_only = format!("mount --bind {0} {0}; mount -o remount,bind,ro {0}", text(&accounts));
     let found = examine_under(&host, &read_only);
     found.failed("file-systems", "is mounted read-only");
@@ -44,19 +45,19 @@ fn unsuitable_file_systems_are_reported() {
     examine_under(&host, confined).warned("mandatory-access", "AppArmor enforces /usr/sbin/sshd");
     let enforced =
         "mount -t tmpfs x /sys/fs; mkdir /sys/fs/selinux; echo 1 >/sys/fs/selinux/enforce";
-    examine_under(&host, enforced).warned("mandatory-access", "SELinux enforces");
+    examine_under(&host, enforced).warned("mandatory-access", "SELinux is enforcing");
     let in_memory = format!("{}; mkdir {}", tmpfs(&accounts, "100m"), text(&spool));
     examine_under(&host, &in_memory).warned("file-systems", "is in memory (tmpfs)");
     expect_content(&host);
 }
 
-/// As on a file system that has none: the call that asks for a lease fails as it does there.
+/// The system call for a lease fails as it does on a file system without leases.
 #[test]
 fn a_file_system_without_leases_is_reported() {
     let host = Host::running();
     host.account("e2e-doctor-lease");
-    // Which of the calls asks for the lease: one before it sets the signal of a broken lease, and a
-    // debug build's library asks about the file once more.
+    // The test searches for the system call that requests the lease. An earlier call sets the
+    // signal of a broken lease. In a debug build the library makes one more call for the file.
     let with_call_refused = |n: usize| {
         let strace = format!(
             "exec strace -D -qq -o /dev/null -e trace=fcntl -e inject=fcntl:error=EINVAL:when={n} -P {}/.doctor-$$ {}",
@@ -71,14 +72,15 @@ fn a_file_system_without_leases_is_reported() {
     expect_content(&host);
 }
 
-/// The kernel's own limits, of a user namespace that has fewer: doctor and what it would start are
-/// held to them, as in an unprivileged container.
+/// Doctor runs in a user namespace with lower limits of the kernel, as in an unprivileged
+/// container. The limits also apply to the child processes of doctor.
 #[test]
 fn too_low_inotify_limits_are_reported() {
     let host = Host::running();
     host.account("e2e-doctor-watch");
     let under = |limit: &str| {
-        // Root in there from the moment of the map, with root's capabilities after another exec.
+        // The process is root in the namespace as soon as the id map is written. It gets root's
+        // capabilities by another exec.
         let pipes = host.root.join("pipes");
         let script = format!(
             "mkdir {pipes}; mkfifo {pipes}/up {pipes}/down
@@ -92,18 +94,18 @@ fn too_low_inotify_limits_are_reported() {
         Findings::of(&run("sh", &["-c", &script]))
     };
     let found = under("echo 1 >/proc/sys/user/max_inotify_watches");
-    let log = found.failed("watches", "3 watches are needed, and user.max_inotify_watches is 1");
+    let log = found.failed("watches", "3 watches are needed, but user.max_inotify_watches is 1");
     assert!(log.contains("the limit of inotify watches"), "{log}");
     let found = under("echo 0 >/proc/sys/user/max_inotify_instances");
     found.failed("watches", "user.max_inotify_instances is 0");
 
-    // A daemon that does not watch a new account yet.
+    // The daemon does not watch the new account yet.
     let signal = |signal| host.daemon().as_ref().unwrap().signal(signal);
     signal(Signal::SIGSTOP);
     host.account("e2e-doctor-watch-2");
     examine(&host).warned("watches", "watches for 2 accounts");
     signal(Signal::SIGCONT);
-    until("the daemon to watch both", SOON, || {
+    until("the daemon to watch both accounts", SOON, || {
         examine(&host).text("watches").starts_with("ok").then_some(())
     });
 }
@@ -120,5 +122,5 @@ fn an_incoming_over_its_limit_is_reported() {
     until("the daemon to report it", SOON, || {
         examine(&host).text("incoming-full").starts_with("warn").then_some(())
     });
-    examine(&host).warned("incoming-full", "too much waits in incoming since");
+    examine(&host).warned("incoming-full", "incoming has been over its limit since");
 }

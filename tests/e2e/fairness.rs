@@ -1,5 +1,6 @@
-//! One account never hurts another: small files finish while a huge one runs, and one file waits for
-//! a turn, however many others wait. Judged by the order of events; the waits are printed.
+//! Tests that one account does not delay other accounts. Small files must finish while a huge file
+//! is imported, and one file waits only for its turn even if many other files wait. The tests check
+//! the order of events. They only print the waiting times.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -11,8 +12,9 @@ use crate::support::host::{Host, SOON};
 use crate::support::pair::{EVENTS_HEADER, Pair};
 use crate::support::process::until;
 
-/// The huge file's size before compression, and how many small ones there are: a thousand with
-/// SFTP_IMPORT_TEST_LONG, beside the largest file there may be.
+/// Returns the size of the huge file before compression in bytes, and the number of small files.
+/// With SFTP_IMPORT_TEST_LONG the huge file has the maximum size, and there are a thousand small
+/// files.
 fn sizes() -> (usize, usize) {
     match std::env::var_os("SFTP_IMPORT_TEST_LONG") {
         Some(_) => (4_900_000_000, 1000),
@@ -20,7 +22,7 @@ fn sizes() -> (usize, usize) {
     }
 }
 
-/// Events of `size` bytes, compressed: it is the records that take time, not the disk.
+/// Writes `size` bytes of compressed events. The records take most of the time, not the disk.
 fn huge_file(path: &Path, size: usize) {
     let mut block = String::new();
     for n in 0..10_000 {
@@ -34,8 +36,8 @@ fn huge_file(path: &Path, size: usize) {
     file.finish().unwrap();
 }
 
-/// With a single worker, which the huge import takes first: the small account's thousand need not
-/// wait for its end.
+/// The only worker first starts the huge import. The small imports must not wait until the huge
+/// import has ended.
 #[test]
 fn small_imports_finish_while_a_huge_one_runs() {
     let (size, small_files) = sizes();
@@ -65,14 +67,16 @@ fn small_imports_finish_while_a_huge_one_runs() {
     until("the small imports to finish", Duration::from_secs(600), || {
         host.check_daemon();
         let done = host.query(completed) == [small_files.to_string()];
-        // Asked after the other: what is running now was running then.
-        assert_eq!(host.query(state), ["running"], "the huge import runs all the while");
+        // This query runs after the query of the small imports. If the huge import is running now,
+        // it was also running before.
+        assert_eq!(host.query(state), ["running"], "the huge import must still be running");
         done.then_some(())
     });
     eprintln!("{small_files} small imports beside one of {size} bytes: {}", waits(&small));
 }
 
-/// How long the account's imports waited from the manifest's arrival until they began, and ended.
+/// Returns how long the account's imports waited, from the arrival of the manifest until their
+/// start and until their end.
 fn waits(account: &Account<'_>) -> String {
     let of = |column: &str| {
         let sql = format!(
@@ -87,7 +91,7 @@ fn waits(account: &Account<'_>) -> String {
     format!("begun after {}; ended after {}", of("started_at"), of("finished_at"))
 }
 
-/// Puts both files there, as if its upload had just ended.
+/// Creates both files of a pair, as if their upload had just ended.
 fn put(account: &Account<'_>, stem: &str) {
     let pair = Pair::events(&account.local(), stem, 2);
     for file in [&pair.data, &pair.manifest] {
@@ -96,16 +100,17 @@ fn put(account: &Account<'_>, stem: &str) {
     }
 }
 
-/// Accounts take turns: with hundreds of one account's imports queued, another's one is next.
+/// Accounts take turns. If hundreds of imports of one account are queued, the next import of
+/// another account runs after the current one.
 #[test]
-fn an_import_waits_for_one_turn_only() {
+fn an_import_waits_only_for_its_turn() {
     const MANY: usize = 400;
     let host = Host::new("[imports]\nworkers = 1\n");
     let (many, one) = (host.account("e2e-turns-many"), host.account("e2e-turns-one"));
     (0..MANY).for_each(|n| put(&many, &format!("m{n:03}")));
     host.start_daemon();
     let claimed = "SELECT count(*) FROM import WHERE account = 'e2e-turns-many'";
-    until("all to be claimed", SOON * 3, || {
+    until("all uploads to be claimed", SOON * 3, || {
         host.check_daemon();
         (host.query(claimed) == [MANY.to_string()]).then_some(())
     });
@@ -117,8 +122,9 @@ fn an_import_waits_for_one_turn_only() {
                  AND a.account = 'e2e-turns-many'
                  AND a.started_at BETWEEN b.received_at AND b.started_at";
     let turns: usize = host.query(turns)[0].parse().unwrap();
-    eprintln!("{turns} imports began before it, {before} waited: {}", waits(&one));
-    assert!(before >= 20, "only {before} waited: nothing is shown");
-    // The one that runs, and one that begins while this one is put into the queue.
-    assert!(turns <= 2, "{turns} of {before} imports went first");
+    eprintln!("{turns} imports began before the single one, {before} waited: {}", waits(&one));
+    assert!(before >= 20, "only {before} imports waited, too few for this test");
+    // One import is already running, and another import may begin while the new import is put into
+    // the queue.
+    assert!(turns <= 2, "{turns} of {before} imports began before the single one");
 }

@@ -1,9 +1,10 @@
-//! A disk that fails any durable step of an upload: the daemon goes on, or is started again, and
-//! ends as an undisturbed run does. Nothing lost, nothing doubled, no half claim.
+//! Tests of a disk that fails at any durable step of an upload. The daemon continues or is started
+//! again. The result must equal the result of an undisturbed run: no record is lost or stored
+//! twice, and no claim is incomplete.
 //!
-//! As `kill`, but the call fails: no room, or an I/O error, once or every so often. A daemon that
-//! was running stays running; one that can't open its files at the start may end, as systemd
-//! starts it again.
+//! The tests are like those of `kill`, but a system call fails with a full disk or an I/O error,
+//! either once or repeatedly. A running daemon must continue. A daemon that can't open its files at
+//! the start may end, because systemd starts it again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,33 +16,36 @@ use crate::support::host::Host;
 use crate::support::injection::{Fault, Point, Tracer, spread};
 use crate::support::outcome;
 
-/// How many points are tried by default; each takes some seconds, as what failed waits a little.
+/// The number of points that are tried by default. Each point takes some seconds, because a failed
+/// step waits before its retry.
 const POINTS: usize = 60;
 
-/// In the long form so many of the points come again …
+/// The number of points that are also tried with repeated failures in the long form.
 const REPEATED: usize = 60;
 
-/// … some times, every so many calls of a thread.
+/// The interval between repeated failures, in calls of one thread.
 const EVERY: usize = 7;
 
-/// strace counts by thread, and a delivery has a thread of its own: an early call that fails in one
-/// fails in the next as well, without end. The disk of such a run is corrected after this.
+/// The time after which the disk of a run works again. strace counts the calls of each thread, and
+/// each delivery has its own thread. Therefore an early failing call would fail for every delivery
+/// without end.
 const PATIENCE: Duration = Duration::from_secs(12);
 
 #[test]
-fn a_disk_failing_anywhere_changes_nothing() {
+fn a_disk_failure_does_not_change_the_result() {
     let tried = side_by_side(fail_at_each_point);
     let sum = |count: fn(&Tried) -> usize| tried.iter().map(count).sum::<usize>();
     let (points, failed) = (sum(|t| t.points), sum(|t| t.failed));
     let (ended, cut) = (sum(|t| t.ended), sum(|t| t.cut));
     eprintln!(
-        "{failed} failing calls survived in {points} runs; {ended} ended the start, {cut} lasted"
+        "{failed} failing calls in {points} runs; {ended} ended the start, {cut} ran to the limit"
     );
-    // Which thread does what differs from run to run, so that a late point may not be reached.
+    // The assignment of work to threads differs from run to run. Therefore a late point may not be
+    // reached.
     assert!(failed * 2 >= points, "only {failed} calls failed");
 }
 
-/// What a lane has tried.
+/// The results of one lane.
 struct Tried {
     points: usize,
     failed: usize,
@@ -73,7 +77,7 @@ fn fail_at_each_point(lane: usize) -> Tried {
     Tried { points: points.len(), failed, ended, cut }
 }
 
-/// The points of a run with these calls.
+/// Returns the points of a run with these calls.
 fn points(counts: &BTreeMap<String, usize>) -> Vec<Point> {
     if !long() {
         let some = spread(counts, POINTS).into_iter().enumerate();

@@ -1,4 +1,5 @@
-//! sshd's own limit of a file's size, by the limits file that we ship: the client is stopped.
+//! Tests the limit for the size of uploaded files, which the limits file of the package sets for
+//! sshd's sessions. A larger upload must be stopped.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -11,7 +12,7 @@ use crate::support::unix::LIMITS_FILE;
 
 const SHIPPED: &str = "openssh/limits.d/50-sftp-import.conf";
 
-/// What the limits file allows, in bytes.
+/// Returns the limit in the limits file, in bytes.
 fn allowed() -> u64 {
     let shipped = std::fs::read_to_string(format!("{REPOSITORY}/{SHIPPED}")).unwrap();
     let line = shipped.lines().find(|line| !line.starts_with('#')).unwrap();
@@ -20,7 +21,7 @@ fn allowed() -> u64 {
     words[3].parse::<u64>().unwrap() * 1024
 }
 
-/// Writes `bytes` bytes that end at `end`, the rest of the file being a hole.
+/// Writes `bytes` bytes that end at the position `end`. The rest of the file is a hole.
 fn write_up_to(account: &Account<'_>, name: &str, end: u64, bytes: u64) -> Ran {
     let code = format!(
         "f = sftp.open({name:?}, 'w'); f.seek({}); f.write(b'x' * {bytes}); f.close()",
@@ -29,12 +30,12 @@ fn write_up_to(account: &Account<'_>, name: &str, end: u64, bytes: u64) -> Ran {
     Script::new(account).run(&code)
 }
 
-/// The shipped limits file, read by pam_limits on this machine while this lives. A run that was
-/// killed leaves it to the next one, which takes it away with the rest.
+/// Installs the limits file of the package for pam_limits on this machine until the value is
+/// dropped. If a test is killed, the file stays, and the next test removes it.
 struct LimitsFile;
 
 impl LimitsFile {
-    /// `more` is what a sysadmin has added.
+    /// Installs the file. `more` contains additional lines of a sysadmin.
     fn install(more: &str) -> Self {
         let shipped = std::fs::read_to_string(format!("{REPOSITORY}/{SHIPPED}")).unwrap();
         std::fs::write(LIMITS_FILE, shipped + more).unwrap();
@@ -52,7 +53,10 @@ impl Drop for LimitsFile {
 fn a_file_over_the_limit_ends_the_session() {
     let allowed = allowed();
     let defaults = sftp_import::config::Limits::default();
-    assert!(allowed > defaults.max_data_file.bytes(), "what may be imported may be uploaded");
+    assert!(
+        allowed > defaults.max_data_file.bytes(),
+        "a file of the maximum import size must be allowed"
+    );
     let host = Host::new("");
     let account = host.account("e2e-file-size");
     let own = host.account("e2e-file-size-own");
@@ -64,14 +68,15 @@ fn a_file_over_the_limit_ends_the_session() {
     assert!(size("larger.csv") <= allowed, "{}", size("larger.csv"));
     Script::new(&account).run(&format!("sftp.truncate('largest.csv', {})", allowed + 1)).refused();
     assert_eq!(size("largest.csv"), allowed);
-    assert!(account.can_log_in(), "the next session is as good as any");
+    assert!(account.can_log_in(), "the next session must work");
     the_session_alone_is_limited(&account, allowed);
-    // A line of an account's own wins over the group's.
+    // A line for a single account has priority over the line for the group.
     write_up_to(&own, "largest.csv", 100 * 1024, 1000).ok();
     write_up_to(&own, "larger.csv", 100 * 1024 + 1, 1000).refused();
 }
 
-/// The processes of the account's session have the limit, the sshd that listens has none.
+/// Checks that the processes of the account's session have the limit, and that the listening sshd
+/// has none.
 fn the_session_alone_is_limited(account: &Account<'_>, allowed: u64) {
     let go_on = account.local().join("go-on");
     let mut client = Script::new(account).start(&format!("wait({go_on:?})"));
@@ -84,12 +89,12 @@ fn the_session_alone_is_limited(account: &Account<'_>, allowed: u64) {
     });
     assert_eq!(of_session, allowed.to_string());
     let own = file_size_limit(Path::new("/proc/self"));
-    assert_eq!(own.as_deref(), Some("unlimited"), "this process, and the sshd that it started");
+    assert_eq!(own.as_deref(), Some("unlimited"), "the listening sshd must have no limit");
     std::fs::write(&go_on, "").unwrap();
     assert!(client.wait(SOON).success());
 }
 
-/// The soft limit, from /proc.
+/// Returns the soft limit of a process from /proc.
 fn file_size_limit(process: &Path) -> Option<String> {
     let limits = std::fs::read_to_string(process.join("limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max file size"))?;

@@ -1,16 +1,17 @@
-//! An account that fills its incoming: it is warned once, and other accounts are not affected.
+//! Tests an account that fills its incoming. The account must be warned once, and other accounts
+//! must not be affected.
 
 use crate::support::host::{Host, SOON};
 use crate::support::pair::Pair;
 use crate::support::process::until;
 
-/// How many files: with SFTP_IMPORT_TEST_LONG a million.
+/// Returns the number of files. With SFTP_IMPORT_TEST_LONG it is a million.
 fn files() -> usize {
     if crate::kill::long() { 1_000_000 } else { 5_000 }
 }
 
-/// What the daemon may have held at most, in MiB: what a scan keeps is bounded by the account's
-/// limit, of a fifth of the files here.
+/// The maximum memory of the daemon in MiB. A scan keeps at most as many names as the limit of the
+/// account allows. The limit is a fifth of the files in this test.
 const MOST_MEMORY: u64 = 300;
 
 #[test]
@@ -34,14 +35,14 @@ fn an_account_over_its_limits_is_warned_once() {
     flooded.sftp(&format!("get /results/INCOMING-FULL.txt {}\n", got.display())).ok();
     let text = std::fs::read_to_string(got).unwrap();
     let memory = most_memory(&host);
-    eprintln!("{files} files: the daemon held {memory} MiB at most");
+    eprintln!("{files} files: the daemon used at most {memory} MiB");
     assert!(memory < MOST_MEMORY, "{memory} MiB");
     assert!(text.contains(&format!("more than {most} files")), "{text}");
 
     for n in 0..files {
         std::fs::remove_file(flooded.incoming().join(format!("{n}.csv"))).unwrap();
     }
-    until("the answer to go", SOON, || (!answer.exists()).then_some(()));
+    until("the answer to be removed", SOON, || (!answer.exists()).then_some(()));
     flooded.expect_accepted(&pair, 2);
     let query = "SELECT action FROM activity
                 WHERE account = 'e2e-flood' AND action LIKE 'incoming.%' ORDER BY id";
@@ -51,7 +52,7 @@ fn an_account_over_its_limits_is_warned_once() {
     assert_eq!(log.matches("too much waits in incoming").count(), 1, "{log}");
 }
 
-/// What the daemon has held at most, in MiB.
+/// Returns the maximum memory of the daemon in MiB.
 fn most_memory(host: &Host) -> u64 {
     let process = format!("/proc/{}/status", host.daemon().as_ref().unwrap().id());
     let status = std::fs::read_to_string(process).unwrap();

@@ -1,5 +1,6 @@
-//! Real small disks that are full: uploads beyond them fail at the client, the queue is held below
-//! the floor, nothing is half claimed or lost, and all goes on by itself when there is room.
+//! Tests of small disks that are full. An upload that exceeds the disk must fail at the client.
+//! Below the floor the queue must be held. No claim may be incomplete and no record may be lost.
+//! When space is free again, the work must continue automatically.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use crate::support::outcome::{names, spooled};
 use crate::support::pair::Pair;
 use crate::support::process::until;
 
-/// A file that takes all room but about `left` bytes; dropped, it gives it back.
+/// A file that uses all disk space except about `left` bytes. The space is free again on drop.
 struct Filler(PathBuf);
 
 impl Filler {
@@ -29,7 +30,8 @@ impl Filler {
 }
 
 trait Allocate {
-    /// Takes `length` bytes of disk from `at` on; whether there was room.
+    /// Allocates `length` bytes on the disk at the offset `at`. Returns whether enough space was
+    /// free.
     fn allocate(&self, at: u64, length: u64) -> bool;
 }
 
@@ -68,12 +70,12 @@ fn the_queue_is_held_below_the_floor() {
         let stem = format!("held{before}");
         let pair = Pair::events(&account.local(), &stem, 3);
         account.upload(&pair);
-        // The loop has come round since: it wrote the activity log, and claimed nothing.
+        // The next cycle of the daemon has written to the activity log, but has claimed nothing.
         until("the entry of the activity log", SOON, || {
             (activity(&host)[before..] == ["queue.held"]).then_some(())
         });
         let rows = host.query(&format!("SELECT id FROM import WHERE stem = '{stem}'"));
-        assert!(rows.is_empty(), "claimed although the queue is held: {rows:?}");
+        assert!(rows.is_empty(), "a held queue must claim nothing: {rows:?}");
         assert_eq!(names(&account.incoming(), &stem).len(), 2, "both files wait");
         drop(full);
         account.expect_accepted(&pair, 3);
@@ -83,12 +85,16 @@ fn the_queue_is_held_below_the_floor() {
         assert!(!host.status().contains("Queue held"), "{}", host.status());
     }
     let log = std::fs::read_to_string(host.root.join("log/daemon")).unwrap();
-    assert_eq!(log.matches("the queue is held: ").count(), 2, "once per change");
+    assert_eq!(
+        log.matches("the queue is held: ").count(),
+        2,
+        "the log must report each change once"
+    );
     assert_eq!(log.matches("the queue is released").count(), 2);
 }
 
 #[test]
-fn an_upload_beyond_the_disk_fails() {
+fn an_upload_larger_than_the_disk_fails() {
     let host = Host::on_small_disks("[imports]\nfree-space-floor = \"0B\"\n");
     host.start_daemon();
     let account = host.account("e2e-beyond");
@@ -104,8 +110,8 @@ fn an_upload_beyond_the_disk_fails() {
     account.import_all(&Pair::events(&account.local(), "after", 3), 3);
 }
 
-/// Error files, the report, the state database, the store: each meets a full disk, with no floor
-/// that would keep imports away from it, and is written when there is room.
+/// The error file, the report, the state database and the store each meet a full disk. No floor
+/// prevents the imports. Each of the files must be written when space is free again.
 #[test]
 fn imports_on_a_full_disk_are_retried() {
     let host = Host::on_small_disks("[imports]\nfree-space-floor = \"0B\"\n");
@@ -131,7 +137,7 @@ fn imports_on_a_full_disk_are_retried() {
         let ended = format!(
             "SELECT state FROM import WHERE stem = '{stem}' AND state IN ('completed', 'failed')"
         );
-        assert!(host.query(&ended).is_empty(), "{stem} has ended on a full disk");
+        assert!(host.query(&ended).is_empty(), "{stem} must not end on a full disk");
         drop(full);
         let report = account.report(stem);
         let counts = serde_json::json!({"read": 20_000, "accepted": 10_000, "rejected": 10_000});
@@ -147,14 +153,14 @@ fn imports_on_a_full_disk_are_retried() {
     assert!(spooled(&host).is_empty());
 }
 
-/// Parts the daemon's log, as it is read from the last part on.
+/// Adds a mark to the daemon's log. The test reads the log only after the last mark.
 fn mark(host: &Host) {
     use std::io::Write as _;
     let log = host.root.join("log/daemon");
     writeln!(File::options().append(true).open(log).unwrap(), "another disk").unwrap();
 }
 
-/// Twenty thousand events, every second one without a name.
+/// Writes twenty thousand events. Every second event has no name and is rejected.
 fn mostly_rejected(account: &Account<'_>, stem: &str) -> Pair {
     let rejected: Vec<usize> = (0..20_000).step_by(2).collect();
     let pair = Pair::events(&account.local(), stem, 20_000);

@@ -1,5 +1,5 @@
-//! A mail server and an endpoint that both hang: no import waits for them, and nobody else's
-//! webhook.
+//! Tests of a mail server and an endpoint that both hang. No import and no webhook of another
+//! account may wait for them.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
@@ -10,8 +10,8 @@ use crate::support::process::until;
 
 const IMPORTS: usize = 6;
 
-/// A server that accepts connections and sends nothing. Returns its port, and its connections, to be
-/// kept.
+/// Starts a server that accepts connections and sends nothing. Returns its port and its
+/// connections. The connections stay open while the caller keeps them.
 fn silent() -> (u16, mpsc::Receiver<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -26,8 +26,8 @@ fn silent() -> (u16, mpsc::Receiver<TcpStream>) {
     (port, connections)
 }
 
-/// A host whose mail goes to `mail_port`, and who waits for an hour before it gives up on anybody:
-/// what happens at all happens without waiting.
+/// Returns a host that sends mail to `mail_port` and waits for an hour before a timeout. Therefore
+/// any work that completes in the test has not waited for a hanging receiver.
 fn patient(mail_port: u16) -> Host {
     let host = Host::new("");
     let config = std::fs::read_to_string(host.config()).unwrap();
@@ -41,7 +41,7 @@ fn patient(mail_port: u16) -> Host {
 }
 
 #[test]
-fn hanging_receivers_slow_nobody() {
+fn hanging_receivers_delay_no_other_delivery() {
     let ((mail_port, _mail), (web_port, _web)) = (silent(), silent());
     let host = patient(mail_port);
     let (stuck, free) = (host.account("e2e-stuck"), host.account("e2e-free"));
@@ -56,7 +56,8 @@ fn hanging_receivers_slow_nobody() {
             account.import_all(&pair, 3);
         }
     }
-    // Two milestones an import; the mail of both accounts and the other endpoint hang all along.
+    // Each import has two milestones. The mail of both accounts and the other endpoint hang during
+    // the whole test.
     until("the free account's webhooks", SOON, || {
         host.check_daemon();
         (host.catchers.requests().len() == 2 * IMPORTS).then_some(())

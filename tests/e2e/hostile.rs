@@ -1,5 +1,6 @@
-//! What a hostile account can put into its incoming, and what root could: nothing of it is opened
-//! that shouldn't be, stops the daemon, or steers a sysadmin's terminal; honest uploads go on.
+//! Tests of hostile files in incoming, which an account or root can create. The daemon must open no
+//! such file, must not stop, and must not send control characters to a sysadmin's terminal. Other
+//! uploads must be imported.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -27,7 +28,7 @@ fn manifest(data_file: &str, client_email: &str) -> String {
     manifest.to_string()
 }
 
-/// Puts a file of the account's own, whole, as a client's rename does.
+/// Creates a complete file that belongs to the account, like a client's rename.
 fn put(account: &Account<'_>, name: &[u8], content: &[u8]) {
     let incoming = account.incoming();
     let temporary = incoming.join(".temporary");
@@ -36,7 +37,7 @@ fn put(account: &Account<'_>, name: &[u8], content: &[u8]) {
     std::fs::rename(temporary, incoming.join(OsStr::from_bytes(name))).unwrap();
 }
 
-/// Every kind of file that a name can have, made by root where an account can't.
+/// Creates every kind of file. Root creates the kinds that an account can't create.
 fn odd_things(incoming: &Path, ending: &str) {
     let at = |name: &str| incoming.join(format!("{name}{ending}"));
     symlink("/etc/shadow", at("link")).unwrap();
@@ -45,7 +46,8 @@ fn odd_things(incoming: &Path, ending: &str) {
     std::fs::hard_link(&original, at("hard")).unwrap();
     nix::unistd::mkfifo(&at("fifo"), Mode::S_IRWXU).unwrap();
     drop(std::os::unix::net::UnixListener::bind(at("socket")).unwrap());
-    // Containers without the right to make devices have none to be afraid of.
+    // In a container without the right to create devices the call fails, and the test runs without
+    // a device.
     let _ = mknod(&at("device"), SFlag::S_IFCHR, Mode::S_IRUSR, makedev(1, 5));
     std::fs::create_dir(at("folder")).unwrap();
     let mut deep = at("deep");
@@ -55,7 +57,7 @@ fn odd_things(incoming: &Path, ending: &str) {
     std::fs::create_dir_all(deep).unwrap();
 }
 
-/// Each manifest names something that is not a plain file: refused, and the next pair imports.
+/// Each manifest names a file that is not regular, and is refused. The next pair is imported.
 #[test]
 fn files_that_are_not_regular_are_refused() {
     let host = impatient();
@@ -77,15 +79,16 @@ fn files_that_are_not_regular_are_refused() {
         assert_eq!(report["failure"]["message"], "File couldn't be read", "{report:#}");
     }
     for kind in ["link", "hard", "fifo", "socket"] {
-        let report = account.report(kind); // the manifest of that name
+        let report = account.report(kind); // here the manifest is not regular
         assert_eq!(report["failure"]["message"], "File couldn't be read", "{report:#}");
     }
-    assert!(incoming.join("folder.manifest").is_dir(), "a folder stays where it is");
+    assert!(incoming.join("folder.manifest").is_dir(), "a folder must stay in incoming");
     assert!(Path::new("/etc/shadow").exists());
     account.import_all(&Pair::events(&account.local(), "honest", 2), 2);
 }
 
-/// Mode 000, of the account's own: the daemon reads it all the same.
+/// The file belongs to the account and has the mode 000. The daemon must read the file
+/// nevertheless.
 #[test]
 fn files_with_mode_000_are_imported() {
     let host = impatient();
@@ -99,7 +102,8 @@ fn files_with_mode_000_are_imported() {
     account.expect_accepted(&pair, 2);
 }
 
-/// Names of every kind, each of a manifest: a usable one is answered, no other is touched.
+/// Manifests have every kind of name. A manifest with a usable name is answered, and every other
+/// file stays unchanged.
 #[test]
 fn only_manifests_with_usable_names_are_answered() {
     let host = impatient();
@@ -122,7 +126,8 @@ fn only_manifests_with_usable_names_are_answered() {
     }
 }
 
-/// Nested, long and doubled: each manifest is an answer within its limits.
+/// The manifests are deeply nested, long, or have repeated keys. Each manifest gets an answer of
+/// limited size.
 #[test]
 fn oversized_json_manifests_are_answered_within_limits() {
     let host = impatient();
@@ -154,7 +159,7 @@ fn oversized_json_manifests_are_answered_within_limits() {
     account.import_all(&Pair::events(&account.local(), "honest", 2), 2);
 }
 
-/// An address that would begin a header, or name a second recipient, gets no mail at all.
+/// An address that could begin a header or name a second recipient must get no mail.
 #[test]
 fn mail_headers_are_not_injected() {
     let host = impatient();
@@ -172,7 +177,7 @@ fn mail_headers_are_not_injected() {
         let report = account.report(&format!("m{n}"));
         assert_eq!(report["failure"]["message"], "Incorrect details in manifest file", "{address}");
     }
-    // A file name becomes part of a subject.
+    // The file name becomes part of the subject of a mail.
     let subject = manifest("x\r\nBcc: victim@example.com.csv", "p@example.com");
     put(&account, b"subject.manifest", subject.as_bytes());
     account.report("subject");
@@ -186,7 +191,8 @@ fn mail_headers_are_not_injected() {
     }
 }
 
-/// An address of somebody else gets no mail in any spelling: the contact gets it.
+/// The address of another person must get no mail in any spelling. The contact gets the mail
+/// instead.
 #[test]
 fn mail_to_a_disallowed_address_reaches_the_contact() {
     let host = impatient();
@@ -211,8 +217,8 @@ fn mail_to_a_disallowed_address_reaches_the_contact() {
     assert!(to("ops@example.com") > 0 && to("honest@example.com") > 0, "{mails:#?}");
 }
 
-/// Escape sequences and turned writing, wherever a partner can put text: not one list, report or
-/// log line brings them to a terminal.
+/// Escape sequences and characters that change the text direction are in every text that a partner
+/// can choose. No list, report or log line may send them to a terminal.
 #[test]
 fn escape_sequences_never_reach_a_terminal() {
     let host = impatient();
@@ -264,7 +270,8 @@ fn escape_sequences_never_reach_a_terminal() {
     unsteered("the daemon's log", &String::from_utf8_lossy(&log));
 }
 
-/// `check`, on the partner's own machine, shows what it found in the same files.
+/// Runs `check` on the same files and checks its output. Partners run `check` on their own
+/// computers.
 fn check_locally(account: &Account<'_>, csv: &str) {
     let folder = account.local();
     std::fs::write(folder.join("cells.csv"), csv).unwrap();
@@ -284,7 +291,8 @@ fn unsteered(what: &str, output: &str) {
     assert!(!output.contains(steering), "{what}: {output:?}");
 }
 
-/// JSON keeps what was sent, escaped as JSON does it: a script gets the name, a terminal nothing.
+/// JSON contains the original text in JSON's escaped form. A script gets the name, and a terminal
+/// gets no control character.
 #[test]
 fn json_output_is_escaped() {
     let host = impatient();

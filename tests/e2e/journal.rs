@@ -1,5 +1,6 @@
-//! What journald gets: a socket of the test replaces its own where no journal runs. Where one
-//! does, the system test asks journalctl for the same.
+//! Tests of the entries that journald gets. On a host without a journal, the test provides the
+//! journal's socket. On a host with a journal, the system test checks the same entries with
+//! journalctl.
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
@@ -10,14 +11,14 @@ use crate::support::host::{Host, SOON, set_mode};
 use crate::support::pair::Pair;
 use crate::support::process::until;
 
-/// Where journald listens (systemd.io/JOURNAL_NATIVE_PROTOCOL).
+/// The socket of journald (systemd.io/JOURNAL_NATIVE_PROTOCOL).
 const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// The replacement socket, whose path is removed when dropped.
+/// The replacement of journald's socket. Its path is removed on drop.
 struct Journal(UnixDatagram);
 
 impl Journal {
-    /// None: a journal runs here.
+    /// Binds the socket. `None` if a journal runs on this host.
     fn bind() -> Option<Self> {
         let path = Path::new(SOCKET);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -25,7 +26,7 @@ impl Journal {
             if UnixDatagram::unbound().unwrap().connect(path).is_ok() {
                 return None;
             }
-            std::fs::remove_file(path).unwrap(); // a killed run's
+            std::fs::remove_file(path).unwrap(); // left by a killed test
         }
         let socket = UnixDatagram::bind(path).unwrap();
         set_mode(path, 0o666);
@@ -33,7 +34,7 @@ impl Journal {
         Some(Self(socket))
     }
 
-    /// Fields of the next entry, if one comes soon.
+    /// Returns the fields of the next entry. `None` if no entry arrives in time.
     fn next(&self) -> Option<BTreeMap<String, String>> {
         let mut buffer = vec![0; 256 * 1024];
         let length = self.0.recv(&mut buffer).ok()?;
@@ -47,7 +48,8 @@ impl Drop for Journal {
     }
 }
 
-/// `KEY=value` lines, or `KEY`, a length in 8 bytes, and the value.
+/// Parses the fields of an entry. A field is a line `KEY=value`, or `KEY` followed by a length in 8
+/// bytes and the value.
 fn fields(mut entry: &[u8]) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     while let Some(end) = entry.iter().position(|byte| *byte == b'\n') {
@@ -68,9 +70,9 @@ fn fields(mut entry: &[u8]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn each_milestone_has_its_fields() {
+fn journal_entries_have_the_fields_of_milestones() {
     let Some(journal) = Journal::bind() else {
-        eprintln!("SKIPPED: a journal runs here; scripts/system-test asks it");
+        eprintln!("SKIPPED: this host has a journal; scripts/system-test checks its entries");
         return;
     };
     let host = Host::new("");

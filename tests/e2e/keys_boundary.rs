@@ -1,5 +1,5 @@
-//! Attacks on the published keys by a process of the daemon's user: it can't hold up a revoke, change
-//! what sshd believes, or have the helper read keys of its own.
+//! Tests of attacks on the published keys by a process of the daemon's user. The process must not
+//! be able to delay a revocation, to change sshd's answers, or to make the helper read forged keys.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
@@ -11,10 +11,10 @@ use crate::support::account::Account;
 use crate::support::host::{Host, SOON, set_mode, text};
 use crate::support::process::{Process, Ran, run, until};
 
-/// The key that [`forge`] puts into the keys.
+/// The fingerprint of the key that [`forge`] writes.
 const FORGED: &str = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Runs a shell command as the daemon's user, with the capabilities that the daemon has.
+/// Runs a shell command as the daemon's user, with the capabilities of the daemon.
 fn as_daemon(command: &str) -> Ran {
     run("setpriv", &[&DAEMON[..], &["sh", "-c", command]].concat())
 }
@@ -32,7 +32,7 @@ fn daemon_uid() -> u32 {
     User::from_name("sftp-import").unwrap().unwrap().uid.as_raw()
 }
 
-/// Asks the helper as sshd does, of the keys in `database`.
+/// Runs the helper like sshd, with the keys in `database`.
 fn ask(account: &Account<'_>, database: &Path, fingerprint: &str) -> Ran {
     let helper = account.host.root.join("lib/sftp-import-authorized-keys");
     let helper = [text(&helper), "--database", text(database), &account.id, fingerprint];
@@ -50,7 +50,8 @@ fn fingerprint(account: &Account<'_>) -> String {
     output.stdout.split(' ').nth(1).unwrap().to_owned()
 }
 
-/// Published keys of the daemon's own making: a key of its choice for `account`.
+/// Creates a file of forged published keys. It contains a key that the attacker chose for
+/// `account`.
 fn forge(path: &Path, account: &Account<'_>) {
     let code = "import sqlite3, sys
 c = sqlite3.connect(sys.argv[1])
@@ -66,10 +67,11 @@ c.commit()";
 }
 
 #[test]
-fn a_lock_of_the_daemons_delays_no_revoke() {
+fn locks_of_the_daemon_delay_no_revocation() {
     let host = Host::new("");
     let account = host.account("e2e-lock");
-    // Where earlier versions published: the daemon can put a lock of its own there.
+    // Earlier versions published in this folder. The daemon's user can create its own lock file
+    // there.
     let old = host.state().join("published");
     as_daemon(&format!("mkdir -p {0} && rm -f {0}/.lock && touch {0}/.lock", old.display())).ok();
     let log = host.root.join("log/flock");
@@ -82,10 +84,10 @@ fn a_lock_of_the_daemons_delays_no_revoke() {
     let locked = || fs::read_to_string(&log).unwrap().contains("locked").then_some(());
     until("the old lock to be held", SOON, locked);
     for lock in [host.keys().join(".lock"), host.keys()] {
-        assert!(!hold(&lock).wait(SOON).success(), "{} is locked", lock.display());
+        assert!(!hold(&lock).wait(SOON).success(), "{} must not be lockable", lock.display());
     }
     host.cli(&["key", "revoke", &account.id, account.key_name()]).ok();
-    assert!(old.ended().is_none(), "it holds its own lock");
+    assert!(old.ended().is_none(), "the attacker must still hold its own lock");
     assert_eq!(ask(&account, &host.keys_db(), &fingerprint(&account)).ok().stdout, "");
     assert!(!account.can_log_in());
 }
@@ -134,7 +136,7 @@ fn the_helper_refuses_keys_writable_by_others() {
     let key = fingerprint(&account);
     assert!(ask(&account, &database, &key).ok().stdout.starts_with("restrict "));
 
-    // A file of the daemon's, wherever it is.
+    // The helper must refuse a file of the daemon's user in any folder.
     let forged = host.state().join("keys.db");
     forge(&forged, &account);
     is_refused(&account, &forged, FORGED);
@@ -147,7 +149,7 @@ fn the_helper_refuses_keys_writable_by_others() {
         assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{folder}: {output:#?}");
     }
 
-    // The file where root publishes, and its folder.
+    // The daemon's user owns the published file in one case, and its folder in the other case.
     for (path, mode) in [(&database, 0o640), (&keys, 0o750)] {
         chown(path, Some(daemon), None).unwrap();
         is_refused(&account, &database, &key);
@@ -160,14 +162,15 @@ fn the_helper_refuses_keys_writable_by_others() {
         set_mode(path, mode);
         assert!(account.can_log_in(), "{}", path.display());
     }
-    // A folder above it: here a sticky one is accepted, as /tmp is.
+    // The mode of a parent folder changes. A sticky parent folder is accepted, like /tmp.
     for (mode, is_accepted) in [(0o777, false), (0o775, false), (0o1777, true), (0o755, true)] {
         set_mode(&host.root, mode);
         let output = ask(&account, &database, &key);
         assert_eq!(!output.stdout.is_empty(), is_accepted, "{mode:o}: {output:#?}");
     }
 
-    // Links: one of root's to root's folder is followed, one in a folder of the daemon's is not.
+    // A link of root's to root's folder is followed. A link in a folder of the daemon's user is
+    // refused.
     let link = host.root.join("link");
     symlink(&keys, &link).unwrap();
     assert!(ask(&account, &link.join("keys.db"), &key).ok().stdout.starts_with("restrict "));
@@ -178,9 +181,9 @@ fn the_helper_refuses_keys_writable_by_others() {
     is_refused(&account, &host.state().join("link/keys.db"), &key);
 }
 
-/// Publishing replaces a file of any owner, but refuses a folder that is not root's.
+/// Publishing replaces a file of any owner, but refuses a folder that does not belong to root.
 #[test]
-fn root_publishes_into_no_folder_of_the_daemons() {
+fn root_never_publishes_into_the_daemons_folder() {
     let host = Host::new("");
     let account = host.account("e2e-publish");
     let (keys, database, daemon) = (host.keys(), host.keys_db(), daemon_uid());
@@ -191,7 +194,7 @@ fn root_publishes_into_no_folder_of_the_daemons() {
     assert!(account.can_log_in());
 
     chown(&keys, Some(daemon), None).unwrap();
-    // A link that would have root write elsewhere.
+    // The link would make root write to another file.
     as_daemon(&format!(
         "ln -s {} {}/.keys.db.new",
         host.root.join("made").display(),

@@ -1,5 +1,6 @@
-//! The package's preinst on a host of an earlier version, which published the keys in a folder of the
-//! daemon's: they are copied before the new helper is unpacked, and nothing else is.
+//! Tests of the package's preinst on a host with an earlier version. That version published the
+//! keys in a folder of the daemon's user. preinst must copy the keys before the new helper is
+//! unpacked, and must copy nothing else.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
@@ -18,7 +19,7 @@ fn daemon() -> u32 {
     User::from_name("sftp-import").unwrap().unwrap().uid.as_raw()
 }
 
-/// A host with its published keys where an earlier version put them.
+/// A host whose published keys are in the folder of an earlier version.
 struct OldHost<'h> {
     host: &'h Host,
     published: PathBuf,
@@ -37,7 +38,7 @@ impl<'h> OldHost<'h> {
         old
     }
 
-    /// The old folder with the keys in it, and no new one.
+    /// Creates the previous folder with the keys, and removes the new folder.
     fn reset(&self) {
         for folder in [&self.published, &self.host.keys()] {
             let _ = fs::remove_file(folder); // a link
@@ -68,11 +69,11 @@ impl<'h> OldHost<'h> {
 }
 
 #[test]
-fn accounts_log_in_before_the_first_publish() {
+fn accounts_can_log_in_right_after_an_upgrade() {
     let host = Host::new("");
     let account = host.account("e2e-upgrade");
     let old = OldHost::new(&host);
-    assert!(!account.can_log_in(), "the new helper has no keys yet");
+    assert!(!account.can_log_in(), "the new helper must have no keys yet");
     old.upgrade().ok();
     assert!(account.can_log_in());
     for (path, mode) in [(host.keys(), 0o750), (host.keys_db(), 0o640)] {
@@ -85,11 +86,12 @@ fn accounts_log_in_before_the_first_publish() {
     };
     assert_eq!(names(), ["keys.db"]);
 
-    // An upgrade that was cut off and is repeated copies what was published since.
+    // A repeated upgrade after an interruption must copy the keys that were published in the
+    // meantime.
     fs::write(host.keys_db(), "old").unwrap();
     old.upgrade().ok();
     assert_eq!(fs::read(host.keys_db()).unwrap(), fs::read(&old.good).unwrap());
-    // The next upgrade is one of this version, whose folders are others.
+    // The next upgrade begins at this version, which has other folders. It must copy nothing.
     fs::write(host.root.join("old-tmpfiles.conf"), shipped(TMPFILES, &host.root)).unwrap();
     fs::write(old.published.join("keys.db"), "put there by the daemon").unwrap();
     old.upgrade().ok();
@@ -99,7 +101,7 @@ fn accounts_log_in_before_the_first_publish() {
 const TMPFILES: &str = "systemd/tmpfiles.d/sftp-import.conf";
 
 #[test]
-fn only_what_root_published_is_copied() {
+fn an_upgrade_copies_only_keys_from_root() {
     type Attack = fn(&OldHost<'_>);
     let host = Host::new("");
     host.account("e2e-attack");
@@ -142,14 +144,15 @@ fn only_what_root_published_is_copied() {
         let ran = old.upgrade().ok();
         assert!(ran.stderr.contains("were not copied"), "{what}: {ran:#?}");
         assert_eq!(fs::read_dir(host.keys()).unwrap().count(), 0, "{what}");
-        // A copy that was made before stays.
+        // An earlier copy of the keys must stay.
         fs::write(host.keys_db(), "copied before").unwrap();
         old.upgrade().ok();
         assert_eq!(fs::read(host.keys_db()).unwrap(), b"copied before", "{what}");
     }
 }
 
-/// An administrator's drop-in that names the old folder would lock everybody out.
+/// If an administrator's drop-in names the previous folder, the upgrade would lock out all
+/// accounts.
 #[test]
 fn no_upgrade_while_sshd_uses_the_old_folder() {
     let host = Host::new("");
@@ -166,10 +169,10 @@ fn no_upgrade_while_sshd_uses_the_old_folder() {
     assert_eq!(ran.code, Some(1), "{ran:#?}");
     assert!(ran.stderr.contains(&format!("names {}", named.display())), "{ran:#?}");
 
-    // The command from the message.
+    // The command is the one from the error message.
     fs::write(&drop_in, new).unwrap();
     host.reload_sshd();
-    assert!(account.can_log_in(), "the keys are copied");
+    assert!(account.can_log_in(), "the copied keys must work");
     old.upgrade().ok();
     assert!(account.can_log_in());
 }
@@ -186,9 +189,10 @@ fn a_first_installation_copies_nothing() {
     assert_eq!((before.ctime(), before.ctime_nsec()), (after.ctime(), after.ctime_nsec()));
 }
 
-/// By this list `preinst` knows an earlier version.
+/// `preinst` recognizes an earlier version because the tmpfiles.d file of that version lists this
+/// folder. The present tmpfiles.d file must not list it.
 #[test]
-fn the_old_keys_folder_is_gone() {
+fn the_previous_keys_folder_is_not_created() {
     let read = |file: &str| {
         fs::read_to_string(Path::new(crate::support::host::REPOSITORY).join(file)).unwrap()
     };

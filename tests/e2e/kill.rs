@@ -1,8 +1,10 @@
-//! SIGKILL at any durable step of an upload, then a normal start: the same end, nothing doubled.
+//! Tests of SIGKILL at any durable step of an upload, followed by a normal start. The result must
+//! equal the result of an undisturbed run, and no record may be stored twice.
 //!
-//! A batch of uploads waits; a daemon under strace takes it up and is killed as it enters the nth
-//! call of one kind on a file of ours; the next one must end it as an undisturbed run does.
-//! A spread of the points by default, all of them with SFTP_IMPORT_TEST_LONG=1.
+//! A batch of uploads waits. A daemon under strace imports the batch, and is killed at the nth
+//! system call of one kind on a file of this package. The next daemon must complete the batch. By
+//! default only a selection of the points is tested. With SFTP_IMPORT_TEST_LONG=1 all points are
+//! tested.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -15,18 +17,18 @@ use crate::support::injection::{Fault, Point, Tracer, spread};
 use crate::support::outcome::{self, Outcome, is_done, spooled};
 use crate::support::process::until;
 
-/// Uploads that wait for the daemon are claimed at its start.
+/// With this setting, waiting uploads are claimed when the daemon starts.
 pub const NO_SETTLE: &str = "[pairing]\nsettle = '0s'\n";
 
-/// How many points are tried; each takes a second or so.
+/// The number of points that are tried. Each point takes about a second.
 const POINTS: usize = 120;
 
-/// Points that are tried side by side, each lane on a host of its own: most of a point's time is
-/// waiting.
+/// The number of lanes, which try points at the same time. Each lane has its own host. Most of the
+/// time of a point is waiting time.
 pub const LANES: usize = 4;
 
 #[test]
-fn a_kill_at_any_step_changes_nothing() {
+fn a_kill_does_not_change_the_result() {
     let tried = side_by_side(kill_at_each_point);
     let (mut points, mut killed) = (0, 0);
     let (mut steps, mut struck) = (BTreeSet::new(), BTreeSet::new());
@@ -35,20 +37,21 @@ fn a_kill_at_any_step_changes_nothing() {
         steps.extend(lane.steps);
         struck.extend(lane.struck);
     }
-    // Which thread does what differs from run to run, so that a late point may not be reached.
+    // The assignment of work to threads differs from run to run. Therefore a late point may not be
+    // reached.
     assert!(killed * 2 >= points, "only {killed} of {points} points were reached");
     let missed: Vec<_> = steps.difference(&struck).collect();
-    eprintln!("{killed} kills survived, at {} of {} steps", struck.len(), steps.len());
+    eprintln!("{killed} kills at {} of {} steps", struck.len(), steps.len());
     if long() {
-        eprintln!("never struck: {missed:#?}");
+        eprintln!("steps without a kill: {missed:#?}");
     }
 }
 
-/// What a lane has tried.
+/// The results of one lane.
 struct Tried {
     points: usize,
     killed: usize,
-    /// The steps that there are, and those that were struck.
+    /// All steps, and the steps at which the daemon was killed.
     steps: BTreeSet<String>,
     struck: BTreeSet<String>,
 }
@@ -66,28 +69,28 @@ fn kill_at_each_point(lane: usize) -> Tried {
         outcome::upload(&account, &stem);
         let tracer = Tracer::new(&account, Some(&point));
         let run = run_under(&account, &stem, &tracer, PATIENCE);
-        assert_ne!(run, Run::Cut, "neither killed nor done: {point}");
+        assert_ne!(run, Run::Cut, "the daemon must be killed or complete the batch: {point}");
         if run == Run::Ended {
             killed += 1;
             struck.extend(tracer.struck(&point, &stem));
         }
         ends_well(&account, &stem, &point, &expected);
     }
-    // An account's name is no part of a step.
+    // The name of the account is removed from the steps.
     let nameless = |steps: BTreeSet<String>| {
         steps.into_iter().map(|step| step.replace(&account.id, "ACCOUNT")).collect()
     };
     Tried { points: points.len(), killed, steps: nameless(steps), struck: nameless(struck) }
 }
 
-/// How long a batch may take where nothing fails for long.
+/// The maximum time of a batch if no step fails for long.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// Often enough for idle threads, which a runtime ends after 10 s, to be the ones that go on: a new
-/// one's nth call would be struck again.
+/// The interval between two nudges. A runtime ends an idle thread after 10 s. The interval is
+/// shorter, so that existing threads continue. In a new thread, the nth call would be killed again.
 const NUDGE_EVERY: Duration = Duration::from_millis(500);
 
-/// The outcome of each lane.
+/// Runs `work` for each lane at the same time. Returns the results of all lanes.
 pub fn side_by_side<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let work = &work;
     std::thread::scope(|scope| {
@@ -97,7 +100,7 @@ pub fn side_by_side<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     })
 }
 
-/// The points of a lane.
+/// Returns the points of one lane.
 pub fn of_lane<T>(points: Vec<T>, lane: usize) -> Vec<T> {
     points.into_iter().skip(lane).step_by(LANES).collect()
 }
@@ -106,7 +109,7 @@ pub fn long() -> bool {
     std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some_and(|value| value == "1")
 }
 
-/// An account that also gets webhooks.
+/// Creates an account that also gets webhooks.
 pub fn account<'h>(host: &'h Host, id: &str) -> Account<'h> {
     let account = host.account(id);
     host.cli(&["webhook", "add", id, "crm", &host.catchers.url()]).ok();
@@ -114,29 +117,31 @@ pub fn account<'h>(host: &'h Host, id: &str) -> Account<'h> {
     account
 }
 
-/// The outcome of a batch, how often each kind of call is made on the way, and the steps of it.
+/// Runs a batch without a fault. Returns its outcome, the number of calls of each kind, and the
+/// steps.
 pub fn undisturbed(account: &Account<'_>) -> (Outcome, BTreeMap<String, usize>, BTreeSet<String>) {
     outcome::upload(account, "base");
     let tracer = Tracer::new(account, None);
     let run = run_under(account, "base", &tracer, PATIENCE);
-    assert_eq!(run, Run::Done, "nothing was to strike");
+    assert_eq!(run, Run::Done, "no fault was configured");
     let expected = Outcome::of(account, "base");
     expected.check_sound();
     (expected, tracer.counts(), tracer.steps("base"))
 }
 
-/// How a daemon under a tracer ended.
+/// The end of a run of the daemon under strace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Run {
-    /// It ended.
+    /// The daemon ended because of the fault.
     Ended,
-    /// It has done everything, and was ended then.
+    /// The daemon completed the batch, and the test then ended the daemon.
     Done,
-    /// It was ended when the patience was.
+    /// The test ended the daemon, because it took too long.
     Cut,
 }
 
-/// Runs a daemon under `tracer` until it has ended, has done everything, or has had its time.
+/// Runs a daemon under `tracer` until the daemon has ended or completed the batch, or until
+/// `patience` has passed.
 pub fn run_under(account: &Account<'_>, stem: &str, tracer: &Tracer, patience: Duration) -> Run {
     let host = account.host;
     host.start_daemon_under(&tracer.words());
@@ -155,19 +160,21 @@ pub fn run_under(account: &Account<'_>, stem: &str, tracer: &Tracer, patience: D
     });
     if let Some(daemon) = host.daemon().take() {
         daemon.signal(Signal::SIGTERM);
-        drop(daemon); // and, as strace may outlive the signal, its whole family
+        drop(daemon); // kills strace and all its children
     }
     run
 }
 
-/// Makes the daemon scan the account now. Otherwise it retries failures after 10 s.
+/// Makes the daemon scan the account immediately. Without this call the daemon retries failures
+/// after 10 s.
 fn nudge(account: &Account<'_>) {
     let file = account.incoming().join(".nudge");
     std::fs::write(&file, "").unwrap();
     std::fs::remove_file(&file).unwrap();
 }
 
-/// A normal daemon brings the batch to the same end, and leaves nothing behind.
+/// Checks that a normal daemon completes the batch with the expected outcome, and leaves no other
+/// files.
 #[track_caller]
 pub fn ends_well(account: &Account<'_>, stem: &str, point: &Point, expected: &Outcome) {
     let host = account.host;

@@ -1,4 +1,4 @@
-//! Ten accounts in parallel, a thousand pairs in all.
+//! Tests a load of ten accounts at the same time, with a thousand pairs in total.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -27,11 +27,11 @@ fn a_thousand_pairs_from_ten_accounts_are_imported() {
 }
 
 fn stems() -> impl Iterator<Item = String> {
-    // Counted down, so that an order by name would not pass for the order of upload.
+    // The numbers count down, so that the order of upload differs from the order of names.
     (0..PAIRS_EACH).rev().map(|i| format!("p{i:03}"))
 }
 
-/// One session: every pair, data file first, one after the other.
+/// Uploads all pairs in one session, one after another. The data file of each pair is first.
 fn upload_all(account: &Account<'_>) {
     let mut batch = String::new();
     for stem in stems() {
@@ -41,15 +41,16 @@ fn upload_all(account: &Account<'_>) {
     account.sftp(&batch).ok();
 }
 
-/// Every pair imported once, in the order of upload, with the same rows in store and report.
+/// Checks that every pair was imported once and in the order of upload, with the same number of
+/// rows in the store and in the report.
 fn check_account(account: &Account<'_>) {
     let host = account.host;
     let of_account = format!("WHERE account = '{}'", account.id);
     let in_order =
         |by: &str| host.query(&format!("SELECT manifest FROM import {of_account} ORDER BY {by}"));
     let uploaded: Vec<_> = stems().map(|stem| format!("{stem}.manifest")).collect();
-    assert_eq!(in_order("n"), uploaded, "claimed in the order of upload");
-    assert_eq!(in_order("started_at, n"), uploaded, "run in the order of upload");
+    assert_eq!(in_order("n"), uploaded, "claims must be in the order of upload");
+    assert_eq!(in_order("started_at, n"), uploaded, "imports must run in the order of upload");
     let imports = host.query(&format!("SELECT id FROM import {of_account}"));
     let rows: usize = imports.iter().map(|import| account.events(import).len()).sum();
     assert_eq!(rows, PAIRS_EACH * RECORDS_EACH);

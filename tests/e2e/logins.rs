@@ -1,4 +1,4 @@
-//! Who gets in and who doesn't. Every refusal is shown beside a login that works.
+//! Tests of allowed and refused logins. Each refused login is tested beside a login that works.
 
 use crate::support::account::Account;
 use crate::support::host::{Host, text};
@@ -6,7 +6,7 @@ use crate::support::pair::Pair;
 use crate::support::process::run;
 use crate::support::unix::{changing_users, exists};
 
-/// sshd refused the key: not a network error, not a session that failed.
+/// Checks that sshd refused the key. A network error or a failed session is not enough.
 #[track_caller]
 fn refused(account: &Account<'_>) {
     let ran = account.sftp("pwd\n").refused();
@@ -21,7 +21,7 @@ fn a_wrong_key_is_refused() {
     refused(&account.with_another_key("stranger"));
 }
 
-/// A key opens its own account only.
+/// A key must work only for its own account.
 #[test]
 fn the_key_of_another_account_is_refused() {
     let host = Host::new("");
@@ -30,7 +30,7 @@ fn the_key_of_another_account_is_refused() {
     refused(&Account { host: &host, id: one.id.clone(), key: other.key.clone() });
 }
 
-/// Revoking is in force when the command returns; the account's other keys go on working.
+/// The revocation must be in effect when the command returns. The account's other keys still work.
 #[test]
 fn a_revoked_key_is_refused() {
     let host = Host::new("");
@@ -54,7 +54,7 @@ fn a_suspended_account_is_refused_until_resumed() {
     assert!(account.can_log_in());
 }
 
-/// A key that works until its moment has come; nothing is published in between.
+/// The key works until its expiry time. No command publishes keys in between.
 #[test]
 fn an_expired_key_is_refused() {
     let host = Host::new("");
@@ -82,7 +82,7 @@ fn a_key_from_another_address_is_refused() {
 }
 
 #[test]
-fn a_removed_account_leaves_nothing() {
+fn removing_an_account_leaves_no_user_or_folder() {
     let host = Host::new("");
     let account = host.account("e2e-removed");
     assert!(account.can_log_in());
@@ -93,9 +93,10 @@ fn a_removed_account_leaves_nothing() {
     assert!(!host.accounts().join(&account.id).exists());
 }
 
-/// Logins need no daemon, and neither do uploads: what was uploaded imports after the next start.
+/// Logins and uploads need no daemon. The files that were uploaded without the daemon are imported
+/// after its next start.
 #[test]
-fn logins_and_uploads_go_on_without_the_daemon() {
+fn logins_and_uploads_work_without_the_daemon() {
     let host = Host::running();
     let account = host.account("e2e-no-daemon");
     host.stop_daemon();
@@ -105,9 +106,10 @@ fn logins_and_uploads_go_on_without_the_daemon() {
     account.expect_accepted(&pair, 2);
 }
 
-/// sshd asks for a user that isn't an account, or of nobody at all: the helper prints nothing.
+/// sshd asks for a user that is not an account, or for an empty user name. The helper must print
+/// nothing.
 #[test]
-fn the_helper_knows_accounts_only() {
+fn the_helper_answers_only_for_accounts() {
     let host = Host::new("");
     let account = host.account("e2e-helper");
     let helper = host.root.join("lib/sftp-import-authorized-keys");
@@ -127,9 +129,9 @@ fn the_helper_knows_accounts_only() {
     assert_eq!(ask(&account.id, "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "");
 }
 
-/// The helper's user reads the published keys and nothing else of ours.
+/// The helper's user must be able to read the published keys, and no other file of the package.
 #[test]
-fn the_helpers_user_reads_published_keys_only() {
+fn the_helpers_user_cannot_read_other_files() {
     let host = Host::running();
     let account = host.account("e2e-helper-user");
     account.import_all(&Pair::events(&account.local(), "e", 1), 1);

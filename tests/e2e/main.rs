@@ -1,7 +1,8 @@
-//! End-to-end tests: the real programs behind a real sshd, driven by real clients.
+//! End-to-end tests. They run the real programs behind a real sshd, with real clients.
 //!
-//! They need root, and make Unix users, folders below /srv and an sshd on 127.0.0.1, and remove
-//! them. scripts/test installs the clients they use. Each test has a [`support::host::Host`] of its own.
+//! The tests need root. They create Unix users, folders below /srv and an sshd on 127.0.0.1, and
+//! remove all of them. scripts/test installs the clients. Each test has its own
+//! [`support::host::Host`].
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on fails")]
 #![allow(clippy::print_stderr, reason = "logs of a failed test")]
 
@@ -35,6 +36,7 @@ mod metrics;
 mod opener;
 mod poison;
 mod progress;
+mod readme;
 mod registry_kill;
 mod reused_data_file;
 mod root_boundary;

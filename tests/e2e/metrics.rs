@@ -1,5 +1,6 @@
-//! The page for Prometheus after real imports: the names by promtool, the values by what was
-//! uploaded; and clients that are slow or many hurt nobody.
+//! Tests of the page for Prometheus after real imports. promtool checks the names, and the test
+//! compares the values with the uploads. Slow clients and many clients must not block other
+//! clients.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,7 +14,7 @@ use crate::support::host::{Host, SOON, free_port, text};
 use crate::support::pair::Pair;
 use crate::support::process::{run, run_with, until};
 
-/// The body that a GET of `path` gets, and its status line.
+/// Sends a GET request for `path`. Returns the status line and the body of the response.
 fn get(mut stream: impl Read + Write, path: &str) -> (String, String) {
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -22,7 +23,7 @@ fn get(mut stream: impl Read + Write, path: &str) -> (String, String) {
     (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
 }
 
-/// The value of a line of the page.
+/// Returns the value of a line of the page.
 #[track_caller]
 fn value(page: &str, name: &str) -> f64 {
     let lines = page.lines().filter_map(|line| line.rsplit_once(' '));
@@ -31,7 +32,7 @@ fn value(page: &str, name: &str) -> f64 {
 }
 
 #[test]
-fn figures_after_imports_are_what_was_uploaded() {
+fn metrics_match_the_uploaded_files() {
     let port = free_port();
     let host = Host::new(&format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n"));
     let account = host.account("e2e-metrics");
@@ -47,7 +48,7 @@ fn figures_after_imports_are_what_was_uploaded() {
     }
     host.wait_until_quiet(SOON);
     let ask = || TcpStream::connect(("127.0.0.1", port)).unwrap();
-    // A page is given again for a second.
+    // The daemon returns the same page for one second.
     let page = until("the page to have every delivery", SOON, || {
         let (status, page) = get(ask(), "/metrics");
         assert_eq!(status, "HTTP/1.1 200 OK");
@@ -88,7 +89,7 @@ fn figures_after_imports_are_what_was_uploaded() {
     }
     let bytes = ["m1", "m2", "m3"].map(|stem| account.report(stem)["bytes"].as_f64().unwrap());
     assert_eq!(value(&page, "sftp_import_read_bytes_total"), bytes.iter().sum::<f64>());
-    // The daemon's user sees the folder of the published keys, and nothing in it.
+    // The daemon's user can read the attributes of the folder of published keys, but not its files.
     let as_daemon = ["-u", "sftp-import", "--", "stat", "-c", "%Y"];
     let seen = run("runuser", &[&as_daemon[..], &[text(&host.keys())]].concat()).ok();
     let published = fs::metadata(host.keys_db()).unwrap().modified().unwrap();
@@ -100,11 +101,14 @@ fn figures_after_imports_are_what_was_uploaded() {
     assert!(value(&page, "sftp_import_filesystem_free_bytes{folder=\"accounts\"}") > 0.0);
     assert!(value(&page, "process_cpu_seconds_total") > 0.0);
     let labels = page.lines().filter(|line| !line.starts_with('#'));
-    assert!(!labels.into_iter().any(|line| line.contains(&account.id)), "no account is a label");
+    assert!(
+        !labels.into_iter().any(|line| line.contains(&account.id)),
+        "no account may be a label"
+    );
     assert_eq!(get(ask(), "/").0, "HTTP/1.1 404 Not Found");
     hold_open(port);
     account.import_all(&Pair::events(&folder, "m4", 5), 5);
-    until("a slot for one who asks", SOON, || {
+    until("a free slot for a request", SOON, || {
         let mut stream = ask();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").ok()?;
@@ -114,7 +118,7 @@ fn figures_after_imports_are_what_was_uploaded() {
     });
 }
 
-/// Forty connections that send nothing, and stay open while the test runs.
+/// Opens forty connections that send nothing, and keeps them open during the test.
 fn hold_open(port: u16) {
     let silent: Vec<_> =
         (0..40).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
@@ -122,7 +126,7 @@ fn hold_open(port: u16) {
 }
 
 #[test]
-fn a_unix_socket_survives_a_kill() {
+fn the_metrics_socket_works_after_a_kill() {
     let host = Host::new("");
     let socket = host.state().join("metrics.sock");
     let config = std::fs::read_to_string(host.config()).unwrap();
@@ -146,5 +150,5 @@ fn a_unix_socket_survives_a_kill() {
         log.contains("Address already in use").then_some(())
     });
     host.stop_daemon();
-    assert_eq!(run("test", &["-S", text(&socket)]).code, Some(0), "the old one was left alone");
+    assert_eq!(run("test", &["-S", text(&socket)]).code, Some(0), "the existing socket must stay");
 }

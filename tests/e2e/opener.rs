@@ -1,5 +1,6 @@
-//! Which process has capabilities, and what one process of the daemon's user can do to another: the
-//! daemon parses what accounts write and has none; its opener process has two, and opens uploads alone.
+//! Tests of the capabilities of processes, and of attacks between processes of the daemon's user.
+//! The daemon parses data from accounts and has no capability. Its opener process has two
+//! capabilities, and opens only uploads.
 
 use std::fs::{self, File};
 use std::io::{IoSlice, IoSliceMut, Read};
@@ -24,7 +25,8 @@ use crate::support::pair::Pair;
 use crate::support::process::{run, until};
 
 const AS_DAEMON: [&str; 3] = ["--reuid=sftp-import", "--regid=sftp-import", "--clear-groups"];
-/// CAP_DAC_READ_SEARCH is 2, CAP_LEASE is 28 (capabilities(7)).
+/// The capabilities of the opener: CAP_DAC_READ_SEARCH is bit 2, and CAP_LEASE is bit 28
+/// (capabilities(7)).
 const TWO: &str = "0000000010000004";
 const NONE: &str = "0000000000000000";
 
@@ -32,7 +34,7 @@ fn status(process: Pid) -> String {
     fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default()
 }
 
-/// The opener process of the host's daemon.
+/// Returns the process id of the opener of the host's daemon.
 fn opener_of(host: &Host) -> Pid {
     let parent = format!("PPid:\t{}\n", host.daemon().as_ref().unwrap().id());
     let processes = fs::read_dir("/proc").unwrap().flatten();
@@ -45,7 +47,7 @@ fn opener_of(host: &Host) -> Pid {
     Pid::from_raw(ids.find(is_it).expect("the daemon has an opener process"))
 }
 
-/// A host whose mails go to `program`.
+/// Returns a host that sends mail with `program`.
 fn mailing_by(program: &str) -> Host {
     let host = Host::new("");
     let config = fs::read_to_string(host.config()).unwrap();
@@ -74,7 +76,11 @@ fn the_daemon_and_its_children_have_no_capability() {
             assert!(status.contains(&format!("{set}:\t{NONE}\n")), "{status}");
         }
     }
-    assert_eq!(fs::read(folder.path().join("shadow")).unwrap(), b"", "it read /etc/shadow");
+    assert_eq!(
+        fs::read(folder.path().join("shadow")).unwrap(),
+        b"",
+        "/etc/shadow must not be readable"
+    );
     let opener = status(opener_of(&host));
     for (set, has) in [("CapInh", NONE), ("CapPrm", TWO), ("CapEff", TWO), ("CapAmb", NONE)] {
         assert!(opener.contains(&format!("{set}:\t{has}\n")), "{opener}");
@@ -82,7 +88,7 @@ fn the_daemon_and_its_children_have_no_capability() {
     assert!(opener.contains("NoNewPrivs:\t1\n"), "{opener}");
 }
 
-/// Prints what it could open of the given processes.
+/// Prints the files of the given processes that it could open.
 const INTRUDER: &str = r#"
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -111,7 +117,7 @@ print("tried")
 "#;
 
 #[test]
-fn a_process_of_the_daemons_user_opens_nothing() {
+fn programs_cannot_access_the_daemon_and_opener() {
     let host = Host::running();
     let daemon = host.daemon().as_ref().unwrap().id().to_string();
     let intrude = |victims: &[&str]| {
@@ -128,11 +134,11 @@ fn a_process_of_the_daemons_user_opens_nothing() {
     own.kill().unwrap();
     own.wait().unwrap();
     for what in ["environ", "maps", "fd", "root", "by ptrace"] {
-        assert!(found.contains(what), "the attempt is none: {what} in {found}");
+        assert!(found.contains(what), "the attack must include {what}: {found}");
     }
 }
 
-/// An opener process as the daemon starts it, asked by this test in the daemon's place.
+/// An opener process, started as by the daemon. The test sends the requests in place of the daemon.
 struct Asked {
     socket: OwnedFd,
     process: Child,
@@ -154,12 +160,12 @@ impl Asked {
             .unwrap();
         let mut socket = File::from(ours);
         let mut report = [0];
-        assert_eq!(socket.read(&mut report).unwrap(), 1, "it has ended");
-        assert_eq!(report, [2], "it lacks a capability");
+        assert_eq!(socket.read(&mut report).unwrap(), 1, "the opener process must not have ended");
+        assert_eq!(report, [2], "the opener process must have both capabilities");
         Self { socket: socket.into(), process }
     }
 
-    /// The error number of the answer, or the file.
+    /// Returns the error number or the file from the answer.
     fn ask(&self, request: &[u8], file: Option<&File>) -> Result<Option<File>, i32> {
         let (answers, theirs) = opener::pair().unwrap();
         let descriptors: Vec<BorrowedFd<'_>> =
@@ -174,7 +180,7 @@ impl Asked {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(&mut number)];
         let received = recvmsg(&answers, &mut parts, &mut control, RecvFlags::empty()).unwrap();
-        assert_eq!(received.bytes, 4, "no answer");
+        assert_eq!(received.bytes, 4, "the opener must answer");
         let mut files = control.drain().filter_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut passed) => passed.next(),
             _ => None,
@@ -187,7 +193,7 @@ impl Asked {
         }
     }
 
-    /// The content of the file that it opens.
+    /// Returns the content of the file that the opener opens for `request`.
     fn read(&self, request: &str) -> Result<String, i32> {
         let mut content = String::new();
         self.ask(request.as_bytes(), None)?.unwrap().read_to_string(&mut content).unwrap();
@@ -202,12 +208,13 @@ impl Drop for Asked {
     }
 }
 
-/// What the daemon's user can do once it owns the daemon: it has the socket, and the spool.
+/// The attacker has the rights of the daemon, with the socket of the opener and access to the
+/// spool.
 #[test]
 fn the_opener_opens_only_uploads() {
     let host = Host::new("");
     let (account, other) = (host.account("e2e-asked"), host.account("e2e-other"));
-    // The account's group has its user's id.
+    // The group of the account has the same id as the user of the account.
     let uid = account.incoming().metadata().unwrap().gid();
     let spooled = host.accounts().join(".spool/e2e-1");
     fs::create_dir(&spooled).unwrap();
@@ -218,7 +225,7 @@ fn the_opener_opens_only_uploads() {
     };
     own(&account.incoming().join("e.csv"), uid);
     own(&spooled.join("data"), uid);
-    // A user of the host's, who is no account of these.
+    // These files belong to users of the host that are not accounts.
     own(&account.incoming().join("strangers.csv"), uid - 1);
     own(&other.incoming().join("out-of-range.csv"), uid + 1);
     let secret = host.root.join("secret");
@@ -248,7 +255,7 @@ fn the_opener_opens_only_uploads() {
     ] {
         assert_eq!(opener.read(request).unwrap_err(), errno, "{request}");
     }
-    // Its other name is gone, as /etc/shadow's when a password is changed.
+    // The other name of the file is removed, like /etc/shadow's name during a change of a password.
     fs::remove_file(&secret).unwrap();
     assert_eq!(opener.read("spooled e2e-1/manifest").unwrap_err(), libc::EPERM);
     let passwords = File::open("/etc/passwd").unwrap();
@@ -260,14 +267,19 @@ fn the_opener_opens_only_uploads() {
     assert!(opener.ask(b"lease", Some(&upload)).unwrap().is_none());
     assert!(opener.ask(b"renew", Some(&upload)).unwrap().is_none());
     let write = rustix::io::write(&upload, b"x");
-    assert_eq!(write.unwrap_err(), rustix::io::Errno::BADF, "it is open for reading only");
+    assert_eq!(
+        write.unwrap_err(),
+        rustix::io::Errno::BADF,
+        "the file must be open only for reading"
+    );
 }
 
 const RECORDS: usize = 400_000;
 
-/// Killed in the middle of an import: the daemon ends with the reason, and nothing is lost or doubled.
+/// The opener is killed during an import. The daemon must report the reason and end. No record may
+/// be lost or stored twice.
 #[test]
-fn the_daemon_ends_with_its_opener() {
+fn the_daemon_ends_when_its_opener_ends() {
     let host = Host::running();
     let account = host.account("e2e-opener-killed");
     account.upload(&Pair::events(&account.local(), "e", RECORDS));
@@ -275,8 +287,12 @@ fn the_daemon_ends_with_its_opener() {
     until("the import to run", SOON, || (state() == ["running"]).then_some(()));
     kill(opener_of(&host), Signal::SIGKILL).unwrap();
     let mut daemon = host.daemon().take().unwrap();
-    assert_eq!(daemon.wait(Duration::from_secs(20)).code(), Some(1), "a failure is restarted");
-    assert_ne!(state(), ["completed"], "it was not cut off: make RECORDS larger");
+    assert_eq!(
+        daemon.wait(Duration::from_secs(20)).code(),
+        Some(1),
+        "systemd restarts only after a failure"
+    );
+    assert_ne!(state(), ["completed"], "the import has already ended: increase RECORDS");
     let log = fs::read_to_string(host.root.join("log/daemon")).unwrap();
     assert!(log.contains("the opener process has ended (signal: 9"), "{log}");
     host.start_daemon();
@@ -288,9 +304,9 @@ fn the_daemon_ends_with_its_opener() {
     assert_eq!(account.event_folders(), [format!("import={}", imports[0])]);
 }
 
-/// systemd's SIGTERM goes to every process of the unit; a SIGKILL may reach the daemon alone.
+/// SIGTERM from systemd reaches every process of the unit. SIGKILL may reach only the daemon.
 #[test]
-fn the_opener_ends_with_the_daemon() {
+fn the_opener_ends_when_the_daemon_ends() {
     let host = Host::running();
     let account = host.account("e2e-opener-ends");
     let opener = opener_of(&host);

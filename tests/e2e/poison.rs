@@ -1,5 +1,6 @@
-//! Imports that take the daemon down with them, each time at the same step: one that can't be
-//! stored is set aside after three, one that is stored is never called failed.
+//! Tests of imports that make the daemon crash at the same step each time. An import that can't be
+//! stored must be set aside after three starts. An import that is stored must never be reported as
+//! failed.
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use crate::support::injection::{Fault, Point, Tracer};
 use crate::support::pair::Pair;
 use crate::support::process::until;
 
-/// Starts the daemon so that it is killed at its first `call` on `path`, and waits for that.
+/// Starts the daemon so that it is killed at its first `call` on `path`. Waits until it is killed.
 fn crash_at(account: &Account<'_>, call: &str, path: &Path) {
     let point = Point { call: call.into(), n: 1, every: None, fault: Fault::Kill };
     let host = account.host;
@@ -49,7 +50,7 @@ fn an_import_is_set_aside_after_crashes() {
     let query = "SELECT type FROM milestone WHERE import LIKE '%-1' ORDER BY at";
     assert_eq!(host.query(query), ["import.picked_up", "import.failed"]);
     assert_eq!(host.query("SELECT starts FROM import WHERE stem = 'a'"), ["4"], "not for ever");
-    assert_eq!(account.event_folders().len(), 1, "nothing of it is stored");
+    assert_eq!(account.event_folders().len(), 1, "no record of the failed import may be stored");
 }
 
 #[test]
@@ -60,9 +61,9 @@ fn a_stored_import_is_never_set_aside() {
     account.upload(&pair);
     let answer = account.results().join(format!(".{}.answer.tmp", next_import(&host)));
     for _ in 0..4 {
-        // A report of how far it is, which comes before it is stored, is not synced.
+        // A progress report precedes the storing of records. The progress report is not synced.
         crash_at(&account, "fsync", &answer);
-        assert_eq!(account.event_folders().len(), 1, "it is stored");
+        assert_eq!(account.event_folders().len(), 1, "the import must be stored");
     }
     host.start_daemon();
     let report = account.report("a");

@@ -1,4 +1,5 @@
-//! What a partner can see until an import ends, and the script in docs/results.md.
+//! Tests of the progress that a partner can see until an import ends, and of the script in
+//! docs/results.md.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,16 +12,16 @@ use crate::support::host::{Host, REPOSITORY, text};
 use crate::support::pair::Pair;
 use crate::support::process::{Ran, run, until};
 
-/// An unoptimised program needs some seconds for so many.
+/// The number of records. An unoptimised program needs some seconds for them.
 const MANY: usize = 2_500_000;
 
-/// How long such an import may take on a slow machine.
+/// The maximum time of such an import on a slow machine.
 const LONG: Duration = Duration::from_secs(600);
 
 fn standing(account: &Account<'_>, stem: &str) -> Option<Value> {
     let path = account.results().join(format!("{stem}.result.json"));
     let report = std::fs::read_to_string(path).ok()?;
-    Some(serde_json::from_str(&report).expect("a report is never half there"))
+    Some(serde_json::from_str(&report).expect("a report must be complete"))
 }
 
 #[track_caller]
@@ -31,7 +32,8 @@ fn wait_for(account: &Account<'_>, stem: &str, what: impl Fn(&Value) -> bool) ->
     })
 }
 
-/// The number of `still_processing` milestones of `manifest` in this state, `%` for any.
+/// Returns the number of `still_processing` milestones of `manifest` in the given state. `%` matches
+/// any state.
 fn milestones(host: &Host, manifest: &str, state: &str) -> usize {
     let found = host.query(&format!(
         "SELECT count(*) FROM milestone JOIN import ON import.id = milestone.import
@@ -41,8 +43,8 @@ fn milestones(host: &Host, manifest: &str, state: &str) -> usize {
     found[0].parse().unwrap()
 }
 
-/// Lets more time pass than may pass without a word, and none of it for the import: so it doesn't
-/// end first on a machine that is quicker than any we know.
+/// Stops the daemon for longer than the interval of progress reports. The import makes no progress
+/// in this time, so that it can't end first on a fast machine.
 fn hold(host: &Host) {
     let send = |signal| host.daemon().as_ref().unwrap().signal(signal);
     send(Signal::SIGSTOP);
@@ -71,7 +73,7 @@ fn unfinished_imports_report_progress_after_a_kill() {
             .then_some(())
     });
 
-    // Killed while it runs: the next process reports it again.
+    // The daemon is killed during the import. The next process must report progress again.
     host.daemon().as_ref().unwrap().signal(Signal::SIGKILL);
     let killed = host.daemon().take();
     drop(killed);
@@ -92,7 +94,7 @@ fn unfinished_imports_report_progress_after_a_kill() {
     check_milestones(&host);
 }
 
-/// Mail, webhook and activity log agree.
+/// Checks that mail, webhooks and activity log have the same number of milestones.
 fn check_milestones(host: &Host) {
     let count = |sql: &str| host.query(sql)[0].parse::<usize>().unwrap();
     let milestones = count("SELECT count(*) FROM milestone WHERE type = 'import.still_processing'");
@@ -100,7 +102,7 @@ fn check_milestones(host: &Host) {
     assert_eq!(milestones, logged);
     let mails = host.catchers.mails();
     let of = |word: &str| mails.iter().filter(|mail| mail.subject.contains(word)).count();
-    // More, if what was under way at the kill was sent again.
+    // The number may be higher if a delivery was in progress at the kill and was sent again.
     assert!(of("still running") + of("waiting for its turn") >= milestones, "{mails:#?}");
     let running = mails.iter().find(|mail| mail.subject.contains("still running")).unwrap();
     assert!(running.text.contains("Read so far"), "{running:#?}");
@@ -113,7 +115,7 @@ fn check_milestones(host: &Host) {
     assert!(still.count() >= milestones, "{requests:#?}");
 }
 
-/// The script of docs/results.md, unchanged.
+/// Returns the path of the script from docs/results.md, which is unchanged.
 fn script(host: &Host) -> PathBuf {
     let page = std::fs::read_to_string(format!("{REPOSITORY}/docs/results.md")).unwrap();
     let (_, script) = page.split_once("```sh import.sh\n").expect("the page has the script");
@@ -123,7 +125,7 @@ fn script(host: &Host) -> PathBuf {
     path
 }
 
-/// Runs it as cron would: in the folder of the answers, with no terminal.
+/// Runs the script like cron: in the folder of the answers and without a terminal.
 fn run_script(account: &Account<'_>, pair: &Pair, answers: &str) -> Ran {
     let script = script(account.host);
     let port = account.host.port;
@@ -156,7 +158,7 @@ fn the_script_in_the_docs_waits_for_results() {
     std::fs::rename(&good.manifest, &renamed).unwrap();
     good.manifest = renamed;
     for _ in 0..2 {
-        // Twice: a nightly job has the same names every night.
+        // The script runs twice, because a nightly job uses the same names every night.
         let ran = run_script(&account, &good, text(&answers)).ok();
         assert_eq!(ran.stderr, "", "{ran:#?}");
     }

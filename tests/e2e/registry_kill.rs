@@ -1,5 +1,5 @@
-//! SIGKILL of a root command at any durable step of a change: the next one finishes it, and what sshd
-//! is given is never anything but the change's before or after.
+//! Tests of SIGKILL at any durable step of a root command. The next command must complete the
+//! change. At any time sshd must get either the state before or the state after the change.
 
 use std::fs;
 
@@ -9,10 +9,10 @@ use crate::support::account::Account;
 use crate::support::host::{Host, SOON, text};
 use crate::support::process::{Ran, run};
 
-/// The calls by which files become durable, or get and lose their names.
+/// The system calls that make files durable, or that create and remove their names.
 const CALLS: [&str; 5] = ["fsync", "fdatasync", "rename", "renameat2", "unlink"];
 
-/// Runs `sftp-import`, killed as it enters its `n`th `call`.
+/// Runs `sftp-import`. The command is killed at its `n`th call of `call`.
 fn killed(host: &Host, args: &[&str], call: &str, n: usize) -> Ran {
     let inject = format!("inject={call}:signal=KILL:when={n}");
     let (program, config) = (host.root.join("lib/sftp-import"), host.config());
@@ -21,7 +21,8 @@ fn killed(host: &Host, args: &[&str], call: &str, n: usize) -> Ran {
     run("strace", &[&strace[..], &command, args].concat())
 }
 
-/// Calls `check` after a kill at each point of `args`; `undo` brings back what was before.
+/// Calls `check` after a kill at each point of the command `args`. `undo` restores the state before
+/// the command. Returns the number of points.
 fn at_each_point(host: &Host, args: &[&str], undo: impl Fn(), check: impl Fn(&str)) -> usize {
     let mut points = 0;
     for call in CALLS {
@@ -52,7 +53,8 @@ fn a_change_killed_anywhere_is_completed() {
         (["key", "revoke", id, "second"], ["account", "suspend", id], ["account", "resume", id]);
     host.cli(&add).ok();
 
-    // Each with the command that takes it back, and whether it lets the key in.
+    // Each change comes with the command that reverts it, and with a flag that is true if the
+    // change lets the key log in.
     let mut points = 0;
     for (change, back, lets_in) in [
         (&revoke[..], &add[..], false),
@@ -75,7 +77,7 @@ fn a_change_killed_anywhere_is_completed() {
             host.cli(&["provision"]).ok();
             assert_eq!(is_published(&key), approved == 1, "{what}");
             let again = host.cli(&["provision"]).ok();
-            assert!(again.stdout.contains("as they should be"), "{what}: {again:#?}");
+            assert!(again.stdout.contains("match the registry; the keys"), "{what}: {again:#?}");
             let ran = host.cli(change);
             assert!(ran.code == Some(0) || ran.stderr.contains("already"), "{what}: {ran:#?}");
             assert_eq!(is_published(&key), lets_in, "{what}");
@@ -87,7 +89,8 @@ fn a_change_killed_anywhere_is_completed() {
     assert!(key.can_log_in() && account.can_log_in());
 }
 
-/// The first account of a host makes the registry: it is there whole, or not at all.
+/// The first account of a host creates the registry. After a kill the registry must be complete or
+/// missing.
 #[test]
 fn a_killed_creation_leaves_no_partial_registry() {
     let host = Host::new("");
@@ -110,7 +113,7 @@ fn a_killed_creation_leaves_no_partial_registry() {
     assert!(points > 5, "only {points} points");
 }
 
-/// By the helper, as sshd asks it.
+/// Returns whether the key is published. Runs the helper like sshd.
 fn is_published(account: &Account<'_>) -> bool {
     let public = fs::read_to_string(format!("{}.pub", account.key.display())).unwrap();
     let lines = run("ssh-keygen", &["-lf", &format!("{}.pub", account.key.display())]).ok().stdout;

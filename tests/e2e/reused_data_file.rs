@@ -1,5 +1,6 @@
-//! One data file name for many pairs in one session: a manifest whose data file was overwritten
-//! before the claim is refused, every other one is imported with its own records.
+//! Tests of one data file name for many pairs in one session. If the data file of a manifest was
+//! overwritten before the claim, the manifest must be refused. Every other manifest must be
+//! imported with its own records.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ const PAIRS: usize = 8;
 const RECORDS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// Writes the pairs `m0` to `m7`, whose manifests all name `e.csv`; records and recipients differ.
+/// Writes the pairs `m0` to `m7`. All manifests name `e.csv`, with different records and
+/// recipients.
 fn write_pairs(account: &Account<'_>) {
     for n in 0..PAIRS {
         let stem = format!("m{n}");
@@ -29,9 +31,9 @@ fn write_pairs(account: &Account<'_>) {
     }
 }
 
-/// Puts the pairs one after the other in one session, then runs `between`. Each manifest's time is
-/// set after its upload; that may fail, as it does for a client that waited longer than the settling
-/// time before it.
+/// Uploads the pairs one after another in one session, and runs `between` after each pair. After
+/// the upload of a manifest its time is set. This call may fail, because the manifest may have been
+/// claimed. The same happens to a client that waits longer than the settle period before the call.
 fn upload(account: &Account<'_>, between: &str) {
     let folder = account.local();
     write_pairs(account);
@@ -45,7 +47,8 @@ fn upload(account: &Account<'_>, between: &str) {
     Script::new(account).run(&code).ok();
 }
 
-/// Waits until all manifests are answered, checks each answer, and returns whether each completed.
+/// Waits until all manifests are answered, and checks each answer. Returns for each manifest
+/// whether its import completed.
 #[track_caller]
 fn answers(account: &Account<'_>) -> Vec<bool> {
     let Account { host, id, .. } = account;
@@ -56,11 +59,11 @@ fn answers(account: &Account<'_>) -> Vec<bool> {
     host.wait_until_quiet(PATIENCE);
     let sql = format!("SELECT manifest FROM import WHERE account = '{id}' ORDER BY n");
     let manifests: Vec<_> = (0..PAIRS).map(|n| format!("m{n}.manifest")).collect();
-    assert_eq!(host.query(&sql), manifests, "{id}: each answered once, in the order of upload");
+    assert_eq!(host.query(&sql), manifests, "{id}: each manifest must be answered once, in order");
     (0..PAIRS).map(|n| answer(account, n)).collect()
 }
 
-/// Checks the answer to `m<n>`, and returns whether it completed.
+/// Checks the answer to `m<n>`. Returns whether the import completed.
 #[track_caller]
 fn answer(account: &Account<'_>, n: usize) -> bool {
     let report = account.report(&format!("m{n}"));
@@ -80,17 +83,18 @@ fn answer(account: &Account<'_>, n: usize) -> bool {
     false
 }
 
-/// A running host on which no scan but those that the client causes finds a pair.
+/// Returns a running host. The interval of rescans is so long that only scans after a client's
+/// upload find a pair.
 fn host() -> Host {
     let host = Host::new("[pairing]\nrescan-every = \"1h\"\n");
     host.start_daemon();
     host
 }
 
-/// Pauses well below, around and above the settling time. Which manifests are refused depends on the
-/// machine, but for the last one.
+/// The pauses are shorter than, similar to and longer than the settle period. The machine's speed
+/// determines which manifests are refused. Only the last manifest is always accepted.
 #[test]
-fn overwritten_data_file_refuses_its_manifest() {
+fn a_manifest_with_overwritten_data_is_refused() {
     let host = host();
     let pauses = [0, 300, 1_900, 1_950, 2_000, 2_050, 2_100, 2_200];
     let accounts = pauses.map(|ms| (ms, host.account(&format!("e2e-ways-reused-{ms}"))));
@@ -106,9 +110,9 @@ fn overwritten_data_file_refuses_its_manifest() {
     }
 }
 
-/// As the refusal advises, each pair waits until the one before it was claimed.
+/// Each pair waits until the previous pair is claimed, as the text of the refusal advises.
 #[test]
-fn data_file_name_is_free_after_the_claim() {
+fn a_claimed_data_file_name_can_be_reused() {
     let host = host();
     let account = host.account("e2e-ways-reused-free");
     let incoming = account.incoming();

@@ -1,4 +1,5 @@
-//! Attacks on root by a process of the daemon's user: what it writes commands root nothing.
+//! Tests of attacks on root by a process of the daemon's user. The process writes rows to the state
+//! database. These rows must have no effect on Unix users or logins.
 
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use crate::support::unix::{changing_users, remove_user};
 
 const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIJ0uLqA0kQm4cT0l3wVxXGx9kq3v0m5c4n6Zq7Hk1F2d";
 
-/// A Unix user that is no account's, with a process.
+/// A Unix user that is not the user of an account, with a running process.
 struct Operator {
     name: &'static str,
     uid: String,
@@ -52,9 +53,10 @@ fn members() -> String {
     run("getent", &["group", "sftp-import-accounts"]).ok().stdout
 }
 
-/// Accounts named as other people's Unix users, with their ids: inside the range of accounts too.
+/// The accounts have the names and ids of unrelated Unix users. Some of these ids are in the range
+/// of accounts.
 #[test]
-fn rows_change_no_unix_user_of_others() {
+fn database_rows_change_no_unrelated_unix_user() {
     let host = Host::new("");
     host.cli(&["account", "add", "e2e-partner", "--any-recipient"]).ok();
     let config = std::fs::read_to_string(host.config()).unwrap();
@@ -92,7 +94,11 @@ fn rows_change_no_unix_user_of_others() {
     assert_eq!(before, ["root", operators[0].name, operators[2].name].map(unix_user));
     for operator in &mut operators {
         unix_user(operator.name);
-        assert!(operator.process.ended().is_none(), "{} has no process", operator.name);
+        assert!(
+            operator.process.ended().is_none(),
+            "the process of {} must still run",
+            operator.name
+        );
         assert!(!members().contains(operator.name), "{}", members());
         let suspended = host.cli(&["account", "suspend", operator.name]);
         assert!(operator.process.ended().is_none(), "{suspended:#?}");
@@ -103,13 +109,14 @@ fn rows_change_no_unix_user_of_others() {
             text(&host.root.join("lib/sftp-import-authorized-keys")),
             &["--database", text(&host.keys_db()), account, &format!("SHA256:{account}")],
         );
-        assert_eq!(found.stdout, "", "{account} can log in");
+        assert_eq!(found.stdout, "", "{account} must not be able to log in");
     }
 }
 
-/// Every way in that rows of keys and accounts could open: of a partner too.
+/// The rows add and change keys and accounts in every way that could allow a login. Some changes
+/// help another partner.
 #[test]
-fn rows_of_the_state_database_let_nobody_in() {
+fn rows_in_the_state_database_allow_no_login() {
     let host = Host::running();
     let account = host.account("e2e-registry");
     let other = host.account("e2e-registry-other");
@@ -126,24 +133,24 @@ fn rows_of_the_state_database_let_nobody_in() {
     let provisioned = host.cli(&["provision"]).ok();
     assert!(provisioned.stdout.contains("key \"mine\""), "{provisioned:#?}");
     let thief = Account { host: &host, id: account.id.clone(), key: other.key.clone() };
-    assert!(!thief.can_log_in(), "a key that nobody approved");
+    assert!(!thief.can_log_in(), "a key that nobody approved must not work");
     assert_eq!(lists(&host), before);
 
     host.cli(&["key", "revoke", &other.id, &fingerprint]).ok();
     as_daemon(&host.state().join("state.db"), "UPDATE key SET revoked_at = NULL");
     host.cli(&["provision"]).ok();
-    assert!(!other.can_log_in(), "a revoked key");
+    assert!(!other.can_log_in(), "a revoked key must not work");
     host.cli(&["account", "suspend", &account.id]).ok();
     as_daemon(&host.state().join("state.db"), "UPDATE account SET state = 'active'");
     host.cli(&["provision"]).ok();
-    assert!(!account.can_log_in(), "a suspended account");
+    assert!(!account.can_log_in(), "a suspended account must not log in");
     host.cli(&["account", "resume", &account.id]).ok();
     assert!(account.can_log_in());
 }
 
-/// a process of the daemon's user can hold the write lock of the state database for ever.
+/// A process of the daemon's user can hold the write lock of the state database forever.
 #[test]
-fn a_database_lock_keeps_no_key_valid() {
+fn a_locked_state_database_delays_no_revocation() {
     let host = Host::new("");
     let account = host.account("e2e-registry-locked");
     assert!(account.can_log_in());

@@ -1,4 +1,4 @@
-//! What each program can reach, and where secrets never go.
+//! Tests of the files that each program can read, and of the places where no secret may appear.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -15,14 +15,14 @@ use crate::support::process::{Process, Ran, run};
 const HELPER: &str = "_sftp-import-keys";
 const PASSWORD: &str = "correct-horse-battery-staple";
 
-/// Runs a command as the user that sshd runs the helper as.
+/// Runs a command as the Unix user that runs the helper for sshd.
 fn as_helper(command: &[&str]) -> Ran {
     let mut words = vec!["-u", HELPER, "--"];
     words.extend(command);
     run("runuser", &words)
 }
 
-/// Every file and folder that the helper's user has no business with.
+/// Returns every file and folder that the helper's user must not be able to read.
 fn out_of_reach(host: &Host, account: &Account<'_>) -> Vec<PathBuf> {
     let (state, accounts) = (host.state(), host.accounts());
     let mut paths: Vec<PathBuf> =
@@ -64,7 +64,7 @@ fn the_helpers_user_reads_only_published_keys() {
     let paths = out_of_reach(&host, &account);
     assert!(paths.iter().any(|path| path.ends_with("part-00000.parquet")), "{paths:?}");
     for path in paths {
-        assert!(path.exists(), "{} is not there to be refused", path.display());
+        assert!(path.exists(), "{} must exist for this test", path.display());
         let tool = if path.is_dir() { "ls" } else { "cat" };
         let output = as_helper(&[tool, text(&path)]);
         assert_ne!(output.code, Some(0), "{output:#?}");
@@ -78,9 +78,9 @@ fn the_helpers_user_reads_only_published_keys() {
     assert!(account.can_log_in());
 }
 
-/// From /proc, so that it does not matter what started it.
+/// The open files are read from /proc, so that the result does not depend on who opened them.
 #[test]
-fn the_daemon_has_only_its_files_open() {
+fn the_daemon_opens_only_its_own_files() {
     let host = Host::running();
     let account = host.account("e2e-process");
     account.import_all(&Pair::events(&account.local(), "e", 2), 2);
@@ -94,7 +94,7 @@ fn the_daemon_has_only_its_files_open() {
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
         assert_eq!(field(set), "0000000000000000", "{set}");
     }
-    // CAP_DAC_READ_SEARCH is 2, CAP_LEASE is 28 (capabilities(7)).
+    // CAP_DAC_READ_SEARCH is bit 2, and CAP_LEASE is bit 28 (capabilities(7)).
     assert_eq!(field("CapBnd"), "0000000010000004");
     let owner = fs::metadata(host.state().join("state.db")).unwrap();
     assert_eq!(field("Uid"), vec![owner.uid().to_string(); 4].join(" "));
@@ -103,17 +103,18 @@ fn the_daemon_has_only_its_files_open() {
 
     let own = [host.state(), host.accounts(), host.root.join("log"), host.root.join("etc")];
     for entry in fs::read_dir(format!("{process}/fd")).unwrap().flatten() {
-        let Ok(target) = fs::read_link(entry.path()) else { continue }; // closed since
+        let Ok(target) = fs::read_link(entry.path()) else { continue }; // already closed
         let name = target.to_string_lossy();
         let is_no_file = ["socket:", "pipe:", "anon_inode:", "/dev/null"]
             .iter()
             .any(|start| name.starts_with(start));
         assert!(is_no_file || own.iter().any(|path| target.starts_with(path)), "{name}");
-        assert!(!target.starts_with(host.keys()), "the daemon has no business with {name}");
+        assert!(!target.starts_with(host.keys()), "the daemon must not have {name} open");
     }
 }
 
-/// A host that logs in to its mail server and signs webhooks, and logs all there is to log.
+/// Returns a host that logs in to its mail server, signs webhooks and logs with the most detailed
+/// level.
 fn notifying_host() -> (Host, Process) {
     let host = Host::new("");
     let (mail, log) = (host.root.join("mail-login"), host.root.join("log/smtp-login"));
@@ -136,7 +137,7 @@ fn notifying_host() -> (Host, Process) {
     (host, catcher)
 }
 
-/// The forms that a secret could be written in by somebody who meant no harm.
+/// Returns the forms in which a program could write a secret by mistake.
 fn forms(secret: &str) -> Vec<String> {
     let base64 = |text: &str| {
         run(
@@ -174,13 +175,13 @@ fn no_secret_reaches_a_log_or_a_list() {
     account.import_all(&Pair::events(&account.local(), "e2", 2), 2);
     host.wait_until_quiet(SOON);
     let deliveries = host.query("SELECT DISTINCT channel || state FROM delivery ORDER BY 1");
-    assert_eq!(deliveries, ["emaildelivered", "webhookdelivered"], "both secrets were used");
+    assert_eq!(deliveries, ["emaildelivered", "webhookdelivered"], "both secrets must be used");
 
     let daemon = fs::read_to_string(host.root.join("log/daemon")).unwrap();
-    assert!(daemon.contains("delivered"), "it logs its deliveries: {daemon}");
+    assert!(daemon.contains("delivered"), "the daemon must log its deliveries: {daemon}");
     let environment = format!("/proc/{}/environ", host.daemon().as_ref().unwrap().id());
     let environment = String::from_utf8(fs::read(environment).unwrap()).unwrap();
-    assert!(environment.contains("SFTP_IMPORT_LOG=trace"), "and all there is to log");
+    assert!(environment.contains("SFTP_IMPORT_LOG=trace"), "the log level must be trace");
     let mut sinks = vec![("the daemon's log".to_owned(), daemon)];
     let export = host.root.join("export");
     let lists: &[&[&str]] = &[
@@ -216,7 +217,7 @@ fn no_secret_reaches_a_log_or_a_list() {
     for secret in [PASSWORD.to_owned(), bare(&webhook), bare(&rotated)] {
         for form in forms(&secret) {
             for (name, text) in &sinks {
-                assert!(!text.contains(&form), "{name} holds a secret, as {form}");
+                assert!(!text.contains(&form), "{name} contains a secret in the form {form}");
             }
         }
     }

@@ -1,4 +1,5 @@
-//! SIGTERM in the middle of an import: a quick, clean end, and the import goes on at the next start.
+//! Tests of SIGTERM during an import. The daemon must end quickly and cleanly, and the import must
+//! continue after the next start.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use crate::support::process::until;
 const RECORDS: usize = 400_000;
 
 #[test]
-fn an_import_goes_on_after_sigterm() {
+fn an_import_continues_after_sigterm() {
     let host = Host::running();
     let account = host.account("e2e-shutdown");
     let pair = Pair::events(&account.local(), "e", RECORDS);
@@ -20,7 +21,7 @@ fn an_import_goes_on_after_sigterm() {
     host.stop_daemon();
     let took = asked.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?}");
-    assert_ne!(state(), ["completed"], "it was not cut off: make RECORDS larger");
+    assert_ne!(state(), ["completed"], "the import has already ended: increase RECORDS");
     host.start_daemon();
     let report = account.report_within("e", Duration::from_secs(300));
     assert_eq!(report["records"]["accepted"], RECORDS, "{report:#}");
@@ -33,9 +34,9 @@ fn an_import_goes_on_after_sigterm() {
     assert_eq!(host.query(picked_up), ["1"]);
 }
 
-/// With nothing to do the end is soon, and a second start finds everything as it was.
+/// A daemon without work must end soon. A second start must find the same state.
 #[test]
-fn an_idle_daemon_ends_and_goes_on() {
+fn an_idle_daemon_stops_and_restarts_cleanly() {
     let host = Host::running();
     let account = host.account("e2e-idle");
     account.import_all(&Pair::events(&account.local(), "one", 1), 1);

@@ -1,9 +1,9 @@
-//! A slow link: a TCP proxy that adds a round-trip time to each connection.
+//! A slow link: a TCP proxy that delays each connection by a round-trip time.
 //!
-//! `tc netem` would do it, but many kernels lack sch_netem. Each direction delivers a chunk half
-//! the round trip after it arrived, without waiting for the chunk before it to be answered, so the
-//! throughput stays. At most [`QUEUE_CHUNKS`] chunks of a direction are under way; then the sender
-//! has to wait.
+//! `tc netem` would have the same effect, but many kernels do not have sch_netem. Each direction
+//! delivers a chunk after half of the round-trip time, without waiting for the answer to the
+//! previous chunk. Therefore the throughput does not change. At most [`QUEUE_CHUNKS`] chunks of
+//! each direction are queued. After that the sender must wait.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -14,10 +14,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const CHUNK_BYTES: usize = 64 << 10;
-/// With the chunk's size, 32 MB/s at a round trip of a second.
+/// The maximum number of queued chunks. With the size of a chunk this allows 32 MB/s at a round
+/// trip of one second.
 const QUEUE_CHUNKS: usize = 256;
 
-/// Forwards connections on `port` to a server on 127.0.0.1. Dropping it cuts those that are open.
+/// Forwards connections on `port` to a server on 127.0.0.1. All open connections are closed on
+/// drop.
 #[derive(Debug)]
 pub struct SlowLink {
     pub port: u16,
@@ -39,11 +41,12 @@ struct Open {
     sockets: HashMap<u64, [TcpStream; 2]>,
 }
 
-/// A part of the stream and when it is due; an empty one is the end of the stream.
+/// A part of the stream, and the time at which it must be delivered. An empty part is the end of
+/// the stream.
 type Chunk = (Instant, Vec<u8>);
 
 impl SlowLink {
-    /// A link to `target` on 127.0.0.1 with this round trip.
+    /// Starts a link to the port `target` on 127.0.0.1 with the given round-trip time.
     pub fn new(target: u16, round_trip: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -58,7 +61,8 @@ impl SlowLink {
 impl Drop for SlowLink {
     fn drop(&mut self) {
         self.connections.stop();
-        // Wakes the acceptor, which then joins the relays: each ends within half a round trip.
+        // The connection wakes the acceptor, which then joins the relays. Each relay ends within
+        // half of the round-trip time.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         let _ = self.acceptor.take().map(JoinHandle::join);
     }
@@ -80,7 +84,7 @@ impl Connections {
         }
     }
 
-    /// Copies both ways until both have ended.
+    /// Copies in both directions until both have ended.
     fn relay(&self, client: TcpStream) {
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.target)) else { return };
         for socket in [&client, &server] {
@@ -97,7 +101,8 @@ impl Connections {
         self.lock().sockets.remove(&id);
     }
 
-    /// Keeps handles to cut the connection by; `None` if the link is stopped.
+    /// Keeps handles of the sockets, so that the link can close them. `None` if the link is
+    /// stopped.
     fn register(&self, sockets: [&TcpStream; 2]) -> Option<u64> {
         let sockets = sockets.map(|socket| socket.try_clone().unwrap());
         let mut open = self.lock();
@@ -123,7 +128,7 @@ impl Connections {
     }
 }
 
-/// Queues what arrives from `from`. A reset counts as the end.
+/// Queues the data that arrives from `from`. A reset is treated as the end.
 fn receive(mut from: &TcpStream, sender: &SyncSender<Chunk>, one_way: Duration) {
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
@@ -135,7 +140,7 @@ fn receive(mut from: &TcpStream, sender: &SyncSender<Chunk>, one_way: Duration) 
     }
 }
 
-/// Writes each chunk to `to` when it is due, up to the end.
+/// Writes each chunk to `to` at its time, until the end of the stream.
 fn deliver(from: &TcpStream, mut to: &TcpStream, receiver: &Receiver<Chunk>) {
     for (due, bytes) in receiver {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -144,17 +149,18 @@ fn deliver(from: &TcpStream, mut to: &TcpStream, receiver: &Receiver<Chunk>) {
             return;
         }
         if to.write_all(&bytes).is_err() {
-            // Nobody receives this any more: the reader of `from` ends too.
+            // `to` can't receive data any more. The shutdown also ends the thread that reads from
+            // `from`.
             let _ = from.shutdown(Shutdown::Read);
             return;
         }
     }
 }
 
-/// Every chunk is late by the round trip, the stream as a whole too: 128 chunks, one answered after
-/// the other, would take more than two minutes.
+/// Each chunk is delayed by the round-trip time, and so is the whole stream. If each of the 128
+/// chunks waited for the previous answer, the test would take more than two minutes.
 #[test]
-fn round_trip_is_added_and_throughput_stays() {
+fn a_slow_link_adds_only_delay() {
     const ROUND_TRIP: Duration = Duration::from_secs(1);
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let link = SlowLink::new(server.local_addr().unwrap().port(), ROUND_TRIP);
@@ -177,7 +183,7 @@ fn round_trip_is_added_and_throughput_stays() {
     assert!(echoed == content, "{} bytes came back", echoed.len());
     assert!(ROUND_TRIP <= took && took < 60 * ROUND_TRIP, "{took:?}");
 
-    // Cut with the link.
+    // The connection is closed when the link is closed.
     client = TcpStream::connect(("127.0.0.1", link.port)).unwrap();
     let (_socket, _) = server.accept().unwrap();
     drop(link);

@@ -1,8 +1,8 @@
-//! An hour's worth of mixed uploads compressed into a short time, by real clients, side by side;
-//! at the end the daemon holds no more memory, file descriptors and threads than early on.
+//! Tests of many mixed uploads by real clients at the same time. At the end the daemon may use no
+//! more memory, file descriptors and threads than after the warm-up.
 //!
-//! In short: 10 s of uploads after half as many to warm up. `SFTP_IMPORT_TEST_LONG=1`: a quarter of an
-//! hour in three parts.
+//! The short form uploads for 10 s, after a warm-up of half that time. With
+//! `SFTP_IMPORT_TEST_LONG=1` the uploads take a quarter of an hour, in three parts.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -10,19 +10,20 @@ use std::time::{Duration, Instant};
 
 use crate::support::account::Account;
 use crate::support::host::{Host, SOON};
+use crate::support::outcome::names;
 use crate::support::pair::Pair;
 use crate::support::process::until;
 
 const ACCOUNTS: usize = 3;
-/// What a process's memory may differ by with the same work behind it: what the allocator keeps of
-/// the largest imports that happened to run side by side, in KiB.
+/// The allowed increase of memory in KiB after the same amount of work. The allocator keeps memory
+/// of the largest imports that ran at the same time.
 const MEMORY_SLACK: u64 = 48 << 10;
 
-/// A scan or a survey that is running: some hundred uploads that each left one thing
-/// open would be far beyond it.
+/// The allowed increase of open files and threads, for a running scan or survey. If each of several
+/// hundred uploads left one file open, the increase would be far larger.
 const SLACK: usize = 3;
 
-/// What the daemon holds when nothing is to be done.
+/// The resources that the daemon uses when it has no work.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     memory_kib: u64,
@@ -41,16 +42,16 @@ fn held(host: &Host) -> Held {
     Held { memory_kib: field("VmRSS:"), files, threads: field("Threads:") }
 }
 
-/// What it holds once idle threads have ended and what they had open is closed: a pool's idle
-/// threads end after ten seconds (tokio's keep-alive), so it is what stays so for longer.
-/// `uploaded` is how many imports there are to be.
+/// Returns the resources that the daemon uses after idle threads have ended and their files are
+/// closed. tokio ends an idle thread after ten seconds. Therefore the numbers must stay unchanged
+/// for a longer time. `uploaded` is the expected number of imports.
 fn at_rest(host: &Host, uploaded: usize) -> Held {
-    until("all to be claimed", Duration::from_secs(600), || {
+    until("all uploads to be claimed", Duration::from_secs(600), || {
         (host.query("SELECT count(*) FROM import") == [uploaded.to_string()]).then_some(())
     });
     host.wait_until_quiet(Duration::from_secs(600));
     let (mut least, mut since) = (held(host), Instant::now());
-    until("threads and files to become no fewer", Duration::from_secs(600), || {
+    until("the number of threads and files to stay unchanged", Duration::from_secs(600), || {
         std::thread::sleep(Duration::from_millis(500));
         let now = held(host);
         if now.files < least.files || now.threads < least.threads {
@@ -66,7 +67,7 @@ fn at_rest(host: &Host, uploaded: usize) -> Held {
     least
 }
 
-/// Uploads one pair after the other, of all kinds in turn, until `end`. Returns how many.
+/// Uploads pairs of all kinds one after another until `end`. Returns the number of uploaded pairs.
 fn upload_mixed(account: &Account<'_>, phase: &str, end: Instant) -> usize {
     let folder = account.local();
     let mut n = 0;
@@ -98,7 +99,7 @@ fn not_a_data_file(account: &Account<'_>, stem: &str) {
     account.upload(&pair);
 }
 
-/// The data file arrives by half, then whole, then the manifest.
+/// Uploads half of the data file, then the whole data file, then the manifest.
 fn cut_and_resumed(account: &Account<'_>, stem: &str) {
     let pair = Pair::events(&account.local(), stem, 3_000);
     let whole = fs::read(&pair.data).unwrap();
@@ -109,7 +110,8 @@ fn cut_and_resumed(account: &Account<'_>, stem: &str) {
     account.sftp(&format!("reput {data}\nput {manifest}\n")).ok();
 }
 
-/// Every account uploads for `length` side by side.
+/// All accounts upload at the same time for the duration `length`. Returns the number of uploaded
+/// pairs.
 fn phase(accounts: &[Account<'_>], name: &str, length: Duration) -> usize {
     let (end, uploaded) = (Instant::now() + length, AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -122,7 +124,7 @@ fn phase(accounts: &[Account<'_>], name: &str, length: Duration) -> usize {
 }
 
 #[test]
-fn memory_files_and_threads_stay_flat() {
+fn memory_files_and_threads_do_not_grow() {
     let long = std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some();
     let length = Duration::from_secs(if long { 300 } else { 10 });
     let phases: &[&str] = if long { &["a", "b", "c"] } else { &["a"] };
@@ -142,10 +144,10 @@ fn memory_files_and_threads_stay_flat() {
         assert!(fits, "files or threads grew: {before:?}, {after:?}");
     }
     let ended = host.query("SELECT count(*) FROM import WHERE state IN ('completed', 'failed')");
-    assert_eq!(ended, [(warm + uploaded).to_string()], "every upload ended");
+    assert_eq!(ended, [(warm + uploaded).to_string()], "every import must have ended");
     let infra = "SELECT count(*) FROM import WHERE report LIKE '%nternal%'";
-    assert_eq!(host.query(infra), ["0"], "and none by a fault of ours");
+    assert_eq!(host.query(infra), ["0"], "no import may fail with an internal error");
     until("nothing to be left in incoming", SOON, || {
-        accounts.iter().all(|a| a.incoming().read_dir().unwrap().count() == 0).then_some(())
+        accounts.iter().all(|a| names(&a.incoming(), "").is_empty()).then_some(())
     });
 }

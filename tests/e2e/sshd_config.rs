@@ -1,5 +1,6 @@
-//! The drop-in as sshd understands it: what it sets for accounts, and that it sets nothing for
-//! others. openssh/README.md's table of who wins over whom is held here.
+//! Tests of the drop-in with sshd's own parser. The drop-in must have the intended settings for
+//! accounts, and must not change settings for other users. The tests check the precedence table in
+//! openssh/README.md.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,10 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::support::host::{Host, REPOSITORY, shipped, text};
 use crate::support::process::run;
 
-/// Distinguishes the hosts of these tests: their accounts are Unix users of one machine.
+/// The number of hosts that these tests have created. It makes the names of accounts unique,
+/// because all accounts are Unix users of one machine.
 static SETUPS: AtomicU32 = AtomicU32::new(0);
 
-/// A host with one account, and a folder to write sshd configurations to.
+/// A host with one account, and a folder for sshd configurations.
 struct Setup {
     host: Host,
     folder: PathBuf,
@@ -36,7 +38,8 @@ impl Setup {
         std::fs::write(self.folder.join(name), content).unwrap();
     }
 
-    /// What sshd would use for `user`, with `main` as its sshd_config; INCLUDE is replaced by ours.
+    /// Returns the settings that sshd would use for `user`. `main` is its sshd_config, in which
+    /// INCLUDE is replaced by the directive that includes the folder.
     #[track_caller]
     fn effective(&self, main: &str, user: &str) -> Effective {
         let include = format!("Include {}/*.conf\n", self.folder.display());
@@ -68,7 +71,7 @@ const DEBIAN: &str = "INCLUDE\nUsePAM yes\nX11Forwarding yes\nAllowAgentForwardi
     Subsystem sftp /usr/lib/openssh/sftp-server\n";
 
 #[test]
-fn sshd_takes_the_shipped_file_as_it_is() {
+fn sshd_accepts_the_drop_in_unchanged() {
     let setup = Setup::new();
     let drop_in =
         std::fs::read_to_string(format!("{REPOSITORY}/openssh/50-sftp-import.conf")).unwrap();
@@ -109,7 +112,8 @@ fn every_drop_in_setting_applies_to_an_account() {
     }
 }
 
-/// For everybody else the configuration is, line by line, what it is without the drop-in.
+/// For all other users each line of the effective configuration must be the same as without the
+/// drop-in.
 #[test]
 fn the_drop_in_changes_nothing_for_other_users() {
     let setup = Setup::new();
@@ -120,7 +124,8 @@ fn the_drop_in_changes_nothing_for_other_users() {
     }
 }
 
-/// A global value loses in any position; a `Match` of an earlier file wins; of a later one loses.
+/// The drop-in overrides a global value at any position. A `Match` in an earlier file overrides the
+/// drop-in. The drop-in overrides a `Match` in a later file.
 #[test]
 fn earlier_match_blocks_override_the_drop_in() {
     let setup = Setup::new();
@@ -138,7 +143,7 @@ fn earlier_match_blocks_override_the_drop_in() {
 }
 
 #[test]
-fn a_match_ends_with_its_file() {
+fn a_match_block_ends_with_its_file() {
     let setup = Setup::new();
     setup.write("60-site.conf", "PermitTunnel ethernet\n");
     let root = setup.effective("INCLUDE\nPort 2022\nX11Forwarding yes\n", "root");
@@ -147,16 +152,16 @@ fn a_match_ends_with_its_file() {
 }
 
 #[test]
-fn an_include_in_a_match_counts_only_there() {
+fn an_include_applies_only_to_its_match_block() {
     let setup = Setup::new();
     let account = |main: &str| setup.effective(main, &setup.account).get("permittty").to_owned();
     assert_eq!(account("Match user somebody\nINCLUDE\n"), "yes");
     assert_eq!(account(&format!("Match user {}\nINCLUDE\n", setup.account)), "no");
 }
 
-/// What the README leaves to the sysadmin.
+/// The README leaves these settings to the sysadmin.
 #[test]
-fn allow_lists_stay_in_force() {
+fn allow_lists_of_sshd_still_apply() {
     let setup = Setup::new();
     let account = setup.effective("INCLUDE\nAllowGroups admins\n", &setup.account);
     assert_eq!(account.get("allowgroups"), "admins");

@@ -1,5 +1,6 @@
-//! Files of ours that are missing, torn or somebody else's: reported with the next step, nothing
-//! overwritten, logins work or are refused, and everything works again after the correction.
+//! Tests of files of the package that are missing, damaged or foreign. The programs must report the
+//! next step and overwrite nothing. Logins either work or are refused. After the correction
+//! everything must work again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use crate::support::process::{Ran, run, until};
 type Break = fn(&Path);
 
 #[test]
-fn torn_published_keys_are_published_again() {
+fn damaged_published_keys_are_published_again() {
     let host = Host::running();
     let account = host.account("e2e-torn");
     let keys = host.keys_db();
@@ -39,7 +40,7 @@ fn helper(host: &Host, keys: &Path, account: &str) -> Ran {
 }
 
 #[test]
-fn a_torn_state_database_stops_no_upload() {
+fn a_damaged_state_database_stops_no_upload() {
     let host = Host::running();
     let account = host.account("e2e-state");
     account.import_all(&Pair::events(&account.local(), "before", 2), 2);
@@ -52,21 +53,25 @@ fn a_torn_state_database_stops_no_upload() {
         (|path| fs::write(path, "not a database").unwrap(), "is damaged"),
         (|path| truncate(path, 8192), "is damaged"),
         (|path| overwrite(path, 4096), "is damaged"),
-        (|path| truncate(path, 0), "it was lost"),
-        (|path| fs::remove_file(path).unwrap(), "it was lost"),
+        (|path| truncate(path, 0), "database was lost"),
+        (|path| fs::remove_file(path).unwrap(), "database was lost"),
     ];
     for (n, (tear, expected)) in breaks.iter().enumerate() {
         tear(&database);
         let torn = fs::read(&database).unwrap_or_default();
         let message = daemon_refuses(&host);
         assert!(message.contains(expected) && message.contains("backup"), "{n}: {message}");
-        // Where one page of many is rubbish, a command may not come by it.
+        // If only one of many pages is damaged, a command may not read that page.
         let commands = [&["provision"][..], &["account", "list"], &["key", "list"]];
         for command in &commands[..if n == 2 { 1 } else { 3 }] {
             let ran = host.cli(command).refused();
             assert!(n == 2 || ran.stderr.contains(expected), "{n}: {ran:#?}");
         }
-        assert_eq!(fs::read(&database).unwrap_or_default(), torn, "{n}: it was written to");
+        assert_eq!(
+            fs::read(&database).unwrap_or_default(),
+            torn,
+            "{n}: a damaged file must not change"
+        );
         assert_eq!(fs::read(host.keys_db()).unwrap(), keys, "{n}");
         let pair = Pair::events(&account.local(), &format!("torn{n}"), 3);
         account.upload(&pair);
@@ -81,7 +86,7 @@ fn a_torn_state_database_stops_no_upload() {
     assert_eq!(account.event_folders().len(), 1 + breaks.len());
 }
 
-/// Starts a daemon that must end by itself, and returns its output.
+/// Starts a daemon that must end by itself. Returns its output.
 fn daemon_refuses(host: &Host) -> String {
     let log = host.root.join("log/daemon");
     let before = fs::read(&log).unwrap().len();
@@ -96,14 +101,15 @@ fn truncate(path: &Path, length: u64) {
     fs::OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
 }
 
-/// A page of rubbish from `at` on.
+/// Overwrites one page at the offset `at` with invalid bytes.
 fn overwrite(path: &Path, at: u64) {
     use std::os::unix::fs::FileExt as _;
     let file = fs::OpenOptions::new().write(true).open(path).unwrap();
     file.write_all_at(&[0xff; 4096], at).unwrap();
 }
 
-/// As a sysadmin does: the files that belong to the torn one go too.
+/// Restores the database like a sysadmin. The `-wal` and `-shm` files of the damaged database are
+/// removed as well.
 fn put_back(good: &Path, database: &Path) {
     for name in ["state.db", "state.db-wal", "state.db-shm"] {
         let _ = fs::remove_file(database.with_file_name(name));
@@ -114,10 +120,10 @@ fn put_back(good: &Path, database: &Path) {
     crate::support::host::set_mode(database, 0o600);
 }
 
-/// A state database from a backup numbers imports again: those that the spool and the store have
-/// must not be taken for new ones, nor the other way round.
+/// After a restore from a backup, the state database could use import numbers again. Imports in the
+/// spool and in the store must not be confused with new imports that have the same numbers.
 #[test]
-fn a_restored_state_database_reuses_no_id() {
+fn a_restored_state_database_reuses_no_import_id() {
     let host = Host::running();
     let account = host.account("e2e-again");
     host.stop_daemon();
@@ -139,7 +145,7 @@ fn a_restored_state_database_reuses_no_id() {
 }
 
 #[test]
-fn strangers_in_the_spool_are_left_alone() {
+fn unknown_files_in_the_spool_are_kept() {
     let host = Host::new("");
     let account = host.account("e2e-stray");
     let spool = host.accounts().join(".spool");
@@ -149,8 +155,8 @@ fn strangers_in_the_spool_are_left_alone() {
         "notes.txt".into(),
         "lost+found/#12".into(),
         ".hidden".into(),
-        format!("{node}-1/data").into(),   // of the next import
-        format!("{node}-900/data").into(), // of one that nobody knows
+        format!("{node}-1/data").into(),   // the next import
+        format!("{node}-900/data").into(), // an unknown import
     ];
     for stray in &strays {
         let path = spool.join(stray);

@@ -1,4 +1,5 @@
-//! The systemd files: valid, least privilege, and making the folders that DESIGN describes.
+//! Tests of the systemd files: they must be valid, give the least privileges, and create the
+//! documented folders.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -11,14 +12,15 @@ use crate::support::unix::SYSUSERS;
 
 const UNIT: &str = include_str!("../../systemd/sftp-importd.service");
 
-/// The values of `key` in the unit, in order.
+/// Returns the values of `key` in the unit in their order.
 fn values(key: &str) -> Vec<&'static str> {
     UNIT.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
 }
 
-/// systemd finds nothing wrong with it. Only the program's path is replaced, as it isn't installed.
+/// systemd must find no fault in the unit. The test replaces only the path of the program, because
+/// the program is not installed.
 #[test]
-fn the_unit_is_valid() {
+fn the_daemon_unit_is_valid() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sftp-importd.service");
     std::fs::write(&path, UNIT.replace("/usr/sbin/sftp-importd", "/bin/true")).unwrap();
@@ -26,7 +28,7 @@ fn the_unit_is_valid() {
     assert_eq!(ran.stderr, "");
 }
 
-/// The other units too, each with the programs that they start replaced.
+/// The test covers all other units. In each unit the paths of its programs are replaced.
 #[test]
 fn all_shipped_units_are_valid() {
     let folder = tempfile::tempdir().unwrap();
@@ -48,25 +50,25 @@ fn all_shipped_units_are_valid() {
     assert_eq!(ran.stderr, "");
 }
 
-/// It is root, as it makes users; all else is taken from it.
+/// The service runs as root, because it creates users. All other privileges must be removed.
 #[test]
-fn the_unit_that_provisions_is_locked_up() {
+fn the_provisioning_unit_has_few_privileges() {
     let unit = format!("{REPOSITORY}/systemd/sftp-import-provision.service");
     let args = ["security", "--offline=true", "--threshold=35", "--no-pager", &unit];
     run("systemd-analyze", &args).ok();
 }
 
 #[test]
-fn the_unit_is_well_locked_up() {
+fn the_daemon_unit_has_few_privileges() {
     let unit = format!("{REPOSITORY}/systemd/sftp-importd.service");
-    // In tenths: 16 is an exposure of 1.6. Of that 0.2 is capset, by which the daemon gives up what
-    // the other 0.4 are for.
+    // The threshold is in tenths, so 16 is an exposure of 1.6. The capabilities cause 0.4 of it.
+    // The system call capset, with which the daemon drops its capabilities, causes 0.2.
     let args = ["security", "--offline=true", "--threshold=16", "--no-pager", &unit];
     run("systemd-analyze", &args).ok();
 }
 
 #[test]
-fn the_unit_has_two_capabilities_for_claims() {
+fn the_daemon_unit_has_two_capabilities() {
     let two = ["CAP_DAC_READ_SEARCH CAP_LEASE"];
     assert_eq!(values("AmbientCapabilities"), two);
     assert_eq!(values("CapabilityBoundingSet"), two);
@@ -77,17 +79,17 @@ fn the_unit_has_two_capabilities_for_claims() {
     assert_eq!(values("NoNewPrivileges"), ["yes"]);
 }
 
-/// The daemon has to give its capabilities up, and nobody opens a file by its handle, for which
-/// CAP_DAC_READ_SEARCH would do.
+/// The daemon must be able to drop its capabilities. No process may open a file by its handle,
+/// because CAP_DAC_READ_SEARCH would allow this.
 #[test]
-fn the_unit_allows_dropping_capabilities() {
+fn the_daemon_unit_allows_dropping_capabilities() {
     let allowed = "capset landlock_create_ruleset landlock_add_rule landlock_restrict_self";
     let denied = "~@privileged @resources @setuid @keyring @memlock open_by_handle_at";
     assert_eq!(values("SystemCallFilter"), ["@system-service", denied, allowed]);
 }
 
 #[test]
-fn the_unit_hides_passwords_and_private_keys() {
+fn the_daemon_unit_hides_passwords_and_private_keys() {
     let hidden = values("InaccessiblePaths").join(" ");
     for path in [
         "/etc/shadow",
@@ -104,18 +106,18 @@ fn the_unit_hides_passwords_and_private_keys() {
     assert_eq!(values("ProtectHome"), ["yes"]);
 }
 
-/// The test hosts start the daemon with what the unit gives it.
+/// The test hosts must start the daemon with the capabilities of the unit.
 #[test]
-fn the_test_hosts_give_the_same_capabilities() {
+fn test_hosts_give_the_units_capabilities() {
     let harness = include_str!("support/host.rs");
     for set in ["--bounding-set", "--inh-caps", "--ambient-caps"] {
         assert!(harness.contains(&format!("{set}=-all,+dac_read_search,+lease")), "{set}");
     }
 }
 
-/// The sample configuration has the defaults, all of them that are shown, but for two names.
+/// The sample configuration must contain the default values, with the exception of two names.
 #[test]
-fn the_sample_configuration_is_the_default_one() {
+fn the_sample_configuration_equals_the_default() {
     let sample = Path::new(REPOSITORY).join("samples/config.toml");
     let mut config = Config::load(&sample).unwrap();
     let default = Config::default();
@@ -124,9 +126,9 @@ fn the_sample_configuration_is_the_default_one() {
     assert_eq!(format!("{config:#?}"), format!("{default:#?}"));
 }
 
-/// sysusers and tmpfiles, run against an empty root.
+/// sysusers and tmpfiles run with an empty root folder.
 #[test]
-fn users_and_folders_are_made() {
+fn sysusers_and_tmpfiles_create_users_and_folders() {
     let root = tempfile::tempdir().unwrap();
     for folder in ["etc", "srv", "var/lib"] {
         std::fs::create_dir_all(root.path().join(folder)).unwrap();
@@ -157,7 +159,7 @@ fn users_and_folders_are_made() {
     }
 }
 
-/// The users and groups of an /etc that isn't this machine's.
+/// The users and groups of an /etc folder that does not belong to this machine.
 struct Ids {
     users: String,
     groups: String,
@@ -169,7 +171,7 @@ impl Ids {
         Self { users: read("passwd"), groups: read("group") }
     }
 
-    /// The id of a user; its group has the same one here.
+    /// Returns the id of a user. The group of the user has the same id.
     fn of(&self, name: &str) -> u32 {
         let line = self.users.lines().find(|line| line.starts_with(&format!("{name}:"))).unwrap();
         assert!(line.ends_with("/usr/sbin/nologin"), "{line}");

@@ -1,7 +1,9 @@
-//! Uploads in all their states, through the real sshd: none is lost, none is imported half.
+//! Tests of uploads in all states through the real sshd. No upload may be lost, and no incomplete
+//! upload may be imported.
 //!
-//! Others are in `upload_ways` (cut, resumed, renamed over, the manifest first) and in the unit
-//! tests of `spool::claim` (what happens between seeing and claiming).
+//! The tests in `upload_ways` cover interrupted, resumed and renamed uploads, and manifests that
+//! are uploaded first. The unit tests of `spool::claim` cover changes between the scan and the
+//! claim.
 
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use crate::support::sftp_script::Script;
 
 const ROW: &str = "Purchased,1600000000,user@example.com,1.5,x\n";
 
-/// A host on which nothing is waited for but writers.
+/// Returns a host that waits only for open files, and for nothing else.
 fn impatient() -> Host {
     let host = Host::new("[pairing]\ndata-file-grace = \"0s\"\nmanifest-quiet-period = \"0s\"\n");
     host.start_daemon();
@@ -34,9 +36,10 @@ fn failure(report: &Value) -> (&str, &str) {
     (text("message"), text("detail"))
 }
 
-/// The data file is open when its manifest comes, and written to afterwards: all of it counts.
+/// The data file is still open when its manifest is uploaded, and more records are written
+/// afterwards. All records must be imported.
 #[test]
-fn a_data_file_still_open_is_waited_for() {
+fn the_manifest_waits_for_an_open_data_file() {
     let host = impatient();
     let account = host.account("e2e-open");
     let go_on = account.local().join("go-on");
@@ -50,7 +53,7 @@ fn a_data_file_still_open_is_waited_for() {
     );
     let mut client = Script::new(&account).start(&code);
     until("the manifest", SOON, || account.incoming().join("e.manifest").exists().then_some(()));
-    std::thread::sleep(Duration::from_secs(1)); // time to do it wrong
+    std::thread::sleep(Duration::from_secs(1)); // time for a wrong import
     assert_eq!(host.query("SELECT count(*) FROM import"), ["0"]);
     std::fs::write(&go_on, "").unwrap();
     assert!(client.wait(SOON).success());
@@ -58,10 +61,11 @@ fn a_data_file_still_open_is_waited_for() {
     assert_eq!(report["records"]["accepted"], 3, "{report:#}");
 }
 
-/// One opened for writing keeps the pair in incoming (above). One for reading, used after the
-/// claim, can neither write nor truncate; and the name is gone.
+/// A handle that was opened for writing keeps the pair in incoming (see
+/// `the_manifest_waits_for_an_open_data_file`). A handle that was opened for reading must not be able
+/// to write or truncate after the claim. The name must not exist any more.
 #[test]
-fn an_open_handle_changes_no_claimed_file() {
+fn open_handles_cannot_change_a_claimed_file() {
     let host = impatient();
     let account = host.account("e2e-held");
     let (go_on, local) = (account.local().join("go-on"), account.local());
@@ -80,10 +84,10 @@ fn an_open_handle_changes_no_claimed_file() {
     let mut client = Script::new(&account).start(&code);
     account.expect_accepted(&pair, 3);
     std::fs::write(&go_on, "").unwrap();
-    assert!(client.wait(SOON).success(), "the handle or the name could still write");
+    assert!(client.wait(SOON).success(), "neither the handle nor the name may allow writing");
 }
 
-/// Uploaded again after the claim: a new file, which the import that runs has nothing to do with.
+/// A file that is uploaded again after the claim is a new file. The running import must not use it.
 #[test]
 fn overwriting_after_the_claim_changes_no_import() {
     let host = impatient();
@@ -94,12 +98,16 @@ fn overwriting_after_the_claim_changes_no_import() {
     account.sftp(&format!("put {} e.csv\n", other.data.display())).ok();
     let import = account.report("e")["import"].as_str().unwrap().to_owned();
     assert_eq!(account.events(&import).len(), 3);
-    assert!(account.incoming().join("e.csv").exists(), "it waits for a manifest of its own");
+    assert!(
+        account.incoming().join("e.csv").exists(),
+        "the new file must wait for its own manifest"
+    );
     account.sftp(&format!("put {} again.manifest\n", pair.manifest.display())).ok();
     assert_eq!(account.report("again")["records"]["accepted"], 1);
 }
 
-/// The manifest's upload is cut in its middle and resumed: it is not refused in between.
+/// The upload of the manifest is interrupted in the middle and resumed. The incomplete manifest
+/// must not be refused.
 #[test]
 fn a_resumed_manifest_is_not_refused() {
     let host = Host::new("[pairing]\nmanifest-quiet-period = \"10m\"\n");
@@ -118,14 +126,15 @@ fn a_resumed_manifest_is_not_refused() {
         let size = account.incoming().join("e.manifest").metadata().ok()?.len();
         (size == head.len() as u64).then_some(())
     });
-    std::thread::sleep(Duration::from_secs(1)); // time to do it wrong
+    std::thread::sleep(Duration::from_secs(1)); // time for a wrong refusal
     assert_eq!(host.query("SELECT count(*) FROM import"), ["0"]);
     std::fs::write(&go_on, "").unwrap();
     assert!(client.wait(SOON).success());
     assert_eq!(account.report("e")["records"]["accepted"], 1);
 }
 
-/// The first gets the file, the other is answered that there is none.
+/// The first manifest gets the data file. The second manifest must be answered with the failure
+/// that no data file was found.
 #[test]
 fn the_second_manifest_for_a_file_fails() {
     let host = impatient();
@@ -139,7 +148,7 @@ fn the_second_manifest_for_a_file_fails() {
     assert!(failure(&report).1.contains("e.csv"), "{report:#}");
 }
 
-/// Deleted by the account while its manifest waits for it to be closed.
+/// The account deletes the data file while its manifest waits until the file is closed.
 #[test]
 fn a_data_file_deleted_before_claim_is_missing() {
     let host = impatient();
@@ -155,7 +164,8 @@ fn a_data_file_deleted_before_claim_is_missing() {
     assert_eq!(failure(&account.report("e")).0, "No data file found");
 }
 
-/// Empty, with a hole, and a hole that makes it a byte larger than may be imported.
+/// The test uploads an empty file, a file with a hole, and a file that a hole makes one byte larger
+/// than the limit.
 #[test]
 fn empty_and_sparse_files_are_answered() {
     let host = impatient();

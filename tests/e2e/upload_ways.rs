@@ -1,14 +1,17 @@
-//! The ways in which clients put a file: modes, temporary names, cut and resumed transfers.
+//! Tests of the ways in which clients upload a file: modes, temporary names, interrupted and
+//! resumed uploads.
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::support::account::Account;
 use crate::support::host::{Host, SOON, set_mode, text};
+use crate::support::outcome::names;
 use crate::support::pair::Pair;
 use crate::support::process::{Process, run, until};
 
-/// sftp sends the local file's mode: the daemon then owns a folder with a file it may not read.
+/// sftp sets the mode of the local file. The uploaded file is then in a folder that the daemon
+/// owns, but the daemon may not read the file.
 #[test]
 fn files_uploaded_with_private_modes_are_imported() {
     let host = Host::running();
@@ -25,9 +28,10 @@ fn files_uploaded_with_private_modes_are_imported() {
     }
 }
 
-/// WinSCP uploads to `.filepart`, rclone to `.partial`, others to a hidden name; then they rename.
+/// WinSCP uploads to the name `.filepart`, rclone to `.partial`, and other clients to a hidden
+/// name. They then rename the file.
 #[test]
-fn temporary_name_then_rename() {
+fn uploads_by_rename_are_imported() {
     let host = Host::running();
     let account = host.account("e2e-rename");
     for (stem, before, after) in [("winscp", "", ".filepart"), ("other", ".", ".tmp")] {
@@ -44,9 +48,9 @@ fn temporary_name_then_rename() {
     }
 }
 
-/// A client that overwrites its own earlier upload by rename, before the manifest comes.
+/// Before the upload of the manifest, the client overwrites its own earlier upload by a rename.
 #[test]
-fn rename_over_an_earlier_upload() {
+fn an_upload_replaced_by_rename_is_imported() {
     let host = Host::running();
     let account = host.account("e2e-rename-over");
     let pair = Pair::events(&account.local(), "e", 4);
@@ -56,9 +60,9 @@ fn rename_over_an_earlier_upload() {
     account.expect_accepted(&pair, 4);
 }
 
-/// The manifest may come first: it waits for its data file.
+/// A manifest that is uploaded first must wait for its data file.
 #[test]
-fn manifest_before_data() {
+fn a_manifest_uploaded_first_waits_for_data() {
     let host = Host::running();
     let account = host.account("e2e-manifest-first");
     let pair = Pair::events(&account.local(), "e", 2);
@@ -69,9 +73,10 @@ fn manifest_before_data() {
     account.expect_accepted(&pair, 2);
 }
 
-/// The connection dies in the middle of the data file; `reput` brings the rest, then the manifest.
+/// The connection ends in the middle of the data file. The client uploads the rest with `reput`,
+/// and then the manifest.
 #[test]
-fn reput_after_a_cut_connection() {
+fn a_resumed_upload_is_imported_completely() {
     let host = Host::running();
     let account = host.account("e2e-reput");
     let pair = Pair::events(&account.local(), "e", 60_000);
@@ -85,25 +90,25 @@ fn reput_after_a_cut_connection() {
     account.expect_accepted(&pair, 60_000);
 }
 
-/// Uploads slowly, and kills the client once some bytes have arrived.
+/// Uploads slowly, and kills the client after some bytes have arrived.
 fn cut_upload(account: &Account<'_>, file: &Path, uploaded: &Path) {
     let batch = account.local().join("batch");
     std::fs::write(&batch, format!("put {}\n", file.display())).unwrap();
     let mut args = account.options();
     let port = account.host.port.to_string();
-    // 4 Mbit/s: half a megabyte each second of the file's three.
+    // The rate is 4 Mbit/s. The file has about 3 MB, so its upload takes about six seconds.
     args.extend(["-l", "4000", "-P", &port, "-b", text(&batch)].map(String::from));
     args.push(account.login());
     let client = Process::start("sftp", &args, &account.host.root.join("log/cut-client"));
     until("the first bytes", SOON, || {
         (std::fs::metadata(uploaded).ok()?.len() > 200_000).then_some(())
     });
-    drop(client); // with SIGKILL, the ssh below it too
+    drop(client); // kills sftp and its ssh
 }
 
-/// Ids as one real product has them: upper case, dashes, a digit first.
+/// The ids have the form of a real product: upper case, dashes, and a digit as the first character.
 #[test]
-fn account_ids_of_all_shapes() {
+fn account_ids_in_every_form_can_upload() {
     let host = Host::running();
     for id in
         ["TEST-ABC-123Z", "8R5-4K5-466Z", "e2e_under_score", "E2e-32-characters-is-the-longest"]
@@ -114,9 +119,10 @@ fn account_ids_of_all_shapes() {
     }
 }
 
-/// The protocol of scp before OpenSSH 9 needs a shell: it must end, not hang, and leave nothing.
+/// The scp protocol before OpenSSH 9 needs a shell. The client must end without hanging and leave
+/// no file.
 #[test]
-fn old_scp_is_refused_at_once() {
+fn an_old_scp_client_is_refused_immediately() {
     let host = Host::running();
     let account = host.account("e2e-old-scp");
     let pair = Pair::events(&account.local(), "e", 2);
@@ -129,5 +135,5 @@ fn old_scp_is_refused_at_once() {
             || ran.stderr.contains("sftp connections only"),
         "{ran:?}"
     );
-    assert_eq!(std::fs::read_dir(account.incoming()).unwrap().count(), 0);
+    assert_eq!(names(&account.incoming(), ""), [""; 0]);
 }

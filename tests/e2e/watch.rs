@@ -1,5 +1,5 @@
-//! `import watch` beside a real import: lines and JSON, a restart of the daemon in between, and how
-//! it ends.
+//! Tests of `import watch` during a real import: lines and JSON, a restart of the daemon, and the
+//! exit status.
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::support::host::{Host, SOON, text};
 use crate::support::pair::Pair;
 use crate::support::process::{Process, until};
 
-/// `import watch` in the background; what it prints goes to a file.
+/// Starts `import watch` in the background. Its output is written to a file.
 fn watch(host: &Host, json: bool, import: &str) -> (Process, std::path::PathBuf) {
     let log = host.root.join(format!("watch-{import}-{json}"));
     let (program, config) = (host.root.join("lib/sftp-import"), host.config());
@@ -18,7 +18,7 @@ fn watch(host: &Host, json: bool, import: &str) -> (Process, std::path::PathBuf)
 }
 
 #[test]
-fn an_import_is_watched_over_a_restart() {
+fn import_watch_continues_after_a_restart() {
     let host = Host::running();
     let account = host.account("e2e-watch");
     let folder = account.local();

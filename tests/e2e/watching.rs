@@ -1,6 +1,8 @@
-//! How uploads are noticed: by inotify, after its queue overflowed, without it, and by the rescan.
+//! Tests of how uploads are detected: by inotify, after an overflow of its queue, by polling, and
+//! by the rescan.
 //!
-//! `rescan-every` is long in all others, so that the rescan can't find what the watching missed.
+//! In all tests except the test of the rescan, `rescan-every` is so long that the rescan can't find
+//! uploads that the watcher missed.
 
 use std::time::Duration;
 
@@ -14,7 +16,8 @@ const INOTIFY: &str = "[pairing]\nrescan-every = \"1d\"\n";
 const POLL: &str =
     "[pairing]\nrescan-every = \"1d\"\n[watch]\nmethod = \"poll\"\npoll-every = \"100ms\"\n";
 
-/// Accounts come, go and come again while the daemon runs; temporary names, the manifest first.
+/// Accounts are added, removed and added again while the daemon runs. They upload with temporary
+/// names, and the manifest first.
 #[test]
 fn inotify_and_polling_import_the_same_uploads() {
     for (method, config) in [("inotify", INOTIFY), ("poll", POLL)] {
@@ -26,7 +29,7 @@ fn inotify_and_polling_import_the_same_uploads() {
         let (data, manifest) = (pair.data.display(), pair.manifest.display());
         account.sftp(&format!("put {manifest}\nput {data} .f\nrename .f f.csv\n")).ok();
         account.expect_accepted(&pair, 2);
-        host.wait_until_quiet(SOON); // the report comes before the import is over
+        host.wait_until_quiet(SOON); // the report precedes the end of the import
         host.cli(&["account", "remove", &account.id, "--yes"]).ok();
         assert!(!account.incoming().exists());
         let again = host.account(&account.id);
@@ -34,10 +37,10 @@ fn inotify_and_polling_import_the_same_uploads() {
     }
 }
 
-/// While the daemon is stopped (SIGSTOP) more files are closed than the kernel queues events
-/// for: the last pair's are lost, and only the overflow shows it.
+/// While the daemon is stopped (SIGSTOP), more files are closed than the kernel queues events for.
+/// The events of the last pair are lost, and only the overflow event reports this.
 #[test]
-fn an_overflow_of_the_queue_loses_nothing() {
+fn an_inotify_overflow_loses_no_upload() {
     let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
     let limit: usize = limit.trim().parse().unwrap();
     if limit > 100_000 {
@@ -65,14 +68,14 @@ fn an_overflow_of_the_queue_loses_nothing() {
         let names = entries.map(|entry| entry.file_name().into_string().unwrap());
         (!names.into_iter().any(|name| name.ends_with(".manifest"))).then_some(())
     });
-    // Events are read again.
+    // After the overflow, events must be read again.
     account.import_all(&Pair::events(&account.local(), "after", 1), 1);
 }
 
-/// A name made by link(2) is none of the events that we ask for: as if its wake-up were lost. The
-/// account has been still for so long that it is known to be empty, and comes again.
+/// link(2) causes no event that the daemon watches for, so the wake-up is lost. Before that, the
+/// account was unchanged for so long that scans skip it as empty.
 #[test]
-fn the_rescan_finds_what_no_wake_up_reported() {
+fn the_rescan_finds_uploads_without_a_wake_up() {
     let host = Host::new("[pairing]\nrescan-every = \"1s\"\n");
     host.start_daemon();
     let account = host.account("e2e-rescan");

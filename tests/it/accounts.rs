@@ -1,6 +1,7 @@
-//! Tests of accounts and keys, from the command line to real Unix users, folders and the helper.
+//! Tests of accounts and keys. They run the commands and check Unix users, folders and the helper's
+//! answers.
 //!
-//! They need root. Every test has its own host and cleans up after itself.
+//! The tests need root. Each test has its own host and removes it at its end.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside #[test]")]
 
@@ -22,7 +23,7 @@ fn user(name: &str) -> Option<User> {
     User::from_name(name).unwrap()
 }
 
-/// Returns owner, group and mode of `path`, without following a link.
+/// Returns the user id, the group id and the mode of `path`. Does not follow a symbolic link.
 fn owned(path: &Path) -> (u32, u32, u32) {
     let meta = fs::symlink_metadata(path).unwrap();
     (meta.uid(), meta.gid(), meta.mode() & 0o7777)
@@ -38,7 +39,7 @@ fn the_first_key_creates_user_and_folders() {
     let id = host.account_id();
     let output = host.done(&["account", "add", &id, "--any-recipient"]);
     assert!(output.contains(&format!("next: sftp-import key add {id} ")), "{output}");
-    assert!(user(&id).is_none(), "no user before the first key");
+    assert!(user(&id).is_none(), "there must be no user before the first key");
 
     let output = host.done(&["key", "add", &id, &key_file("ed25519.pub"), "--name", "laptop"]);
     assert!(output.contains(&format!("sftp {id}@sftp1")), "{output}");
@@ -48,7 +49,10 @@ fn the_first_key_creates_user_and_folders() {
     assert_eq!(made.shell, Path::new("/usr/sbin/nologin"));
     assert_eq!(made.dir, Path::new("/nonexistent"));
     let shadow = fs::read_to_string("/etc/shadow").unwrap();
-    assert!(shadow.contains(&format!("\n{id}:*:")), "no password, and not locked for sshd");
+    assert!(
+        shadow.contains(&format!("\n{id}:*:")),
+        "the user must have no password and be unlocked for sshd"
+    );
     assert!(!fs::read_to_string("/etc/subuid").unwrap_or_default().contains(&id));
 
     let nobody = user(SERVICE).unwrap();
@@ -60,7 +64,7 @@ fn the_first_key_creates_user_and_folders() {
     assert_eq!(owned(&root.join(&id).join("incoming")), (service, gid, 0o770));
     assert_eq!(owned(&root.join(&id).join("results")), (service, service_group, 0o755));
     assert_eq!(owned(&root.join(&id).join("dev")), (service, service_group, 0o755));
-    // Created by root's command, but owned by the daemon's user.
+    // A command of root created the file, but the daemon's user must own it.
     assert_eq!(owned(&host.state().join("state.db")), (service, service_group, 0o600));
 
     host.done(&["account", "remove", &id, "--yes"]);
@@ -71,7 +75,7 @@ fn the_first_key_creates_user_and_folders() {
 }
 
 #[test]
-fn the_helper_prints_usable_keys_only() {
+fn the_helper_prints_only_usable_keys() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let limits = ["--from", "192.0.2.0/24,2001:db8::1", "--expires", "2999-01-01"];
@@ -109,7 +113,7 @@ fn the_helper_prints_usable_keys_only() {
 }
 
 #[test]
-fn a_key_expires_by_the_clock() {
+fn an_expired_key_stops_working() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
     host.done(&["account", "add", &id, "--any-recipient"]);
@@ -119,7 +123,7 @@ fn a_key_expires_by_the_clock() {
     assert!(!host.helper(&id, ED25519).out.is_empty());
     let begun = Instant::now();
     while !host.helper(&id, ED25519).out.is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never expired");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the key has not expired after 60 s");
         std::thread::sleep(Duration::from_millis(100));
     }
     let answer = host.helper(&id, ED25519);
@@ -128,7 +132,7 @@ fn a_key_expires_by_the_clock() {
 }
 
 #[test]
-fn the_helper_fails_closed() {
+fn the_helper_prints_nothing_after_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("keys.db");
     let text = folder.path().join("text.db");
@@ -144,7 +148,7 @@ fn the_helper_fails_closed() {
     }
 }
 
-/// sshd may close the pipe at any time. That must not cause a panic.
+/// sshd may close the pipe at any time. The helper must not panic then.
 #[test]
 fn the_helper_ignores_a_closed_pipe() {
     let Some(mut host) = TestHost::new() else { return };
@@ -171,7 +175,7 @@ fn an_unrelated_user_is_refused_before_any_write() {
     assert_eq!(host.done(&["account", "list", "--json"]).trim(), "[]");
 }
 
-/// Another user got the name between `account add` and the first key.
+/// Between `account add` and the first key, another user gets the name.
 #[test]
 fn a_later_unrelated_user_is_not_changed() {
     let Some(mut host) = TestHost::new() else { return };
@@ -182,7 +186,7 @@ fn a_later_unrelated_user_is_not_changed() {
     assert_eq!(made.code, Some(0), "{made:?}");
     let result = host.run(&["key", "add", &id, &key_file("ed25519.pub"), "--name", "laptop"]);
     assert_eq!(result.code, Some(1), "{result:?}");
-    assert!(result.err.contains("is not one of ours"), "{result:?}");
+    assert!(result.err.contains("did not create it"), "{result:?}");
     assert!(!host.accounts_root().exists());
     assert!(host.done(&["key", "list", &id]).contains("no keys yet"));
     host.done(&["account", "remove", &id, "--yes"]);
@@ -207,7 +211,7 @@ fn a_removal_ends_sessions_and_follows_no_link() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let uid = user(&id).unwrap().uid.as_raw();
-    // One process ends on SIGTERM, the other has to be killed.
+    // One process ends after SIGTERM. The other process must be killed.
     let mut polite = Command::new("/bin/sleep").arg("600").uid(uid).gid(uid).spawn().unwrap();
     let mut stubborn = Command::new("/bin/sh")
         .args(["-c", "trap '' TERM; while :; do sleep 1; done"])
@@ -247,10 +251,10 @@ fn a_removal_needs_confirmation_and_finished_imports() {
     host.done(&["account", "remove", &id, "--yes", "--force"]);
     let imports: i64 =
         state.query_row("SELECT count(*) FROM import", [], |row| row.get(0)).unwrap();
-    assert_eq!(imports, 1, "the import stays");
+    assert_eq!(imports, 1, "the refused command must not remove the import");
 }
 
-/// The same command or `provision` completes an interrupted removal.
+/// Either the same command or `provision` completes an interrupted removal.
 #[test]
 fn an_interrupted_removal_is_completed() {
     let Some(mut host) = TestHost::new() else { return };
@@ -266,18 +270,18 @@ fn an_interrupted_removal_is_completed() {
     }
     let result = host.run(&["key", "add", &id, &key_file("rsa-3072.pub"), "--name", "x"]);
     assert!(result.err.contains("is being removed"), "{result:?}");
-    // `provision` completes the removal of this one.
+    // This removal is completed by `provision`.
     let other = host.account_with_key("rsa-4096.pub");
     registry.execute("UPDATE account SET state = 'removing' WHERE id = ?1", [&other]).unwrap();
     host.done(&["account", "remove", &id, "--yes"]);
     host.done(&["provision"]);
     assert_eq!(host.done(&["account", "list", "--json"]).trim(), "[]");
-    assert_eq!(fs::read_dir(&root).unwrap().count(), 1, "the spool alone");
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 1, "only the spool must remain");
     assert!(Group::from_name(&id).unwrap().is_none() && user(&other).is_none());
     assert_eq!(host.helper(&id, ED25519).out, "");
 }
 
-/// Running a command again completes it after it was killed at any moment.
+/// If a command was killed at any moment, a second run must complete it.
 #[test]
 fn the_next_command_completes_a_killed_one() {
     let Some(mut host) = TestHost::new() else { return };
@@ -290,21 +294,25 @@ fn the_next_command_completes_a_killed_one() {
         host.killed_after(delay, &add);
         let result = host.run(&add);
         assert!(
-            result.code == Some(0) || result.err.contains("has this key already"),
+            result.code == Some(0) || result.err.contains("already has this key"),
             "{result:?}"
         );
         assert!(!host.helper(&id, ED25519).out.is_empty(), "{delay:?}");
-        assert!(host.done(&["provision"]).contains("as they should be"), "{delay:?}");
+        assert!(host.done(&["provision"]).contains("match the registry; the keys"), "{delay:?}");
 
         host.killed_after(delay * 10, &remove);
         let result = host.run(&remove);
         assert!(result.code == Some(0) || result.err.contains("there is no account"), "{result:?}");
         assert!(user(&id).is_none() && Group::from_name(&id).unwrap().is_none(), "{delay:?}");
-        assert_eq!(fs::read_dir(host.accounts_root()).unwrap().count(), 1, "the spool alone");
+        assert_eq!(
+            fs::read_dir(host.accounts_root()).unwrap().count(),
+            1,
+            "only the spool must remain"
+        );
     }
 }
 
-/// Concurrent commands: each account gets its own id, and no key is lost.
+/// Two commands run at the same time. Each account must get its own id, and no key may be lost.
 #[test]
 fn concurrent_first_keys_get_different_ids() {
     let Some(mut host) = TestHost::new() else { return };
@@ -326,7 +334,7 @@ fn concurrent_first_keys_get_different_ids() {
 }
 
 #[test]
-fn provision_fixes_drift() {
+fn provision_fixes_changed_users_and_folders() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let incoming = host.accounts_root().join(&id).join("incoming");
@@ -341,11 +349,11 @@ fn provision_fixes_drift() {
     assert!(host.accounts_root().join(&id).join("results").is_dir());
     assert_eq!(user(&id).unwrap().shell, Path::new("/usr/sbin/nologin"));
     assert!(!host.helper(&id, ED25519).out.is_empty());
-    assert!(host.done(&["provision"]).contains("as they should be"));
+    assert!(host.done(&["provision"]).contains("match the registry; the keys"));
 }
 
 #[test]
-fn a_key_comes_from_standard_input_too() {
+fn a_key_can_come_from_standard_input() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_id();
     host.done(&["account", "add", &id, "--any-recipient"]);
@@ -381,7 +389,10 @@ fn contact_and_webhook_are_validated() {
     let result =
         host.run(&["account", "set", &id, "--email", "b@example.com", "--webhook", "none"]);
     assert_eq!(result.code, Some(1));
-    assert!(host.done(&["account", "show", &id]).contains("a@example.com"), "nothing by half");
+    assert!(
+        host.done(&["account", "show", &id]).contains("a@example.com"),
+        "a refused command must change nothing"
+    );
     host.done(&["account", "set", &id, "--email", ""]);
     assert!(!host.done(&["account", "show", &id]).contains("a@example.com"));
     assert_eq!(host.run(&["account", "set", &id]).code, Some(2));
@@ -457,7 +468,10 @@ fn recipients_are_chosen_and_changed() {
     }
     let result = host.run(&["account", "set", &id, "--recipient", "x", "--email", "x@y.example"]);
     assert_eq!(result.code, Some(1));
-    assert!(host.done(&["account", "show", &id]).contains("ops@other.example"), "nothing by half");
+    assert!(
+        host.done(&["account", "show", &id]).contains("ops@other.example"),
+        "a refused command must change nothing"
+    );
     let shown = host.done(&["account", "show", &id, "--json"]);
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     let limited = serde_json::json!({"limited": {"addresses": [], "domains": []}});
@@ -468,8 +482,9 @@ fn recipients_are_chosen_and_changed() {
 #[test]
 fn commands_report_that_they_need_root() {
     let Some(host) = TestHost::new() else { return };
-    // A copy, because other users may have no access to the build folder. cp makes it: a file that
-    // this process has open for writing stays open in another test's fork ("Text file busy").
+    // The test runs a copy of the program, because other users may have no access to the build
+    // folder. cp makes the copy. If this process wrote the copy, a child process of another test
+    // could keep the file open for writing ("Text file busy").
     let program = host.accounts_root().with_file_name("sftp-import");
     let mut copy = Command::new("/bin/cp");
     assert!(copy.arg(env!("CARGO_BIN_EXE_sftp-import")).arg(&program).status().unwrap().success());

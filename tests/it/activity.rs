@@ -70,7 +70,7 @@ fn the_export_is_json_lines_oldest_first() {
     assert_eq!(host.exported(&["--account", "nobody", "--json"]), [Value::Null; 0]);
 }
 
-/// A reader such as head(1) closes the pipe.
+/// A reader such as head(1) closes the pipe before the end.
 #[test]
 fn exporting_to_a_closed_pipe_succeeds() {
     let host = Host::new();
@@ -83,7 +83,7 @@ fn exporting_to_a_closed_pipe_succeeds() {
 }
 
 #[test]
-fn root_commands_name_the_user_of_sudo() {
+fn commands_under_sudo_log_the_original_user() {
     let host = Host::new();
     let is_root = nix::unistd::geteuid().is_root();
     host.add(&[("acme", 100)]);
@@ -110,6 +110,6 @@ fn root_commands_name_the_user_of_sudo() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains(" nobody ") && text.contains(" BY "), "{text}");
     } else {
-        assert_eq!(actor(Some("nobody"), "b"), without, "only root's environment is trusted");
+        assert_eq!(actor(Some("nobody"), "b"), without, "only root's environment must be trusted");
     }
 }

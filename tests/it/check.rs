@@ -1,4 +1,4 @@
-//! `sftp-import check`, as a partner sees it: what it prints, in colours and without, how it ends.
+//! Tests of `sftp-import check`: its output with and without colours, and its exit status.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A partner's laptop: some files, no configuration.
+/// A folder with files of a partner, and no configuration.
 struct Laptop(TempDir);
 
 impl Laptop {
@@ -35,7 +35,7 @@ impl Laptop {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));
         command.current_dir(self.0.path()).env_clear().args(arguments);
-        command.args(["--config", "/dev/null"]); // an empty file, independent of this host
+        command.args(["--config", "/dev/null"]); // an empty configuration
         command
     }
 
@@ -43,7 +43,7 @@ impl Laptop {
         self.command(arguments).output().unwrap()
     }
 
-    /// Both streams and the exit status, as a snapshot shows them.
+    /// Returns both output streams and the exit status as text for a snapshot.
     fn shown(&self, arguments: &[&str], colours: bool) -> String {
         let (typed, printed) = self.print(arguments, colours);
         assert!(colours || !printed.contains('\x1b'), "{printed:?}");
@@ -71,7 +71,7 @@ impl Laptop {
     }
 }
 
-/// Hides what differs from run to run.
+/// Compares a text with a snapshot. Parts that differ from run to run are replaced.
 macro_rules! snapshot {
     ($name:literal, $text:expr) => {
         insta::with_settings!({ filters => vec![
@@ -82,7 +82,7 @@ macro_rules! snapshot {
 }
 
 #[test]
-fn prints_clean_rejecting_and_several_checks() {
+fn check_prints_results_of_several_manifests() {
     let laptop = Laptop::with_samples();
     snapshot!("clean", laptop.shown(&["check", "events.manifest"], false));
     snapshot!("rejecting", laptop.shown(&["check", "orders.manifest"], false));
@@ -101,7 +101,8 @@ fn check_prints_colours_unless_disabled() {
     assert!(!output.stdout.contains(&0x1b));
 }
 
-/// What `check` writes to a terminal, which `script` of util-linux plays; none without it.
+/// Returns the output of `check` on a terminal. `script` of util-linux provides the terminal.
+/// `None` if `script` is missing.
 fn on_a_terminal(laptop: &Laptop, manifest: &str, no_color: bool) -> Option<String> {
     let check = format!("{} check {manifest}", env!("CARGO_BIN_EXE_sftp-import"));
     let mut script = Command::new("script");
@@ -120,23 +121,24 @@ fn on_a_terminal(laptop: &Laptop, manifest: &str, no_color: bool) -> Option<Stri
 }
 
 #[test]
-fn a_terminal_has_colours_unless_it_wants_none() {
+fn check_uses_colours_on_a_terminal() {
     let laptop = Laptop::with_samples();
     let Some(printed) = on_a_terminal(&laptop, "events.manifest", false) else { return };
     assert!(printed.contains("\x1b[32mwould import completely"), "{printed:?}");
-    assert!(!printed.contains("eta"), "short work shows no bar: {printed:?}");
+    assert!(!printed.contains("eta"), "a short check must show no progress bar: {printed:?}");
     let printed = on_a_terminal(&laptop, "events.manifest", true).unwrap();
     assert!(printed.contains("events.manifest: would import completely"), "{printed:?}");
     assert!(!printed.contains("\x1b[3"), "{printed:?}");
 }
 
 #[test]
-fn a_long_file_shows_a_bar() {
+fn a_long_check_shows_a_progress_bar() {
     let laptop = Laptop::new();
     let manifest = r#"{"type":"event","fileName":"e.csv","clientEmail":"jane@example.com"}"#;
     laptop.write("e.manifest", manifest);
     let mut file = "evtName,identity,a,b,c\n".to_owned();
-    // How long it takes is the machine's: twice as much until it is long enough.
+    // The necessary size depends on the speed of the machine. The size is doubled until the check
+    // is slow enough for a progress bar.
     for records in (18..24).map(|power| 1 << power) {
         file.push_str(&"Purchased,jane@example.com,1,2,3\n".repeat(records));
         laptop.write("e.csv", &file);
@@ -144,16 +146,16 @@ fn a_long_file_shows_a_bar() {
         if printed.contains("records eta") {
             assert!(
                 printed.trim_end().rsplit_once("\x1b[2K").is_some(),
-                "it goes away: {printed:?}"
+                "the bar must be erased: {printed:?}"
             );
             return;
         }
     }
-    panic!("no bar after 16 million records");
+    panic!("no progress bar after 16 million records");
 }
 
 #[test]
-fn a_failure_lists_every_finding() {
+fn a_failed_check_lists_every_finding() {
     let laptop = Laptop::new();
     let manifest = r#"{"type":"events","fileName":"../e.csv","clientEmail":"jane",
         "columns":{"price":{"dataType":"int"}},"retries":3}"#;
@@ -174,7 +176,8 @@ fn hostile_names_and_cells_never_reach_the_terminal() {
         "\u001b]0;owned\u0007\u200b\u2066\u3164":1,
         "columns":{"a":{"ctName":"b\u009b31m","dataType":"INTEGER"}}}"#;
     laptop.write(name, manifest);
-    // The property's name is a finding; without it the cells are rejected.
+    // The name of the property is reported as a finding. With another name, the cells are reported
+    // as rejected.
     let renamed = "\u{9b}\u{7f}.manifest";
     laptop.write(renamed, manifest.replace("b\\u009b31m", "b"));
     laptop.write("e.csv", "identity,a\n\x1b]0;owned\x07,\u{9b}31m\x08\u{200b}\u{e0041}\u{3164}\n");
@@ -192,7 +195,7 @@ fn hostile_names_and_cells_never_reach_the_terminal() {
     snapshot!("hostile", laptop.shown(&["check", name, renamed], false));
 }
 
-/// `text` without the few sequences that `check` itself writes.
+/// Returns `text` without the escape sequences that `check` itself writes.
 fn without_own_colours(text: &str) -> String {
     ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m"]
         .iter()
@@ -200,7 +203,7 @@ fn without_own_colours(text: &str) -> String {
 }
 
 #[test]
-fn json_is_an_object_or_a_list() {
+fn check_prints_a_json_object_or_list() {
     let laptop = Laptop::with_samples();
     let one = laptop.run(&["check", "--json", "orders.manifest"]);
     let report: Value = serde_json::from_slice(&one.stdout).unwrap();
@@ -213,7 +216,8 @@ fn json_is_an_object_or_a_list() {
     assert_eq!(clean.status.code(), Some(0));
     assert_eq!(reports.as_array().unwrap().len(), 2);
     assert_eq!(reports[1]["type"], "profile");
-    // An unreadable one is reported on the other stream, so that the list stays a list.
+    // An unreadable manifest is reported on standard error, so that standard output is still a
+    // list.
     let part = laptop.run(&["check", "--json", "events.manifest", "none.manifest"]);
     let reports: Value = serde_json::from_slice(&part.stdout).unwrap();
     assert_eq!((part.status.code(), reports.as_array().unwrap().len()), (Some(1), 1));
@@ -221,7 +225,7 @@ fn json_is_an_object_or_a_list() {
 }
 
 #[test]
-fn nothing_is_written_unless_asked() {
+fn check_writes_no_file_by_default() {
     let laptop = Laptop::with_samples();
     let before = laptop.names();
     fs::set_permissions(laptop.0.path(), fs::Permissions::from_mode(0o555)).unwrap();
@@ -232,7 +236,7 @@ fn nothing_is_written_unless_asked() {
 }
 
 #[test]
-fn error_files_are_written_when_asked() {
+fn check_writes_error_files_on_request() {
     let laptop = Laptop::with_samples();
     fs::create_dir(laptop.0.path().join("out")).unwrap();
     let all = ["check", "orders.manifest", "events.manifest", "--errors", "out"];

@@ -1,4 +1,4 @@
-//! Tests of `sftp-import webhook` and `delivery`: their output and exit status.
+//! Tests of `sftp-import webhook` and `sftp-import delivery`: their output and exit status.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -34,12 +34,13 @@ impl Host {
         State::open(&self.folder.path().join("state.db")).unwrap()
     }
 
-    /// Runs a command. Returns its output on both streams and its exit status.
+    /// Runs a command. Returns the output on both streams and the exit status.
     fn run(&self, line: &str) -> String {
         let config = self.folder.path().join("config.toml");
         let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));
         command.arg("--config").arg(config).args(line.split(' '));
-        // Webhooks must ignore the environment's proxies: nothing listens on this one.
+        // Webhooks must ignore the proxies in the environment. No server listens at this proxy
+        // address.
         command.env("ALL_PROXY", "http://127.0.0.1:9").env("HTTP_PROXY", "http://127.0.0.1:9");
         let output = command.output().unwrap();
         let [out, err] = [output.stdout, output.stderr].map(|b| String::from_utf8(b).unwrap());
@@ -52,7 +53,7 @@ fn rusqlite(host: &Host) -> rusqlite::Connection {
     rusqlite::Connection::open(host.folder.path().join("state.db")).unwrap()
 }
 
-/// Replaces texts that differ from run to run.
+/// Returns snapshot settings that replace texts which differ from run to run.
 fn settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"whsec_[A-Za-z0-9+/=]+", "whsec_SECRET");
@@ -64,7 +65,7 @@ fn settings() -> insta::Settings {
     settings
 }
 
-/// A child process that is killed when the test ends.
+/// A child process that is killed at the end of the test.
 pub struct Killed(Child);
 
 impl Drop for Killed {
@@ -90,7 +91,7 @@ pub fn catcher(folder: &Path) -> (Killed, String) {
 }
 
 #[test]
-fn an_endpoint_from_add_to_remove() {
+fn webhook_commands_print_the_expected_output() {
     let host = Host::new();
     let (_catcher, url) = catcher(host.folder.path());
     let lines = [
@@ -120,7 +121,7 @@ fn an_endpoint_from_add_to_remove() {
 }
 
 #[test]
-fn a_delivery_from_list_to_retry() {
+fn delivery_commands_print_the_expected_output() {
     let host = Host::new();
     let at = Timestamp::now();
     let mut report =

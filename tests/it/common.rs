@@ -1,5 +1,5 @@
-//! A host of a test's own: its accounts root, state folder, group and range of Unix user ids, all
-//! of it removed when the test ends, by a panic too.
+//! A host for one test. It has its own accounts' folder, state folder, group and range of Unix user
+//! ids. All of them are removed at the end of the test, even after a panic.
 
 #![allow(dead_code, reason = "not every test file uses all of it")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, outside #[test]")]
@@ -13,16 +13,16 @@ use std::time::Duration;
 
 use nix::unistd::User;
 
-/// The service user of these hosts: any that every system has.
+/// The service user of test hosts. Every Linux system has this user.
 pub const SERVICE: &str = "nobody";
 
-/// Numbers the hosts of one test process.
+/// The number of hosts that this test process has created.
 static HOSTS: AtomicU32 = AtomicU32::new(0);
 
 /// The folder with the public keys that tests add.
 pub const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
 
-/// A host of a test's own.
+/// A host that belongs to one test.
 pub struct TestHost {
     root: PathBuf,
     group: String,
@@ -30,7 +30,7 @@ pub struct TestHost {
     accounts: Vec<String>,
 }
 
-/// What a command printed and how it ended.
+/// The output and the exit status of a command.
 #[derive(Debug)]
 pub struct CommandOutput {
     pub code: Option<i32>,
@@ -39,7 +39,8 @@ pub struct CommandOutput {
 }
 
 impl TestHost {
-    /// Makes the host. `None`, with a message, if this process may not make Unix users.
+    /// Creates the host. Prints a message and returns `None` if this process may not create Unix
+    /// users.
     pub fn new() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             eprintln!("SKIPPED: makes Unix users, so it needs root");
@@ -48,7 +49,7 @@ impl TestHost {
         let pid = std::process::id();
         let n = HOSTS.fetch_add(1, Ordering::Relaxed);
         let host = Self {
-            // Below /srv, for every parent of a chroot must be root's.
+            // The folder is below /srv, because root must own every parent of a chroot.
             root: format!("/srv/sftp-import-test-{pid}-{n}").into(),
             group: format!("sftp-import-test-{pid}-{n}"),
             first_uid: 1_000_000 + (pid % 100_000) * 100 + n * 10,
@@ -75,7 +76,7 @@ impl TestHost {
         Some(host)
     }
 
-    /// An account id that no other test has, in the form partners have.
+    /// Returns an account id in the form of partners' ids. No other test has the same id.
     pub fn account_id(&mut self) -> String {
         let letters: &[u8; 26] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
         let letter = char::from(letters[self.accounts.len()]);
@@ -100,19 +101,19 @@ impl TestHost {
         self.root.join("keys/keys.db")
     }
 
-    /// The registry, to be written as only root can.
+    /// Opens the registry. Only root can write to it.
     pub fn registry(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.root.join("admin/registry.db")).unwrap()
     }
 
-    /// Runs `sftp-import` with this host's configuration.
+    /// Runs `sftp-import` with the configuration of this host.
     pub fn run(&self, arguments: &[&str]) -> CommandOutput {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));
         command.arg("--config").arg(self.config()).args(arguments).stdin(Stdio::null());
         command.output().unwrap().into()
     }
 
-    /// Starts `sftp-import` and kills it after `delay`, unless it has ended by then.
+    /// Starts `sftp-import` and kills it after `delay` unless it has already ended.
     pub fn killed_after(&self, delay: Duration, arguments: &[&str]) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import"));
         command.arg("--config").arg(self.config()).args(arguments);
@@ -123,14 +124,15 @@ impl TestHost {
         child.wait().unwrap();
     }
 
-    /// Runs `sftp-import`, which must succeed, and returns what it printed.
+    /// Runs `sftp-import` and returns its output. The command must succeed.
     pub fn done(&self, arguments: &[&str]) -> String {
         let printed = self.run(arguments);
         assert_eq!(printed.code, Some(0), "{arguments:?}: {printed:?}");
         printed.out
     }
 
-    /// Adds an account with one key, the fixture `key`, named `laptop`.
+    /// Adds an account with one key. The key is the file `key` in the folder of keys, and its name
+    /// is `laptop`.
     pub fn account_with_key(&mut self, key: &str) -> String {
         let id = self.account_id();
         self.done(&["account", "add", &id, "--any-recipient"]);
@@ -138,7 +140,7 @@ impl TestHost {
         id
     }
 
-    /// Asks the real helper.
+    /// Runs the real helper with the keys of this host.
     pub fn helper(&self, user: &str, fingerprint: &str) -> CommandOutput {
         helper(&self.keys_db(), &[user, fingerprint])
     }
@@ -166,7 +168,7 @@ impl From<Output> for CommandOutput {
     }
 }
 
-/// Runs a tool such as useradd, and again while somebody else's holds the lock.
+/// Runs a tool such as useradd. Retries while another process holds the tool's lock.
 pub fn tool(tool: &str, arguments: &[&str]) -> CommandOutput {
     for _ in 0..100 {
         let mut command = Command::new(format!("/usr/sbin/{tool}"));
@@ -177,10 +179,10 @@ pub fn tool(tool: &str, arguments: &[&str]) -> CommandOutput {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    panic!("{tool} never got its lock");
+    panic!("{tool} did not get its lock");
 }
 
-/// Runs the real helper on `database`.
+/// Runs the real helper with the keys in `database`.
 pub fn helper(database: &Path, arguments: &[&str]) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sftp-import-authorized-keys"));
     command.arg("--database").arg(database).args(arguments).env_clear();

@@ -1,4 +1,5 @@
-//! What a single pair can't show: names used before, and manifests that are not called so.
+//! Tests of rules that one pair can't show: repeated manifest names, and names that do not end in
+//! .manifest.
 
 use std::fs;
 use std::process::Command;
@@ -18,14 +19,14 @@ impl Host {
         Self(folder)
     }
 
-    /// Writes a pair.
+    /// Writes a manifest and its data file.
     fn pair(&self, manifest: &str, data: &str) {
         let text = r#"{"type":"profile","fileName":"e.csv","clientEmail":"a@b.example"}"#;
         fs::write(self.0.path().join(manifest), text).unwrap();
         fs::write(self.0.path().join("e.csv"), data).unwrap();
     }
 
-    /// Ingests it for an account: the report, and the exit code.
+    /// Ingests the pair of `manifest` for an account. Returns the report and the exit status.
     fn ingest(&self, account: &str, manifest: &str) -> (Json, i32) {
         let output = Command::new(env!("CARGO_BIN_EXE_sftp-import"))
             .current_dir(self.0.path())
@@ -45,9 +46,10 @@ impl Host {
     }
 }
 
-/// Mail about what root ingests goes where the account's rule allows, if there is such an account.
+/// Mail about an ingested pair must follow the recipient rule of the account, if the account
+/// exists.
 #[test]
-fn an_ingest_keeps_to_the_recipient_rule() {
+fn ingest_follows_the_recipient_rule() {
     let host = Host::new();
     host.pair("e.manifest", "identity\nj\n");
     let (first, _) = host.ingest("acme", "e.manifest");
@@ -70,7 +72,7 @@ fn an_ingest_keeps_to_the_recipient_rule() {
 }
 
 #[test]
-fn a_name_is_used_once() {
+fn a_manifest_name_can_be_used_once() {
     let host = Host::new();
     host.pair("e.manifest", "identity\nj\n");
     let (first, code) = host.ingest("acme", "e.manifest");
@@ -83,14 +85,14 @@ fn a_name_is_used_once() {
     assert!(detail.contains("e.manifest was used before, by import"), "{detail}");
     assert!(detail.contains(first["import"].as_str().unwrap()), "{detail}");
     assert_eq!(host.profiles("acme"), 1);
-    // Another account's names are its own, and so is another name.
+    // The names of another account are independent of this account's names. Another name is unused.
     assert_eq!(host.ingest("other", "e.manifest").1, 0);
     host.pair("f.manifest", "identity\nk\n");
     assert_eq!(host.ingest("acme", "f.manifest").1, 0);
     assert_eq!(host.profiles("acme"), 2);
 }
 
-/// A name is spent by an import that failed too.
+/// A failed import also uses up its manifest name.
 #[test]
 fn a_failed_import_uses_up_its_manifest_name() {
     let host = Host::new();

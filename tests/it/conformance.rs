@@ -1,4 +1,4 @@
-//! Runs the conformance corpus through `check` and `ingest`: both must give the same verdict, and
+//! Runs the conformance corpus through `check` and `ingest`. Both must have the same result, and
 //! the store must contain the accepted records.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ const ACCOUNT: &str = "TEST-ABC-123Z";
 /// The result of checking or importing a pair.
 #[derive(Debug, PartialEq)]
 struct Answer {
-    /// Without ids, times and paths.
+    /// The report without ids, times and paths.
     report: Json,
     /// `firstTs` and `lastTs`. Without a `ts` in the file they differ between runs.
     ts: Vec<String>,
@@ -31,7 +31,7 @@ struct Answer {
     error_lines: Vec<Json>,
 }
 
-/// The pair of a case on disk, and an importer to import it.
+/// The pair of a case on disk, with an importer for the pair.
 struct Bench {
     folder: TempDir,
     importer: Importer,
@@ -67,7 +67,7 @@ impl Bench {
         self.folder.path().join(name)
     }
 
-    /// Writes the pair and returns the manifest's path.
+    /// Writes the pair. Returns the path of the manifest.
     fn write(&self, manifest: &str, case: &Case, data: Option<Vec<u8>>) -> PathBuf {
         if let Some(data) = data {
             fs::write(self.path("pair").join(case.data_file_name()), data).unwrap();
@@ -97,7 +97,7 @@ impl Bench {
         report.unwrap()
     }
 
-    /// Runs one of the real programs; returns its output and exit status.
+    /// Runs one of the real programs. Returns its answer and exit status.
     fn program(&self, command: &[&str], manifest: &Path, folder: &str) -> (Answer, i32) {
         let folder = self.path(folder);
         let output = Command::new(env!("CARGO_BIN_EXE_sftp-import"))
@@ -127,7 +127,7 @@ fn answer(report: &Json, folder: &Path) -> Answer {
     for key in ["import", "account", "receivedAt", "startedAt", "finishedAt", "errorFile"] {
         report.as_object_mut().unwrap().remove(key);
     }
-    // The error file of a record with invalid bytes also contains them.
+    // If a record has invalid bytes, the error file contains the same bytes.
     let read = |name| {
         let bytes = fs::read(folder.join(name)).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -150,7 +150,8 @@ impl Case {
         }
         let report = bench.ingested(&manifest, "ingested");
         let mut ingested = answer(&serde_json::to_value(&report).unwrap(), &bench.path("ingested"));
-        // Only the store knows earlier ids, so `check` can't warn of them.
+        // Only the store knows the ids of earlier imports. Therefore `check` can't warn about these
+        // ids.
         let moved = "ids belonged to another profile";
         let warnings = ingested.report["warnings"].as_array_mut().unwrap();
         self.verify_warnings(warnings);
@@ -170,7 +171,7 @@ impl Case {
         if self.ts.is_none() {
             answer.ts = checked.ts.clone();
         }
-        assert_eq!(*checked, answer, "the program's check differs");
+        assert_eq!(*checked, answer, "the check by the program has another result");
         let clean = self.fail.is_none() && self.findings.is_none() && self.reject.is_empty();
         assert_eq!(code == 0, clean && self.manifest.is_none(), "exit {code}");
         let account = ["ingest", "--account", ACCOUNT];
@@ -206,13 +207,13 @@ impl Case {
         let state = if records("accepted") > 0 { "completed" } else { "failed" };
         assert_eq!(report["state"], state);
         self.verify_file(report);
-        assert_eq!(error_file.is_some(), rejected > 0, "an error file exactly when rejected");
+        assert_eq!(error_file.is_some(), rejected > 0, "only rejections must cause an error file");
         if let Some(file) = error_file {
             self.verify_error_file(file, answer);
         }
     }
 
-    /// Checks size and digest in the report.
+    /// Compares the size and the digest in the report with the data file.
     fn verify_file(&self, report: &Json) {
         use sha2::Digest;
         let bytes = self.data_file().unwrap();
@@ -231,7 +232,7 @@ impl Case {
             (None, Some(_)) => {
                 Some(format!("Incorrect details in manifest file: {}", findings.join("; ")))
             }
-            (None, None) if self.absent => panic!("a case without its data file fails"),
+            (None, None) if self.absent => panic!("a case without a data file must fail"),
             (None, None) => None,
         }
     }
@@ -269,7 +270,7 @@ impl Case {
         }
     }
 
-    /// Checks that the description contains the fixed texts in this order.
+    /// Checks that the description contains the fixed texts in the expected order.
     fn verify_order(&self, description: &str) {
         let mut rest = description;
         for text in self.reject.iter().filter(|text| !text.contains(" N ")) {
@@ -290,7 +291,8 @@ impl Case {
     }
 }
 
-/// Formats the lines of errors.jsonl like the error file, by line of the data file.
+/// Returns the texts of the lines of errors.jsonl in the format of the error file, by line number
+/// in the data file.
 fn described(lines: &[Json]) -> BTreeMap<u64, String> {
     let mut descriptions = BTreeMap::<u64, String>::new();
     for line in lines {
@@ -310,13 +312,13 @@ fn described(lines: &[Json]) -> BTreeMap<u64, String> {
 }
 
 #[test]
-fn check_and_ingest_give_the_expected_verdicts() {
+fn check_and_ingest_give_the_expected_results() {
     let groups = groups();
     let failed: usize = std::thread::scope(|scope| {
         let run = |(name, cases): (&String, &Vec<Case>)| {
             let mut failed = 0;
             for (n, case) in cases.iter().enumerate() {
-                // The first case of every rule also runs the real programs.
+                // For the first case of every rule, the real programs are run as well.
                 let first = cases[..n].iter().all(|earlier| earlier.rule != case.rule);
                 if catch_unwind(AssertUnwindSafe(|| case.run(first))).is_err() {
                     eprintln!("{name}.toml, case {}: {case:?}\n", n + 1);
@@ -328,5 +330,5 @@ fn check_and_ingest_give_the_expected_verdicts() {
         let threads: Vec<_> = groups.iter().map(|group| scope.spawn(move || run(group))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    assert_eq!(failed, 0, "cases that failed");
+    assert_eq!(failed, 0, "some cases failed");
 }

@@ -1,4 +1,4 @@
-//! The conformance corpus as data: its cases, and the rules that docs/rules.md names.
+//! Reads the cases of the conformance corpus, and the names of the rules in docs/rules.md.
 //!
 //! tests/conformance/README.md describes the keys of a case.
 
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sftp_import::records::RULES;
 
-/// One case with its expected verdict.
+/// One case with its expected result.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Case {
-    /// The name of the table, not a key of the case.
+    /// The rule of the case. This is the name of the table, and not a key of the case.
     #[serde(skip)]
     pub rule: String,
     #[serde(rename = "type")]
@@ -44,7 +44,7 @@ pub struct Case {
     pub ts: Option<Vec<String>>,
 }
 
-/// Returns the cases by file name without `.toml`, in order.
+/// Returns the cases by the name of their file without `.toml`, in the order of the file.
 pub fn groups() -> BTreeMap<String, Vec<Case>> {
     let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
     files
@@ -58,8 +58,8 @@ pub fn groups() -> BTreeMap<String, Vec<Case>> {
         .collect()
 }
 
-/// Returns the cases of a file. Each table is named after its rule; the keys beside `cases` belong
-/// to each of its cases. Without `cases` the table is one case.
+/// Returns the cases of a file. The name of each table is the name of a rule. Keys of the table
+/// besides `cases` apply to each of its cases. A table without `cases` is a single case.
 fn cases(text: &str) -> Result<Vec<Case>, toml::de::Error> {
     let rules: BTreeMap<String, Vec<toml::Table>> = toml::from_str(&expanded(text))?;
     let mut all = Vec::new();
@@ -81,7 +81,8 @@ fn cases(text: &str) -> Result<Vec<Case>, toml::de::Error> {
     Ok(all)
 }
 
-/// Returns `text` with `{x*3}` expanded to `xxx`, and `{p#,*1..3}` to `p1,p2,p3,`.
+/// Returns `text` with repetitions expanded: `{x*3}` becomes `xxx`, and `{p#,*1..3}` becomes
+/// `p1,p2,p3,`.
 fn expanded(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -122,7 +123,7 @@ fn folder() -> PathBuf {
 }
 
 impl Case {
-    /// Returns the manifest, which is also that of the earlier pair.
+    /// Returns the manifest. The earlier pair of the case has the same manifest.
     pub fn manifest_text(&self) -> String {
         let Self { data_type, more, .. } = self;
         self.manifest.clone().unwrap_or_else(|| {
@@ -140,7 +141,7 @@ impl Case {
         self.name.as_deref().unwrap_or("e.csv")
     }
 
-    /// Returns the data file as uploaded; `None` if there is none.
+    /// Returns the data file as uploaded. `None` if the case has no data file.
     pub fn data_file(&self) -> Option<Vec<u8>> {
         if self.absent || self.manifest.is_some() {
             return None;
@@ -179,7 +180,8 @@ impl Case {
     }
 }
 
-/// Returns the names of the rules in docs/rules.md, `group.rule`, in its order.
+/// Returns the names of the rules in docs/rules.md in the form `group.rule`, in the order of the
+/// document.
 fn rules() -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
     let text = fs::read_to_string(path).unwrap();
@@ -187,7 +189,7 @@ fn rules() -> Vec<String> {
     text.lines().filter_map(name).collect()
 }
 
-/// Returns the rules that need more than a pair, with their tests: `file: function`.
+/// Returns the rules that one pair can't test, with their tests in the form `file: function`.
 fn elsewhere() -> BTreeMap<String, String> {
     toml::from_str(&fs::read_to_string(folder().join("elsewhere.toml")).unwrap()).unwrap()
 }
@@ -196,7 +198,7 @@ fn elsewhere() -> BTreeMap<String, String> {
 fn rules_and_cases_match() {
     let rules = rules();
     let named: BTreeSet<String> = rules.iter().cloned().collect();
-    assert_eq!(named.len(), rules.len(), "a rule is there twice");
+    assert_eq!(named.len(), rules.len(), "docs/rules.md names a rule twice");
     let mut tested: BTreeSet<String> = elsewhere().into_keys().collect();
     let mut cases = 0;
     for (group, of_group) in groups() {
@@ -204,14 +206,14 @@ fn rules_and_cases_match() {
         tested.extend(of_group.iter().map(|case| format!("{group}.{}", case.rule)));
     }
     let untested: Vec<_> = named.difference(&tested).collect();
-    assert!(untested.is_empty(), "rules without a case: {untested:?}");
+    assert!(untested.is_empty(), "these rules have no case: {untested:?}");
     let unnamed: Vec<_> = tested.difference(&named).collect();
-    assert!(unnamed.is_empty(), "not in docs/rules.md: {unnamed:?}");
+    assert!(unnamed.is_empty(), "these rules are not in docs/rules.md: {unnamed:?}");
     assert!(cases >= 525, "{cases} cases");
 }
 
 #[test]
-fn the_tests_that_are_elsewhere_exist() {
+fn rules_tested_elsewhere_name_existing_tests() {
     for (rule, test) in elsewhere() {
         let (file, function) = test.split_once(": ").unwrap();
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
@@ -220,7 +222,7 @@ fn the_tests_that_are_elsewhere_exist() {
             .split_once(&format!("fn {function}("))
             .unwrap_or_else(|| panic!("{rule}: {file} has no test {function}"));
         let attributes = &before[before.len().saturating_sub(300)..];
-        assert!(attributes.contains("test"), "{rule}: {function} is no test");
+        assert!(attributes.contains("test"), "{rule}: {function} is not a test");
     }
 }
 

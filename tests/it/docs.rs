@@ -1,9 +1,10 @@
-//! The documents against the program: examples are checked and imported, tables are complete, links
-//! and paths lead to files that exist.
+//! Compares the documents with the program. Examples are checked and imported, tables must be
+//! complete, and links and paths must point to existing files.
 //!
-//! An example is a fenced block whose info string has a file's name after the language. `json` and
-//! `csv` are written to a folder; the lines of `text NAME.manifest` must be in the output of `check`
-//! for that manifest; `csv NAME.errors.csv` must be the error file that it writes.
+//! An example is a fenced block whose info string has a file name after the language. Blocks `json`
+//! and `csv` are written to a folder. The lines of a block `text NAME.manifest` must be in the
+//! output of `check` for that manifest. A block `csv NAME.errors.csv` must be the error file that
+//! `check` writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,7 +26,7 @@ fn document(name: &str) -> String {
     read(&format!("docs/{name}"))
 }
 
-/// Every page in Markdown that people read, by its path in the repository.
+/// Returns the paths of all Markdown pages for readers, relative to the repository.
 fn pages() -> Vec<String> {
     let docs = fs::read_dir(Path::new(ROOT).join("docs")).unwrap();
     let names = docs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -37,7 +38,7 @@ fn pages() -> Vec<String> {
     pages
 }
 
-/// The examples of a document: (language, file name) → text.
+/// Returns the examples of a document: (language, file name) → text.
 fn examples(document: &str) -> BTreeMap<(String, String), String> {
     let mut examples = BTreeMap::new();
     let mut lines = document.lines();
@@ -52,7 +53,7 @@ fn examples(document: &str) -> BTreeMap<(String, String), String> {
     examples
 }
 
-/// A folder with a document's examples.
+/// A folder with the examples of one document.
 struct Folder {
     folder: TempDir,
     config: PathBuf,
@@ -82,7 +83,7 @@ impl Folder {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// A report's values without names and times.
+    /// Returns the values of a report without names and times.
     fn verdict(&self, arguments: &[&str]) -> Vec<Value> {
         let report: Value = serde_json::from_str(&self.run(arguments)).unwrap();
         let keys = ["state", "records", "bytes", "sha256", "failure", "rejections", "warnings"];
@@ -112,7 +113,7 @@ fn check_examples(name: &str, at_least: usize) {
         manifests += 1;
     }
     let written = examples.keys().filter(|(_, file)| file.ends_with(".manifest"));
-    assert_eq!(written.count(), 2 * manifests, "{name}: each manifest has its output");
+    assert_eq!(written.count(), 2 * manifests, "{name}: each manifest must have an output");
     assert!(manifests >= at_least, "{name}: {manifests} manifests");
 }
 
@@ -162,7 +163,7 @@ fn every_text_is_documented_with_its_advice() {
     }
 }
 
-/// Lines of a page outside of fenced blocks.
+/// Returns the lines of a page outside of fenced blocks.
 fn prose(page: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
     page.lines().filter(move |line| {
@@ -172,7 +173,7 @@ fn prose(page: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The anchors of a page's headings, as GitHub makes them.
+/// Returns the anchors of a page's headings in the form that GitHub generates.
 fn anchors(page: &str) -> BTreeSet<String> {
     let headings = prose(page).filter(|line| line.starts_with('#'));
     let titles = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase());
@@ -192,7 +193,7 @@ fn links_lead_to_existing_files_and_headings() {
             let folder = Path::new(&page).parent().unwrap();
             let path = if path.is_empty() { PathBuf::from(&page) } else { folder.join(path) };
             let path = Path::new(ROOT).join(path);
-            assert!(path.exists(), "{page}: {target} leads nowhere");
+            assert!(path.exists(), "{page}: {target} does not exist");
             let has_anchor = || anchors(&fs::read_to_string(&path).unwrap()).contains(anchor);
             assert!(anchor.is_empty() || has_anchor(), "{page}: {target} has no such heading");
             links += 1;
@@ -226,7 +227,8 @@ fn client_examples_check_the_host_key() {
     }
 }
 
-/// Whether `path`, such as `import::run::queue`, is a module of the crate or an item in one.
+/// Returns whether `path`, such as `import::run::queue`, is a module of the crate or an item in a
+/// module.
 fn is_in_the_crate(path: &str) -> bool {
     let is_module = |path: &str| {
         let path = Path::new(ROOT).join("src").join(path.replace("::", "/"));

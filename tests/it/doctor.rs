@@ -1,5 +1,5 @@
-//! docs/troubleshooting.md documents every check of doctor, and for each a test breaks what it
-//! checks.
+//! Checks that docs/troubleshooting.md documents every check of doctor, and that a test exists for
+//! every check. Such a test breaks the host in the way that the check detects.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,15 +7,15 @@ use std::path::Path;
 use sftp_import::doctor::check_names;
 
 #[test]
-fn every_check_is_documented_and_no_other() {
+fn exactly_the_existing_checks_are_documented() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
     let text = std::fs::read_to_string(path).unwrap();
     let checks: BTreeSet<&str> = check_names().collect();
-    assert_eq!(checks.len(), check_names().count(), "names are unique");
+    assert_eq!(checks.len(), check_names().count(), "the names of checks must be unique");
     for check in &checks {
         assert!(text.contains(&format!("`{check}`")), "{check} is not documented");
     }
-    // The last cell of a table's row names checks, and nothing else.
+    // The last cell of a row contains only names of checks.
     let rows = text.lines().filter(|line| line.starts_with("| ") && !line.contains("| check |"));
     let cells = rows.filter_map(|line| line.trim_end_matches([' ', '|']).rsplit("| ").next());
     let named = cells.filter(|cell| cell.starts_with('`')).flat_map(|cell| cell.split(", "));
@@ -34,8 +34,8 @@ fn texts(folder: &str) -> Vec<(String, String)> {
     paths.map(|path| (name(&path), std::fs::read_to_string(&path).unwrap())).collect()
 }
 
-/// Returns the checks for which a test breaks the real thing and expects doctor's finding: `failed`
-/// and `warned` in tests/e2e, `doctor_fails` and `doctor_warns` in the system test's phases.
+/// Returns the checks whose finding a test expects after it has broken the host. These tests call
+/// `failed` and `warned` in tests/e2e, and `doctor_fails` and `doctor_warns` in the system test.
 fn broken_by_tests() -> BTreeSet<String> {
     let mut broken = BTreeSet::new();
     for (file, text) in texts("tests/e2e") {
@@ -57,9 +57,9 @@ fn broken_by_tests() -> BTreeSet<String> {
 }
 
 #[test]
-fn tests_break_what_every_check_checks() {
+fn a_test_makes_every_check_fail() {
     let broken = broken_by_tests();
     assert!(broken.len() > 20, "{broken:?}");
     let missing: Vec<_> = check_names().filter(|name| !broken.contains(*name)).collect();
-    assert!(missing.is_empty(), "no test breaks what these check: {missing:?}");
+    assert!(missing.is_empty(), "no test makes these checks fail: {missing:?}");
 }

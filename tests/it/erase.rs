@@ -1,4 +1,5 @@
-//! An account's data out, and gone: by the programs, with real users and a real store.
+//! Tests of export and erasure of an account's data. They run the programs with real users and a
+//! real store.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside #[test]")]
 
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::common::TestHost;
 
-/// Imports a pair of `samples/` for an account, which needs no upload.
+/// Imports a pair of `samples/` for an account with `ingest`, without an upload.
 fn ingest(host: &TestHost, id: &str, sample: &str) {
     let folder = host.config().with_file_name("samples");
     fs::create_dir_all(&folder).unwrap();
@@ -25,7 +26,7 @@ fn ingest(host: &TestHost, id: &str, sample: &str) {
     host.done(&["ingest", "--account", id, manifest.to_str().unwrap()]);
 }
 
-/// An account with something of everything.
+/// Creates an account that has data in every table and folder.
 fn full_account(host: &mut TestHost) -> String {
     let id = host.account_with_key("ed25519.pub");
     host.done(&["webhook", "add", &id, "crm", "https://8.8.8.8/in"]);
@@ -92,7 +93,7 @@ fn an_export_is_complete_private_and_listed() {
     assert!(printed.code == Some(1) && !nobody.exists(), "{printed:?}");
 }
 
-/// Everything but the line about the erasure.
+/// Checks that nothing of the account remains except the line about its erasure.
 fn expect_erased(host: &TestHost, id: &str) {
     assert!(nix::unistd::User::from_name(id).unwrap().is_none());
     assert!(!host.accounts_root().join(id).exists());
@@ -109,22 +110,29 @@ fn expect_erased(host: &TestHost, id: &str) {
 }
 
 #[test]
-fn an_erased_account_leaves_one_line() {
+fn an_erased_account_leaves_one_activity_line() {
     let Some(mut host) = TestHost::new() else { return };
     let (id, other) = (full_account(&mut host), host.account_with_key("rsa-3072.pub"));
     let printed = host.run(&["account", "erase", &id]);
     assert!(printed.code == Some(1) && printed.err.contains("is not erased"), "{printed:?}");
-    assert!(host.done(&["account", "show", &id]).contains("active"), "nothing without a yes");
+    assert!(
+        host.done(&["account", "show", &id]).contains("active"),
+        "an unconfirmed command must erase nothing"
+    );
     let printed = host.done(&["account", "erase", &id, "--yes"]);
     assert!(printed.contains("is erased"), "{printed}");
     expect_erased(&host, &id);
     assert!(host.done(&["account", "show", &other]).contains("active"));
     host.done(&["account", "add", &id, "--any-recipient"]);
     ingest(&host, &id, "events");
-    assert!(host.done(&["import", "list"]).contains("sftp1-3"), "its numbers are not given again");
+    assert!(
+        host.done(&["import", "list"]).contains("sftp1-3"),
+        "import numbers must not be used twice"
+    );
 }
 
-/// A backup from before the account: the restored state database learns of it from the registry.
+/// The backup is older than the account. The restored state database gets the account from the
+/// registry.
 #[test]
 fn an_account_unknown_after_restore_is_erased() {
     let Some(mut host) = TestHost::new() else { return };
@@ -133,9 +141,12 @@ fn an_account_unknown_after_restore_is_erased() {
     host.done(&["backup", backup.to_str().unwrap()]);
     let id = full_account(&mut host);
     host.done(&["restore", backup.to_str().unwrap()]);
-    assert!(host.done(&["account", "list"]).contains(&id), "the registry knows it");
+    assert!(
+        host.done(&["account", "list"]).contains(&id),
+        "the account must be copied from the registry"
+    );
     assert!(host.done(&["key", "list", &id]).contains("active"));
-    // As if both had forgotten it.
+    // The rows are removed from both databases, as if the account had never been added.
     host.registry()
         .execute_batch(&format!("PRAGMA foreign_keys = on; DELETE FROM account WHERE id = '{id}'"))
         .unwrap();
@@ -149,21 +160,21 @@ fn an_account_unknown_after_restore_is_erased() {
     assert!(!host.state().join("data").join(&id).exists());
     let printed = host.run(&["account", "erase", &id, "--yes"]);
     assert!(printed.code == Some(1) && printed.err.contains("nothing of"), "{printed:?}");
-    // Nobody else's: not the account that it knows, and not a user that is not ours.
+    // Neither a known account nor a user that sftp-import did not create may be erased.
     assert!(nix::unistd::User::from_name(&kept).unwrap().is_some());
     let printed = host.run(&["account", "erase", super::common::SERVICE, "--yes"]);
     assert!(printed.code == Some(1) && printed.err.contains("nothing of"), "{printed:?}");
     assert!(nix::unistd::User::from_name(super::common::SERVICE).unwrap().is_some());
 }
 
-/// Killed anywhere, the same command goes on.
+/// After a kill at any moment, a second run must complete the erasure.
 #[test]
-fn an_erasure_that_was_cut_off_goes_on() {
+fn an_interrupted_erasure_is_completed() {
     let Some(mut host) = TestHost::new() else { return };
     let id = full_account(&mut host);
     for delay in (5..125).step_by(17).map(Duration::from_millis) {
         host.killed_after(delay, &["account", "erase", &id, "--yes"]);
-        // A provisioning in between does no harm to what is left.
+        // A provisioning before the second run must not disturb the remaining data.
         host.run(&["provision"]);
         let printed = host.run(&["account", "erase", &id, "--yes"]);
         assert!(

@@ -1,6 +1,8 @@
-//! The fuzz targets' bodies for a bounded time, on stable: mutated seeds and any bytes.
+//! Runs the bodies of the fuzz targets for a limited time on stable Rust, with mutated seeds and
+//! random bytes.
 //!
-//! `SFTP_IMPORT_FUZZ_SECONDS` sets how long each runs: 2 when unset, 60 in the long form.
+//! `SFTP_IMPORT_FUZZ_SECONDS` is the run time of each target in seconds. The default is 2. The long
+//! form of the tests uses 60.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -12,7 +14,7 @@ use proptest::test_runner::{RngSeed, TestRunner};
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
-/// One change to a seed.
+/// One change of a seed.
 #[derive(Clone, Debug)]
 enum Edit {
     Set(Index, u8),
@@ -21,7 +23,7 @@ enum Edit {
     Repeat(Index, Index),
 }
 
-/// An input, shown as Rust writes it, to be taken over as a seed.
+/// An input. It is printed in Rust syntax, so that it can be copied into the seeds.
 struct Bytes(Vec<u8>);
 
 impl fmt::Debug for Bytes {
@@ -69,8 +71,8 @@ fn edited(seed: &[u8], edits: &[Edit]) -> Vec<u8> {
     bytes
 }
 
-/// Runs `target` until its time is over. A failure is shown with its smallest bytes. Without a
-/// time of its own every run takes the same inputs: exploring is the long form's.
+/// Runs `target` until its time has passed. A failure is reported with the smallest failing bytes.
+/// Without a configured time every run uses the same inputs. Only the long form tries new inputs.
 fn run(target: fn(&[u8]), seeds: &'static [&'static [u8]]) {
     let seconds = std::env::var("SFTP_IMPORT_FUZZ_SECONDS").ok();
     let explores = seconds.is_some();
@@ -87,7 +89,7 @@ fn run(target: fn(&[u8]), seeds: &'static [&'static [u8]]) {
     };
     let mut cases = 0_u64;
     while Instant::now() < end {
-        // A runner counts its cases over all its runs: each round has its own.
+        // A runner counts its cases over all its runs, so each round gets a new runner.
         let result = TestRunner::new(config(cases)).run(&bytes, |bytes| {
             target(&bytes.0);
             Ok(())
@@ -99,36 +101,36 @@ fn run(target: fn(&[u8]), seeds: &'static [&'static [u8]]) {
 }
 
 #[test]
-fn manifest() {
+fn fuzzed_manifests_cause_no_failure() {
     run(targets::manifest::run, targets::manifest::SEEDS);
 }
 
 #[test]
-fn records() {
+fn fuzzed_records_cause_no_failure() {
     run(targets::records::run, targets::records::SEEDS);
 }
 
 #[test]
-fn profile() {
+fn fuzzed_profiles_cause_no_failure() {
     run(targets::profile::run, targets::profile::SEEDS);
 }
 
 #[test]
-fn key() {
+fn fuzzed_key_files_cause_no_failure() {
     run(targets::key::run, targets::key::SEEDS);
 }
 
 #[test]
-fn log_line() {
+fn fuzzed_log_lines_cause_no_failure() {
     run(targets::log_line::run, targets::log_line::SEEDS);
 }
 
 #[test]
-fn state_db() {
+fn fuzzed_state_databases_cause_no_failure() {
     run(targets::state_db::run, targets::state_db::SEEDS);
 }
 
 #[test]
-fn fingerprint() {
+fn fuzzed_fingerprints_cause_no_failure() {
     run(targets::fingerprint::run, targets::fingerprint::SEEDS);
 }

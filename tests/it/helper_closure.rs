@@ -1,10 +1,10 @@
-//! The helper's crates, each named in `helper-closure.txt`: a new dependency, or another version of one,
-//! is in a diff that a reviewer reads.
+//! Checks that `helper-closure.txt` lists all crates that the helper depends on. A new dependency
+//! or a new version of a dependency then appears in a diff that a reviewer reads.
 
 use std::process::Command;
 
 const LIST: &str = "tests/helper-closure.txt";
-/// Prints what the list must hold, in its order.
+/// The arguments of cargo that print the expected content of the list, in the same order.
 const TREE: [&str; 8] = [
     "tree",
     "--locked",

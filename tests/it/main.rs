@@ -1,4 +1,4 @@
-//! Integration tests that need no second user and no sshd: `cargo test --test it`.
+//! Integration tests that need no sshd: `cargo test --test it`.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on fails")]
 
@@ -29,9 +29,9 @@ mod upgrade;
 mod webhooks;
 mod words;
 
-/// A file in this folder that `main.rs` does not name would never run.
+/// A file in this folder runs only if `main.rs` names it.
 #[test]
-fn no_file_is_forgotten() {
+fn main_names_every_test_file() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let main = std::fs::read_to_string(folder.join("main.rs")).unwrap();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,6 +1,7 @@
-//! The limits hold in bounded memory: hostile files of gigabytes through the real `check`.
+//! Checks that `check` needs only bounded memory for hostile files of gigabytes.
 //!
-//! A gigabyte each; five, as a partner may upload by default, with `SFTP_IMPORT_TEST_LONG=1`.
+//! The files have one gigabyte. With `SFTP_IMPORT_TEST_LONG=1` they have five gigabytes, the
+//! default limit for uploads.
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -10,20 +11,20 @@ use std::process::{Command, Stdio};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-/// The memory that any file may take.
+/// The maximum memory for any file in bytes.
 const MOST_MEMORY: u64 = 200_000_000;
 
-/// The size of a data file, in bytes, and the limit in force.
+/// Returns the size of a data file in bytes, which is also the configured limit.
 fn size() -> u64 {
     if std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some() { 5_000_000_000 } else { 1_000_000_000 }
 }
 
-/// The output of `check`.
+/// The result of `check`.
 struct Checked {
     report: Json,
 }
 
-/// Checks a pair whose data file `write` writes.
+/// Checks a pair. `write` writes its data file.
 fn check(name: &str, write: impl FnOnce(&mut File)) -> Checked {
     let folder = tempfile::tempdir().unwrap();
     let manifest =
@@ -50,13 +51,14 @@ fn checked(folder: &TempDir) -> Checked {
     let report: Json = serde_json::from_str(&printed).unwrap_or_else(|e| panic!("{e}: {printed}"));
     let peak = most_memory(&fs::read_to_string(peak).unwrap());
     let megabytes = peak / 1_000_000;
-    eprintln!("{megabytes} MB at the most");
-    assert!(peak > 1_000_000, "nothing was measured");
-    assert!(peak < MOST_MEMORY, "{megabytes} MB at the most: {report}");
+    eprintln!("{megabytes} MB of memory at most");
+    assert!(peak > 1_000_000, "the memory was not measured");
+    assert!(peak < MOST_MEMORY, "{megabytes} MB of memory at most: {report}");
     Checked { report }
 }
 
-/// The most memory that the process had, in bytes: what time(1) wrote with `%M`, in KiB.
+/// Returns the maximum memory of the process in bytes. `written` is the output of time(1) with
+/// `%M`, in KiB.
 fn most_memory(written: &str) -> u64 {
     written.trim().parse::<u64>().unwrap() * 1024
 }
@@ -72,13 +74,13 @@ impl Checked {
     }
 }
 
-/// Writes `head`, zeros that take no room on the disk, and `tail`: [`size`] bytes in all.
+/// Writes `head`, zeros that use no disk space, and `tail`. The file has [`size`] bytes in total.
 fn sparse(file: &mut File, head: &str, tail: &str) {
     file.write_all(head.as_bytes()).unwrap();
     file.seek(SeekFrom::Start(size() - tail.len() as u64)).unwrap();
     file.write_all(tail.as_bytes()).unwrap();
     file.set_len(size()).unwrap();
-    assert!(file.metadata().unwrap().blocks() < 1000, "it is sparse");
+    assert!(file.metadata().unwrap().blocks() < 1000, "the file must be sparse");
 }
 
 #[test]
@@ -106,7 +108,7 @@ fn a_huge_header_is_refused_in_bounded_memory() {
     assert_eq!(checked.failure(), "File couldn't be read: the header is too long");
 }
 
-/// Ten times what is allowed, in members and frames of ten million zeros.
+/// The decompressed size is ten times the limit, in members and frames of ten million zeros.
 #[test]
 fn compression_bombs_are_refused_in_bounded_memory() {
     let zeros = vec![0; 10_000_000];
@@ -132,7 +134,7 @@ fn compression_bombs_are_refused_in_bounded_memory() {
     }
 }
 
-/// A frame names the memory that its reader must have.
+/// Each frame names the memory that its reader needs.
 #[test]
 fn a_zstd_window_over_the_limit_is_refused() {
     let checked = check("e.csv.zst", |file| {
@@ -147,9 +149,10 @@ fn a_zstd_window_over_the_limit_is_refused() {
     assert!(failure.contains("requires too much memory"), "{failure}");
 }
 
-/// Everything is rejected, and nothing of it kept: more than what is in flight at a time.
+/// All records are rejected and not kept. Their number is larger than the number of records in work
+/// at one time.
 #[test]
-fn the_shortest_records() {
+fn the_shortest_records_need_bounded_memory() {
     let checked = check("e.csv", |file| {
         file.write_all(b"identity,a\n").unwrap();
         file.write_all(&b"x\n".repeat(2_000_000)).unwrap();

@@ -29,7 +29,7 @@ fn check_page(name: &str, wanted: &str) {
     assert!(same, "{} is out of date: run scripts/pages", path.display());
 }
 
-/// Makes a page without a date, so that builds are reproducible.
+/// Creates a page without a date, so that builds are reproducible.
 fn man(command: Command, section: &str) -> Man {
     Man::new(command.disable_help_subcommand(true))
         .section(section)
@@ -44,7 +44,7 @@ fn rendered(render: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String 
     String::from_utf8(page).unwrap()
 }
 
-/// Renders name, synopsis, description and options of a program.
+/// Renders the name, synopsis, description and options of a program.
 fn opening(command: &Command) -> String {
     let man = man(command.clone(), "8");
     rendered(|page| {
@@ -56,7 +56,8 @@ fn opening(command: &Command) -> String {
     })
 }
 
-/// Collects the commands without subcommands, each with its words: `account add`.
+/// Collects the commands without subcommands. Each command comes with its words, such as `account
+/// add`.
 fn leaves<'c>(command: &'c Command, words: &str, found: &mut Vec<(String, &'c Command)>) {
     for below in command.get_subcommands().filter(|c| c.get_name() != "help" && !c.is_hide_set()) {
         let words = format!("{words} {}", below.get_name()).trim_start().to_owned();
@@ -89,7 +90,7 @@ fn command_section(words: &str, command: &Command) -> String {
     let mut section = rendered(|page| roff.to_writer(page));
     if command.get_arguments().any(|arg| is_own(&arg)) {
         let options = rendered(|page| man(own, "8").render_options_section(page));
-        // The options stay in the command's section, without a heading.
+        // The options become part of the command's section, without a heading.
         section.extend(
             options.lines().filter(|line| *line != ".SH OPTIONS").map(|l| format!("{l}\n")),
         );
@@ -119,7 +120,7 @@ fn the_page_of_sftp_importd_is_current() {
     check_page("sftp-importd.8", &(page + &part("sftp-importd.8")));
 }
 
-/// The helper's page is hand-written, as the helper does not use clap.
+/// The page of the helper is hand-written, because the helper does not use clap.
 #[test]
 fn the_page_of_the_helper_has_its_usage() {
     let source = repository().join("src/authorized_keys/mod.rs");
@@ -193,7 +194,7 @@ fn the_page_of_the_configuration_is_current() {
     let fields = debug.lines().filter_map(|line| line.split_once(": ")).map(|(key, _)| key.trim());
     for field in fields.filter(|field| field.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')) {
         let written = field.replace('_', "\\-");
-        // linger is accepted for one more version, but has no effect.
+        // The key linger has no effect, but is accepted for one more version.
         let is_left_out = ["server", "linger"].contains(&field);
         assert!(sections.contains(&written) || is_left_out, "{field} is not in the page");
     }

@@ -1,4 +1,5 @@
-//! The alarms we ship, held to their examples by promtool, and metrics held to their table.
+//! Tests the Prometheus alarms of the package with promtool, and compares the metrics with their
+//! documentation.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +21,7 @@ fn promtool(arguments: &[&str]) {
 }
 
 #[test]
-fn alarms_are_valid_and_do_as_their_examples() {
+fn alarms_are_valid_and_match_their_examples() {
     promtool(&["check", "rules", "sftp-import.rules.yml"]);
     promtool(&["test", "rules", "sftp-import.test.yml"]);
 }
@@ -38,7 +39,7 @@ fn every_alarm_has_an_example_that_raises_it() {
     }
 }
 
-/// Names of metrics in `text`, without what a histogram adds to them.
+/// Returns the names of metrics in `text`, without the suffixes of histograms.
 fn names(text: &str) -> BTreeSet<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let words = text.split(|c| !word(c));
@@ -46,7 +47,7 @@ fn names(text: &str) -> BTreeSet<String> {
     words.map(str::to_owned).collect()
 }
 
-/// What the program has, by the comments of its own page.
+/// Returns the metrics that the program exports, from the comments of its own page.
 fn exported() -> BTreeSet<String> {
     let gauges = Gauges::new(0.0);
     gauges.imports("queued", 0.0, 0.0);
@@ -67,7 +68,7 @@ fn exported() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_table_has_every_metric() {
+fn the_documentation_lists_every_metric() {
     let table = read("docs/metrics.md");
     let rows = table.lines().filter(|line| line.starts_with("| `"));
     let first = rows.filter_map(|line| line.split('`').nth(1)).collect::<Vec<_>>().join(" ");
@@ -75,7 +76,7 @@ fn the_table_has_every_metric() {
 }
 
 #[test]
-fn alarms_ask_for_metrics_that_there_are() {
+fn alarms_use_only_existing_metrics() {
     let (asked, exported) = (names(&read("prometheus/sftp-import.rules.yml")), exported());
     let unknown: Vec<_> = asked.difference(&exported).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
@@ -92,7 +93,7 @@ fn every_milestone_has_a_documented_message_id() {
         let row = format!("\n| `{}` | `{id}` |\n", milestone.as_str());
         assert!(document.contains(&row), "{row}");
         assert!(id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
-        assert_eq!(&id[12..13], "4", "a random UUID, as systemd-id128 makes them");
+        assert_eq!(&id[12..13], "4", "the id must be a random UUID like those of systemd-id128");
     }
     let ids: BTreeSet<_> = milestones.map(|milestone| milestone.journal_id()).into();
     assert_eq!(ids.len(), milestones.len());

@@ -1,7 +1,8 @@
-//! docs/promises.md: every promise has a number and names tests; each exists in the file named.
+//! Checks docs/promises.md: every promise has a number and names tests, and each test exists in the
+//! named file.
 //!
-//! The names are written by hand, the files are generated: with `SFTP_IMPORT_WRITE_PAGES=1`, as in
-//! `scripts/pages`, the test corrects the paths of tests that have moved.
+//! The names of tests are written by hand, and the paths of files are generated. With
+//! `SFTP_IMPORT_WRITE_PAGES=1`, as in `scripts/pages`, the test corrects the paths of moved tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +11,7 @@ use std::path::Path;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const PAGE: &str = "docs/promises.md";
 
-/// The Rust files below `src` and `tests`: path in the repository → text.
+/// Returns the Rust files below `src` and `tests`: path in the repository → text.
 pub fn rust_files() -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut folders = vec!["src".to_owned(), "tests".to_owned()];
@@ -28,8 +29,8 @@ pub fn rust_files() -> BTreeMap<String, String> {
     files
 }
 
-/// The tests in `text`: functions right below `#[test]`, and those of a list that makes tests (the
-/// store's contract).
+/// Returns the names of the tests in `text`. These are functions directly below `#[test]`, and
+/// functions in a list from which a macro makes tests, as in the contract of the store.
 fn tests_in(text: &str) -> BTreeSet<&str> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let listed: BTreeSet<&str> = lines.iter().copied().collect();
@@ -47,7 +48,7 @@ fn tests_in(text: &str) -> BTreeSet<&str> {
     tests
 }
 
-/// Every test: name → files that have one of that name.
+/// Returns every test: name → files with a test of that name.
 pub fn tests(files: &BTreeMap<String, String>) -> BTreeMap<&str, Vec<&str>> {
     let mut tests: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (path, text) in files {
@@ -58,25 +59,26 @@ pub fn tests(files: &BTreeMap<String, String>) -> BTreeMap<&str, Vec<&str>> {
     tests
 }
 
-/// The texts between backquotes in `line`.
+/// Returns the texts between backquotes in `line`.
 fn quoted(line: &str) -> Vec<&str> {
     line.split('`').skip(1).step_by(2).collect()
 }
 
-/// The list lines of one promise, with each test below the file that has it now.
+/// Returns the list of tests of one promise. Each test is listed below the file that contains it
+/// now.
 fn current_list(list: &[&str], tests: &BTreeMap<&str, Vec<&str>>) -> Vec<String> {
     let mut by_file: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in list {
         let quoted = quoted(line);
         let (named, names) = quoted.split_first().unwrap();
-        assert!(!names.is_empty(), "no test of {named} is named");
+        assert!(!names.is_empty(), "{named} is listed without a test");
         for name in names {
             let found = tests.get(name).map_or(&[][..], Vec::as_slice);
             let file = match found {
-                [] => panic!("{PAGE} names {name}, and no test is called so"),
+                [] => panic!("{PAGE} names {name}, but no test has this name"),
                 _ if found.contains(named) => named,
                 [only] => only,
-                _ => panic!("{PAGE}: {name} is a test of several files: {found:?}"),
+                _ => panic!("{PAGE}: several files have a test {name}: {found:?}"),
             };
             match by_file.iter_mut().find(|(of, _)| of == file) {
                 Some((_, names)) => names.push(name),

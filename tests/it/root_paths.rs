@@ -1,21 +1,24 @@
-//! Refuses units and scripts in which root uses a path that another user of the package controls.
+//! Searches units and scripts for paths that root uses although another user of the package
+//! controls them.
 //!
-//! A user who can write a folder can replace each name in it by a link. So root opens, creates, locks
-//! and executes nothing below a folder that the daemon's user or an account can write. The folders
-//! are read from tmpfiles.d and from the units themselves. What the programs do as root is tested
-//! with the programs.
+//! A user who can write to a folder can replace each name in the folder by a link. Therefore root
+//! may not open, create, lock or execute files below a folder that the daemon's user or an account
+//! can write to. The list of these folders is read from tmpfiles.d and from the units. Other tests
+//! check the behaviour of the programs under root.
 
 use std::fs;
 use std::path::Path;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Folders below each account's chroot. Its account or the daemon's user can write them.
+/// Folders below the chroot of each account. Either the account or the daemon's user can write to
+/// them.
 const IN_CHROOTS: [&str; 3] =
     ["/srv/sftp-import/*/incoming", "/srv/sftp-import/*/results", "/srv/sftp-import/*/dev"];
 
-/// Settings of units that hold a path which systemd does not open, create or execute: it watches
-/// the path, waits for its mount, checks that it exists, or mounts it in the unit's own namespace.
+/// Settings of units with a path that systemd does not open, create or execute. systemd only
+/// watches the path, waits for its mount, checks that it exists, or mounts it in the namespace of
+/// the unit.
 const HARMLESS: [&str; 17] = [
     "AssertPathExists",
     "ConditionPathExists",
@@ -36,7 +39,7 @@ const HARMLESS: [&str; 17] = [
     "RequiresMountsFor",
 ];
 
-/// Paths that are allowed, each with its reason. This list may only shrink.
+/// Allowed paths, each with the reason. This list may only become shorter.
 const ALLOWED: [(&str, &str, &str); 5] = [
     ("systemd/tmpfiles.d/sftp-import.conf", "/var/lib/sftp-import/data", TMPFILES),
     ("packaging/debian/preinst", "/var/lib/sftp-import/published", PERL),
@@ -50,7 +53,7 @@ const PERL: &str = "opened with O_NOFOLLOW and O_NONBLOCK, and checked after ope
 const FIND_KEYS: &str = "`find -delete` and rmdir follow no link; the same upgrades";
 const FIND: &str = "`find -delete` follows no link, and everything there is removed";
 
-/// The files whose paths nobody opens: texts, and what names users only.
+/// Files whose paths nobody opens. They contain only text or names of users.
 const TEXTS: [&str; 6] = [
     "packaging/config.toml", // comments alone
     "packaging/debian/changelog",
@@ -60,7 +63,7 @@ const TEXTS: [&str; 6] = [
     "systemd/sysusers.d/sftp-import.conf",
 ];
 
-/// A file of the project, by its path in the repository.
+/// A file of the project. Its name is the path in the repository.
 struct Source {
     name: String,
     text: String,
@@ -70,7 +73,7 @@ fn read(name: &str) -> Source {
     Source { name: name.to_owned(), text: fs::read_to_string(Path::new(ROOT).join(name)).unwrap() }
 }
 
-/// Every unit, and every file and script of the package that root reads or runs.
+/// Returns every unit, and every file and script of the package that root reads or runs.
 fn sources() -> Vec<Source> {
     let mut sources = vec![read("scripts/install"), read("scripts/lib.sh")];
     let mut folders: Vec<String> = ["systemd", "packaging", "openssh"].map(str::to_owned).into();
@@ -88,12 +91,12 @@ fn sources() -> Vec<Source> {
     sources
 }
 
-/// How the paths of a file are judged.
+/// The kind of a file. It decides how the paths in the file are checked.
 #[derive(PartialEq)]
 enum Kind {
     Unit,
     Tmpfiles,
-    /// sshd's or PAM's configuration, which root's sshd follows.
+    /// The configuration of sshd or PAM, which is read by sshd under root.
     Sshd,
     Script,
 }
@@ -113,13 +116,13 @@ fn kind(source: &Source) -> Kind {
     }
 }
 
-/// Lines that are not comments.
+/// Returns the lines that are not comments.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']))
 }
 
-/// Absolute paths in `text`: from a slash that begins a word, after `:` or `=` too, to its end. An
-/// URL is none.
+/// Returns the absolute paths in `text`. A path begins with a slash at the start of a word or after
+/// `:` or `=`. A URL is not a path.
 fn paths(text: &str) -> Vec<&str> {
     let in_path = |c: char| c.is_ascii_alphanumeric() || "/_.-%*@${}".contains(c);
     let mut found = Vec::new();
@@ -135,8 +138,8 @@ fn paths(text: &str) -> Vec<&str> {
     found
 }
 
-/// Whether `path` is below `folder`, or is it where `or_equal`. A component with a specifier, a
-/// variable or a star matches any name.
+/// Returns whether `path` is below `folder`. If `or_equal` is true, `path` may also be `folder`
+/// itself. A component with a specifier, a variable or a star matches any name.
 fn is_below(path: &str, folder: &str, or_equal: bool) -> bool {
     let split = |path: &str| -> Vec<String> {
         path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
@@ -147,7 +150,7 @@ fn is_below(path: &str, folder: &str, or_equal: bool) -> bool {
     path.len() + usize::from(or_equal) > folder.len() && path.iter().zip(&folder).all(matches)
 }
 
-/// The values of `key` in a unit.
+/// Returns the values of `key` in a unit.
 fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
     lines(unit).filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
 }
@@ -157,7 +160,7 @@ fn runs_as_root(unit: &str) -> bool {
     ["", "0", "root"].contains(&user) && values(unit, "DynamicUser") != ["yes"]
 }
 
-/// Every folder that a user of the package other than root can write.
+/// Returns every folder that a user of the package other than root can write to.
 fn writable_folders(sources: &[Source]) -> Vec<String> {
     let mut folders: Vec<String> = IN_CHROOTS.map(str::to_owned).into();
     for source in sources {
@@ -188,7 +191,7 @@ fn writable_folders(sources: &[Source]) -> Vec<String> {
     folders
 }
 
-/// The paths of a unit that root opens, creates, locks or executes.
+/// Returns the paths of a unit that root opens, creates, locks or executes.
 fn roots_paths(unit: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for line in lines(unit) {
@@ -198,7 +201,7 @@ fn roots_paths(unit: &str) -> Vec<&str> {
         }
         let as_root = value.trim_start_matches(['-', '@', ':']).starts_with(['+', '!']);
         if key.starts_with("Exec") && !runs_as_root(unit) && !as_root {
-            found.extend(paths(value).into_iter().take(1)); // the others are its user's to open
+            found.extend(paths(value).into_iter().take(1)); // the unit's user opens the others
         } else {
             found.extend(paths(value));
         }
@@ -206,13 +209,14 @@ fn roots_paths(unit: &str) -> Vec<&str> {
     found
 }
 
-/// The paths of `source` that root uses below one of `writable`.
+/// Returns the paths in `source` that root uses below one of the folders `writable`.
 fn refused<'a>(source: &'a Source, writable: &[String]) -> Vec<&'a str> {
     let below = |path: &&str| writable.iter().any(|folder| is_below(path, folder, false));
     match kind(source) {
         Kind::Unit => roots_paths(&source.text).into_iter().filter(below).collect(),
         Kind::Tmpfiles | Kind::Sshd => lines(&source.text).flat_map(paths).filter(below).collect(),
-        // A command may act on everything below a path: each mention of a tree is refused.
+        // A command in a script may act on all files below a path. Therefore each mention of a tree
+        // is refused.
         Kind::Script => {
             let in_tree = |path: &&str| writable.iter().any(|f| is_below(path, tree(f), true));
             lines(&source.text).flat_map(paths).filter(in_tree).collect()
@@ -220,7 +224,8 @@ fn refused<'a>(source: &'a Source, writable: &[String]) -> Vec<&'a str> {
     }
 }
 
-/// `/srv/sftp-import` of `/srv/sftp-import/.spool`: up to the component that has our name.
+/// Returns the part of `folder` up to the component that begins with sftp-import:
+/// `/srv/sftp-import` for `/srv/sftp-import/.spool`.
 fn tree(folder: &str) -> &str {
     let name = folder.find("/sftp-import").unwrap();
     folder[name + 1..].find('/').map_or(folder, |end| &folder[..name + 1 + end])
@@ -245,10 +250,11 @@ fn root_avoids_paths_of_other_users() {
         }
     }
     assert!(wrong.is_empty(), "root must not use these paths: {wrong:#?}");
-    assert!(unused.is_empty(), "no longer needed in ALLOWED: {unused:#?}");
+    assert!(unused.is_empty(), "these entries of ALLOWED are unused: {unused:#?}");
 }
 
-/// Each line below is refused in a unit of another user, each of `harmless` is not.
+/// Each line in the first list must be refused in a unit of another user. Each line in `harmless`
+/// must be accepted.
 #[test]
 fn settings_that_systemd_opens_as_root_are_found() {
     let writable = ["/run/x".to_owned(), "/srv/sftp-import/*/incoming".to_owned()];
@@ -292,9 +298,9 @@ fn settings_that_systemd_opens_as_root_are_found() {
     }
 }
 
-/// Scripts and tmpfiles.d with the mistakes that the test is for.
+/// The texts are scripts and tmpfiles.d files with the mistakes that this test must find.
 #[test]
-fn scripts_and_folders_are_read_too() {
+fn paths_in_scripts_and_tmpfiles_are_found() {
     let writable = ["/var/lib/sftp-import".to_owned(), "/srv/sftp-import/.spool".to_owned()];
     let refused_in = |name: &str, text: &str| {
         let source = Source { name: name.to_owned(), text: text.to_owned() };

@@ -1,6 +1,7 @@
 //! Reads the local store with DuckDB, Polars and sqlite3 from PyPI.
 //!
-//! `scripts/venv` installs them. `SFTP_IMPORT_TEST_PYTHON` names another Python that has them.
+//! `scripts/venv` installs these programs. `SFTP_IMPORT_TEST_PYTHON` can name another Python that
+//! has them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -25,7 +26,8 @@ use sftp_import::records::{
 use sftp_import::store::{ImportWriter, Store};
 use sha2::{Digest, Sha256};
 
-/// A store with two imports of events, one of profiles, and an uncommitted one of each.
+/// A store with two imports of events, one import of profiles, and one uncommitted import of each
+/// type.
 struct Sample {
     folder: tempfile::TempDir,
     unfinished: Vec<Box<dyn ImportWriter>>,
@@ -56,7 +58,8 @@ impl Sample {
         sample
     }
 
-    /// Creates the leftovers of a crash just before the rename: a complete file.
+    /// Creates a complete file under its temporary name, which a crash just before the rename would
+    /// leave.
     fn add_crash_leftovers(&self) {
         let part = "part-00000.parquet";
         let committed = self.account_folder().join("events/import=sftp1-1").join(part);
@@ -107,8 +110,8 @@ fn utc() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
 }
 
-/// Returns the product page's columns, names that are hard to quote, and every type. Import 2 has
-/// one more column.
+/// Returns events with the columns of the product page, with column names that are hard to quote,
+/// and with a column of every type. Import 2 has one more column.
 fn events(n: i64) -> (Schema, Batch) {
     let text = |cells: [Option<&str>; 3]| Arc::new(StringArray::from(cells.to_vec())) as ArrayRef;
     let times = |cells: [Option<i64>; 3]| {
@@ -220,12 +223,13 @@ fn readers_see_committed_events_with_their_types() {
         assert_eq!(column(table, "ts")[..3], ts, "{reader}");
         let imports = ["sftp1-1", "sftp1-1", "sftp1-1", "sftp1-2", "sftp1-2", "sftp1-2"];
         assert_eq!(column(table, "import"), imports, "{reader}");
-        // A glob over everything finds no unfinished import.
+        // A glob over all files must find no unfinished import.
         assert_eq!(found[format!("{reader}_everything")], *table, "{reader}");
     }
 }
 
-/// Polars uses the first file's columns. It needs `concat(how="diagonal")` for this.
+/// Polars uses the columns of the first file. Therefore later columns need
+/// `concat(how="diagonal")`.
 #[test]
 fn a_later_column_is_null_in_earlier_imports() {
     let found = Sample::new().read(None);
@@ -238,8 +242,8 @@ fn readers_see_committed_profiles_during_an_import() {
     assert_profiles(&Sample::new().read(None));
 }
 
-/// A user who can't write to the folder of a cleanly closed WAL database can open it only if its
-/// -wal and -shm files exist.
+/// If a WAL database was closed cleanly, a user without write access to its folder can open it only
+/// if its -wal and -shm files exist.
 #[test]
 fn a_member_of_the_group_reads_without_writing() {
     let mut sample = Sample::new();
@@ -258,7 +262,7 @@ fn a_member_of_the_group_reads_without_writing() {
     let gid = fs::metadata(sample.account_folder()).unwrap().gid();
     let nobody = Some((65534, gid));
     assert_profiles(&sample.read(nobody));
-    // No program has the database open any more.
+    // After this line no program has the database open.
     sample.unfinished.clear();
     assert_profiles(&sample.read(nobody));
 }
@@ -284,7 +288,7 @@ fn readers_see_every_text_layout() {
     ];
     let mut fields: Vec<_> =
         columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect();
-    // Random numbers are not compressed.
+    // Random numbers can't be compressed.
     let number = |n: usize| {
         let mixed = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) as i64
@@ -333,7 +337,7 @@ fn readers_see_every_text_layout() {
     }
 }
 
-/// Checks that the file has every layout that the test is about.
+/// Checks that the file contains every layout that the test needs.
 fn assert_layouts(folder: &Path) {
     let file = fs::File::open(folder.join("part-00000.parquet")).unwrap();
     let reader = SerializedFileReader::new(file).unwrap();
@@ -348,7 +352,7 @@ fn assert_layouts(folder: &Path) {
     let numbers = groups.iter().map(|group| group.column(9).compression());
     assert!(numbers.eq(groups.iter().map(|_| Compression::UNCOMPRESSED)));
     let begins_few = dictionaries(5);
-    assert!(begins_few[0] && begins_few.iter().any(|is| !*is), "a dictionary that overflows");
+    assert!(begins_few[0] && begins_few.iter().any(|is| !*is), "the dictionary must overflow");
 }
 
 fn assert_profiles(found: &Json) {

@@ -1,4 +1,4 @@
-//! What the local store has, as JSON.
+//! Returns the content of the local store as JSON.
 
 use std::fs;
 use std::path::Path;
@@ -9,15 +9,16 @@ use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value as Json, json};
 
-/// What the store has, in an order of its own.
+/// The content of the store. The order does not depend on the order of storage.
 pub struct Stored {
-    /// Records of the import, by the store's own count.
+    /// The number of records of the import, counted by the store.
     pub records: u64,
-    /// Events without their lines, then profiles that have an id.
+    /// All events without their line numbers, followed by all profiles that have an id.
     pub content: Json,
 }
 
-/// The files in an account's folder of the local store, and those of `import` among them.
+/// Returns the content of an account's folder in the local store, and the number of records of
+/// `import`.
 pub fn stored(account: &Path, import: &str) -> Stored {
     let events = account.join("events");
     let mut rows = Vec::new();
@@ -40,7 +41,7 @@ pub fn stored(account: &Path, import: &str) -> Stored {
     Stored { records, content: Json::Array(rows) }
 }
 
-/// Every event without its line and what it has not.
+/// Returns every event without its line number and without empty cells.
 fn events_in(part: &Path) -> Vec<Json> {
     let file = fs::File::open(part).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
@@ -68,11 +69,11 @@ fn cell(column: &ArrayRef, row: usize) -> Json {
             let at = column.as_primitive::<TimestampMillisecondType>().value(row);
             json!(jiff::Timestamp::from_millisecond(at).unwrap().to_string())
         }
-        other => panic!("no column is {other}"),
+        other => panic!("unexpected column type {other}"),
     }
 }
 
-/// Every profile that has an id: its ids as `kind value`, its properties.
+/// Returns every profile that has an id: its ids in the form `kind value`, and its properties.
 fn profiles_in(database: &rusqlite::Connection) -> Vec<Json> {
     let sql = "SELECT properties, group_concat(kind || ' ' || value, ', ') FROM
                (SELECT * FROM profile JOIN identity ON profile_id = id ORDER BY kind, value)

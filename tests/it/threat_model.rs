@@ -1,7 +1,9 @@
-//! docs/threat-model.md names tests as `module::test`, and modules: each exists.
+//! Checks docs/threat-model.md: each named module and each test in the form `module::test` must
+//! exist.
 //!
-//! The names of tests are written by hand, their modules are generated: with
-//! `SFTP_IMPORT_WRITE_PAGES=1`, as in `scripts/pages`, the test corrects those that have moved.
+//! The names of tests are written by hand, and their modules are generated. With
+//! `SFTP_IMPORT_WRITE_PAGES=1`, as in `scripts/pages`, the test corrects the modules of moved
+//! tests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,13 +13,14 @@ use crate::promises::{rust_files, tests};
 
 const PAGE: &str = "docs/threat-model.md";
 
-/// The words of a file's path, without folders and files that name no module.
+/// Returns the modules in the path of a file. Folders and files that are not modules are omitted.
 fn modules(path: &str) -> Vec<&str> {
     let words = path.trim_end_matches(".rs").split('/');
     words.filter(|word| !["src", "tests", "mod"].contains(word)).collect()
 }
 
-/// A quoted `text` as it must be now; `None` if nothing is called so. Text that is no name stays.
+/// Returns the current form of a quoted `text`. `None` if no test or module has the name. A text
+/// that is not a name is returned unchanged.
 fn current(text: &str, paths: &[&str], tests: &BTreeMap<&str, Vec<&str>>) -> Option<String> {
     let (module, name) = text.rsplit_once("::").unwrap_or(("", text));
     let is_name = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');

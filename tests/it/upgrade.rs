@@ -1,4 +1,5 @@
-//! Upgrades, downgrades, backups and restores of the state database, by the programs.
+//! Tests of upgrades, downgrades, backups and restores of the state database with the real
+//! programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use rusqlite::Connection;
 
 use super::common::TestHost;
 
-/// Puts a state database of the first schema where the host's would be.
+/// Creates a state database of the first schema at the path of the host's state database.
 fn put_first_schema(host: &TestHost) {
     use std::os::unix::fs::{MetadataExt, chown};
     let path = host.state().join("state.db");
@@ -30,7 +31,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn an_upgrade_is_undone_by_its_copy() {
+fn an_upgrade_can_be_undone_with_its_copy() {
     let Some(host) = TestHost::new() else { return };
     put_first_schema(&host);
     let listed = host.done(&["account", "list"]);
@@ -107,10 +108,11 @@ fn a_restored_backup_keeps_keys_revoked() {
     fs::write(&saved, "no database").unwrap();
     let printed = host.run(&["restore", text(&saved)]);
     assert!(printed.code == Some(1) && printed.err.contains("is damaged"), "{printed:?}");
-    assert!(!host.helper(&id, key).out.is_empty(), "nothing is changed");
+    assert!(!host.helper(&id, key).out.is_empty(), "a refused restore must change nothing");
 }
 
-/// The same on a new machine, and on one whose registry is newer or older than the backup.
+/// The test covers a new host, a host with a newer registry than the backup, and a host with an
+/// older registry.
 #[test]
 fn a_restore_adds_only_accepted_keys() {
     let Some(mut host) = TestHost::new() else { return };
@@ -121,14 +123,14 @@ fn a_restore_adds_only_accepted_keys() {
     host.done(&["backup", text(&saved)]);
     let works = |host: &TestHost| !host.helper(&id, key).out.is_empty();
 
-    // A host without a registry.
+    // The host has no registry.
     fs::rename(&admin, admin.with_extension("away")).unwrap();
     let printed = host.run(&["restore", text(&saved), "--json"]);
     assert_eq!(printed.code, Some(1), "{printed:?}");
     let printed = host.run(&["restore", text(&saved)]);
     assert!(printed.out.contains(&format!("account {id} (active)")), "{printed:?}");
     assert!(printed.out.contains(key) && printed.err.contains("--accept-keys"), "{printed:?}");
-    assert!(works(&host), "keys that are published work, and nothing was changed");
+    assert!(works(&host), "published keys must still work");
     for command in [&["provision"][..], &["key", "revoke", &id, "laptop"]] {
         let printed = host.run(command);
         assert!(
@@ -141,13 +143,15 @@ fn a_restore_adds_only_accepted_keys() {
     assert!(!admin.join("registry.db").exists());
     host.done(&["restore", text(&saved), "--accept-keys"]);
     assert!(works(&host));
-    assert!(host.done(&["provision"]).contains("as they should be"));
+    assert!(host.done(&["provision"]).contains("match the registry; the keys"));
 
-    // One that has lost the account, and one that has suspended it since.
+    // The first host has lost the account. The second host has suspended the account after the
+    // backup.
     host.done(&["account", "remove", &id, "--yes"]);
     let printed = host.done(&["restore", text(&saved)]);
     assert!(
-        printed.contains("these can't log in; to let them: ") && printed.contains(key),
+        printed.contains("these accounts and keys can't log in; to let them: ")
+            && printed.contains(key),
         "{printed}"
     );
     let accounts = || host.done(&["account", "list"]);

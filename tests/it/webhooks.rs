@@ -1,6 +1,6 @@
-//! Tests of webhooks from the receiver's side: the standard's library checks signatures, the schema
-//! in docs/ checks bodies, and both check the examples in docs/. `scripts/venv` installs the
-//! library.
+//! Tests of webhooks from the view of a receiver. The library of the webhook standard verifies
+//! signatures, the schema in docs/ validates bodies, and both check the examples in docs/.
+//! `scripts/venv` installs the library.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -52,7 +52,7 @@ fn full(n: i64, state: ImportState) -> Report {
     report
 }
 
-/// Sends every type of body, with as few and with as many fields as possible.
+/// Sends every type of body, once with as few fields and once with as many fields as possible.
 fn send_all(folder: &Path, url: &str, secrets: &[Secret; 2]) {
     let state = Arc::new(State::open(&folder.join("state.db")).unwrap());
     let mut config = Config::default();
@@ -95,7 +95,7 @@ fn send_all(folder: &Path, url: &str, secrets: &[Secret; 2]) {
 }
 
 #[test]
-fn receivers_verify_and_understand_every_type() {
+fn receivers_can_verify_every_webhook_type() {
     let folder = tempfile::tempdir().unwrap();
     let (_catcher, url) = catcher(folder.path());
     let secrets = [Secret::generate().unwrap(), Secret::generate().unwrap()];

@@ -1,16 +1,17 @@
-//! The language of the project (CONTRIBUTING.md): words that have no place in names, comments,
-//! messages and documents, as a plainer word exists. docs/glossary.md has the words for concepts.
+//! Checks the language of the project (CONTRIBUTING.md). Names, comments, messages and documents
+//! must not contain words for which a plainer word exists. docs/glossary.md has the words for
+//! concepts.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Words that are found as they are, as parts of identifiers too.
+/// Words that must not occur, not even as parts of identifiers.
 const WORDS: &str = "fresh freshly hear heard hearing hears lie lies look looked looking looks lying \
     meanwhile mend mended mending mends said say saying says sidecar stand stands stirred stood tell \
     telling tells told together whatever whichever whoever";
 
-/// Phrases that are found in lines.
+/// Phrases that must not occur in a line.
 const PHRASES: &[&str] = &[
     "at once",
     "came to",
@@ -31,12 +32,12 @@ const PHRASES: &[&str] = &[
     "took away",
 ];
 
-/// What is read past: names of other programs' interfaces, fixed texts, and checks of doctor, whose
-/// ids are known to users.
+/// Words that are ignored: names from interfaces of other programs, fixed texts, and ids of
+/// doctor's checks, which users know.
 const FOREIGN: &[&str] =
     &["lookup", "look up", "looks up", "looked up", "look_for_keys", "sidecar-"];
 
-/// Uses that stay: a file and a word. The list may only become shorter.
+/// Allowed words, each with its file. The list may only become shorter.
 const ALLOWED: &[(&str, &str)] = &[
     // The name of a metric, which dashboards know.
     ("docs/metrics.md", "look"),
@@ -45,7 +46,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("src/state/unclaimed.rs", "told"),
 ];
 
-/// Files that have these words for a reason.
+/// Files that may contain the words.
 const EXEMPT: &[&str] = &["tests/it/words.rs", "CHANGELOG.md"];
 
 fn root() -> &'static Path {
@@ -78,7 +79,7 @@ fn texts() -> Vec<(String, String)> {
     found.into_iter().map(read).filter(|(file, _)| !EXEMPT.contains(&file.as_str())).collect()
 }
 
-/// Returns the words of a line in lower case, identifiers taken apart.
+/// Returns the words of a line in lower case. Identifiers are split into their words.
 fn words(line: &str) -> BTreeSet<String> {
     let mut words = vec![String::new()];
     let mut was_lower = false;
@@ -94,7 +95,7 @@ fn words(line: &str) -> BTreeSet<String> {
     words.into_iter().collect()
 }
 
-/// Returns the words and phrases of a line that have no place in it.
+/// Returns the words and phrases of a line that must not occur.
 fn unplain(line: &str) -> Vec<String> {
     let mut line = line.to_owned();
     for foreign in FOREIGN {
@@ -129,7 +130,7 @@ fn names_and_prose_are_plain() {
         }
     }
     assert!(wrong.is_empty(), "{} unplain words:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(unused.is_empty(), "remove what is not used any more: {unused:#?}");
+    assert!(unused.is_empty(), "remove these unused entries: {unused:#?}");
     assert!(ALLOWED.len() < 40, "the list may only become shorter");
 }
 

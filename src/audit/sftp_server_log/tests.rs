@@ -1,4 +1,4 @@
-//! Tests: lines as OpenSSH 9.2's internal-sftp sent them, and hostile names.
+//! Tests of the parser with lines that internal-sftp of OpenSSH 9.2 sent, and with hostile names.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ fn datagram(message: &str) -> String {
 /// Returns the datagram that OpenSSH sends for a message that contains `name`.
 fn sent(before: &str, name: &str, after: &str) -> String {
     let mut message = format!("{before}{}{after}", encode(name));
-    message.truncate(MAX_MESSAGE); // it is ASCII by then
+    message.truncate(MAX_MESSAGE); // encoded names are ASCII
     datagram(&message)
 }
 
@@ -149,7 +149,8 @@ fn truncated_message_is_parsed_without_byte_counts() {
         panic!("{line}")
     };
     assert!(path.cut && path.text.starts_with(r"/incoming/\303\251\303"), "{path:?}");
-    // So long that only digits of the numbers were truncated, which is not visible.
+    // The message is so long that only digits of a number were truncated. Such a truncation is not
+    // visible.
     let name = "x".repeat(MAX_MESSAGE - r#"close "" bytes read 0 written 1"#.len());
     let line = sent("close \"", &name, "\" bytes read 0 written 123");
     let Some(ServerMessage::Closed { path, bytes: None, .. }) = parse(line.as_bytes()) else {

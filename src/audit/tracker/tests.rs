@@ -1,4 +1,5 @@
-//! Tests: sessions of several accounts, lines of other users, floods.
+//! Tests of the tracker with sessions of several accounts, lines of other users, and floods of
+//! lines.
 
 use super::*;
 use crate::audit::activity_limit::LINES_PER_MINUTE;
@@ -13,7 +14,7 @@ fn id(text: &str) -> AccountId {
     text.parse().unwrap()
 }
 
-/// Tracks `acme` as 70000 and `other` as 70001. The log is complete.
+/// Returns a tracker of `acme` (user id 70000) and `other` (user id 70001). The log is complete.
 fn tracker() -> SessionTracker {
     let mut tracker = SessionTracker::new(70_000..=79_999);
     tracker.set_accounts([(70_000, id("acme")), (70_001, id("other"))].into_iter());
@@ -49,7 +50,7 @@ const CLOSE: &str = "close \"/incoming/e.csv\" bytes read 0 written 6";
 const SESSION: &str = "session opened for local user acme from [192.0.2.7]";
 
 #[test]
-fn session_is_logged_and_its_cut_recorded() {
+fn a_cut_off_upload_is_logged_and_recorded() {
     let mut tracker = tracker();
     let end = "session closed for local user acme from [192.0.2.7]";
     send(&mut tracker, 70_000, &[SESSION, OPEN, CUT, end]);
@@ -69,7 +70,7 @@ fn session_is_logged_and_its_cut_recorded() {
 }
 
 #[test]
-fn line_belongs_to_its_sender() {
+fn a_line_is_assigned_by_its_sender() {
     let mut tracker = tracker();
     send(&mut tracker, 1000, &[OPEN, CUT]);
     send(&mut tracker, 0, &[OPEN, CUT]);
@@ -115,9 +116,9 @@ fn failed_request_changes_nothing() {
     assert!(doubt(&mut tracker, "acme", "e.csv").is_some(), "the file was not replaced");
     assert_eq!(doubt(&mut tracker, "acme", "g.csv"), None);
     send(&mut tracker, 70_000, &[&good[0], "sent status Permission denied"]);
-    assert_eq!(doubt(&mut tracker, "acme", "g.csv"), None, "it was not opened");
+    assert_eq!(doubt(&mut tracker, "acme", "g.csv"), None, "the file was not opened");
     send(&mut tracker, 70_000, &[&good[0], failed]);
-    assert!(doubt(&mut tracker, "acme", "g.csv").is_some(), "a full disk");
+    assert!(doubt(&mut tracker, "acme", "g.csv").is_some(), "the disk may be full");
 }
 
 const DENIED: &str = "sent status Permission denied";
@@ -134,7 +135,7 @@ fn shows(messages: &[&str], expected: &[&str]) {
     assert_eq!(lines, expected, "{messages:?}");
 }
 
-/// Lines as OpenSSH 9.2 logged them.
+/// The lines are spelled as OpenSSH 9.2 logged them.
 #[test]
 fn refused_requests_are_logged_as_refused() {
     shows(
@@ -159,7 +160,7 @@ fn refused_requests_are_logged_as_refused() {
 
 #[test]
 fn ambiguous_failure_is_logged_as_unconfirmed() {
-    let whose = "answered to this or to a later request that is not logged";
+    let whose = "in answer to this request or to a later one that is not logged";
     shows(
         &["remove name \"nosuch.csv\"", MISSING],
         &[&format!("file.remove_unconfirmed nosuch.csv: No such file, {whose}")],
@@ -184,14 +185,14 @@ fn failure_of_another_request_changes_no_line() {
         ],
     );
     shows(&[OPEN, MISSING], &["file.opened /incoming/e.csv to write"]);
-    // The log has the other request.
+    // The log contains the request that failed.
     for other in ["stat name \"nosuch\"", "Refusing denylisted mkdir request", "mkdir name \"d\""] {
         shows(&["remove name \"x.csv\"", other, DENIED], &["file.removed x.csv"]);
     }
 }
 
 #[test]
-fn ambiguous_quoted_names_are_logged_as_such() {
+fn ambiguous_quoted_names_are_logged_as_ambiguous() {
     shows(
         &["remove name \"/results/a\"b.csv\"", DENIED],
         &["file.remove_refused \"/results/a\\\"b.csv\": Permission denied"],
@@ -200,7 +201,7 @@ fn ambiguous_quoted_names_are_logged_as_such() {
     shows(
         &["rename old \"x\" new \"y\" new \"z\"", end],
         &[
-            "file.renamed old \"x\" new \"y\" new \"z\", where the old name ends is not known",
+            "file.renamed old \"x\" new \"y\" new \"z\", the end of the old name is unknown",
             "session.closed ",
         ],
     );
@@ -215,8 +216,8 @@ fn upload(tracker: &SessionTracker, name: &str) -> crate::audit::UploadState {
     tracker.outcomes(&id("acme")).unwrap().upload_state(&LoggedName::of(name), at(10))
 }
 
-/// A refused request doesn't change an outcome. A request that may have been refused makes it
-/// worse.
+/// A refused request doesn't change an outcome. A request that may have been refused makes the
+/// outcome worse.
 #[test]
 fn refused_request_changes_no_outcome() {
     let g = [OPEN.replace("e.csv", "g.csv"), CLOSE.replace("e.csv", "g.csv")];
@@ -235,7 +236,7 @@ fn refused_request_changes_no_outcome() {
         of_process(&mut tracker, 8, &[SESSION, refused[0], refused[1]]);
         assert_eq!(upload(&tracker, "e.csv"), known, "{refused:?}");
     }
-    // Requests that may have succeeded make it worse.
+    // Requests that may have succeeded make the outcome worse.
     for request in [
         ["posix-rename old \"g.csv\" new \"e.csv\"", DENIED],
         ["remove name \"e.csv\"", DENIED],
@@ -258,18 +259,19 @@ fn a_refused_request_changes_no_other_session() {
     of_process(&mut tracker, 8, &[SESSION, "rename old \"e.csv\" new \"/results/e.csv\""]);
     of_process(&mut tracker, 7, &[OPEN]);
     of_process(&mut tracker, 8, &[DENIED]);
-    assert!(doubt(&mut tracker, "acme", "e.csv").is_some(), "it is open");
+    assert!(doubt(&mut tracker, "acme", "e.csv").is_some(), "the file is open");
 }
 
 #[test]
-fn renames_and_removals_move_outcomes() {
+fn renames_move_outcomes_and_removals_delete_them() {
     let mut tracker = tracker();
     send(&mut tracker, 70_000, &[OPEN, CUT, "posix-rename old \"e.csv\" new \"/incoming/f.csv\""]);
     assert!(doubt(&mut tracker, "acme", "f.csv").is_some());
     assert_eq!(doubt(&mut tracker, "acme", "e.csv"), None);
     send(&mut tracker, 70_000, &["remove name \"f.csv\""]);
     assert_eq!(doubt(&mut tracker, "acme", "f.csv"), None);
-    // Quotes make the line ambiguous. A known name decides; otherwise everything is in doubt.
+    // Quotes make the line ambiguous. An old name with a known outcome decides; otherwise all files
+    // are in doubt.
     let tricky = OPEN.replace("e.csv", "a\" new \"b");
     let cut = CUT.replace("e.csv", "a\" new \"b");
     send(&mut tracker, 70_000, &[&tricky, &cut, "rename old \"a\" new \"b\" new \"c\""]);
@@ -280,7 +282,7 @@ fn renames_and_removals_move_outcomes() {
 }
 
 #[test]
-fn flood_is_limited_but_outcomes_are_kept() {
+fn log_lines_are_limited_but_outcomes_are_kept() {
     let mut tracker = tracker();
     for n in 0..50_000 {
         let file = format!("{}.csv", n % 500);
@@ -338,7 +340,11 @@ fn account_without_lines_has_no_updates() {
     tracker.drain_updates(at(70));
     assert_eq!(tracker.pending.len(), 0);
     tracker.requeue(updates);
-    assert_eq!(tracker.drain_updates(at(71)).len(), 1, "what could not be stored is requeued");
+    assert_eq!(
+        tracker.drain_updates(at(71)).len(),
+        1,
+        "lines that could not be stored are requeued"
+    );
 }
 
 /// Processes lines of the session with process id `pid`.
@@ -356,12 +362,12 @@ fn has_ended(tracker: &SessionTracker) -> bool {
 }
 
 #[test]
-fn session_that_changed_files_ends_once() {
+fn a_session_that_changed_files_ends_once() {
     let mut tracker = tracker();
     of_process(&mut tracker, 7, &[SESSION, OPEN, CLOSE]);
     assert!(!has_ended(&tracker) && tracker.drain_ended().is_empty());
     of_process(&mut tracker, 8, &[SESSION, END]);
-    assert!(tracker.drain_ended().is_empty(), "it changed nothing");
+    assert!(tracker.drain_ended().is_empty(), "session 8 changed no file");
     of_process(&mut tracker, 7, &[END]);
     assert!(has_ended(&tracker));
     assert_eq!(tracker.drain_ended(), [id("acme")].into());
@@ -379,7 +385,7 @@ fn session_without_start_or_process_is_unknown() {
 
 /// A killed session logs no end, and its process id is reused by another session.
 #[test]
-fn reused_process_id_is_another_session() {
+fn a_reused_process_id_is_another_session() {
     let mut tracker = tracker();
     of_process(&mut tracker, 7, &[SESSION, OPEN, CLOSE]);
     of_process(&mut tracker, 7, &[SESSION, END]);

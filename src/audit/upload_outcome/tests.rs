@@ -1,4 +1,4 @@
-//! Tests: every kind of upload, and whether its outcome is in doubt.
+//! Tests of the outcomes of all kinds of uploads, and of the doubt about them.
 
 use super::*;
 
@@ -10,19 +10,20 @@ fn name(text: &str) -> LoggedName {
     LoggedName::of(text)
 }
 
-/// Every `time` has its own session.
+/// Returns the origin of a request at `time`. Requests at different times are of different
+/// sessions.
 fn by(time: i64, from: Option<&str>) -> RequestOrigin<'_> {
     RequestOrigin { session: Some(SessionId(time.unsigned_abs())), at: at(time), from }
 }
 
-/// The log is complete since 1000.
+/// Returns outcomes whose log is complete since 1000 ms.
 fn outcomes() -> UploadOutcomes {
     let mut outcomes = UploadOutcomes::default();
     outcomes.set_complete_since(at(1000));
     outcomes
 }
 
-/// Stores and loads `outcomes` as a restart does. The log is complete again since `since`.
+/// Stores and loads `outcomes` as a restart does. The log is complete again since `since` (in ms).
 fn restarted(mut outcomes: UploadOutcomes, since: i64) -> UploadOutcomes {
     let mut new = UploadOutcomes::default();
     for (name, outcome) in outcomes.drain_changes().names {
@@ -93,7 +94,7 @@ fn outcome_moves_with_its_file() {
     assert_eq!(outcomes.get(&name("e.csv.part")), None);
     upload(&mut outcomes, "t", false, 3000);
     outcomes.record_rename(&name("t"), &name("e.csv"), by(3010, None));
-    assert_eq!(outcomes.doubt("e.csv", at(3010)), None, "a good one was renamed over it");
+    assert_eq!(outcomes.doubt("e.csv", at(3010)), None, "a complete file was renamed over it");
     upload(&mut outcomes, "e.csv", true, 4000);
     outcomes.record_rename(&name("nobody knows"), &name("e.csv"), by(4010, None));
     assert!(is_cut_off(outcomes.doubt("e.csv", at(4010))), "the rename may have failed");
@@ -118,14 +119,15 @@ fn files_changed_during_downtime_are_in_doubt() {
     assert_eq!(after.doubt("good.csv", at(2001)), None, "unchanged since");
     assert!(is_cut_off(after.doubt("cut.csv", at(2001))));
     assert_eq!(after.doubt("good.csv", at(4000)), Some(Doubt::Unknown), "changed while down");
-    // The log has its last change, but not the changes before.
+    // The log has the last change of the file, but not the changes before.
     after.record_touch(&name("good.csv"), by(6000, None));
     assert_eq!(after.doubt("good.csv", at(6000)), Some(Doubt::Unknown));
     after.record_rename(&name("cut.csv"), &name("c"), by(6000, None));
     assert!(is_cut_off(after.doubt("c", at(6000))));
     upload(&mut after, "good.csv", false, 7000);
     assert_eq!(after.doubt("good.csv", at(7001)), None);
-    // Opened before the restart and closed without a write: it may have been a writer's handle.
+    // The handle was opened before the restart, and closed without a write. It may have been a
+    // writer's.
     after.record_close(&name("late.csv"), true, Some((0, 0)), by(8000, None));
     assert!(is_cut_off(after.doubt("late.csv", at(8000))));
 }
@@ -152,7 +154,10 @@ fn truncated_name_matches_all_candidates() {
     outcomes.record_close(&cut, true, None, by(2001, None));
     outcomes.record_open(&cut, true, by(2000, None));
     outcomes.record_close(&cut, false, None, by(2001, None));
-    assert!(is_cut_off(outcomes.doubt(&whole, at(2001))), "the good one may be another file");
+    assert!(
+        is_cut_off(outcomes.doubt(&whole, at(2001))),
+        "the complete upload may be of another file"
+    );
     outcomes.record_rename(
         &LoggedName { text: whole.clone(), cut: false },
         &name("e.csv"),
@@ -176,7 +181,7 @@ fn dropped_outcomes_are_in_doubt() {
     assert!(outcomes.drain_changes().cleared);
 }
 
-/// Returns the state of `e.csv`, last changed at `ctime`.
+/// Returns the writer state of `e.csv`, which was last changed at `ctime`.
 fn sessions(outcomes: &UploadOutcomes, ctime: i64) -> WriterState {
     outcomes.upload_state(&name("e.csv"), at(ctime)).sessions
 }
@@ -190,9 +195,13 @@ fn upload_is_finished_when_all_sessions_ended() {
     assert!(outcomes.end_session(SessionId(2000), at(2200)));
     assert_eq!(sessions(&outcomes, 2100), WriterState::Unknown);
     assert!(outcomes.end_session(SessionId(2100), at(2300)));
-    assert!(!outcomes.end_session(SessionId(2100), at(2300)), "once");
+    assert!(!outcomes.end_session(SessionId(2100), at(2300)), "a session ends once");
     assert_eq!(sessions(&outcomes, 2100), WriterState::Ended);
-    assert_eq!(sessions(&outcomes, 2301), WriterState::Unknown, "changed by somebody else since");
+    assert_eq!(
+        sessions(&outcomes, 2301),
+        WriterState::Unknown,
+        "somebody else changed the file later"
+    );
     assert_eq!(sessions(&restarted(outcomes, 5000), 2100), WriterState::Unknown);
 }
 
@@ -203,7 +212,7 @@ fn unknown_session_never_counts_as_ended() {
     outcomes.record_open(&name("e.csv"), true, unknown);
     outcomes.record_close(&name("e.csv"), false, Some((0, 6)), unknown);
     assert_eq!(sessions(&outcomes, 2000), WriterState::Unknown);
-    // The writers before an open without truncation are unknown too.
+    // The writers before an opening without truncation are unknown too.
     outcomes.set(&name("e.csv"), None);
     outcomes.record_open(&name("e.csv"), false, by(3000, None));
     outcomes.record_close(&name("e.csv"), false, Some((0, 6)), by(3000, None));
@@ -212,7 +221,7 @@ fn unknown_session_never_counts_as_ended() {
     upload(&mut outcomes, "e.csv", false, 4000);
     outcomes.end_session(SessionId(4000), at(4001));
     assert_eq!(sessions(&outcomes, 4001), WriterState::Ended);
-    // So are those of an unknown file that is renamed over it.
+    // The writers of an unknown file that is renamed over it are unknown too.
     outcomes.record_rename(&name("stranger"), &name("e.csv"), by(5000, None));
     outcomes.end_session(SessionId(5000), at(5001));
     assert_eq!(sessions(&outcomes, 5000), WriterState::Unknown);
@@ -268,7 +277,7 @@ fn only_a_complete_file_is_replaced() {
     upload(&mut outcomes, "t", false, 6000);
     outcomes.record_rename(&name("t"), &name("e.csv"), by(6001, None));
     assert_eq!(replaced(&outcomes), Some(at(6001)));
-    // After a claim, the next file of that name replaces nothing.
+    // After a claim, the next file with the same name replaces no file.
     upload(&mut outcomes, "e.csv", false, 7000);
     outcomes.remove_claimed(&name("e.csv"), at(6500));
     assert_eq!(replaced(&outcomes), None);

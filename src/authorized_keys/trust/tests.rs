@@ -1,10 +1,10 @@
-//! Paths with one part that another user than root can change.
+//! Tests of paths that another user than root can change in one component.
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
 use super::*;
 
-/// Returns the owners of a test's files: root and this process's user.
+/// Returns the user ids that own the files of a test: root and the user of this process.
 fn owners(folder: &Path) -> [u32; 2] {
     [0, fs::metadata(folder).unwrap().uid()]
 }
@@ -24,7 +24,7 @@ fn keys(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn only_root_owns_and_writes_a_path() {
+fn paths_must_be_writable_by_root_only() {
     for (kind, uid, mode, is_allowed) in [
         (PathKind::Folder, 0, 0o755, true),
         (PathKind::Folder, 0, 0o750, true),
@@ -49,7 +49,7 @@ fn only_root_owns_and_writes_a_path() {
 }
 
 #[test]
-fn each_fault_is_named_with_its_fix() {
+fn every_path_fault_is_reported_with_a_fix() {
     let message = |reason| Error::new(Path::new("/x/keys.db"), reason).to_string();
     for (reason, expected) in [
         (
@@ -92,7 +92,7 @@ fn a_file_that_others_can_write_is_refused() {
         assert!(matches!(error.reason, PathFault::Mode(PathKind::File, _)), "{error}");
     }
     set_mode(&path, 0o640);
-    // Only root can change the owner.
+    // Only root can change the owner of a file.
     if owners[1] == 0 {
         chown(&path, Some(65534), None).unwrap();
     }
@@ -101,7 +101,7 @@ fn a_file_that_others_can_write_is_refused() {
 }
 
 #[test]
-fn only_a_sticky_parent_may_be_writable() {
+fn only_sticky_parent_folders_may_be_writable() {
     let folder = tempfile::tempdir().unwrap();
     let (path, owners) = (keys(folder.path()), owners(folder.path()));
     for (mode, is_allowed) in [(0o777, false), (0o770, false), (0o1777, true), (0o700, true)] {
@@ -110,9 +110,9 @@ fn only_a_sticky_parent_may_be_writable() {
     }
 }
 
-/// In a sticky folder others can create the file before root does.
+/// In a sticky folder another user can create the file before root does.
 #[test]
-fn the_files_own_folder_may_not_be_sticky() {
+fn a_sticky_folder_with_the_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (path, owners) = (keys(folder.path()), owners(folder.path()));
     for mode in [0o770, 0o1777] {
@@ -123,7 +123,7 @@ fn the_files_own_folder_may_not_be_sticky() {
 }
 
 #[test]
-fn folders_on_the_way_of_links_are_checked() {
+fn folders_behind_symbolic_links_are_checked() {
     let folder = tempfile::tempdir().unwrap();
     let (path, owners) = (keys(folder.path()), owners(folder.path()));
     let real = fs::canonicalize(&path).unwrap();
@@ -136,7 +136,7 @@ fn folders_on_the_way_of_links_are_checked() {
     for way in ["relative/keys.db", "absolute/keys.db", "open/keys.db", "open/../a/keys.db"] {
         assert_eq!(check_file(&here.join(way), &owners).unwrap(), real, "{way}");
     }
-    // A user who can write `open` can change the link's target.
+    // A user who can write to the folder `open` can change the target of the link.
     set_mode(&here.join("open"), 0o777);
     for way in ["relative/keys.db", "open/keys.db", "open/../a/keys.db"] {
         let error = check_file(&here.join(way), &owners).unwrap_err();
@@ -146,7 +146,7 @@ fn folders_on_the_way_of_links_are_checked() {
 }
 
 #[test]
-fn anything_but_a_regular_file_is_refused() {
+fn key_files_that_are_not_regular_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (path, owners) = (keys(folder.path()), owners(folder.path()));
     let error = check_file(path.parent().unwrap(), &owners).unwrap_err();

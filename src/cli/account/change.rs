@@ -27,8 +27,8 @@ pub struct RecipientArguments {
 }
 
 impl RecipientArguments {
-    /// Returns the changed rule; `None` if there is no change. A list that is given replaces the
-    /// one of `before`.
+    /// Returns the changed rule. `None` if there is no change. A given list replaces the list of
+    /// `before`.
     fn change(
         &self,
         contact: Option<&str>,
@@ -101,7 +101,7 @@ pub(super) fn set(
     context.done(&account, [format!("account {id} changed")])
 }
 
-/// Checks the values of an option, except empty ones; `None` if the option is not given.
+/// Checks the values of an option, except empty ones. `None` if the option was not given.
 fn check_list(
     texts: &[String],
     check: fn(&str) -> Result<String, CliError>,

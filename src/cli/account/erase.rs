@@ -14,12 +14,12 @@ use crate::registry::Registry;
 pub struct EraseArguments {
     /// The account's id
     id: AccountId,
-    /// Don't ask
+    /// Don't ask for confirmation
     #[arg(long)]
     yes: bool,
 }
 
-/// Runs the command.
+/// Erases an account after a confirmation.
 ///
 /// # Errors
 /// After an error, the same command continues where it failed.
@@ -41,8 +41,8 @@ pub(super) fn erase(context: &CliContext, arguments: &EraseArguments) -> CliResu
     context.done(
         &json!({ "account": id.as_str(), "rows": counts }),
         [
-            format!("account {id} is erased; the activity log has one line about it"),
-            "older backups, the journal and copies named state.db.* may still have its data".into(),
+            format!("account {id} is erased; the activity log has one line about the erasure"),
+            "older backups, the journal and copies named state.db.* may still have the account's data".into(),
         ],
     )
 }
@@ -55,7 +55,7 @@ fn erase_all(
 ) -> Result<Vec<(String, usize)>, CliError> {
     let _no_ingest = ingest::lock(&importer.context.config.paths)?;
     let mut waiting = |import: &_| {
-        // Ignored: a closed standard output must not stop the erasure.
+        // The error is ignored: a closed standard output must not stop the erasure.
         let _ = context.output().line(&format!("waiting for import {import} to end"));
     };
     let erased = import::erase(&importer.context, registry, id, Timestamp::now(), &mut waiting);

@@ -26,10 +26,10 @@ pub(super) fn export(context: &CliContext, arguments: &ExportArguments) -> CliRe
     let bytes: u64 = listing.files.iter().map(|file| file.bytes).sum();
     let files = listing.files.len();
     let mut lines =
-        vec![format!("{} contains {files} files, {bytes} bytes, of {id}", folder.display())];
+        vec![format!("{} contains {files} files of {id}, {bytes} bytes", folder.display())];
     let left_out = listing.left_out.iter();
     lines.extend(left_out.map(|name| format!("left out, as it is not a regular file: {name}")));
-    lines.push("listing.json lists each with its SHA-256".to_owned());
+    lines.push("listing.json lists each file with its SHA-256".to_owned());
     let value = json!({
         "account": listing.account, "folder": folder, "files": files, "bytes": bytes,
         "leftOut": listing.left_out,

@@ -60,7 +60,7 @@ pub enum AccountCommand {
     Remove {
         /// The account's id
         id: AccountId,
-        /// Don't ask
+        /// Don't ask for confirmation
         #[arg(long)]
         yes: bool,
         /// Remove the account even while its imports are waiting or running; they continue, but
@@ -70,8 +70,8 @@ pub enum AccountCommand {
     },
     /// Copy all data of an account into a new folder, while the daemon runs
     Export(ExportArguments),
-    /// Erase an account: all that `remove` removes, its imports, their stored data, its deliveries
-    /// and its activity. Waits for a running import
+    /// Erase an account: everything that `remove` removes, and also its imports, their stored data,
+    /// its deliveries and its activity. Waits for a running import
     Erase(EraseArguments),
 }
 

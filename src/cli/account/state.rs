@@ -13,8 +13,8 @@ use crate::provision;
 use crate::registry::Account;
 use crate::state::{Transaction, accounts};
 
-/// `account suspend`: blocks new logins, and then ends the open sessions. It takes effect even if
-/// the state database is broken.
+/// `account suspend`: blocks new logins, and then ends the open sessions. The suspension takes
+/// effect even if the state database is broken.
 pub(super) fn suspend(context: &CliContext, id: &AccountId) -> CliResult {
     let config = context.config()?;
     let registry = context.registry(&config)?;
@@ -29,12 +29,12 @@ pub(super) fn suspend(context: &CliContext, id: &AccountId) -> CliResult {
             format!(
                 "account {id} is suspended: none of its keys works, {ended} session processes ended"
             ),
-            format!("to let it log in again: sftp-import account resume {id}"),
+            format!("to let the account log in again: sftp-import account resume {id}"),
         ],
     )
 }
 
-/// `account resume`: takes effect even if the state database is broken.
+/// `account resume`: lets an account log in again, even if the state database is broken.
 pub(super) fn resume(context: &CliContext, id: &AccountId) -> CliResult {
     let config = context.config()?;
     let registry = context.registry(&config)?;
@@ -77,7 +77,8 @@ pub(super) fn remove(context: &CliContext, id: &AccountId, yes: bool, force: boo
     let registry = context.registry(&config)?;
     let admission = Admission { config: &config, registry: &registry };
     state.read(|tx| check_removable(tx, id, force))?;
-    // If it is interrupted after this point, the same command finishes it: rows go last.
+    // If the command is interrupted after this point, the same command finishes the removal: the
+    // rows are deleted last.
     let at = Timestamp::now();
     let shut_out = admission.shut_out(&state, at, id);
     let account = state.read(|tx| find_account(tx, id))?;

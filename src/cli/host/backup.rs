@@ -96,12 +96,12 @@ pub fn restore(arguments: &RestoreArguments, context: &CliContext) -> CliResult 
         print_take_over(&taken, false, context)?;
         return Err(CliError::new("this host has no registry; nothing is changed").hint(
             format_args!(
-                "to let these log in: sftp-import restore {} --accept-keys",
+                "to let these accounts and keys log in: sftp-import restore {} --accept-keys",
                 arguments.file.display()
             ),
         ));
     }
-    // A provisioning command would have the state database open.
+    // The lock excludes provisioning commands, which have the state database open.
     let lock = ProvisionLock::acquire(&config)?;
     let replaced = state::replace(&config.paths.state_db(), &arguments.file, now, |copy| {
         registry::backup::remove(copy)
@@ -145,15 +145,18 @@ fn print(
     let file = arguments.file.display();
     let mut lines = vec![format!("the state database is restored from {file}")];
     let kept = replaced.replaced.iter().map(|kept| kept.display());
-    lines.extend(kept.map(|kept| format!("the database that it replaced is kept as {kept}")));
+    lines.extend(kept.map(|kept| format!("the previous database is kept as {kept}")));
     if !ended.is_empty() {
-        lines.push(format!("ended since, by their reports in results/: {}", ended.join(", ")));
+        lines.push(format!(
+            "imports that ended after the backup, by their reports in results/: {}",
+            ended.join(", ")
+        ));
     }
     if !unknown.is_empty() {
         let names = unknown.join(", ");
-        lines.push(format!("in the spool, but not in the restored database: {names}"));
+        lines.push(format!("imports in the spool, but not in the restored database: {names}"));
         lines.push(
-            "  each has a partner's upload: see docs/data-care.md before they are removed".into(),
+            "  each has a partner's upload: see docs/data-care.md before you remove any".into(),
         );
     }
     let value = json!({
@@ -167,10 +170,10 @@ fn print(
     }
     let output = context.output();
     match (taken.is_empty(), arguments.accept_keys) {
-        (true, _) => output.line("who can log in has not changed")?,
-        (false, true) => output.line("the keys that were added work now")?,
+        (true, _) => output.line("the accounts and keys that can log in have not changed")?,
+        (false, true) => output.line("the added keys work now")?,
         (false, false) => output.line(&format!(
-            "these can't log in; to let them: sftp-import restore {file} --accept-keys"
+            "these accounts and keys can't log in; to let them: sftp-import restore {file} --accept-keys"
         ))?,
     }
     Ok(output.line("next: sftp-import provision; systemctl start sftp-importd")?)

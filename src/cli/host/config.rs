@@ -19,7 +19,7 @@ pub fn run(command: ConfigCommand, context: &CliContext) -> CliResult {
         "accounts": config.paths.accounts, "state": config.paths.state,
         "warnings": config.deprecations(),
     });
-    let verdict = if exists { "is good" } else { "does not exist; the defaults are in force" };
+    let verdict = if exists { "is valid" } else { "does not exist; the defaults are in force" };
     let mut lines = vec![
         format!("{path} {verdict}"),
         format!("  node      {}", config.node.name),

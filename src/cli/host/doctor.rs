@@ -1,4 +1,5 @@
-//! `sftp-import doctor`: prints the findings of all checks. The worst decides the exit status.
+//! `sftp-import doctor`: prints the findings of all checks. The worst finding decides the exit
+//! status.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,13 +13,13 @@ use crate::cli::context::{CliContext, CliError, require_root};
 use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Output, PLAIN, STRONG, StyledLine};
 use crate::doctor::{CheckScope, Finding, Level, examine};
 
-/// For how many accounts the text shows the same finding.
+/// The most accounts for which the text shows similar findings.
 const SHOWN: usize = 3;
 
-/// Exit status: 0 no findings, 1 warnings, 2 failures.
+/// The exit status is 0 without findings, 1 with warnings, and 2 with failures.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArguments {
-    /// Only this account, and everything it depends on
+    /// Check only this account, and everything that it depends on
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
     /// The configuration of the sshd that accounts log in to
@@ -78,13 +79,13 @@ fn print(findings: &[Finding], output: &Output) -> io::Result<Level> {
     Ok(verdict)
 }
 
-/// Reports whether both are of the same check and level, about accounts.
+/// Reports whether both findings are about accounts, and have the same check and level.
 fn are_alike(a: &Finding, b: &Finding) -> bool {
     (a.check, a.level) == (b.check, b.level) && a.account.is_some() && b.account.is_some()
 }
 
-/// Returns the lines for similar findings: one for all accounts if there is no fault, else those of
-/// the first accounts.
+/// Returns the lines for similar findings. Without a fault, one line covers all accounts. Otherwise
+/// only the findings of the first accounts have lines.
 fn fold(alike: &[Finding]) -> Vec<StyledLine> {
     if alike[0].level == Level::Ok && alike.len() > 1 {
         let message = format!("{} ({} accounts)", alike[0].message, alike.len());

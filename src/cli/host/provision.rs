@@ -17,7 +17,7 @@ struct ProvisionOutput {
     refused: Vec<String>,
 }
 
-/// Runs the command. The answer is bad (exit 1) if a change was refused.
+/// Runs `provision`. The answer is bad (exit 1) if a change was refused.
 ///
 /// # Errors
 /// After an error, the changes made so far remain.
@@ -26,12 +26,13 @@ pub fn run(context: &CliContext) -> CliResult {
     let config = context.config()?;
     let registry = context.registry(&config)?;
     let admission = Admission { config: &config, registry: &registry };
-    // First, as a removal that continues here ends the sessions of keys that must no longer work.
+    // The keys are published first, because a removal that continues here ends the sessions of keys
+    // that must no longer work.
     key::publish(&registry, &config, Timestamp::now())?;
     let mut removed = registry.read(accounts::list)?;
     removed.retain(|account| account.state == AccountState::Removing);
     let plan = reconcile(&config, &registry)?;
-    // Last, as the daemon's user can lock or damage the state database.
+    // The state database is changed last, because the daemon's user can lock or damage it.
     let copied = copy_registry(&admission, &removed, context);
     let outcome = ProvisionOutput {
         done: plan
@@ -47,7 +48,7 @@ pub fn run(context: &CliContext) -> CliResult {
 }
 
 /// Copies the registry to the state database, and deletes the rows of `removed` accounts, whose
-/// users and folders are gone. Returns the changes.
+/// users and folders were deleted before. Returns the changes.
 fn copy_registry(
     admission: &Admission<'_>,
     removed: &[Account],
@@ -72,7 +73,7 @@ fn print(outcome: &ProvisionOutput, copied: bool, context: &CliContext) -> Resul
         output.error(refusal, None);
     }
     if outcome.done.is_empty() && outcome.refused.is_empty() && copied {
-        output.line("all users and folders are as they should be; the keys are published")?;
+        output.line("all users and folders match the registry; the keys are published")?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `sftp-import registry …`: lists what the registry lacks, and adds it.
+//! `sftp-import registry …`: lists accounts and keys that the registry lacks, and adds them.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -16,16 +16,18 @@ pub enum RegistryCommand {
     /// process of the user sftp-import can write the state database, so check each one before you
     /// accept it
     TakeOver {
-        /// Add them to the registry, so that these keys can log in. Creates a missing registry
+        /// Add these accounts and keys to the registry, so that the keys can log in. Creates a
+        /// missing registry
         #[arg(long)]
         accept_keys: bool,
     },
 }
 
-/// How many accounts and keys the text output lists; JSON lists all.
+/// The most accounts and keys that the text output lists. JSON lists all of them.
 const SHOWN: usize = 50;
 
-/// Runs the command. The answer is bad (exit 1) if something is listed and was not added.
+/// Runs `registry take-over`. The answer is bad (exit 1) if accounts or keys were listed and not
+/// added.
 pub fn run(command: RegistryCommand, context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;
@@ -40,7 +42,7 @@ pub fn run(command: RegistryCommand, context: &CliContext) -> CliResult {
         if taken.is_empty() {
             output.line("every account and key of the state database is in the registry")?;
         } else {
-            output.line("to let these log in: sftp-import registry take-over --accept-keys")?;
+            output.line("to let these accounts and keys log in: sftp-import registry take-over --accept-keys")?;
         }
         return Ok(taken.is_empty() && found.is_some());
     }
@@ -56,7 +58,7 @@ pub fn run(command: RegistryCommand, context: &CliContext) -> CliResult {
     Ok(true)
 }
 
-/// Returns the JSON of what the registry lacks.
+/// Returns the accounts and keys that the registry lacks, as JSON.
 pub(super) fn take_over_json(taken: &TakeOver) -> Value {
     let accounts: Vec<Value> = taken
         .accounts
@@ -80,7 +82,7 @@ pub(super) fn take_over_json(taken: &TakeOver) -> Value {
     json!({ "accounts": accounts, "keys": keys, "refused": refused })
 }
 
-/// Prints what the registry lacks as text.
+/// Prints the accounts and keys that the registry lacks, as text.
 pub(super) fn print_take_over(
     taken: &TakeOver,
     accepted: bool,
@@ -101,7 +103,7 @@ pub(super) fn print_take_over(
         context.output().line(line)?;
     }
     if lines.len() > SHOWN {
-        context.output().line(&format!("… and {} more; --json has all", lines.len() - SHOWN))?;
+        context.output().line(&format!("… and {} more; --json lists all", lines.len() - SHOWN))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `sftp-import check`: checks local files against the import rules, and stores nothing.
 //!
-//! It needs no configuration, no root and no server, so that partners can run it before an upload.
+//! The command needs no configuration, no root and no server, so that partners can run it before an
+//! upload.
 
 use std::collections::HashSet;
 use std::io;
@@ -17,7 +18,7 @@ use crate::report::Report;
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArguments {
-    /// The manifests; each one's data file is in the same folder
+    /// The manifests; the data file of each manifest must be in the same folder
     #[arg(required = true, value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
     /// Write the error files into this folder
@@ -25,11 +26,11 @@ pub struct CheckArguments {
     errors: Option<PathBuf>,
 }
 
-/// Checks each manifest; the answer is good if all would import completely.
+/// Checks each manifest. The answer is good if all would import completely.
 ///
 /// # Errors
-/// A manifest that can't be read is an error only if it is the only one: of several, it is reported
-/// and the others are checked.
+/// A single manifest that can't be read is an error. If one of several manifests can't be read, it
+/// is reported, and the others are checked.
 pub fn run(arguments: CheckArguments, context: &CliContext) -> CliResult {
     let config = context.config()?;
     if arguments.errors.is_some() {
@@ -46,7 +47,7 @@ pub fn run(arguments: CheckArguments, context: &CliContext) -> CliResult {
     }
 }
 
-/// Fails if two manifests have the same name, and so the same error file.
+/// Fails if two manifests have the same name, and therefore the same error file.
 fn check_distinct_stems(paths: &[PathBuf]) -> Result<(), CliError> {
     let mut names = HashSet::new();
     match paths.iter().filter_map(|path| path.file_stem()).find(|stem| !names.insert(*stem)) {

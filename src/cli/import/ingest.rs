@@ -23,16 +23,16 @@ pub struct IngestArguments {
     /// The account of the records; it need not be a Unix user
     #[arg(long, value_name = "ID")]
     account: AccountId,
-    /// The manifest; the data file is in the same folder
+    /// The manifest; the data file must be in the same folder
     manifest: PathBuf,
-    /// Write the error files into this folder [default: the manifest's]
+    /// Write the error files into this folder [default: the manifest's folder]
     #[arg(long, value_name = "FOLDER")]
     errors: Option<PathBuf>,
 }
 
-/// Imports the pair; the answer is good if the import completed.
+/// Imports the pair. The answer is good if the import completed.
 pub fn run(arguments: IngestArguments, context: &CliContext) -> CliResult {
-    // Logs the causes of failures that the report only names.
+    // The log shows the causes of failures, which the report only names.
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::WARN)
         .with_writer(std::io::stderr)
@@ -58,22 +58,24 @@ pub fn run(arguments: IngestArguments, context: &CliContext) -> CliResult {
             .map_err(CliError::from)
     })?;
     errors.keep()?;
-    let Some(done) = imported else { return Err(CliError::new("stopped; nothing was stored")) };
+    let Some(done) = imported else {
+        return Err(CliError::new("the import was stopped; nothing was stored"));
+    };
     report::print(&done, context.output())?;
     Ok(done.failure.is_none() && done.records.accepted > 0)
 }
 
-/// The locks held while an ingest runs, or while none may run.
+/// The locks that are held while an ingest runs, or while no ingest may run.
 #[derive(Debug)]
 #[must_use]
 pub struct IngestLock {
-    /// The lock among all users, in the state folder.
+    /// The lock that all users share, in the state folder.
     _state: FileLock,
-    /// The lock among root's commands.
+    /// The lock that only root's commands use.
     _admin: Option<FileLock>,
 }
 
-/// Waits until no other ingest runs, so that every unfinished one was interrupted.
+/// Waits until no other ingest runs, so that every unfinished ingest is an interrupted one.
 ///
 /// Root waits only for other commands of root, by a lock in a folder that only root can write: the
 /// daemon's user can hold the lock in the state folder for ever.
@@ -91,7 +93,7 @@ pub fn lock(paths: &Paths) -> Result<IngestLock, CliError> {
     let admin = LockFile::open_private(&paths.admin, LOCK)?.lock()?;
     let state = file.try_lock(Duration::ZERO)?.ok_or_else(|| {
         CliError::new("another user's ingest is running")
-            .hint(format_args!("wait for it to end; the lock's owner: lsof {}", path.display()))
+            .hint(format_args!("wait for its end; `lsof {}` shows the process", path.display()))
     })?;
     Ok(IngestLock { _state: state, _admin: Some(admin) })
 }

@@ -27,22 +27,23 @@ use watch::{current_report, find_import, watch};
 pub enum ImportCommand {
     /// List imports, newest first
     List {
-        /// Only this account's
+        /// Only imports of this account
         #[arg(long, value_name = "ID")]
         account: Option<AccountId>,
-        /// Only those in this state; may be given several times
+        /// Only imports in this state; may be given several times
         #[arg(long, value_parser = parse_state)]
         state: Vec<ImportState>,
-        /// Only those received since: 2h, 3d, 2026-11-23, 2026-11-23T20:00:00Z
+        /// Only imports received since this time, such as 2h, 3d, 2026-11-23 or
+        /// 2026-11-23T20:00:00Z
         #[arg(long, value_name = "WHEN", value_parser = parse_since)]
         since: Option<Timestamp>,
-        /// Only those of events, or of profiles
+        /// Only imports of events, or of profiles
         #[arg(long = "type", value_name = "TYPE", value_parser = parse_type)]
         data_type: Option<DataType>,
-        /// Only those whose manifest's name contains this
+        /// Only imports whose manifest's name contains this text
         #[arg(long, value_name = "TEXT")]
         manifest: Option<String>,
-        /// At most this many
+        /// The maximum number of imports
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
@@ -56,10 +57,10 @@ pub enum ImportCommand {
     Retry(ImportArgument),
     /// Show the activity log, oldest first
     Log {
-        /// Only this account's
+        /// Only lines of this account
         #[arg(long, value_name = "ID")]
         account: Option<AccountId>,
-        /// At most this many lines
+        /// The maximum number of lines
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
@@ -107,7 +108,7 @@ pub fn run(command: ImportCommand, context: &CliContext) -> CliResult {
             crate::import::retry(&state, &layout, &row, Timestamp::now())?;
             context.done(
                 &json!({ "import": row.id, "state": "queued" }),
-                [format!("{import} is queued again; `import watch {import}`")],
+                [format!("{import} is queued again; `import watch {import}` shows its progress")],
             )
         }
         ImportCommand::Log { account, limit } => log(&state, account.as_ref(), limit, context),
@@ -133,7 +134,7 @@ pub(super) fn parse_since(word: &str) -> Result<Timestamp, String> {
         Some(now.checked_sub(word.parse::<Span>().ok()?.abs()).ok()?.timestamp())
     };
     let moment = word.parse().ok().or_else(day).or_else(ago);
-    moment.ok_or_else(|| "like 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z".into())
+    moment.ok_or_else(|| "must be a time such as 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z".into())
 }
 
 /// An entry of `import list`.
@@ -157,7 +158,7 @@ fn list(state: &State, filter: &imports::ImportFilter, context: &CliContext) -> 
     let entries: Vec<ImportEntry> = rows.into_iter().map(entry).collect();
     let titles =
         ["IMPORT", "ACCOUNT", "MANIFEST", "STATE", "READ", "ACCEPTED", "REJECTED", "RECEIVED", ""];
-    context.output().list(&entries, &titles, "there are no such imports", |l| {
+    context.output().list(&entries, &titles, "no import matches", |l| {
         vec![
             l.import.clone(),
             l.account.clone(),
@@ -192,7 +193,7 @@ fn entry(row: ImportRow) -> ImportEntry {
 fn log(state: &State, account: Option<&AccountId>, limit: u32, context: &CliContext) -> CliResult {
     let lines = state.read(|tx| activity::recent(tx, account, limit))?;
     let titles = ["TIME", "ACCOUNT", "IMPORT", "BY", "ACTION", ""];
-    context.output().list(&lines, &titles, "nothing has happened yet", |line| {
+    context.output().list(&lines, &titles, "the activity log is empty", |line| {
         vec![
             format!("{:.3}", line.at),
             line.account.clone().unwrap_or_default(),
@@ -210,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn since_is_a_time_day_or_duration() {
+    fn since_accepts_a_time_day_or_duration() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         assert_eq!(parse_since("2026-11-23T20:00:00Z"), Ok(at("2026-11-23T20:00:00Z")));
         assert_eq!(parse_since("2026-11-23"), Ok(at("2026-11-23T00:00:00Z")));

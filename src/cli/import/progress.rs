@@ -10,7 +10,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::import::Monitor;
 
-/// The bar appears after this time.
+/// The time after which the progress bar appears.
 const SHOW_AFTER: Duration = Duration::from_millis(500);
 
 /// The interval at which the bar is drawn.
@@ -29,7 +29,8 @@ pub fn show_progress<T>(monitor: &Arc<Monitor>, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Ends the drawing thread when the work ends, also by a panic: the scope waits for the thread.
+/// Ends the drawing thread when the work ends, also after a panic, because the scope waits for the
+/// thread.
 struct StopDrawing<'a> {
     done: &'a AtomicBool,
     drawing: &'a Thread,

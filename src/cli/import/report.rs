@@ -11,21 +11,21 @@ use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Output, PLAIN, STRONG, StyledLi
 use crate::records;
 use crate::report::{Failure, ImportState, RejectionCount, Report};
 
-/// How many rejections the text lists.
+/// The most rejections that the text lists.
 const SHOWN: usize = 10;
 
-/// How many warnings, or findings of a failure, the text lists.
+/// The most warnings, or findings of a failure, that the text lists.
 const MAX_LINES: usize = 40;
 
 /// The shortest duration that is shown.
 const LONG: Duration = Duration::from_secs(1);
 
-/// The verdict on a pair, by its report.
+/// The verdict on a pair according to its report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckVerdict {
     /// Every record would be accepted.
     Whole,
-    /// Some would be rejected.
+    /// Some records would be rejected.
     Part,
     /// Nothing would be imported.
     Nothing,
@@ -67,7 +67,7 @@ fn verdict(report: &Report) -> Vec<StyledLine> {
     lines.extend(facts(report));
     lines.extend(report.failure.iter().flat_map(failure));
     if let Some((first, others)) = report.rejections.split_first() {
-        lines.push(field("reasons", PLAIN, "each with its first line, and what to do"));
+        lines.push(field("reasons", PLAIN, "each with its first line and with advice"));
         lines.extend([first].into_iter().chain(others).take(SHOWN).flat_map(rejection));
         if report.rejections.len() > SHOWN {
             lines.push(indented(format!("and {} more", report.rejections.len() - SHOWN)));
@@ -92,7 +92,7 @@ fn title(report: &Report) -> StyledLine {
     };
     let import =
         report.import.iter().fold(StyledLine::default(), |l, id| l.and(STRONG, id).and(PLAIN, " "));
-    let dry = if report.dry_run { " (dry run: nothing stored)" } else { "" };
+    let dry = if report.dry_run { " (dry run: nothing was stored)" } else { "" };
     import.and(STRONG, &report.manifest).and(PLAIN, ": ").and(style, verdict).and(PLAIN, dry)
 }
 

@@ -1,7 +1,8 @@
 //! `sftp-import import watch`: shows the progress of an import until it ends.
 //!
-//! It reads the state database and the report in results/, so it survives a restart of the daemon:
-//! the import is then queued again. It shows a bar on a terminal, else a line for each change.
+//! The command reads the state database and the report in results/. It continues after a restart of
+//! the daemon, which queues the import again. On a terminal it shows a bar, otherwise a line for
+//! each change.
 
 use std::io::{self, IsTerminal, Read};
 use std::thread;
@@ -16,24 +17,25 @@ use crate::report::{ImportState, Report};
 use crate::spool::{Layout, Results};
 use crate::state::{State, imports};
 
-/// The polling interval. The daemon writes every two seconds.
+/// The polling interval. The daemon writes the progress every two seconds.
 const POLL: Duration = Duration::from_millis(300);
 
 /// The shortest interval between lines about progress only.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// How much of a report is read, in bytes.
+/// The most bytes of a report that are read.
 const MAX_REPORT: u64 = 16 << 20;
 
 /// Returns the import with the id `import`.
 pub fn find_import(state: &State, import: &str) -> Result<ImportRow, CliError> {
     state.read(|tx| imports::get(tx, import))?.ok_or_else(|| {
         CliError::new(format_args!("there is no import {import}"))
-            .hint("`sftp-import import list` shows the newest")
+            .hint("`sftp-import import list` shows the newest imports")
     })
 }
 
-/// Returns the current report of an import: the final one, the one in results/, or one of its row.
+/// Returns the current report of an import: the final report, the report in results/, or a report
+/// made from the database row.
 pub fn current_report(row: &ImportRow, layout: &Layout) -> Report {
     let from_row = || Report {
         data_type: row.data_type,
@@ -45,8 +47,8 @@ pub fn current_report(row: &ImportRow, layout: &Layout) -> Report {
     row.report.clone().or_else(|| progress_report(row, layout)).unwrap_or_else(from_row)
 }
 
-/// Returns the progress report in results/. `None` if that report is another import's, or is final
-/// and from before a retry.
+/// Returns the progress report in results/. `None` if that report belongs to another import, or is
+/// the final report of a run before a retry.
 fn progress_report(row: &ImportRow, layout: &Layout) -> Option<Report> {
     let results = Results::open(layout, &row.account).ok()?;
     let file = results.read(&format!("{}.result.json", row.stem)).ok()?;
@@ -133,8 +135,8 @@ struct LineFilter {
 }
 
 impl LineFilter {
-    /// Returns the line to show at `now`, if any: a new state or place immediately, progress at
-    /// intervals.
+    /// Returns the line to show at `now`, if any. A new state or place is shown immediately, and
+    /// progress at intervals.
     fn next(&mut self, report: &Report, now: Instant) -> Option<String> {
         let (state, line) = (Some((report.state, report.place)), describe(report));
         let due = self.at.is_none_or(|at| now.duration_since(at) >= LINE_EVERY);
@@ -204,7 +206,7 @@ mod tests {
     fn new_places_are_immediate_and_progress_is_limited() {
         let (mut filter, begun) = (LineFilter::default(), Instant::now());
         assert!(filter.next(&queued(3), begun).is_some());
-        assert_eq!(filter.next(&queued(3), begun + LINE_EVERY), None, "nothing new");
+        assert_eq!(filter.next(&queued(3), begun + LINE_EVERY), None, "no change");
         assert!(filter.next(&queued(2), begun + LINE_EVERY).is_some());
         let now = begun + LINE_EVERY * 2;
         assert!(filter.next(&running(10), now).is_some());

@@ -1,25 +1,26 @@
-//! `[accounts]`: the Unix users behind accounts.
+//! `[accounts]`: the Unix users of accounts.
 
 use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 
-/// `[accounts]`
+/// The section `[accounts]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Accounts {
-    /// First Unix user (and group) id for accounts.
+    /// The first id for the Unix users and groups of accounts.
     pub first_uid: u32,
-    /// Last Unix user (and group) id for accounts.
+    /// The last id for the Unix users and groups of accounts.
     pub last_uid: u32,
-    /// The group that sshd_config matches.
+    /// The name of the group that sshd_config matches.
     pub group: String,
-    /// The Unix user that the daemon runs as. It owns incoming, results and the spool.
+    /// The name of the Unix user that runs the daemon. This user owns incoming, results and the
+    /// spool.
     pub service_user: String,
 }
 
 impl Accounts {
-    /// Returns the Unix ids for accounts.
+    /// Returns the range of ids for the Unix users of accounts.
     pub fn uids(&self) -> RangeInclusive<u32> {
         self.first_uid..=self.last_uid
     }
@@ -27,7 +28,8 @@ impl Accounts {
 
 impl Default for Accounts {
     fn default() -> Self {
-        // Above Debian's static and systemd's dynamic ids, below useradd's subordinate ids.
+        // The range is above Debian's static ids and systemd's dynamic ids, and below useradd's
+        // subordinate ids.
         Self {
             first_uid: 70_000,
             last_uid: 99_999,

@@ -1,4 +1,5 @@
-//! `[imports]` and `[milestones]`: how imports run, and how often a long one reports its progress.
+//! `[imports]` and `[milestones]`: how imports run, and how often a long import reports its
+//! progress.
 
 use std::sync::OnceLock;
 
@@ -6,11 +7,11 @@ use serde::Deserialize;
 
 use crate::config::{Period, Size};
 
-/// `[milestones]`
+/// The section `[milestones]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Milestones {
-    /// The interval of a running import's progress reports.
+    /// The interval between two progress reports of a running import.
     pub still_processing_every: Period,
 }
 
@@ -20,20 +21,23 @@ impl Default for Milestones {
     }
 }
 
-/// `[imports]`
+/// The section `[imports]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Imports {
-    /// The number of imports that run side by side, at most one per account. 0: one per core. An
-    /// import that has run for five seconds no longer counts; up to as many more may run then, at
-    /// least two.
+    /// The number of imports that run at the same time. 0 means one import per core. One account
+    /// can have only one running import. An import that has run for five seconds no longer counts.
+    /// The same number of such imports may run in addition, or two if the number is 1. Small
+    /// imports have four further slots per worker, because they mostly wait for the disk.
     pub workers: usize,
-    /// An import that was interrupted this often (crash, power failure) fails.
+    /// The number of interruptions, such as crashes and power failures, after which an import
+    /// fails.
     pub max_starts: u32,
-    /// An import that failed because of the host (disk full, I/O error) is retried for this long.
+    /// The period during which an import is retried after an error of the host, such as a full disk
+    /// or an I/O error.
     pub retry_for: Period,
-    /// With less than this free on the disk of accounts, state or store, no import is claimed or
-    /// started. Zero: no floor.
+    /// The minimum of free space on the disks of accounts, state and store. With less free space no
+    /// import is claimed or started. Zero means no minimum.
     pub free_space_floor: Size,
 }
 
@@ -49,7 +53,7 @@ impl Default for Imports {
 }
 
 impl Imports {
-    /// Returns the configured number of workers, or the number of cores if it is 0.
+    /// Returns the configured number of workers. Returns the number of cores if 0 is configured.
     pub fn worker_count(&self) -> usize {
         match self.workers {
             0 => cores(),
@@ -58,10 +62,11 @@ impl Imports {
     }
 }
 
-/// Returns the number of cores that this process may use, by its affinity and its cgroup's quota.
+/// Returns the number of cores that this process may use. The number respects the CPU affinity of
+/// the process and the quota of its cgroup.
 ///
-/// It is determined once: that takes ten system calls, and the supervisor calls this in every
-/// cycle.
+/// The number is determined only once, because this takes ten system calls and the supervisor calls
+/// this function in every cycle.
 pub fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))

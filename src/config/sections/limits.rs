@@ -1,34 +1,37 @@
-//! `[limits]`: the limits of the import rules, marked (c) there, with their defaults.
+//! `[limits]`: the limits that the import rules mark with (c), with their defaults.
 
 use serde::Deserialize;
 
 use crate::config::{Size, UtcTime};
 
-/// `[limits]`, and `[account.ID.limits]` of one account.
+/// The section `[limits]`, and the section `[account.ID.limits]` of one account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limits {
-    /// Size of a data file, both as uploaded and decompressed.
+    /// The maximum size of a data file, both as uploaded and decompressed.
     pub max_data_file: Size,
     pub max_manifest: Size,
-    /// Files in an account's incoming. Over it the account is notified, and further files are
-    /// ignored.
+    /// The maximum number of files in an account's incoming. If more files wait, the account is
+    /// notified and further files are ignored.
     pub max_waiting_files: usize,
-    /// Bytes in an account's incoming. Over it the account is notified.
+    /// The maximum number of bytes in an account's incoming. If more bytes wait, the account is
+    /// notified.
     pub max_waiting_bytes: Size,
-    /// Bytes in an account's results, error files included. Over it error files are cut.
+    /// The maximum number of bytes in an account's results, including error files. Beyond the
+    /// maximum, error files are truncated.
     pub max_results: Size,
     pub max_field: Size,
     pub max_record: Size,
     pub max_columns: usize,
-    /// In characters.
+    /// The maximum number of characters in the value of a property.
     pub max_property_value: usize,
     pub max_event_properties: usize,
     /// The earliest `ts`. The default is the first number of nine digits.
     pub min_ts: UtcTime,
-    /// Reserved event names in addition to the built-in ones.
+    /// Event names that are reserved in addition to the built-in reserved names.
     pub reserved_event_names: Vec<String>,
-    /// Puts a `'` before cells of the error file that a spreadsheet would run as a formula.
+    /// If true, a `'` is added before each cell of the error file that a spreadsheet would run as a
+    /// formula.
     pub quote_formulas: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `[mail]`: how mail is sent. Parses `url`.
+//! `[mail]`: how mail is sent. Also parses the key `url`.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -8,33 +8,37 @@ use url::Url;
 
 use crate::config::{Period, Size};
 
-/// `[mail]`
+/// The section `[mail]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mail {
-    /// Parsed by [`Mail::server`]. Empty: no mail.
+    /// The URL of the mail server, parsed by [`Mail::server`]. If the URL is empty, no mail is
+    /// sent.
     pub url: String,
-    /// The file with the password of the user in `url`, on its first line.
+    /// The path of the file whose first line is the password of the user in `url`.
     pub password_file: Option<PathBuf>,
-    /// The name of a systemd credential with the password (systemd.exec(5)), instead of a file.
+    /// The name of a systemd credential with the password (systemd.exec(5)). Replaces
+    /// `password_file`.
     pub password_credential: Option<String>,
-    /// PEM file of certificate authorities that are trusted in addition to the host's.
+    /// The path of a PEM file with certificate authorities. They are trusted in addition to the
+    /// host's authorities.
     pub ca_file: Option<PathBuf>,
     /// The sender, in the syntax of a `From:` header.
     pub from: String,
-    /// Larger error files are gzipped for the mail.
+    /// An error file larger than this size is compressed with gzip before it is attached.
     pub gzip_over: Size,
-    /// Error files that are still larger are not attached; the mail gives their path in results/.
+    /// An error file that is larger than this size after compression is not attached. The mail then
+    /// contains the path of the file in results/.
     pub attach_up_to: Size,
-    /// How long the mail on an ended import is delayed, so that one mail reports several imports.
-    /// Zero: one mail per import.
+    /// The delay of the mail about an ended import. One mail then reports all imports that end
+    /// during the delay. Zero means one mail per import.
     pub digest: Period,
-    /// Mails per hour to one address, of all accounts. Further ones are delayed and sent as one
-    /// mail. Zero: no limit.
+    /// The maximum number of mails per hour to one address, for all accounts. Further mails are
+    /// delayed and combined into one mail. Zero means no limit.
     pub max_hourly_to_address: u32,
-    /// Mails per hour of one account, to all addresses. Zero: no limit.
+    /// The maximum number of mails per hour for one account, to all addresses. Zero means no limit.
     pub max_hourly_of_account: u32,
-    /// For a silent SMTP server, and for a run of sendmail.
+    /// The maximum wait for an answer of the SMTP server, and the maximum run time of sendmail.
     pub timeout: Period,
 }
 
@@ -56,46 +60,48 @@ impl Default for Mail {
     }
 }
 
-/// The server or program that accepts our mail.
+/// The server or program that accepts mail from the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailServer {
     /// No mail is sent.
     Off,
     Smtp(Smtp),
-    /// A program that reads a mail from standard input, as sendmail does.
+    /// A program that reads a mail from standard input, like sendmail.
     Sendmail(PathBuf),
 }
 
-/// An SMTP server.
+/// The connection settings of an SMTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Smtp {
-    /// A name or an address, without brackets.
+    /// The host name or IP address of the server, without brackets.
     pub host: String,
-    /// Default: 25, with STARTTLS 587, with TLS 465.
+    /// The port. The default is 25 in general, 587 with STARTTLS, and 465 with TLS.
     pub port: u16,
     pub tls: Tls,
-    /// `None`: no login.
+    /// The user for the login. `None` if there is no login.
     pub user: Option<String>,
-    /// The name in EHLO; `None`: the host's name.
+    /// The host name that is sent in EHLO. `None` if the name of this host is sent.
     pub hello: Option<String>,
 }
 
 /// The encryption of an SMTP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
-    /// Never.
+    /// The connection is never encrypted.
     No,
-    /// STARTTLS if the server offers it. A man in the middle can suppress the offer.
+    /// STARTTLS is used if the server offers it. An attacker between both hosts can suppress the
+    /// offer.
     IfOffered,
-    /// STARTTLS; without it no mail is sent.
+    /// STARTTLS is required. Without it no mail is sent.
     StartTls,
-    /// TLS from the first byte.
+    /// The connection uses TLS from the first byte.
     Implicit,
 }
 
 impl Mail {
-    /// Parses `url`: `smtp://host:port`, `smtp://…?tls=required` (STARTTLS), `smtps://user@host`,
-    /// `sendmail:/path`, or empty. An error is a predicate whose subject is `url`.
+    /// Parses `url`. Valid forms are `smtp://host:port`, `smtp://…?tls=required` (STARTTLS),
+    /// `smtps://user@host`, `sendmail:/path` and an empty text. The error is a predicate whose
+    /// subject is `url`.
     pub fn server(&self) -> Result<MailServer, String> {
         if self.url.is_empty() {
             return Ok(MailServer::Off);
@@ -109,8 +115,8 @@ impl Mail {
         smtp(&url).map(MailServer::Smtp)
     }
 
-    /// Returns the path of the password, if there is one; `credentials` is systemd's folder of
-    /// them.
+    /// Returns the path of the file with the password. `None` if no password is configured.
+    /// `credentials` is the folder of the systemd credentials.
     pub fn password_path(&self, credentials: Option<PathBuf>) -> Result<Option<PathBuf>, String> {
         match &self.password_credential {
             Some(name) => credentials.map(|folder| Some(folder.join(name))).ok_or_else(|| {
@@ -120,7 +126,7 @@ impl Mail {
         }
     }
 
-    /// Checks the section. An error is the first invalid key and the reason.
+    /// Checks the section. The error contains the first invalid key and the reason.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let wrong = |key, problem: &str| Err((key, problem.to_owned()));
         if self.from.parse::<lettre::message::Mailbox>().is_err() {
@@ -164,7 +170,7 @@ fn smtp(url: &Url) -> Result<Smtp, String> {
         _ => return Err("must be smtp://, smtps:// or sendmail:/path".into()),
     };
     if url.password().is_some() {
-        return Err("holds a password; it belongs in password-file or password-credential".into());
+        return Err("contains a password; put it into password-file or password-credential".into());
     }
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
     let user = Some(url.username()).filter(|user| !user.is_empty());
@@ -224,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_invalid_urls() {
+    fn invalid_mail_urls_are_refused() {
         for (url, why) in [
             ("mail.example.com", "is not a URL"),
             ("http://mail", "must be smtp://"),
@@ -232,7 +238,7 @@ mod tests {
             ("smtp://mail:99999", "is not a URL"),
             ("smtp://mail?tls=yes", "has a tls="),
             ("smtps://%zz@mail", "has a user"),
-            ("smtps://a:b@mail", "holds a password"),
+            ("smtps://a:b@mail", "contains a password"),
             ("smtps://a@mail", "names a user; set password-file"),
             ("sendmail:sendmail", "must name an absolute path"),
         ] {
@@ -254,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_in_a_file_or_credential() {
+    fn the_mail_password_comes_from_file_or_credential() {
         let named = Mail { password_credential: Some("smtp".into()), ..Mail::default() };
         let path = named.password_path(Some("/run/credentials/x".into()));
         assert_eq!(path, Ok(Some("/run/credentials/x/smtp".into())));

@@ -1,15 +1,17 @@
-//! `[metrics]`: where the daemon listens for Prometheus. Local only, as there is no login.
+//! `[metrics]`: the address on which the daemon listens for Prometheus. Only local addresses are
+//! allowed, because the listener requires no login.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// `[metrics]`
+/// The section `[metrics]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Metrics {
-    /// Parsed by [`Metrics::listener`]. Empty: no listener.
+    /// The address of the listener, parsed by [`Metrics::listener`]. If it is empty, there is no
+    /// listener.
     pub listen: String,
 }
 
@@ -17,14 +19,14 @@ pub struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetricsListener {
     Off,
-    /// A loopback address.
+    /// A loopback address with a port.
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
 impl Metrics {
-    /// Parses `listen`: `127.0.0.1:9469`, `[::1]:9469`, `unix:/path`, or empty. An error is a
-    /// predicate whose subject is `listen`.
+    /// Parses `listen`. Valid forms are `127.0.0.1:9469`, `[::1]:9469`, `unix:/path` and an empty
+    /// text. The error is a predicate whose subject is `listen`.
     pub fn listener(&self) -> Result<MetricsListener, String> {
         if self.listen.is_empty() {
             return Ok(MetricsListener::Off);
@@ -39,7 +41,7 @@ impl Metrics {
             .parse()
             .map_err(|_| "must be like 127.0.0.1:9469 or unix:/run/sftp-import/metrics.sock")?;
         if !address.ip().is_loopback() {
-            return Err("must be a loopback address: anybody who reaches it can read".into());
+            return Err("must be a loopback address, because the metrics need no login".into());
         }
         Ok(MetricsListener::Tcp(address))
     }
@@ -63,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_invalid_addresses() {
+    fn invalid_listen_addresses_are_refused() {
         for (listen, why) in [
             ("unix:run/x", "must name an absolute path"),
             ("localhost:9469", "must be like"),

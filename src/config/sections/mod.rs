@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod node;
 pub mod pairing;
 pub mod per_account;
+pub mod readme;
 pub mod retention;
 pub mod watch;
 pub mod webhooks;

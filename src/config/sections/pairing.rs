@@ -1,27 +1,30 @@
-//! `[pairing]`: when a manifest and its data file are a complete pair.
+//! `[pairing]`: the conditions under which a manifest and its data file are claimed as a pair.
 
 use serde::Deserialize;
 
 use crate::config::Period;
 
-/// `[pairing]`
+/// The section `[pairing]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Pairing {
-    /// How long a manifest waits for its data file to appear.
+    /// The time for which a manifest waits until its data file exists.
     pub data_file_grace: Period,
-    /// How long a manifest waits for its data file to be closed by its writer.
+    /// The time for which a manifest waits until the uploader closes its data file.
     pub open_file_grace: Period,
-    /// How long a manifest that doesn't parse must be unchanged before it is refused.
+    /// The time for which an invalid manifest must be unchanged before it is refused.
     pub manifest_quiet_period: Period,
-    /// How long a manifest and its data file must be unchanged before they are claimed while the
-    /// sessions that uploaded them are still open. Zero: they are claimed immediately.
+    /// The time for which a manifest and its data file must be unchanged before they are claimed.
+    /// Applies only while the sessions that uploaded the files are open. Zero means that they are
+    /// claimed immediately.
     pub settle: Period,
-    /// Ignored, with a warning. Up to version 0.1 a claimed manifest kept its name for this long.
+    /// Ignored, with a warning. In version 0.1 and before, a claimed manifest kept its name in
+    /// incoming for this time.
     pub linger: Option<Period>,
-    /// A data file that no manifest has named for this long is reported once. Zero: never.
+    /// The age at which a data file without a manifest is reported. It is reported only once. Zero
+    /// means never.
     pub unclaimed_after: Period,
-    /// Every account is scanned this often even without a wake-up.
+    /// The interval at which every account is scanned, even without a wake-up.
     pub rescan_every: Period,
 }
 

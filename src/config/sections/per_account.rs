@@ -1,8 +1,8 @@
 //! `[account.ID.limits]`, `[account.ID.pairing]` and `[account.ID.retention]`: settings of one
 //! account.
 //!
-//! A key that an account's section leaves out has its value from `[limits]`, `[pairing]` or
-//! `[retention]`.
+//! If a key is missing in an account's section, the value from `[limits]`, `[pairing]` or
+//! `[retention]` applies.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,7 +13,7 @@ use toml::Table;
 use crate::account::AccountId;
 use crate::config::{Limits, Pairing, Retention};
 
-/// The settings of accounts that have sections of their own.
+/// The settings of all accounts that have their own sections.
 #[derive(Clone, Debug, Default)]
 pub struct PerAccount(HashMap<AccountId, AccountSettings>);
 
@@ -25,7 +25,7 @@ pub struct AccountSettings {
     pub retention: Retention,
 }
 
-/// An account's section as written in the file.
+/// The sections of one account, as they are written in the configuration file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct SectionTables {
@@ -34,7 +34,7 @@ struct SectionTables {
     retention: Table,
 }
 
-/// The parts of the file that are needed here.
+/// The sections of the configuration file that the settings of accounts depend on.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct SettingsTables {
@@ -45,7 +45,8 @@ struct SettingsTables {
 }
 
 impl PerAccount {
-    /// Reads the accounts' sections of a whole configuration file. An error names the section.
+    /// Reads the accounts' sections from the text of a configuration file. The error names the
+    /// invalid section.
     pub fn read(text: &str) -> Result<Self, String> {
         let file: SettingsTables = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut accounts = HashMap::new();
@@ -71,7 +72,8 @@ impl PerAccount {
     }
 }
 
-/// Returns `base` with the keys of account `id`'s own section replaced.
+/// Returns the general section `base`, with the keys of the account's own section replaced. `id` is
+/// the id of the account.
 fn merge<T: DeserializeOwned>(
     id: &str,
     name: &str,
@@ -83,8 +85,8 @@ fn merge<T: DeserializeOwned>(
     table.try_into().map_err(|error| format!("[account.{id}.{name}]: {error}"))
 }
 
-/// Checks the sections and returns an empty map. [`PerAccount::read`] fills it afterwards, because
-/// it needs the general sections too.
+/// Checks the sections and returns an empty map. [`PerAccount::read`] fills the map later, because
+/// it needs the general sections as well.
 impl<'de> Deserialize<'de> for PerAccount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         BTreeMap::<String, SectionTables>::deserialize(deserializer).map(|_| Self::default())
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_section() {
+    fn errors_name_the_account_section() {
         for (text, part) in [
             ("[account.'a b'.limits]\n", "account.a b"),
             ("[account.a.limits]\nmax-colums = 1\n", "max-colums"),

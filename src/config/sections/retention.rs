@@ -1,27 +1,27 @@
-//! `[retention]`: how long files and rows of ended imports are kept.
+//! `[retention]`: how long the files and rows of ended imports are kept.
 
 use serde::Deserialize;
 
 use crate::config::Period;
 
-/// In seconds.
+/// One day in seconds.
 const DAY: u64 = 24 * 60 * 60;
 
-/// `[retention]`, and `[account.ID.retention]` of one account.
+/// The section `[retention]`, and the section `[account.ID.retention]` of one account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Retention {
-    /// The spooled files of completed imports.
+    /// How long the spooled files of completed imports are kept.
     pub completed_uploads: Period,
-    /// The spooled files of failed imports, for `import retry`.
+    /// How long the spooled files of failed imports are kept for `import retry`.
     pub failed_uploads: Period,
-    /// Reports and error files in results/.
+    /// How long reports and error files in results/ are kept.
     pub results: Period,
-    /// Deliveries and their attempts.
+    /// How long deliveries and their attempts are kept.
     pub deliveries: Period,
-    /// Rows of ended imports. The names of manifests stay reserved for ever.
+    /// How long the rows of ended imports are kept. Used manifest names stay reserved forever.
     pub imports: Period,
-    /// The activity log.
+    /// How long lines of the activity log are kept.
     pub activity: Period,
 }
 

@@ -4,14 +4,15 @@ use serde::Deserialize;
 
 use crate::config::Period;
 
-/// `[watch]`
+/// The section `[watch]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Watch {
     pub method: Method,
-    /// The scan interval for accounts without notifications from the kernel: all accounts with
-    /// [`Method::Poll`], else those beyond the limit of inotify watches. With [`Method::Poll`] the
-    /// times of folders are compared five times as often.
+    /// The interval between two scans of an account for which the kernel sends no notifications.
+    /// With [`Method::Poll`] these are all accounts. With [`Method::Inotify`] these are the
+    /// accounts beyond the limit of inotify watches. [`Method::Poll`] also compares the
+    /// modification times of folders, five times as often.
     pub poll_every: Period,
 }
 
@@ -19,11 +20,12 @@ pub struct Watch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
-    /// The kernel notifies us within milliseconds.
+    /// The kernel reports each upload within milliseconds.
     #[default]
     Inotify,
-    /// notify's `PollWatcher` compares the times of folders, and every account is scanned at
-    /// intervals. For file systems that another host writes to: the kernel does not report that.
+    /// notify's `PollWatcher` compares the modification times of folders, and every account is
+    /// scanned at intervals. This method is for file systems that another host writes to, because
+    /// the kernel does not report those writes.
     Poll,
 }
 

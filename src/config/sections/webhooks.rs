@@ -1,21 +1,22 @@
-//! `[webhooks]`: requests to endpoints, and when an endpoint is disabled.
+//! `[webhooks]`: how requests to endpoints are made, and when an endpoint is disabled.
 
 use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::config::Period;
 
-/// `[webhooks]`
+/// The section `[webhooks]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Webhooks {
-    /// For a whole request.
+    /// The maximum duration of a whole request.
     pub timeout: Period,
-    /// An endpoint that has failed for this long without a success is disabled.
+    /// An endpoint is disabled if all its attempts have failed for this time.
     pub disable_after: Period,
-    /// How long after `webhook rotate` the old secret also signs.
+    /// How long the previous secret still signs webhooks after the command `webhook rotate`.
     pub old_secret_for: Period,
-    /// Networks that are allowed for endpoints although they are not public: `10.1.0.0/16`.
+    /// Private networks that endpoints may use, such as `10.1.0.0/16`. Public networks are always
+    /// allowed.
     pub allow: Vec<IpNet>,
 }
 

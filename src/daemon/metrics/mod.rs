@@ -1,5 +1,5 @@
-//! Metrics for Prometheus, if configured. Imports never wait for them: this module has its own
-//! tasks and its own connection to the state database, and requests wait for each other.
+//! Metrics for Prometheus, if configured. Imports never wait for a request: this module has
+//! separate tasks and a separate connection to the state database. Requests wait for each other.
 
 mod page;
 mod server;
@@ -14,10 +14,10 @@ use tokio::net::{TcpListener, UnixListener};
 use self::page::MetricsPage;
 use crate::config::{Config, MetricsListener};
 
-/// Serves metrics until the process ends. If it can't listen, that is logged and affects nothing
-/// else; an alert on `up` notices it.
+/// Serves metrics until the process ends. If listening fails, the error is logged, and the daemon
+/// works without metrics. An alert on `up` detects the failure.
 pub async fn serve(config: Arc<Config>) {
-    let Ok(listen) = config.metrics.listener() else { return }; // checked when it was read
+    let Ok(listen) = config.metrics.listener() else { return }; // Config::check checked it
     let named = config.metrics.listen.clone();
     let page = Arc::new(MetricsPage::new(config));
     let failed = match &listen {

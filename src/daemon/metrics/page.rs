@@ -1,4 +1,4 @@
-//! The metrics page. Gauges are read again at most once a second, however many requests arrive.
+//! The metrics page. Gauges are read at most once a second, regardless of the number of requests.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::metrics::{Gauges, Process, page};
 use crate::state::State;
 use crate::state::gauges::{self, StateGauge, StateGauges};
 
-/// How long a page is served again.
+/// The time for which a page is served again.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// The gauges and the last page.
@@ -26,7 +26,8 @@ pub(super) struct MetricsPage {
 
 #[derive(Default)]
 struct LastPage {
-    /// Opened at the first request. A separate connection, so that no import waits for it.
+    /// The connection is opened at the first request. It is separate, so that no import waits for
+    /// it.
     state: Option<State>,
     last: Option<(Instant, Arc<str>)>,
 }
@@ -37,7 +38,7 @@ impl MetricsPage {
         Self { config, gauges: Gauges::new(start), last_page: Mutex::default() }
     }
 
-    /// Returns the current page. Blocks; concurrent calls wait for each other.
+    /// Returns the current page. The call blocks, and concurrent calls wait for each other.
     pub fn read(&self) -> Arc<str> {
         // A panic leaves the last page intact.
         let mut last_page = self.last_page.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +64,8 @@ impl MetricsPage {
         self.set(&figures.unwrap_or_default(), now);
         self.file_system("accounts", &paths.accounts);
         self.file_system("state", &paths.state);
-        // The daemon's user can't read the folder. `key::publish` sets its modification time.
+        // The daemon's user can't read the folder. `key::publish` sets the folder's modification
+        // time.
         let published = std::fs::metadata(&paths.keys).map_or(0.0, |found| found.mtime() as f64);
         self.gauges.keys_published(published);
         self.gauges
@@ -94,7 +96,7 @@ impl MetricsPage {
     }
 }
 
-/// Returns the count of `kind` and the age of the oldest one in seconds.
+/// Returns the number of rows of `kind`, and the age of the oldest row in seconds.
 fn count_and_age(figures: &[StateGauge], kind: &str, now: Timestamp) -> (f64, f64) {
     let Some(figure) = figures.iter().find(|figure| figure.kind == kind) else { return (0.0, 0.0) };
     let age = figure.oldest.map(|oldest| now.duration_since(oldest).as_secs_f64().max(0.0));
@@ -102,7 +104,7 @@ fn count_and_age(figures: &[StateGauge], kind: &str, now: Timestamp) -> (f64, f6
 }
 
 fn setting(name: SysconfVar) -> f64 {
-    // Linux knows both. With the fallback 1 one value is wrong, but the page is complete.
+    // Linux has both settings. With the fallback 1 one value is wrong, but the page is complete.
     sysconf(name).ok().flatten().map_or(1.0, |value| value as f64)
 }
 

@@ -1,7 +1,8 @@
-//! A small HTTP/1.1 server: one request per connection, and a slow client delays no other.
+//! A small HTTP/1.1 server with one request per connection. A slow client delays no other client.
 //!
-//! Invariant: at most [`MAX_HEAD`] bytes of a connection are read, and it lasts [`PATIENCE`] at
-//! most. There are at most [`MAX_CONNECTIONS`] connections; one more is closed immediately.
+//! Invariant: at most [`MAX_HEAD`] bytes of a connection are read, and a connection lasts at most
+//! [`PATIENCE`]. At most [`MAX_CONNECTIONS`] connections are open. A further connection is closed
+//! immediately.
 
 use std::io;
 use std::sync::Arc;
@@ -14,13 +15,13 @@ use tokio::time::{sleep, timeout};
 
 use super::page::MetricsPage;
 
-/// Prometheus sends about 300 bytes.
+/// The most bytes that are read of a request. Prometheus sends about 300 bytes.
 const MAX_HEAD: usize = 8 * 1024;
-/// For request and response.
+/// The time limit for a request and its response.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Concurrent connections.
+/// The maximum number of concurrent connections.
 const MAX_CONNECTIONS: usize = 16;
-/// Pause after an error of accept(2), such as no free descriptor.
+/// The pause after an error of accept(2), such as a lack of descriptors.
 const PAUSE: Duration = Duration::from_millis(200);
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -39,7 +40,7 @@ pub(super) async fn serve_unix(listener: UnixListener, page: Arc<MetricsPage>) {
     }
 }
 
-/// Serves a connection on a new task. Without a free slot it is closed.
+/// Serves a connection on a new task. Closes the connection if no slot is free.
 async fn serve<S>(accepted: io::Result<S>, slots: &Arc<Semaphore>, page: &Arc<MetricsPage>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -48,7 +49,7 @@ where
     let Ok(slot) = Arc::clone(slots).try_acquire_owned() else { return };
     let page = Arc::clone(page);
     tokio::spawn(async move {
-        // A client that hung up or was too slow needs no answer.
+        // A client that closed the connection or was too slow needs no answer.
         let _ = timeout(PATIENCE, answer(stream, move || page.read())).await;
         drop(slot);
     });
@@ -66,7 +67,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         },
         RequestKind::OtherPath => ("404 Not Found", "GET /metrics\n".into()),
         RequestKind::OtherMethod => ("405 Method Not Allowed", "GET /metrics\n".into()),
-        RequestKind::NotHttp => ("400 Bad Request", "this speaks HTTP/1.1\n".into()),
+        RequestKind::NotHttp => ("400 Bad Request", "this server accepts HTTP/1.1 only\n".into()),
     };
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {TEXT}\r\nContent-Length: {}\r\nAllow: GET\r\n\
@@ -78,7 +79,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     stream.shutdown().await
 }
 
-/// Reads up to the empty line, or to [`MAX_HEAD`] bytes.
+/// Reads a request up to its empty line, at most [`MAX_HEAD`] bytes.
 async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(1024);
     let mut limited = stream.take(MAX_HEAD as u64);
@@ -147,10 +148,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_head_is_cut() {
+    async fn a_long_request_is_cut() {
         let (mut client, mut server) = tokio::io::duplex(1024);
         let sender = tokio::spawn(async move {
-            // It fails: the server hangs up.
+            // The write fails, as the server closes the connection.
             let _ = client.write_all(&[b'x'; MAX_HEAD * 2]).await;
         });
         assert_eq!(read_head(&mut server).await.unwrap().len(), MAX_HEAD);

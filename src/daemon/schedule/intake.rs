@@ -1,19 +1,20 @@
-//! The intake schedule: decides which accounts to scan, and when. Pure but for the log.
+//! The intake schedule: decides which accounts to scan, and when. Pure except for the log.
 //!
-//! Invariant: one scan per account at a time; a request during a scan causes one more afterwards,
-//! so that no change is missed. A few accounts are scanned in parallel. If none of these scans
-//! returns for minutes, they hang.
+//! Invariant: one scan per account runs at a time. A request during a scan causes another scan
+//! afterwards, so that no change is missed. A few accounts are scanned in parallel. If none of
+//! these scans returns for minutes, they count as hanging.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::account::AccountId;
 
-/// Parallel scans: a claim waits for the disk, which serves several as fast as one.
+/// The number of parallel scans. A claim waits for the disk, which serves several claims as fast as
+/// one.
 const PARALLEL: usize = 8;
-/// Changes within this time share one scan.
+/// The time within which changes share one scan.
 const GATHER: Duration = Duration::from_millis(100);
-/// A scan that takes this long hangs; it normally takes seconds at most.
+/// A scan that takes this long counts as hanging. A scan normally takes seconds at most.
 const HANGS: Duration = Duration::from_secs(5 * 60);
 
 /// Requested, running and scheduled scans.
@@ -21,7 +22,7 @@ const HANGS: Duration = Duration::from_secs(5 * 60);
 pub struct IntakeSchedule {
     order: VecDeque<AccountId>,
     requested: HashSet<AccountId>,
-    /// Running scans, with their begin.
+    /// The running scans, with the time at which they began.
     running: HashMap<AccountId, Instant>,
     alarms: BTreeSet<(Instant, AccountId)>,
     alarm_of: HashMap<AccountId, Instant>,
@@ -36,14 +37,14 @@ impl IntakeSchedule {
         }
     }
 
-    /// Requests a scan after a change in the account's incoming. It begins after [`GATHER`], so
-    /// that changes until then share it. This delays no pair: a pair is ready only when its session
-    /// has ended or `settle` has passed.
+    /// Requests a scan after a change in the account's incoming. The scan begins after [`GATHER`],
+    /// so that changes until then share it. This delays no pair: a pair is ready only when its
+    /// session has ended or `settle` has passed.
     pub fn request_soon(&mut self, account: AccountId, now: Instant) {
         self.set_alarm(account, now + GATHER);
     }
 
-    /// Begins the scan that was requested first, if one more may run. Returns its account.
+    /// Begins the scan that was requested first, if another scan may run. Returns its account.
     pub fn begin_next(&mut self, now: Instant) -> Option<AccountId> {
         if self.running.len() >= PARALLEL {
             return None;
@@ -56,7 +57,7 @@ impl IntakeSchedule {
         Some(account)
     }
 
-    /// Notes that the scan of `account` has ended. The next one is scheduled after `rescan_after`,
+    /// Records that the scan of `account` has ended. Schedules the next scan after `rescan_after`,
     /// if any.
     pub fn finish(&mut self, account: &AccountId, now: Instant, rescan_after: Option<Duration>) {
         self.running.remove(account);
@@ -65,7 +66,7 @@ impl IntakeSchedule {
         }
     }
 
-    /// Whether no scan can begin any more because all running ones hang. Logged once.
+    /// Returns whether no scan can begin because all running scans hang. Logs this once.
     pub fn check_hang(&mut self, now: Instant) -> bool {
         let since = |began: &Instant| now.saturating_duration_since(*began);
         let hang = self.running.len() >= PARALLEL
@@ -92,7 +93,7 @@ impl IntakeSchedule {
         }
     }
 
-    /// Whether a scan is running or requested.
+    /// Returns whether a scan is running or requested.
     pub fn is_busy(&self) -> bool {
         !self.order.is_empty() || !self.running.is_empty()
     }
@@ -107,7 +108,8 @@ impl IntakeSchedule {
         self.alarms.first().map(|(at, _)| *at)
     }
 
-    /// Sets the account's alarm unless an earlier one is set: its scan sets the next alarm itself.
+    /// Sets the account's alarm, unless an earlier one is set. The scan of the earlier alarm sets
+    /// the next alarm.
     fn set_alarm(&mut self, account: AccountId, at: Instant) {
         if self.alarm_of.get(&account).is_none_or(|earlier| *earlier > at) {
             self.forget_alarm(&account);
@@ -132,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn a_request_during_a_scan_makes_one_more() {
+    fn a_request_during_a_scan_causes_another_scan() {
         let (mut schedule, now) = (IntakeSchedule::default(), Instant::now());
         schedule.request(account("a"));
         assert_eq!(schedule.begin_next(now), Some(account("a")));
         schedule.request(account("a"));
         schedule.request(account("a"));
-        assert_eq!(schedule.begin_next(now), None, "one thread at a time");
+        assert_eq!(schedule.begin_next(now), None, "one scan at a time");
         schedule.finish(&account("a"), Instant::now(), None);
         assert_eq!(schedule.begin_next(now), Some(account("a")));
         schedule.finish(&account("a"), Instant::now(), None);
@@ -182,21 +184,21 @@ mod tests {
         );
         schedule.enqueue_due(later(100));
         assert_eq!(schedule.begin_next(later(100)), Some(account("a")));
-        schedule.request_soon(account("a"), later(101)); // during its scan
+        schedule.request_soon(account("a"), later(101)); // during the scan
         schedule.finish(&account("a"), later(102), Some(Duration::from_secs(2)));
-        assert_eq!(schedule.next_alarm(), Some(later(201)), "the earlier one");
+        assert_eq!(schedule.next_alarm(), Some(later(201)), "the earlier alarm is kept");
         schedule.request(account("a")); // the session has ended
         assert_eq!(schedule.begin_next(later(103)), Some(account("a")));
         assert_eq!(schedule.next_alarm(), None, "that scan covers the change");
     }
 
     #[test]
-    fn scans_that_never_return_hang() {
+    fn scans_that_never_return_count_as_hanging() {
         let (mut schedule, now) = (IntakeSchedule::default(), Instant::now());
         let ids: Vec<_> = (0..=PARALLEL).map(|n| account(&format!("a{n}"))).collect();
         ids.iter().for_each(|id| schedule.request(id.clone()));
         assert_eq!(schedule.begin_next(now), Some(ids[0].clone()));
-        assert!(!schedule.check_hang(now + HANGS), "another one may begin");
+        assert!(!schedule.check_hang(now + HANGS), "another scan may begin");
         for id in &ids[1..PARALLEL] {
             assert_eq!(schedule.begin_next(now + HANGS).as_ref(), Some(id));
         }

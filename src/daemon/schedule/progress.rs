@@ -1,18 +1,18 @@
 //! The schedule of progress reports. Pure.
 //!
-//! Invariant: one round at a time, and none while no import waits or runs. A new import's first
-//! round begins soon after its claim, but with a delay, within which most imports end.
+//! Invariant: rounds run one at a time, and only while an import waits or runs. The first round for
+//! a new import begins soon after its claim, but with a delay, within which most imports end.
 
 use std::time::{Duration, Instant};
 
-/// Interval between rounds.
+/// The interval between rounds.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Delay of the round after a new import.
+/// The delay of the round after a new import.
 const SOON: Duration = Duration::from_millis(100);
 
-/// Pause after a round for each import that waits or runs, as each report may have been written;
-/// at most [`MAX_PAUSE`] in all.
+/// The pause after a round for each import that waits or runs, as the round may have written a
+/// report for each. The whole pause is at most [`MAX_PAUSE`].
 const PAUSE_EACH: Duration = Duration::from_millis(5);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
@@ -21,10 +21,10 @@ const MAX_PAUSE: Duration = Duration::from_secs(10);
 pub struct ProgressSchedule {
     /// `None` while a round is running.
     next: Option<Instant>,
-    /// No round begins before this, even if a new import waits.
+    /// No round begins before this time, even if a new import waits.
     rests_until: Instant,
     period: Duration,
-    /// Pause after the current or last round.
+    /// The pause after the current or last round.
     pause: Duration,
     /// Whether an import was queued during the current round.
     is_requested: bool,
@@ -68,7 +68,7 @@ impl ProgressSchedule {
         }
     }
 
-    /// Notes that the round has ended.
+    /// Records that the round has ended.
     pub fn finish(&mut self, now: Instant) {
         let is_requested = std::mem::take(&mut self.is_requested);
         self.rests_until = now + self.pause;
@@ -76,7 +76,7 @@ impl ProgressSchedule {
         self.next = Some((now + pause).max(self.rests_until));
     }
 
-    /// Returns when the next round begins. `None` if nothing waits or runs.
+    /// Returns when the next round begins. `None` if no import waits or runs.
     pub fn next(&self) -> Option<Instant> {
         self.next.filter(|_| self.is_busy)
     }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_run_one_by_one_with_imports_only() {
+    fn a_round_runs_alone_and_only_with_imports() {
         let mut schedule = ProgressSchedule::new(Duration::from_secs(3600));
         let now = Instant::now();
         assert!(!schedule.begin(now, 0));
@@ -130,11 +130,14 @@ mod tests {
         assert!(!schedule.begin(now, 1));
         assert!(schedule.begin(now + SOON, 1));
         schedule.finish(now);
-        assert!(schedule.begin(now + Duration::from_secs(1), 1), "as often as still_processing");
+        assert!(
+            schedule.begin(now + Duration::from_secs(1), 1),
+            "rounds are as frequent as still_processing"
+        );
         schedule.finish(now);
         let later = now + Duration::from_secs(60);
         schedule.request_soon(later);
-        assert!(!schedule.begin(later, 1), "after an idle time too");
+        assert!(!schedule.begin(later, 1), "the delay also applies after an idle time");
         assert!(schedule.begin(later + SOON, 1));
     }
 }

@@ -1,26 +1,26 @@
 //! Run slots: how many imports may run in parallel, so that long ones don't delay short ones. Pure.
 //!
 //! Invariant: an import that has run for [`LONG`] frees its slot. A small file waits for shorter
-//! ones ahead of it, but never for the whole run of a long one, as long as fewer than [`max_heavy`]
-//! accounts run a long import. Light imports have their own slots, and more of them: they wait for
-//! the disk, which serves many as fast as one.
+//! imports ahead of it, but never for the whole run of a long import, as long as fewer than
+//! [`max_heavy`] accounts run a long import. Light imports have separate slots, and more of them:
+//! they wait for the disk, which serves many imports as fast as one.
 
 use std::time::Duration;
 
 use crate::import::Weight;
 
-/// A heavy import that has run this long frees its slot.
+/// The time after which a heavy import frees its slot.
 const LONG: Duration = Duration::from_secs(5);
 
-/// A light import that has run this long counts as heavy: its file is highly compressed, or the
-/// disk hangs.
+/// The time after which a light import counts as heavy: its file is highly compressed, or the disk
+/// hangs.
 const NOT_LIGHT: Duration = Duration::from_secs(1);
 
-/// Slots for light imports per worker.
+/// The number of slots for light imports per worker.
 const LIGHT_PER_WORKER: usize = 4;
 
-/// Whether one more import of `weight` may begin with `workers` workers. `running` has weight and
-/// running time of each import.
+/// Returns whether another import of `weight` may begin with `workers` workers. `running` has the
+/// weight and running time of each import.
 pub fn is_free(
     workers: usize,
     weight: Weight,
@@ -41,7 +41,7 @@ pub fn is_free(
     }
 }
 
-/// The bound on heavy imports, long ones included: each takes memory for its batches.
+/// Returns the maximum number of heavy imports, including long ones. Each needs memory for batches.
 fn max_heavy(workers: usize) -> usize {
     workers + workers.max(2)
 }
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn light_imports_have_their_own_slots() {
+    fn light_imports_have_separate_slots() {
         let running = |light: usize, millis: u64, heavy: usize| {
             let light = vec![(Weight::Light, Duration::from_millis(millis)); light];
             light.into_iter().chain(vec![(Weight::Heavy, Duration::ZERO); heavy])

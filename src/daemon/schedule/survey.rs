@@ -1,10 +1,11 @@
 //! The schedule of surveys, which read the pending work from the state database. Pure.
 //!
-//! Invariant: one survey at a time; a request during a survey causes one more afterwards.
+//! Invariant: one survey runs at a time. A request during a survey causes another survey
+//! afterwards.
 
 use std::time::{Duration, Instant};
 
-/// Pause after a failed survey.
+/// The pause after a failed survey.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The requested kind of survey. Two requests are merged into one that covers both.
@@ -14,25 +15,26 @@ pub struct SurveyRequest {
     scan_all: bool,
 }
 
-/// On which condition a survey reads the accounts.
+/// The condition under which a survey reads the accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum AccountsRead {
     #[default]
     Never,
-    /// If another process changed the state database.
+    /// The accounts are read if another process changed the state database.
     IfChanged,
     Always,
 }
 
 impl SurveyRequest {
     const NONE: Self = Self { accounts: AccountsRead::Never, scan_all: false };
-    /// A survey if another process changed the state database.
+    /// A request for a survey if another process changed the state database.
     pub const IF_CHANGED: Self = Self { accounts: AccountsRead::IfChanged, ..Self::NONE };
-    /// A survey in any case.
+    /// A request for a survey in any case.
     pub const SURVEY: Self = Self { accounts: AccountsRead::Always, ..Self::NONE };
-    /// The regular rescan: a survey if something changed, and a scan of every account.
+    /// The request of the regular rescan: a survey if something changed, and a scan of every
+    /// account.
     pub const RESCAN: Self = Self { scan_all: true, ..Self::IF_CHANGED };
-    /// A survey in any case, and a scan of every account.
+    /// A request for a survey in any case, and a scan of every account.
     pub const SCAN_ALL: Self = Self { scan_all: true, ..Self::SURVEY };
 
     fn merge(self, other: Self) -> Self {
@@ -65,7 +67,7 @@ impl SurveySchedule {
         self.requested = self.requested.merge(requested);
     }
 
-    /// Whether a request is pending.
+    /// Returns whether a request is pending.
     pub fn is_requested(&self) -> bool {
         self.requested != SurveyRequest::NONE
     }
@@ -82,19 +84,19 @@ impl SurveySchedule {
         Some(SurveyOrder { known, scan_all: requested.scan_all })
     }
 
-    /// Notes that a survey of this version of the state database has ended. Returns whether the
+    /// Records that a survey of this version of the state database has ended. Returns whether the
     /// version is new.
     pub fn finish(&mut self, version: i64) -> bool {
         self.running = None;
         self.known.replace(version) != Some(version)
     }
 
-    /// Notes that the survey found no change.
+    /// Records that the survey found no change.
     pub fn finish_unchanged(&mut self) {
         self.running = None;
     }
 
-    /// Notes that the survey failed: its request is pending again.
+    /// Records that the survey failed. Its request is pending again.
     pub fn fail(&mut self, now: Instant) {
         if let Some(requested) = self.running.take() {
             self.request(requested);
@@ -108,14 +110,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_during_a_survey_makes_one_more() {
+    fn a_request_during_a_survey_causes_another() {
         let (mut schedule, now) = (SurveySchedule::default(), Instant::now());
         assert_eq!(schedule.begin(now), None);
         schedule.request(SurveyRequest::SCAN_ALL);
         schedule.request(SurveyRequest::IF_CHANGED);
         assert_eq!(schedule.begin(now), Some(SurveyOrder { known: None, scan_all: true }));
         schedule.request(SurveyRequest::IF_CHANGED);
-        assert_eq!(schedule.begin(now), None, "one at a time");
+        assert_eq!(schedule.begin(now), None, "one survey at a time");
         assert!(schedule.finish(7));
         assert_eq!(schedule.begin(now), Some(SurveyOrder { known: Some(7), scan_all: false }));
         schedule.finish_unchanged();
@@ -132,7 +134,7 @@ mod tests {
         assert_eq!(
             schedule.begin(now),
             Some(SurveyOrder { known: None, scan_all: true }),
-            "the first"
+            "the first survey"
         );
         schedule.finish(7);
         schedule.request(SurveyRequest::RESCAN);

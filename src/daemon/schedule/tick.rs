@@ -1,16 +1,16 @@
 //! The tick: how often the supervisor's loop runs a round without a wake-up. Pure.
 //!
-//! Invariant: once a second while work is running or waiting, otherwise a few times a minute, and
-//! always often enough for the watchdog.
+//! Invariant: a round runs once a second while work is running or waiting, and otherwise a few
+//! times a minute. The interval is always short enough for the watchdog.
 
 use std::time::{Duration, Instant};
 
-/// Interval while work is running or waiting.
+/// The interval while work is running or waiting.
 const BUSY: Duration = Duration::from_secs(1);
-/// Interval while idle.
+/// The interval while idle.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// The time of the last tick, and the interval of idle ones.
+/// The time of the last tick, and the interval while idle.
 #[derive(Debug)]
 pub struct Tick {
     last: Instant,
@@ -18,7 +18,8 @@ pub struct Tick {
 }
 
 impl Tick {
-    /// Starts at `now`. `watchdog` is the interval at which the watchdog must be fed, if any.
+    /// Starts the ticks at `now`. `watchdog` is the interval at which the watchdog must be fed, if
+    /// any.
     pub fn new(now: Instant, watchdog: Option<Duration>) -> Self {
         Self { last: now, idle: watchdog.map_or(IDLE, |every| every.min(IDLE)) }
     }

@@ -1,7 +1,7 @@
 //! Handles the results of blocking jobs.
 //!
-//! Invariant: nothing here waits for a disk or a lock. Errors are logged here, and failed work is
-//! scheduled again.
+//! Invariant: no handler waits for a disk or a lock. The handlers log errors and schedule failed
+//! work again.
 
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,9 @@ use crate::import::{IntakeError, RunError, RunOutcome, ScanOutcome, Survey};
 use crate::sanitize::chain;
 use crate::state;
 
-/// Interval of the sweep.
+/// The interval of the sweep.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
-/// Pause after a failed scan.
+/// The pause after a failed scan.
 const RESCAN_AFTER_ERROR: Duration = Duration::from_secs(10);
 
 impl Supervisor {
@@ -37,13 +37,13 @@ impl Supervisor {
                     self.wake_relay.notify_one();
                 }
             }
-            // Every job catches its own panics; this happens only when the runtime ends.
+            // Every job catches its own panics. This error occurs only when the runtime ends.
             Err(error) => tracing::error!("a job did not return a result: {error}"),
         }
     }
 
-    /// Handles a survey: queues what other processes changed (`account add`, `import retry`) and
-    /// what a crash or an error left.
+    /// Handles a survey: queues the work that other processes added (`account add`, `import retry`)
+    /// and the work that a crash or an error left.
     fn handle_survey(&mut self, result: Option<state::Result<Option<Survey>>>) {
         let survey = match result {
             Some(Ok(None)) => return self.surveys.finish_unchanged(),
@@ -74,7 +74,7 @@ impl Supervisor {
         crate::metrics::set_queue_held(self.free_space.is_held());
         if let Some(QueueChange::Released(held)) = change {
             // Only the held time is added to the retry windows. With a whole new window, an import
-            // that fills the disk and frees it when it fails would be tried forever.
+            // that fills the disk and frees it when it fails would be retried forever.
             self.importer.extend_retry_windows(held);
         }
     }
@@ -94,7 +94,7 @@ impl Supervisor {
             Err(error) => {
                 crate::metrics::count_scan_failure();
                 tracing::error!(%account, "cannot scan the account: {}", chain(&error));
-                self.surveys.request(SurveyRequest::SURVEY); // finds what the scan has queued
+                self.surveys.request(SurveyRequest::SURVEY); // finds the queued imports
                 Some(RESCAN_AFTER_ERROR)
             }
         };

@@ -1,7 +1,7 @@
 //! Starts jobs on blocking threads.
 //!
-//! Invariant: nothing is claimed and no import begins while the queue is held, or on an old
-//! measurement of free space.
+//! Invariant: nothing is claimed and no import begins while the queue is held, or while the last
+//! measurement of free space is too old.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,8 +35,8 @@ impl Supervisor {
         }
     }
 
-    /// Whether free space was measured recently. If not, and something waits to begin, starts a
-    /// measurement.
+    /// Returns whether free space was measured recently. If not, and a scan or an import waits to
+    /// begin, starts a measurement.
     fn is_space_known(&mut self, now: Instant) -> bool {
         let is_known = self.free_space.is_known(now);
         if !is_known && (self.intake.is_busy() || self.queue.waiting() > 0) {
@@ -64,8 +64,9 @@ impl Supervisor {
         }
     }
 
-    /// Whether a light import of `account`, which is about to be scanned, may begin with its claim:
-    /// no import waits, and a slot stays free even if every other running scan takes one.
+    /// Returns whether a light import of `account`, which is about to be scanned, may begin with
+    /// its claim. This requires that no import waits, and that a slot stays free even if every
+    /// other running scan takes one.
     fn may_begin(&self, account: &AccountId) -> bool {
         let workers = self.importer.context.config.imports.worker_count();
         let scans = (1..self.intake.running()).map(|_| (Weight::Light, Duration::ZERO));
@@ -109,7 +110,7 @@ impl Supervisor {
     }
 }
 
-/// Returns weight and running time of each running import.
+/// Returns the weight and running time of each running import.
 fn weights(running: &HashMap<AccountId, ActiveRun>) -> impl Iterator<Item = (Weight, Duration)> {
     running.values().map(|run| (run.import.weight, run.since.elapsed()))
 }

@@ -1,9 +1,9 @@
 //! The supervisor: the loop that turns wake-ups into scans and imports, and feeds the watchdog.
 //!
-//! It decides nothing about files or records. The schedules and the queue decide what is next,
-//! `dispatch` starts it on a blocking thread, and `completed` handles its result. Nothing here
-//! waits for a disk or a lock (setting an inotify watch resolves one path). So if the loop stops,
-//! the watchdog should end the process; the same holds if all scans hang.
+//! The supervisor decides nothing about files or records. The schedules and the queue decide what
+//! is next, `dispatch` starts it on a blocking thread, and `completed` handles its result. The loop
+//! never waits for a disk or a lock (setting an inotify watch resolves one path). If the loop
+//! stops, the watchdog should therefore end the process; the same is true if all scans hang.
 
 mod completed;
 mod dispatch;
@@ -30,10 +30,10 @@ use crate::import::{Importer, Queue, Queued};
 use crate::sanitize::chain;
 use crate::spool::{ScanTarget, Watcher};
 
-/// How long running imports get to stop at SIGTERM. With two more seconds for mail and webhooks it
-/// is below the unit's TimeoutStopSec.
+/// The time that running imports get to stop at SIGTERM. With two more seconds for mail and
+/// webhooks, the total is below the unit's TimeoutStopSec.
 const STOP_WITHIN: Duration = Duration::from_secs(7);
-/// On a working disk, a commit is visible within this time after its write to the log.
+/// On a working disk, a commit becomes visible within this time after its write to the log.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The state of the loop.
@@ -47,17 +47,17 @@ pub struct Supervisor {
     systemd: Systemd,
     surveys: SurveySchedule,
     rescan_at: Instant,
-    /// `None` while one is running.
+    /// `None` while a sweep is running.
     sweep_at: Option<Instant>,
     progress: ProgressSchedule,
     watcher: AccountWatcher,
-    /// Accounts whose session has ended and had changed files.
+    /// Receives each account with a session that changed files and has ended.
     session_ends: UnboundedReceiver<AccountId>,
     state_changes: StateChanges,
     /// When the state database was last written to.
     changed_at: Option<Instant>,
     free_space: FreeSpace,
-    /// Whether early started imports are being requeued.
+    /// Whether imports that began with their claim are being requeued.
     is_requeuing: bool,
     tick: Tick,
 }
@@ -98,7 +98,7 @@ impl Supervisor {
         }
     }
 
-    /// Runs until `stop` resolves, then lets running imports stop.
+    /// Runs until `stop` resolves, then waits until running imports have stopped.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         let folders = free_space::folders(&self.importer.context.config);
@@ -146,7 +146,7 @@ impl Supervisor {
         }
     }
 
-    /// Starts everything that is due by the clock.
+    /// Starts all work that is due at `now`.
     fn keep_time(&mut self, now: Instant) {
         if self.tick.restart_if_due(now, self.is_busy()) {
             if !self.intake.check_hang(now) {
@@ -164,7 +164,7 @@ impl Supervisor {
         }
     }
 
-    /// Whether work is running, or waiting for a condition that causes no wake-up.
+    /// Returns whether work is running, or is waiting for a condition that causes no wake-up.
     fn is_busy(&self) -> bool {
         !self.running.is_empty()
             || self.queue.waiting() > 0
@@ -175,7 +175,7 @@ impl Supervisor {
             || self.changed_at.is_some_and(|at| at.elapsed() < VISIBLE_WITHIN)
     }
 
-    /// Returns when the next round is due. `now` is the time that the current round has used.
+    /// Returns when the next round is due. `now` is the time of the current round.
     fn next_alarm(&self, now: Instant) -> Instant {
         let alarms = [
             self.intake.next_alarm(),
@@ -184,12 +184,13 @@ impl Supervisor {
             Some(self.rescan_at),
             self.sweep_at,
         ];
-        // A due retry that can't begin, because no slot is free, must not spin the loop.
+        // A due retry that can't begin, because no slot is free, must not make the loop run without
+        // a pause.
         let to_come = alarms.into_iter().flatten().filter(|at| *at > now);
         to_come.fold(self.tick.next(self.is_busy()), Instant::min)
     }
 
-    /// Stops running imports: they are requeued, and nothing of them is stored.
+    /// Stops running imports. They are requeued, and none of their records are stored.
     async fn finish(mut self) {
         tracing::info!("stopping");
         self.systemd.stopping();
@@ -202,14 +203,14 @@ impl Supervisor {
             tokio::task::spawn_blocking(move || jobs::requeue_early_starts(&importer))
         };
         let all = async {
-            drop(requeue().await); // it logs its own errors
+            drop(requeue().await); // the job logs its own errors
             while let Some(result) = tasks.join_next().await {
                 if let Ok(JobResult::Run(run, Err(error))) = result {
                     let Queued { account, id, .. } = run.import;
                     tracing::error!(%account, import = %id, "{}", chain(&error));
                 }
             }
-            // Requeues what the last scans have begun.
+            // Requeues the imports that the last scans have begun.
             drop(requeue().await);
         };
         if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {

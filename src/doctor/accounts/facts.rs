@@ -1,4 +1,4 @@
-//! Gathers facts about accounts from this host and the databases. Judges nothing.
+//! Gathers facts about accounts from this host and the databases, without judging them.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,14 +16,14 @@ use crate::spool::{Layout, LogLink, log_link};
 use crate::state::State;
 use crate::state::accounts::{self, AccountRow};
 
-/// Up to this number of accounts, NSS is queried for each, as sshd does. For more accounts
-/// /etc/passwd and /etc/group are read once, because each query would read them again.
+/// The number of accounts up to which NSS is queried for each account, as sshd does. For more
+/// accounts /etc/passwd and /etc/group are read once, because each query would read them again.
 const MAX_NSS_QUERIES: usize = 500;
 
 /// Facts about one account.
 #[derive(Clone, Debug)]
 pub struct AccountFacts {
-    /// The row in the state database.
+    /// The account's row in the state database.
     pub row: AccountRow,
     /// The Unix user's id as NSS reports it, or the error's text.
     pub uid: Result<Option<u32>, String>,
@@ -37,7 +37,7 @@ pub struct AccountFacts {
     pub fingerprints: Vec<String>,
     /// The number of keys that are not revoked.
     pub keys: usize,
-    /// The chroot and every folder above it, or which of them is missing.
+    /// The chroot and every folder above it, or the error for the first of them that can't be read.
     pub chroot: Result<Vec<PathPart>, String>,
     /// The folder of all accounts.
     pub root: Option<FolderState>,

@@ -1,5 +1,5 @@
-//! Checks what sshd and the daemon need of each account: Unix user, group, keys, chroot, folders,
-//! log socket. Also checks that its mail is limited to allowed recipients.
+//! Checks the parts of each account that sshd and the daemon need: Unix user, group, keys, chroot,
+//! folders, log socket. Also checks that the account's mail is limited to allowed recipients.
 
 pub(super) mod facts;
 #[cfg(test)]
@@ -58,12 +58,12 @@ impl AccountChecks {
             (Some(id), 0) if self.readable => {
                 let fix = format!("sftp-import account add {id} --email ADDR");
                 return vec![
-                    Finding::fail("account-user", "there is no such account").fix(fix).of(id),
+                    Finding::fail("account-user", "no account has this id").fix(fix).of(id),
                 ];
             }
             (None, 0) if self.readable => {
                 let fix = "sftp-import account add ID --email ADDR, then `key add`";
-                return vec![Finding::warn("account-user", "there is no account yet").fix(fix)];
+                return vec![Finding::warn("account-user", "no account exists yet").fix(fix)];
             }
             _ => {}
         }
@@ -82,8 +82,8 @@ fn passed_checks(found: &[(&AccountId, Vec<Finding>)]) -> Vec<Finding> {
         return Vec::new();
     }
     let count = match found.len() {
-        1 => format!("holds for {}", found[0].0),
-        n => format!("holds for all {n} accounts"),
+        1 => format!("passed for {}", found[0].0),
+        n => format!("passed for all {n} accounts"),
     };
     let has_failed = |check: &str| {
         found.iter().any(|(_, faults)| faults.iter().any(|fault| fault.check == check))
@@ -95,7 +95,7 @@ fn passed_checks(found: &[(&AccountId, Vec<Finding>)]) -> Vec<Finding> {
 /// Returns the faults of one account.
 fn judge(account: &AccountFacts) -> Vec<Finding> {
     let Some(uid) = account.row.uid else {
-        let message = "the account has no key yet, and so no Unix user";
+        let message = "the account has no key yet, and therefore no Unix user";
         let fix = format!("sftp-import key add {} FILE --name N", account.id());
         return vec![Finding::warn("account-keys", message).fix(fix)];
     };
@@ -115,13 +115,14 @@ fn judge_user(account: &AccountFacts, uid: u32) -> Option<Finding> {
     let name = account.name();
     let message = match &account.uid {
         Ok(Some(found)) if *found == uid => return None,
-        Ok(Some(found)) => format!("the Unix user has id {found}; its account has {uid}"),
-        Ok(None) => "no Unix user of that name: neither in /etc/passwd nor elsewhere (NSS)".into(),
+        Ok(Some(found)) => format!("the Unix user has id {found}, but its account has {uid}"),
+        Ok(None) => "no Unix user has this name, in /etc/passwd or elsewhere (NSS)".into(),
         Err(error) => format!("the Unix user can't be read: {error}"),
     };
     let fix = match &account.uid {
         Ok(Some(_)) => format!(
-            "rename that user, which is not ours, then `sftp-import provision`; `getent passwd {name}` shows it"
+            "rename that user, which is not the account's, then `sftp-import provision`; \
+             `getent passwd {name}` shows the user"
         ),
         _ => "sftp-import provision; if the fault stays, check passwd: in /etc/nsswitch.conf"
             .to_owned(),
@@ -149,7 +150,9 @@ fn judge_keys(account: &AccountFacts) -> Option<Finding> {
         (AccountState::Removing, ..) => {
             ("the account's removal is not complete".to_owned(), "sftp-import provision".to_owned())
         }
-        (_, 0, _) => ("it has no key".into(), format!("sftp-import key add {id} FILE --name N")),
+        (_, 0, _) => {
+            ("the account has no key".into(), format!("sftp-import key add {id} FILE --name N"))
+        }
         (_, n, 0) => (
             format!("the account's keys ({n}) have all expired"),
             format!("sftp-import key list {id}; then `key add`"),
@@ -198,7 +201,7 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
         return Vec::new();
     };
     if !matches!(folders.chroot, FolderState::Folder(_)) {
-        return Vec::new(); // judge_chroot reports it
+        return Vec::new(); // judge_chroot reports this fault
     }
     let root = account.root.unwrap_or(FolderState::Missing);
     let want = required_folders(gid, service);
@@ -215,8 +218,8 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
     faults.collect()
 }
 
-/// Checks that the daemon receives what the account's sessions log. Without that no upload is
-/// audited. `judge_folders` reports a missing folder.
+/// Checks that the daemon receives the log lines of the account's sessions. Without these lines no
+/// upload is audited. `judge_folders` reports a missing folder.
 fn judge_audit(account: &AccountFacts) -> Option<Finding> {
     (account.linked == LogLink::Stale).then(|| {
         let message =
@@ -235,7 +238,7 @@ fn judge_recipients(account: &AccountFacts) -> Option<Finding> {
     })
 }
 
-/// Returns how a folder differs from `want`. `None` if it does not.
+/// Describes the difference between a folder and `want`. `None` if they are equal.
 fn describe_fault(name: &str, found: FolderState, want: Ownership) -> Option<String> {
     let text = |o: Ownership| format!("{}:{} {:04o}", o.uid, o.gid, o.mode);
     match found {

@@ -1,4 +1,4 @@
-//! Accounts with one fault each.
+//! Tests of the checks of accounts, with accounts that have one fault each.
 
 use super::*;
 use crate::doctor::finding::Level;
@@ -45,7 +45,7 @@ fn good_account() -> AccountFacts {
     facts_of("acme", &["acme", "sftp-import-accounts"])
 }
 
-/// Returns the only finding after `change`.
+/// Applies `change` to a good account. Returns the only finding.
 #[track_caller]
 fn found(change: impl FnOnce(&mut AccountFacts)) -> Finding {
     let mut account = good_account();
@@ -72,7 +72,7 @@ fn reports_a_missing_user_or_wrong_user_id() {
         ("account-user", Some("Invalid user acme"))
     );
     let other = found(|account| account.uid = Ok(Some(1)));
-    assert!(other.message.contains("has id 1; its account has 70000"), "{}", other.message);
+    assert!(other.message.contains("has id 1, but its account has 70000"), "{}", other.message);
     let failed = found(|account| account.uid = Err("EIO".into()));
     assert!(failed.message.contains("EIO"));
 }

@@ -22,26 +22,26 @@ const KEYS: &str = "published-keys";
 const WAITING: &str = "imports-waiting";
 const FULL: &str = "incoming-full";
 
-/// The age from which an import that has not ended is reported.
+/// The age at which an import that has not ended is reported.
 const LONG: SignedDuration = SignedDuration::from_hours(2);
 
 /// Facts from the databases, read once for all checks.
 pub struct DatabaseFacts {
     health: state::Result<DatabaseHealth>,
-    /// The state database, if it is sound and has our schema.
+    /// The state database, if it is sound and has the schema of this program.
     pub state: Option<State>,
-    /// The registry, and the state database's differences from it.
+    /// Facts about the registry, and about its differences from the state database.
     pub registry: RegistryFacts,
     /// Owner and mode of the state database's file.
     file: io::Result<(u32, u32)>,
     published: Option<Result<PublishedDiff, PublishError>>,
     backlog: Option<Backlog>,
-    /// Accounts whose incoming is over its limit, and since when.
+    /// The accounts whose incoming is over its limit, each with the time since when.
     full: Option<Vec<(AccountId, Timestamp)>>,
     now: Timestamp,
 }
 
-/// Reads the databases. Creates, migrates and fixes none.
+/// Reads the databases. Does not create, migrate or fix any of them.
 pub fn gather(config: &Config, now: Timestamp) -> DatabaseFacts {
     let path = config.paths.state_db();
     let health = health::examine(&path);
@@ -63,7 +63,7 @@ pub fn gather(config: &Config, now: Timestamp) -> DatabaseFacts {
 }
 
 impl DatabaseFacts {
-    /// The checks of this group.
+    /// Judges the facts about the databases.
     pub fn judge(&self, config: &Config) -> Vec<Finding> {
         let service = User::from_name(&config.accounts.service_user).ok().flatten();
         let owner = service.map(|user| user.uid.as_raw());
@@ -83,7 +83,8 @@ fn judge_state(
 ) -> Finding {
     let restore =
         "systemctl stop sftp-importd, restore state.db from the last backup, start it again";
-    // The owner first: root's commands open the file with the rights of its owner.
+    // The owner is checked first, because root's commands open the file with the rights of its
+    // owner.
     if let (Some((uid, _)), Some(owner)) = (file, owner)
         && uid != owner
     {
@@ -108,7 +109,8 @@ fn judge_state(
     let (schema, known) = (health.schema, health.known);
     match (schema.cmp(&known), file) {
         (Ordering::Greater, _) => {
-            let message = format!("state.db has schema {schema}, this program knows up to {known}");
+            let message =
+                format!("state.db has schema {schema}, but this program knows up to {known}");
             let fix = "install the newer version again";
             Finding::fail(STATE, message).log("this program knows up to").fix(fix)
         }
@@ -123,19 +125,21 @@ fn judge_state(
                 format!("state.db has mode {mode:04o}: others can read webhooks' secrets");
             Finding::warn(STATE, message).fix("chmod 0600 state.db")
         }
-        _ => Finding::ok(STATE, format!("sound, schema {schema}")),
+        _ => Finding::ok(STATE, format!("the state database is sound, schema {schema}")),
     }
 }
 
 fn judge_keys(diff: &Result<PublishedDiff, PublishError>) -> Finding {
     let fix = "sftp-import provision";
     match diff {
-        Err(error) => Finding::fail(KEYS, format!("they can't be read: {}", chain(error)))
-            .log("cannot read the published keys")
-            .fix(fix),
+        Err(error) => {
+            Finding::fail(KEYS, format!("the published keys can't be read: {}", chain(error)))
+                .log("cannot read the published keys")
+                .fix(fix)
+        }
         Ok(PublishedDiff { stale: n @ 1.., .. }) => {
             let message = format!(
-                "keys are published that should not work ({n}): revoked, changed or suspended"
+                "keys that should not work are published ({n}): revoked, changed or suspended"
             );
             Finding::fail(KEYS, message).log("Accepted publickey").fix(fix)
         }
@@ -144,7 +148,7 @@ fn judge_keys(diff: &Result<PublishedDiff, PublishError>) -> Finding {
             Finding::fail(KEYS, message).log("Connection closed by authenticating user").fix(fix)
         }
         Ok(PublishedDiff { matching, .. }) => {
-            Finding::ok(KEYS, format!("as in the registry: {matching}"))
+            Finding::ok(KEYS, format!("published keys that match the registry: {matching}"))
         }
     }
 }
@@ -153,9 +157,9 @@ fn judge_waiting(backlog: &Backlog, now: Timestamp) -> Finding {
     let age = backlog.oldest_import.map(|at| now.duration_since(at)).unwrap_or_default();
     let imports = backlog.imports;
     if age < LONG {
-        return Finding::ok(WAITING, format!("{imports} not ended"));
+        return Finding::ok(WAITING, format!("imports not ended: {imports}"));
     }
-    let message = format!("{imports} not ended, the oldest for {} h", age.as_hours());
+    let message = format!("imports not ended: {imports}, the oldest for {} h", age.as_hours());
     Finding::warn(WAITING, message)
         .log("the host failed the import, which is tried again")
         .fix("sftp-import import list --state queued; journalctl -u sftp-importd -p warning")
@@ -164,7 +168,7 @@ fn judge_waiting(backlog: &Backlog, now: Timestamp) -> Finding {
 fn judge_full(full: &[(AccountId, Timestamp)]) -> Vec<Finding> {
     let faults = full.iter().map(|(id, since)| {
         let message =
-            format!("too much waits in incoming since {}", since.strftime("%F %H:%M UTC"));
+            format!("incoming has been over its limit since {}", since.strftime("%F %H:%M UTC"));
         let fix = format!(
             "ask the partner for the missing manifests; sftp-import import log --account {id}"
         );
@@ -205,16 +209,19 @@ mod tests {
     #[test]
     fn stale_keys_are_worse_than_missing_keys() {
         let of = |missing, stale| judge_keys(&Ok(PublishedDiff { missing, stale, matching: 4 }));
-        assert_eq!(of(0, 0).message, "as in the registry: 4");
+        assert_eq!(of(0, 0).message, "published keys that match the registry: 4");
         assert!(of(1, 0).message.contains("not published (1)"));
-        assert!(of(1, 2).message.contains("published that should not work (2)"));
+        assert!(of(1, 2).message.contains("should not work are published (2)"));
     }
 
     #[test]
     fn reports_accounts_with_a_full_incoming() {
         assert_eq!(judge_full(&[])[0].level, Level::Ok);
         let findings = judge_full(&[("acme".parse().unwrap(), Timestamp::UNIX_EPOCH)]);
-        assert_eq!(findings[0].message, "too much waits in incoming since 1970-01-01 00:00 UTC");
+        assert_eq!(
+            findings[0].message,
+            "incoming has been over its limit since 1970-01-01 00:00 UTC"
+        );
         assert_eq!(findings[0].account.as_deref(), Some("acme"));
     }
 
@@ -226,6 +233,6 @@ mod tests {
             judge_waiting(&Backlog { imports: 2, oldest_import, ..Backlog::default() }, now)
         };
         assert_eq!(of(99_000).level, Level::Ok);
-        assert_eq!(of(80_000).message, "2 not ended, the oldest for 5 h");
+        assert_eq!(of(80_000).message, "imports not ended: 2, the oldest for 5 h");
     }
 }

@@ -1,4 +1,4 @@
-//! Checks mail and webhooks: whether the mail server accepts mail, and what could not be delivered.
+//! Checks mail and webhooks: whether the mail server accepts mail, and which deliveries failed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,13 +17,13 @@ const MAIL: &str = "mail";
 const WEBHOOKS: &str = "webhooks";
 const DELIVERIES: &str = "deliveries";
 
-/// Deliveries that were given up longer ago than this are not reported.
+/// The age up to which deliveries that were given up are reported.
 const RECENT: SignedDuration = SignedDuration::from_hours(24);
 
-/// Deliveries that have been retried for this long probably need help.
+/// The time of unsuccessful retries after which a delivery is reported.
 const LONG: SignedDuration = SignedDuration::from_hours(1);
 
-/// Runs the checks of this group. Connects to the mail server, but sends nothing.
+/// Checks mail, endpoints and deliveries. Connects to the mail server, but sends no mail.
 pub fn check(config: &Config, state: Option<&State>, now: Timestamp) -> Vec<Finding> {
     let mut findings = vec![mail(config)];
     let Some(state) = state else { return findings };
@@ -44,14 +44,17 @@ fn mail(config: &Config) -> Finding {
             Finding::fail(MAIL, format!("mail.url {problem}")).fix("sftp-import config check")
         }
         Ok(MailServer::Off) => Finding::warn(MAIL, "no mail is sent: mail.url is empty")
-            .fix("set mail.url, unless webhooks and results/ are all that partners get"),
+            .fix("set mail.url, unless partners need only webhooks and results/"),
         Ok(MailServer::Sendmail(program)) => judge_sendmail(&program, mode(&program)),
         Ok(MailServer::Smtp(_))
             if config.mail.password_credential.is_some()
                 && std::env::var_os("CREDENTIALS_DIRECTORY").is_none() =>
         {
-            Finding::warn(MAIL, "not tried: its password is a credential, which only the unit has")
-                .fix("`sftp-import delivery list --pending` shows whether mail is delivered")
+            Finding::warn(
+                MAIL,
+                "the mail server was not tested: only the unit has its password credential",
+            )
+            .fix("`sftp-import delivery list --pending` shows whether mail is delivered")
         }
         Ok(MailServer::Smtp(_)) => match greet_mail_server(&config.mail) {
             Ok(()) => Finding::ok(MAIL, format!("{url} accepts mail")),
@@ -71,7 +74,7 @@ fn judge_sendmail(program: &Path, mode: Option<u32>) -> Finding {
     let cannot_run =
         |message| Finding::fail(MAIL, message).log("cannot run").fix("correct mail.url");
     match mode {
-        None => cannot_run(format!("{name} is not there")),
+        None => cannot_run(format!("{name} does not exist")),
         Some(mode) if mode & 0o111 == 0 => cannot_run(format!("{name} is not executable")),
         Some(mode) if mode & 0o6000 != 0 => {
             let message =
@@ -85,14 +88,14 @@ fn judge_sendmail(program: &Path, mode: Option<u32>) -> Finding {
 
 fn judge_endpoints(endpoints: &[Endpoint]) -> Vec<Finding> {
     let faults = endpoints.iter().filter_map(judge_endpoint);
-    Finding::faults_or_ok(faults, WEBHOOKS, format!("none of {} endpoints fails", endpoints.len()))
+    Finding::faults_or_ok(faults, WEBHOOKS, format!("failing endpoints: 0 of {}", endpoints.len()))
 }
 
 fn judge_endpoint(endpoint: &Endpoint) -> Option<Finding> {
     let Endpoint { account, name, .. } = endpoint;
     let finding = match (endpoint.disabled_at, endpoint.failing_since) {
         (Some(at), _) => {
-            let why = endpoint.disabled_reason.as_deref().unwrap_or("no reason is known");
+            let why = endpoint.disabled_reason.as_deref().unwrap_or("the reason is unknown");
             let message = format!("{name} is disabled since {}: {why}", at.strftime("%F"));
             Finding::warn(WEBHOOKS, message).log("the endpoint is disabled").fix(format!(
                 "sftp-import webhook test {account} {name}; then `webhook enable {account} {name}`"
@@ -112,20 +115,20 @@ fn judge_endpoint(endpoint: &Endpoint) -> Option<Finding> {
 fn judge_deliveries(backlog: &Backlog, now: Timestamp) -> Finding {
     let age = backlog.oldest_retried.map(|at| now.duration_since(at)).unwrap_or_default();
     if backlog.given_up > 0 {
-        let message = format!("{} given up in the last 24 h", backlog.given_up);
+        let message = format!("deliveries given up in the last 24 h: {}", backlog.given_up);
         let fix = "sftp-import delivery list --failed; fix the cause, then `delivery retry ID`";
         return Finding::warn(DELIVERIES, message).log("given up").fix(fix);
     }
     if age >= LONG {
         let message = format!(
-            "{} retried without success, the oldest for {} h",
+            "deliveries retried without success: {}, the oldest for {} h",
             backlog.retried,
             age.as_hours()
         );
-        let fix = "sftp-import delivery list --pending; `delivery show ID` shows why";
+        let fix = "sftp-import delivery list --pending; `delivery show ID` shows the reason";
         return Finding::warn(DELIVERIES, message).log("tried again at").fix(fix);
     }
-    Finding::ok(DELIVERIES, "none given up in the last 24 h")
+    Finding::ok(DELIVERIES, "no delivery was given up in the last 24 h")
 }
 
 #[cfg(test)]
@@ -180,7 +183,10 @@ mod tests {
             )
         };
         assert_eq!(of(0, 99_000).level, Level::Ok);
-        assert_eq!(of(3, 99_000).message, "3 given up in the last 24 h");
-        assert_eq!(of(0, 90_000).message, "2 retried without success, the oldest for 2 h");
+        assert_eq!(of(3, 99_000).message, "deliveries given up in the last 24 h: 3");
+        assert_eq!(
+            of(0, 90_000).message,
+            "deliveries retried without success: 2, the oldest for 2 h"
+        );
     }
 }

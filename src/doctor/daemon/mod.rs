@@ -1,7 +1,7 @@
 //! Checks the daemon: whether it runs, with which privileges, and whether systemd starts it.
 //!
-//! The daemon is the process that holds its lock, however it was started. The opener process is its
-//! child.
+//! The daemon is the process that holds the lock of the state folder, however the process was
+//! started. The opener process is its child.
 
 pub mod database;
 pub mod delivery;
@@ -24,7 +24,7 @@ const PRIVILEGES: &str = "sidecar-privileges";
 const UNIT: &str = "sidecar-unit";
 const LOGINS: &str = "login-audit";
 
-/// The daemon reads sshd's log entries from a connection to it.
+/// The socket unit from which the daemon reads sshd's log entries.
 const JOURNAL_UNIT: &str = "sftp-import-journal.socket";
 
 /// The opener process's capabilities: CAP_DAC_READ_SEARCH (2) and CAP_LEASE (28) (capabilities(7)).
@@ -43,7 +43,8 @@ pub fn find_process(config: &Config) -> Option<i32> {
 }
 
 /// Finds the process that holds a flock(2) on a file in /proc/locks (proc(5)). For btrfs and
-/// overlayfs the device there differs from stat(2)'s: then inode and process name must match.
+/// overlayfs, /proc/locks and stat(2) name different devices. Then inode and process name must
+/// match.
 fn find_lock_holder(
     locks: &str,
     device: &str,
@@ -51,7 +52,8 @@ fn find_lock_holder(
     is_daemon: impl Fn(i32) -> bool,
 ) -> Option<i32> {
     let held = locks.lines().filter_map(|line| {
-        // 1: FLOCK ADVISORY WRITE 4711 08:01:1234 0 EOF; one that waits has -> after the number.
+        // A line is `1: FLOCK ADVISORY WRITE 4711 08:01:1234 0 EOF`. A waiting lock has `->` after
+        // the number.
         let words: Vec<&str> = line.split_whitespace().collect();
         let ["FLOCK", _, _, process, file, ..] = words.get(1..)? else { return None };
         let (on, number) = file.rsplit_once(':')?;
@@ -80,7 +82,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
         None => {
             let message = "no sftp-importd runs on this state folder: uploads wait";
             let fix = "systemctl start sftp-importd; \
-                       `journalctl -u sftp-importd -n 50` shows why it ended";
+                       `journalctl -u sftp-importd -n 50` shows why the daemon ended";
             let log = "sftp-importd.service: Failed";
             findings.push(Finding::fail(RUNNING, message).log(log).fix(fix));
         }
@@ -126,12 +128,13 @@ fn field<'s>(status: &'s str, name: &str) -> &'s str {
 fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) -> Finding {
     let capabilities = |status, set| u64::from_str_radix(field(status, set), 16);
     let field = |name: &str| field(status, name);
-    let unit = "as the shipped unit does: `systemctl cat sftp-importd`, remove what overrides it; \
+    let unit = "run the daemon as the shipped unit does: remove overrides that \
+                `systemctl cat sftp-importd` shows; \
                 systemctl restart sftp-importd";
     let uid: Option<u32> = field("Uid").parse().ok();
     if uid.is_none() {
         return Finding::warn(PRIVILEGES, "the daemon's privileges can't be read")
-            .fix("run this as root");
+            .fix("run doctor as root");
     }
     if uid == Some(0) || uid != service {
         let message = format!("the daemon runs as user id {}", field("Uid"));
@@ -153,7 +156,7 @@ fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) ->
         ),
         (
             capabilities(opener, "CapPrm") != Ok(CAPABILITIES),
-            "its opener process has other capabilities than CAP_DAC_READ_SEARCH and CAP_LEASE",
+            "the opener process has other capabilities than CAP_DAC_READ_SEARCH and CAP_LEASE",
         ),
         (field("NoNewPrivs") != "1", "the daemon may gain privileges (NoNewPrivs 0)"),
         (field("Seccomp") != "2", "the daemon has no filter of system calls (Seccomp 0)"),
@@ -162,7 +165,8 @@ fn judge_privileges(status: &str, opener: Option<&str>, service: Option<u32>) ->
         Some((_, message)) => Finding::warn(PRIVILEGES, message).fix(unit),
         None => Finding::ok(
             PRIVILEGES,
-            "its own user, no capability, a filter of system calls; its opener process has two",
+            "the daemon has its own user, no capability and a filter of system calls; its opener \
+             process has two capabilities",
         ),
     }
 }
@@ -196,13 +200,15 @@ fn judge_unit(shown: &str) -> Finding {
     }
     if is("NeedDaemonReload=yes") {
         let fix = "systemctl daemon-reload && systemctl restart sftp-importd";
-        return Finding::warn(UNIT, "the unit's file has changed since it was read").fix(fix);
+        return Finding::warn(UNIT, "the unit's file has changed since systemd read it").fix(fix);
     }
     match shown.lines().find_map(|line| line.strip_prefix("NRestarts=")) {
-        Some(n) if n != "0" => Finding::warn(UNIT, format!("systemd has restarted it {n} times"))
-            .log("Scheduled restart job")
-            .fix("journalctl -u sftp-importd -p warning"),
-        _ => Finding::ok(UNIT, "enabled, and never restarted by itself"),
+        Some(n) if n != "0" => {
+            Finding::warn(UNIT, format!("systemd has restarted the daemon {n} times"))
+                .log("Scheduled restart job")
+                .fix("journalctl -u sftp-importd -p warning")
+        }
+        _ => Finding::ok(UNIT, "the unit is enabled, and systemd has never restarted the daemon"),
     }
 }
 
@@ -212,12 +218,12 @@ fn judge_journal(shown: &str) -> Finding {
     let (message, fix) = if !is("ActiveState=active") {
         let message = "sftp-import-journal.socket is not active: logins are not audited";
         let fix = "systemctl start sftp-import-journal.socket; \
-                   `journalctl -u sftp-import-journal.socket` logs why it ended";
+                   `journalctl -u sftp-import-journal.socket` shows why the socket ended";
         (message, fix)
     } else if is("NConnections=0") {
         let message = "sftp-importd reads no sshd log entries: logins are not audited";
         let fix = "systemctl restart sftp-importd; \
-                   `journalctl -u 'sftp-import-journal@*'` logs why journalctl ended";
+                   `journalctl -u 'sftp-import-journal@*'` shows why journalctl ended";
         (message, fix)
     } else {
         return Finding::ok(LOGINS, "the daemon reads sshd's logins from the journal");
@@ -294,7 +300,7 @@ mod tests {
             ("=loaded", "=not-found", "has no unit"),
             ("=enabled", "=disabled", "would not start"),
             ("=active", "=failed", "has failed"),
-            ("NRestarts=0", "NRestarts=3", "restarted it 3 times"),
+            ("NRestarts=0", "NRestarts=3", "restarted the daemon 3 times"),
             ("=no", "=yes", "has changed"),
         ] {
             let finding = judge_unit(&good.replace(from, to));

@@ -11,13 +11,13 @@ use crate::doctor::finding::Finding;
 
 const CHECK: &str = "watches";
 
-/// Watches for the folder of all accounts, and for the state database.
+/// The number of watches for the folder of all accounts and the state database.
 const OTHER_WATCHES: usize = 2;
 
 /// A limit of the kernel.
 #[derive(Clone, Copy, Debug)]
 struct KernelLimit {
-    /// The sysctl that sets it.
+    /// The sysctl that sets the limit.
     name: &'static str,
     value: usize,
 }
@@ -27,7 +27,7 @@ struct KernelLimit {
 struct WatchFacts {
     allowed: Option<KernelLimit>,
     instances: Option<KernelLimit>,
-    /// Accounts that have folders.
+    /// The number of accounts that have folders.
     accounts: usize,
     /// The daemon's number of watches. `None` if it doesn't run or can't be examined.
     watched: Option<usize>,
@@ -54,7 +54,8 @@ fn read_sysctl(name: &'static str) -> Option<KernelLimit> {
     Some(KernelLimit { name, value })
 }
 
-/// Counts the watches of a process: one line each in the fdinfo of its descriptors (proc(5)).
+/// Counts the inotify watches of a process. Each has a line in the fdinfo of a descriptor
+/// (proc(5)).
 fn count_watches(process: i32) -> Option<usize> {
     let entries = fs::read_dir(format!("/proc/{process}/fdinfo")).ok()?;
     let texts = entries.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok());
@@ -73,7 +74,7 @@ fn judge(watches: WatchFacts) -> Finding {
         )
     };
     if allowed < needed {
-        let message = format!("{needed} watches are needed, and {name} is {allowed}");
+        let message = format!("{needed} watches are needed, but {name} is {allowed}");
         let log = "the limit of inotify watches is reached";
         return Finding::fail(CHECK, message).log(log).fix(raise(needed * 2));
     }
@@ -94,7 +95,7 @@ fn judge(watches: WatchFacts) -> Finding {
             let message = format!("{needed} of {allowed} watches are needed");
             Finding::warn(CHECK, message).fix(raise(needed * 2))
         }
-        _ => Finding::ok(CHECK, format!("{needed} needed, {allowed} allowed")),
+        _ => Finding::ok(CHECK, format!("watches: {needed} needed, {allowed} allowed")),
     }
 }
 

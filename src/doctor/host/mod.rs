@@ -17,10 +17,10 @@ use crate::state::health;
 const CLOCK: &str = "clock";
 const ACCESS: &str = "mandatory-access";
 
-/// The activity log may be ahead by this much, because another process reads the clock later.
+/// The time by which the activity log may be ahead, because another process reads the clock later.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
-/// Runs the checks of this group.
+/// Checks the clock and mandatory access control.
 pub fn check(state: Option<&State>, now: Timestamp) -> Vec<Finding> {
     let backlog = state.and_then(|state| state.read(|tx| health::read_backlog(tx, now)).ok());
     let newest = backlog.and_then(|backlog| backlog.newest_activity);
@@ -33,7 +33,7 @@ pub fn check(state: Option<&State>, now: Timestamp) -> Vec<Finding> {
     ]
 }
 
-/// Whether the clock is synchronised. `None` if no service on this host reports it.
+/// Returns whether the clock is synchronised. `None` if no service on this host reports it.
 fn is_synchronised() -> Option<bool> {
     if Path::new("/run/systemd/timesync/synchronized").exists() {
         return Some(true);
@@ -58,22 +58,23 @@ fn judge_clock(synchronised: Option<bool>, newest: Option<Timestamp>, now: Times
         return Finding::fail(CLOCK, message).fix(ntp);
     }
     match synchronised {
-        Some(true) => Finding::ok(CLOCK, "synchronised"),
+        Some(true) => Finding::ok(CLOCK, "the clock is synchronised"),
         Some(false) => Finding::warn(
             CLOCK,
             "the clock is not synchronised: receivers refuse webhooks that are 5 minutes off",
         )
         .fix(ntp),
-        None => {
-            Finding::ok(CLOCK, "not turned back; no service reports whether it is synchronised")
-        }
+        None => Finding::ok(
+            CLOCK,
+            "the clock was not turned back; no service reports whether it is synchronised",
+        ),
     }
 }
 
 /// Judges SELinux's `enforce` and AppArmor's `profiles`. `None` if the kernel lacks them.
 fn judge_access(enforce: Option<&str>, profiles: Option<&str>) -> Finding {
     if enforce.is_some_and(|enforce| enforce.trim() == "1") {
-        return Finding::warn(ACCESS, "SELinux enforces: it may block sshd from the helper and the chroots")
+        return Finding::warn(ACCESS, "SELinux is enforcing: it may block sshd from helper and chroots")
             .log("avc:  denied")
             .fix(
                 "ausearch -m avc -ts recent; setsebool -P ssh_chroot_rw_homedirs on, and semanage fcontext \
@@ -85,7 +86,9 @@ fn judge_access(enforce: Option<&str>, profiles: Option<&str>) -> Finding {
     match enforced.find(|line| line.ends_with("(enforce)")) {
         Some(profile) => Finding::warn(ACCESS, format!("AppArmor enforces {profile}"))
             .log("apparmor=\"DENIED\"")
-            .fix("journalctl -k -g apparmor; allow what it names in /etc/apparmor.d/local/"),
+            .fix(
+                "journalctl -k -g apparmor; allow the denied operations in /etc/apparmor.d/local/",
+            ),
         None => Finding::ok(ACCESS, "neither SELinux nor AppArmor restricts sshd"),
     }
 }

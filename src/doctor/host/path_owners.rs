@@ -1,4 +1,4 @@
-//! Owner and mode of a path and of every folder above it.
+//! Reads the owner and mode of a path and of every folder above it.
 //!
 //! sshd requires that root owns a chroot, the program that it runs for keys, and every folder above
 //! them, and that nobody else can write them (sshd_config(5), ChrootDirectory and
@@ -15,7 +15,7 @@ pub struct PathPart {
     pub path: PathBuf,
     pub uid: u32,
     pub gid: u32,
-    /// Permission bits.
+    /// The permission bits.
     pub mode: u32,
     pub is_folder: bool,
 }
@@ -46,13 +46,15 @@ impl PathPart {
         }
     }
 
-    /// Whether the only fault is that root's own group can write. Debian's sshd accepts that for
-    /// the program that it runs for keys (user-group-modes.patch); other versions of sshd do not.
+    /// Returns whether the only fault is that root's own group can write. Debian's sshd accepts
+    /// that for the program that it runs for keys (user-group-modes.patch); other versions of sshd
+    /// do not.
     pub fn is_roots_group_alone(&self) -> bool {
         self.uid == 0 && self.gid == 0 && self.mode & 0o022 == 0o020
     }
 
-    /// Whether a user who is neither its owner nor in its group can enter or run it.
+    /// Returns whether a user who is neither the owner nor in the group can enter the folder or run
+    /// the file.
     pub fn is_open_to_others(&self) -> bool {
         self.mode & 0o001 != 0
     }
@@ -61,7 +63,7 @@ impl PathPart {
 /// Returns `/` and every entry from there down to `path`, which must be absolute. Follows links.
 ///
 /// # Errors
-/// The first path that can't be examined, and the reason.
+/// Returns the first path that can't be examined, and the reason.
 pub fn path_parts(path: &Path) -> Result<Vec<PathPart>, (PathBuf, io::Error)> {
     let mut above: Vec<&Path> = path.ancestors().collect();
     above.reverse();

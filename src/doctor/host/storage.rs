@@ -20,9 +20,9 @@ const FILE_SYSTEMS: &str = "file-systems";
 const LEASES: &str = "leases";
 const SPACE: &str = "free-space";
 
-/// Less free blocks or inodes than this are a warning.
+/// The percentage of free blocks or inodes below which the check warns.
 const LOW_PERCENT: u64 = 10;
-/// Less free inodes than this are a failure.
+/// The percentage of free inodes below which the check fails.
 const CRITICAL_PERCENT: u64 = 2;
 
 /// The file system of a folder.
@@ -39,7 +39,7 @@ struct Disk {
     inodes: u64,
 }
 
-/// Runs the checks of this group.
+/// Checks the file systems, the free space and the leases.
 pub fn check(config: &Config) -> Vec<Finding> {
     let layout = Layout::new(&config.paths);
     let folders = [layout.root().to_owned(), layout.spool(), config.paths.state.clone()];
@@ -52,7 +52,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     let mut findings = judge_file_systems(accounts, spool, state);
     let spaces = [accounts, state].into_iter().filter_map(|disk| judge_space(disk, config));
     let free = ByteSize::b(accounts.free.min(state.free));
-    findings.extend(Finding::faults_or_ok(spaces, SPACE, format!("{free} free")));
+    findings.extend(Finding::faults_or_ok(spaces, SPACE, format!("at least {free} free")));
     findings.push(judge_lease(try_lease(&layout.spool())));
     findings
 }
@@ -82,7 +82,7 @@ impl Disk {
 }
 
 /// Returns a file system's name, and whether other machines can write to it. inotify does not
-/// report what they do, and a lease depends on the server (statfs(2) has the numbers).
+/// report changes by other machines, and leases depend on the server. statfs(2) has the numbers.
 fn name_file_system(kind: FsType) -> (&'static str, bool) {
     match kind.0 {
         0x6969 => ("NFS", true),
@@ -100,7 +100,7 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
     let mut found = Vec::new();
     if accounts.device != spool.device {
         let (a, s) = (accounts.path.display(), spool.path.display());
-        let message = format!("{a} and {s} are two file systems: a claim must be a rename");
+        let message = format!("{a} and {s} are on two file systems, but a claim is a rename");
         let fix = format!("umount {s}, or mount one file system at {a}");
         let log = "must be on one file system";
         found.push(Finding::fail(FILE_SYSTEMS, message).log(log).fix(fix));
@@ -114,20 +114,22 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
             found.push(Finding::fail(FILE_SYSTEMS, message).log(log).fix(fix));
         }
         if disk.is_network {
-            let message =
-                format!("{path} is on {}: uploads from other machines cause no events", disk.kind);
-            let fix = "a local disk; or shorten pairing.rescan-every, and expect no leases";
+            let message = format!(
+                "{path} is on {}: uploads from other machines cause no inotify events",
+                disk.kind
+            );
+            let fix = "use a local disk, or shorten pairing.rescan-every; leases may not work";
             found.push(Finding::warn(FILE_SYSTEMS, message).fix(fix));
         }
         if disk.kind == "tmpfs" {
             let message = format!("{path} is in memory (tmpfs): a reboot deletes everything");
-            found.push(Finding::warn(FILE_SYSTEMS, message).fix("mount a disk there"));
+            found.push(Finding::warn(FILE_SYSTEMS, message).fix("mount a disk on this folder"));
         }
     }
-    Finding::faults_or_ok(found, FILE_SYSTEMS, "accounts and spool share a local one")
+    Finding::faults_or_ok(found, FILE_SYSTEMS, "accounts and spool share a local file system")
 }
 
-/// Judges the free space of a disk. `None` if it has enough.
+/// Judges the free space of a disk. `None` if the disk has enough.
 fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
     let path = disk.path.display();
     let floor = config.imports.free_space_floor;
@@ -135,7 +137,7 @@ fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
         let free = ByteSize::b(disk.free);
         let message =
             format!("{path}: {free} free, less than imports.free-space-floor: the queue is held");
-        let fix = format!("make room, or grow it: df -h {path}");
+        let fix = format!("free space, or enlarge the disk: df -h {path}");
         return Some(Finding::fail(SPACE, message).log("the queue is held").fix(fix));
     }
     let share = |part: u64, all: u64| (part * 100).checked_div(all).unwrap_or(100);
@@ -155,22 +157,22 @@ fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
         }
         _ => return None,
     };
-    // The floor above is the limit for blocks.
+    // For blocks, the configured floor decides whether the check fails.
     let level = if inodes < CRITICAL_PERCENT { Level::Fail } else { Level::Warn };
-    let fix = format!("make room, or grow it: df -h -i {path}");
+    let fix = format!("free space, or enlarge the disk: df -h -i {path}");
     Some(Finding::new(SPACE, level, message).log("No space left on device").fix(fix))
 }
 
 /// Takes a lease on a new file in the spool, as a claim does on a data file.
 fn try_lease(spool: &Path) -> Result<(), LeaseError> {
-    // The daemon's user can write the spool.
+    // The file is created as the owner of the spool, who can write to it.
     let rights = Owner::of(spool).and_then(Owner::assume);
     let _rights = rights.map_err(LeaseError::Other)?;
     let path = spool.join(format!(".doctor-{}", std::process::id()));
     let open = || File::options().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(&path);
     let made = File::create_new(&path).map(drop).and_then(|()| open());
     let lease = made.map_err(LeaseError::Other).and_then(ReadLease::take);
-    // Creating it may have failed.
+    // The error is ignored: the file may not have been created.
     let _ = fs::remove_file(&path);
     lease.map(drop)
 }
@@ -180,7 +182,7 @@ fn judge_lease(lease: Result<(), LeaseError>) -> Finding {
         Ok(()) => Finding::ok(LEASES, "the spool's file system supports leases"),
         Err(error @ LeaseError::Unsupported(_)) => {
             let message = format!("{error}: only the manifest shows that a data file is complete");
-            Finding::warn(LEASES, message).fix("a local ext4, XFS, btrfs or ZFS")
+            Finding::warn(LEASES, message).fix("use a local ext4, XFS, btrfs or ZFS")
         }
         Err(error) => Finding::fail(LEASES, crate::sanitize::chain(&error))
             .log("cannot take a lease")
@@ -227,7 +229,11 @@ mod tests {
         let config = Config::default();
         let of = |disk| judge_space(&disk, &config);
         assert_eq!(of(disk()), None);
-        assert_eq!(of(Disk { inodes: 0, free_inodes: 0, ..disk() }), None, "btrfs counts none");
+        assert_eq!(
+            of(Disk { inodes: 0, free_inodes: 0, ..disk() }),
+            None,
+            "btrfs counts no inodes"
+        );
         let little = of(Disk { free: 50_000_000_000, ..disk() }).unwrap();
         assert_eq!((little.level, little.message.ends_with("5 %")), (Level::Warn, true));
         let none = of(Disk { free_inodes: 1, ..disk() }).unwrap();

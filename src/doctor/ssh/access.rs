@@ -1,21 +1,21 @@
-//! Checks what else blocks an account: sshd's allow and deny lists, fingerprints in a format that
-//! the helper does not have, a locked password without PAM, /etc/nologin. Pure except for
+//! Checks for other obstacles to a login: sshd's allow and deny lists, fingerprints in a format
+//! that the helper does not have, a locked password without PAM, and /etc/nologin. Pure except for
 //! `nologin`.
 
 use std::path::Path;
 
-use super::sshd::EffectiveConfig;
 use super::sshd_files::matches;
 use crate::doctor::accounts::facts::AccountFacts;
 use crate::doctor::finding::Finding;
+use crate::sshd::EffectiveConfig;
 
 const CHECK: &str = "sshd-access";
 
-/// While it exists, pam_nologin(8) and sshd itself refuse everybody but root.
+/// While this file exists, pam_nologin(8) and sshd refuse all users except root.
 const NOLOGIN: &str = "/etc/nologin";
 
-/// Returns what blocks `account`, or one finding that nothing does. `from` is the address from which
-/// it logs in.
+/// Returns the faults that block `account`, or one finding that it is not blocked. `from` is the
+/// address from which the account logs in.
 pub fn judge(account: &AccountFacts, effective: &EffectiveConfig, from: &str) -> Vec<Finding> {
     let faults = [
         judge_lists(account, effective, from),
@@ -23,7 +23,7 @@ pub fn judge(account: &AccountFacts, effective: &EffectiveConfig, from: &str) ->
         judge_password(account, effective),
         judge_nologin(Path::new(NOLOGIN), account, effective),
     ];
-    let ok = "not blocked by AllowUsers, DenyUsers or their group lists";
+    let ok = "the account is not blocked by AllowUsers, DenyUsers or their group lists";
     let findings = Finding::faults_or_ok(faults.into_iter().flatten(), CHECK, ok);
     findings.into_iter().map(|finding| finding.of(account.id())).collect()
 }
@@ -61,14 +61,15 @@ fn judge_lists(account: &AccountFacts, effective: &EffectiveConfig, from: &str) 
         ),
     ];
     let (_, list, why, fix) = lists.into_iter().find(|(refuses, ..)| *refuses)?;
-    let finding = Finding::fail(CHECK, format!("{list} in sshd's configuration refuses it"))
-        .log(format!("User {name} from {from} not allowed because {why}"))
-        .fix(format!("{fix}; `sshd -t && systemctl reload ssh`"));
+    let finding =
+        Finding::fail(CHECK, format!("{list} in sshd's configuration refuses the account"))
+            .log(format!("User {name} from {from} not allowed because {why}"))
+            .fix(format!("{fix}; `sshd -t && systemctl reload ssh`"));
     Some(finding)
 }
 
-/// Whether one of `names` matches a list of patterns. `!` before a pattern excludes its matches
-/// (ssh_config(5)).
+/// Returns whether one of `names` matches a list of patterns. `!` before a pattern excludes its
+/// matches (ssh_config(5)).
 fn in_list<'a>(list: impl Iterator<Item = &'a str>, names: &[String]) -> bool {
     let patterns: Vec<&str> = list.flat_map(str::split_whitespace).collect();
     names.iter().any(|name| {
@@ -97,7 +98,7 @@ fn judge_password(account: &AccountFacts, effective: &EffectiveConfig) -> Option
     })
 }
 
-/// With PAM, pam_nologin refuses the login, and sshd's log has no reason.
+/// With PAM, pam_nologin refuses the login, and sshd's log does not name the reason.
 fn judge_nologin(
     path: &Path,
     account: &AccountFacts,
@@ -109,7 +110,7 @@ fn judge_nologin(
             "no" => format!("User {name} not allowed because {path} exists"),
             _ => format!("Access denied for user {name} by PAM account configuration"),
         };
-        Finding::fail(CHECK, format!("{path} exists: nobody but root can log in"))
+        Finding::fail(CHECK, format!("{path} exists: only root can log in"))
             .log(log)
             .fix(format!("rm {path}, once the host is ready"))
     })
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn each_list_has_sshds_own_message() {
+    fn each_list_is_reported_with_sshds_message() {
         for (settings, message) in [
             ("denyusers ac*", "User acme from 192.0.2.1 not allowed because listed in DenyUsers"),
             ("allowusers bob\nallowusers !acme", "not listed in AllowUsers"),
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_locked_password_matters_without_pam_alone() {
+    fn a_locked_password_matters_only_without_pam() {
         let mut account = facts_of("acme", &[]);
         account.password = Some('!');
         let of = |pam: &str| judge(&account, &EffectiveConfig::parse(pam), "x").remove(0).log;
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn nologin_is_reported() {
+    fn an_existing_nologin_file_is_reported() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let of = |path: &Path, pam: &str| {
             judge_nologin(

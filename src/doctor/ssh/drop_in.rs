@@ -3,23 +3,23 @@
 
 use std::path::Path;
 
-use super::sshd::EffectiveConfig;
 use super::sshd_files::Setting;
 use crate::account::AccountId;
 use crate::config::Config;
 use crate::doctor::finding::{Finding, Level};
+use crate::sshd::EffectiveConfig;
 
 const CHECK: &str = "sshd-drop-in";
 
-/// The shipped drop-in. Its settings are the ones that must be in force.
+/// The shipped drop-in. All its settings must be in force.
 const DROP_IN: &str = include_str!("../../../openssh/50-sftp-import.conf");
 
 /// The file name of the program that sshd must run for keys.
 pub const HELPER: &str = "sftp-import-authorized-keys";
 
-/// Settings that deserve a warning only: without them an account can still upload, and can do
-/// nothing that it should not. `DisableForwarding` denies agent and X11 forwarding too, and no
-/// account is root.
+/// The settings whose absence causes only a warning. Without them an account can still upload, and
+/// can do nothing that it should not. `DisableForwarding` denies agent and X11 forwarding too, and
+/// no account is root.
 const ADVISORY: [&str; 7] = [
     "clientaliveinterval",
     "clientalivecountmax",
@@ -31,10 +31,10 @@ const ADVISORY: [&str; 7] = [
 ];
 
 /// The option that makes the SFTP server log its actions. The drop-in of an earlier version lacks
-/// it.
+/// this option.
 const LOG_OPTION: &str = " -l INFO";
 
-/// The same option, which also logs requests that change nothing.
+/// The same option with the level at which requests that change nothing are logged too.
 const VERBOSE_LOG_OPTION: &str = " -l VERBOSE";
 
 /// Returns the settings of the drop-in: keyword in lower case, and value.
@@ -81,7 +81,8 @@ fn is_in_force(keyword: &str, value: &str, effective: &EffectiveConfig, config: 
     }
 }
 
-/// Whether `command` runs the helper with user and fingerprint, and on our published keys.
+/// Returns whether `command` runs the helper with user and fingerprint, and on the published keys
+/// of `config`.
 fn runs_our_helper(command: &str, config: &Config) -> bool {
     let words: Vec<&str> = command.split_whitespace().collect();
     let published = config.paths.keys_db();
@@ -98,13 +99,13 @@ fn not_in_force(account: &AccountId, files: &[Setting], config: &Config) -> Find
     let ours = |setting: &&Setting| setting.value.contains(HELPER);
     let (why, fix) = match files.iter().find(ours) {
         None => (
-            "no file that sshd reads has it".to_owned(),
-            "install -m 0644 50-sftp-import.conf /etc/ssh/sshd_config.d/, see that sshd_config has \
-             `Include /etc/ssh/sshd_config.d/*.conf`, then `sshd -t && systemctl reload ssh`"
+            "no file that sshd reads contains it".to_owned(),
+            "install -m 0644 50-sftp-import.conf /etc/ssh/sshd_config.d/, make sure that \
+             sshd_config has `Include /etc/ssh/sshd_config.d/*.conf`, then `sshd -t && systemctl reload ssh`"
                 .to_owned(),
         ),
         Some(Setting { file, within, .. }) => (
-            format!("{} has it for `Match {}`", file.display(), within.as_deref().unwrap_or("all")),
+            format!("{} contains it for `Match {}`", file.display(), within.as_deref().unwrap_or("all")),
             format!("`id {account}` must name the group {group}: `sftp-import provision`"),
         ),
     };
@@ -132,8 +133,8 @@ fn overridden(
         Some(by) if Some(&by.file) != our_file => (
             format!(", by {} line {}, which sshd reads first", by.file.display(), by.line),
             format!(
-                "keep `Match {}` in {} from matching the group {}, or rename the drop-in so that \
-                 it is read first; then `sshd -t && systemctl reload ssh`",
+                "change `Match {}` in {} so that it does not match the group {}, or rename the \
+                 drop-in so that it is read first; then `sshd -t && systemctl reload ssh`",
                 by.within.as_deref().unwrap_or_default(),
                 by.file.display(),
                 config.accounts.group
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_file_is_named_with_its_line() {
+    fn an_overriding_file_is_named_with_its_line() {
         let ours = setting(
             "/d/50.conf",
             "authorizedkeyscommand",

@@ -7,21 +7,21 @@ use std::process::Command;
 use nix::unistd::User;
 
 use super::drop_in::HELPER;
-use super::sshd::EffectiveConfig;
 use crate::account::AccountId;
 use crate::config::Config;
 use crate::doctor::accounts::facts::AccountFacts;
 use crate::doctor::finding::{Finding, Level};
 use crate::doctor::host::path_owners::{PathPart, path_parts};
+use crate::sshd::EffectiveConfig;
 
 const PROGRAM: &str = "helper-program";
 const ANSWER: &str = "helper-answer";
 
-/// The path where the package installs it, and the user that the drop-in sets.
+/// The path where the package installs the helper, and the user that the drop-in sets for it.
 const DEFAULT_PROGRAM: &str = "/usr/lib/sftp-import/sftp-import-authorized-keys";
 const DEFAULT_USER: &str = "_sftp-import-keys";
 
-/// How sshd runs the helper.
+/// The command with which sshd runs the helper.
 struct HelperCommand {
     program: PathBuf,
     user: String,
@@ -29,7 +29,8 @@ struct HelperCommand {
 }
 
 impl HelperCommand {
-    /// Reads sshd's effective configuration, or uses the shipped settings without one.
+    /// Reads the command from sshd's effective configuration, or uses the shipped settings if it is
+    /// unknown.
     fn new(config: &Config, effective: Option<&EffectiveConfig>) -> Self {
         let command = effective.map_or("", |e| e.get("authorizedkeyscommand"));
         let ours = command.split_whitespace().next().filter(|word| word.ends_with(HELPER));
@@ -42,7 +43,7 @@ impl HelperCommand {
     }
 }
 
-/// Runs both checks. `account` is one that sshd should accept, if there is one.
+/// Checks the program and its answer. `account` is an account that sshd should accept, if any.
 pub fn check(
     config: &Config,
     account: Option<&AccountFacts>,
@@ -67,7 +68,7 @@ fn judge_program(program: &Path, parts: Result<Vec<PathPart>, PathBuf>) -> Vec<F
         Ok(parts) => parts,
         Err(missing) => {
             return vec![
-                Finding::fail(PROGRAM, format!("{} is not there", missing.display()))
+                Finding::fail(PROGRAM, format!("{} does not exist", missing.display()))
                     .log(format!("Could not stat AuthorizedKeysCommand \"{name}\""))
                     .fix(format!("install -D -m 0755 {HELPER} {name}")),
             ];
@@ -76,7 +77,8 @@ fn judge_program(program: &Path, parts: Result<Vec<PathPart>, PathBuf>) -> Vec<F
     let unsafe_parts = parts.iter().filter_map(|part| {
         let (message, fix) = part.fault()?;
         if part.is_roots_group_alone() {
-            let message = format!("{message}: Debian's sshd lets that pass, others refuse it");
+            let message =
+                format!("{message}: Debian's sshd accepts this, other versions of sshd refuse it");
             return Some(Finding::warn(PROGRAM, message).fix(fix));
         }
         let kind = if part.is_folder { "directory" } else { "file" };
@@ -89,7 +91,7 @@ fn judge_program(program: &Path, parts: Result<Vec<PathPart>, PathBuf>) -> Vec<F
         let message = format!("{path} has mode {:04o}: the helper's user can't run it", part.mode);
         let log = match part.is_folder {
             true => format!("Could not stat AuthorizedKeysCommand \"{name}\""),
-            false => "Failed publickey for".to_owned(), // sshd does not log that it can't run it
+            false => "Failed publickey for".to_owned(), // sshd does not log the failed run
         };
         Finding::fail(PROGRAM, message).log(log).fix(format!("chmod a+rx {path}"))
     });
@@ -127,7 +129,7 @@ fn run(command: &HelperCommand, account: Option<&AccountFacts>) -> Finding {
 
 /// The result of running the helper.
 struct HelperResult {
-    /// `None` after a signal.
+    /// `None` if a signal ended the helper.
     code: Option<i32>,
     has_key: bool,
 }
@@ -146,9 +148,9 @@ fn judge_answer(
             let status = code.map_or("a signal".into(), |code| code.to_string());
             let database = command.database.display();
             let message =
-                format!("as {user} the helper exits with {status}: it can't read {database}");
+                format!("run as {user}, the helper exits with {status}: it can't read {database}");
             let fix = "`journalctl -t sftp-import-authorized-keys` shows why; \
-                       `sftp-import provision` publishes again";
+                       `sftp-import provision` publishes the keys again";
             Finding::fail(ANSWER, message).log(format!("AuthorizedKeysCommand {program}")).fix(fix)
         }
         Ok(HelperResult { has_key: false, .. }) if asked.is_some() => {
@@ -187,11 +189,11 @@ mod tests {
         let by_group = judge_program(program, Ok(vec![part("/opt", 0, 0o775)])).remove(0);
         assert_eq!(by_group.level, Level::Warn);
         let missing = judge_program(program, Err("/opt".into())).pop().unwrap();
-        assert_eq!(missing.message, "/opt is not there");
+        assert_eq!(missing.message, "/opt does not exist");
     }
 
     #[test]
-    fn the_answer_must_fit_the_query() {
+    fn the_helper_must_print_the_requested_key() {
         let command = HelperCommand::new(&Config::default(), None);
         assert_eq!(command.program, Path::new(DEFAULT_PROGRAM));
         let acme = "acme".parse().unwrap();

@@ -42,7 +42,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
 }
 
 /// Judges the group and mode of the folder or file, which root owns. `wanted` is the mode that it
-/// should have, `group` the id of the helper's group.
+/// should have. `group` is the id of the helper's group.
 fn judge(part: &PathPart, wanted: u32, group: u32) -> Option<Finding> {
     let PathPart { path, gid, mode, .. } = part;
     let path = path.display();
@@ -67,7 +67,7 @@ mod tests {
     use crate::doctor::finding::Level;
 
     #[test]
-    fn only_the_helpers_group_can_read() {
+    fn only_the_helpers_group_may_read_the_keys() {
         let of = |gid, mode, wanted| {
             let part = PathPart { path: "/x".into(), uid: 0, gid, mode, is_folder: true };
             judge(&part, wanted, 998)

@@ -15,12 +15,12 @@ use super::accounts::AccountChecks;
 use super::finding::Finding;
 use crate::config::Config;
 
-/// The number of accounts for which sshd prints its effective configuration. Each takes some 10 ms,
-/// and they differ only if the site has a `Match` for single accounts. `--account` checks any
-/// account.
+/// The most accounts for which sshd prints its effective configuration. Each run takes some 10 ms,
+/// and the configurations differ only if the site has a `Match` for single accounts. `--account`
+/// checks any account.
 const MAX_ACCOUNTS: usize = 20;
 
-/// Runs the checks of this group. `from` is the address from which accounts log in.
+/// Checks sshd and the helper. `from` is the address from which accounts log in.
 pub(super) fn check(
     config: &Config,
     sshd_config: &Path,

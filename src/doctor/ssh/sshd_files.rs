@@ -1,8 +1,8 @@
 //! Reads sshd's configuration files in sshd's order, to find the line that sets a value.
 //!
-//! `sshd -T` prints the values but not the lines that set them. This file reads keywords, `Match`
+//! `sshd -T` prints the values but not the lines that set them. This module reads keywords, `Match`
 //! and `Include` as sshd_config(5) describes them. It does not evaluate `Match`, so the line that
-//! it finds is a candidate.
+//! it finds is only a candidate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,9 @@ const MAX_DEPTH: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub file: PathBuf,
-    /// The line, from 1.
+    /// The line number, counted from 1.
     pub line: usize,
-    /// In lower case.
+    /// The keyword in lower case.
     pub keyword: String,
     /// The rest of the line.
     pub value: String,
@@ -84,8 +84,8 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
     names.into_iter().map(|name| folder.join(name)).collect()
 }
 
-/// Whether `text` matches `pattern`, in which `*` is any text and `?` any character (ssh_config(5),
-/// PATTERNS).
+/// Returns whether `text` matches `pattern`. In a pattern, `*` is any text and `?` any character
+/// (ssh_config(5), PATTERNS).
 pub fn matches(pattern: &str, text: &str) -> bool {
     match pattern.chars().next() {
         None => text.is_empty(),
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_in_order_and_ends_a_match() {
+    fn reads_files_in_order_and_ends_match_blocks() {
         let folder = tempfile::tempdir().unwrap();
         let included = folder.path().join("d");
         fs::create_dir(&included).unwrap();

@@ -7,6 +7,7 @@
 mod claims;
 mod empty_accounts;
 mod quota;
+mod readme;
 pub mod scanner;
 pub mod survey;
 mod unclaimed;
@@ -31,7 +32,6 @@ use crate::spool::pairing;
 use crate::spool::{
     self, ArrivalOrder, Incoming, ManifestValues, ParsedManifest, ScanError, ScanResult,
 };
-use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, Origin};
 use crate::state::{self, State, accounts};
 
@@ -113,10 +113,16 @@ pub fn scan(
     }
     let Some(row) = context.state.read(|tx| accounts::get(tx, account))? else {
         drop(memory.take_manifests(account));
+        memory.readmes.forget(account);
         return Ok(outcome);
     };
     let (listed_at, listed) = (Timestamp::now(), Instant::now());
-    let Some(seen) = list(scanner, &row)? else { return Ok(outcome) };
+    let Some(incoming) = open(scanner, account)? else { return Ok(outcome) };
+    let seen = list(scanner, account, &incoming)?;
+    let readme = &context.config.readme;
+    if let Some(pause) = memory.readmes.keep(readme, &row, &incoming, seen.has_readme) {
+        outcome.rescan_after(pause);
+    }
     for problem in &seen.problems {
         tracing::error!(%account, "{}", chain(problem));
         outcome.rescan_after(TRY_AGAIN);
@@ -156,20 +162,29 @@ pub fn scan(
     Ok(outcome)
 }
 
-/// Lists incoming. `None` if the account has no folder.
-fn list(scanner: Scanner<'_>, row: &AccountRow) -> Result<Option<ScanResult>, IntakeError> {
+/// Opens incoming. `None` if the account has no folder.
+fn open(scanner: Scanner<'_>, account: &AccountId) -> Result<Option<Incoming>, IntakeError> {
+    let context = scanner.context;
+    match Incoming::open(&context.layout, account, &context.opener) {
+        Err(ScanError::Folder(FolderError::Missing { .. })) => Ok(None),
+        incoming => Ok(Some(incoming?)),
+    }
+}
+
+/// Lists incoming.
+fn list(
+    scanner: Scanner<'_>,
+    account: &AccountId,
+    incoming: &Incoming,
+) -> Result<ScanResult, IntakeError> {
     let Scanner { context, memory, .. } = scanner;
-    let incoming = match Incoming::open(&context.layout, &row.id, &context.opener) {
-        Err(ScanError::Folder(FolderError::Missing { .. })) => return Ok(None),
-        incoming => incoming?,
-    };
-    let limits = context.config.limits_of(&row.id);
-    let mut cache = memory.take_manifests(&row.id);
+    let limits = context.config.limits_of(account);
+    let mut cache = memory.take_manifests(account);
     let seen = incoming.scan(&mut cache, limits, |bytes| verdict(Manifest::parse(bytes, limits)));
-    memory.keep_manifests(&row.id, cache);
+    memory.keep_manifests(account, cache);
     let seen = seen?;
-    memory.empty_accounts.record(&row.id, seen.empty);
-    Ok(Some(seen))
+    memory.empty_accounts.record(account, seen.empty);
+    Ok(seen)
 }
 
 /// Returns the verdict of a parsed manifest, which pairing uses.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::empty_accounts::EmptyAccounts;
+use super::readme::CheckedReadmes;
 use crate::account::AccountId;
 use crate::import::context::Context;
 use crate::import::run::early_start::EarlyStarts;
@@ -16,12 +17,18 @@ pub struct IntakeMemory {
     /// The order in which manifests arrived, recorded by the watcher.
     pub(super) arrivals: Arc<Arrivals>,
     pub(super) empty_accounts: EmptyAccounts,
+    pub(super) readmes: CheckedReadmes,
     manifests: Mutex<HashMap<AccountId, ManifestCache>>,
 }
 
 impl IntakeMemory {
     pub fn new(arrivals: Arc<Arrivals>) -> Self {
-        Self { arrivals, empty_accounts: EmptyAccounts::default(), manifests: Mutex::default() }
+        Self {
+            arrivals,
+            empty_accounts: EmptyAccounts::default(),
+            readmes: CheckedReadmes::default(),
+            manifests: Mutex::default(),
+        }
     }
 
     /// Takes out the account's manifest cache.

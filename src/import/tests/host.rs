@@ -51,6 +51,7 @@ impl Host {
         config.pairing.data_file_grace = Period::seconds(0);
         config.pairing.manifest_quiet_period = Period::seconds(0);
         config.pairing.settle = Period::seconds(0);
+        config.readme.enabled = false;
         change(&mut config);
         fs::create_dir_all(&config.paths.state).unwrap();
         let importer = Importer::open(Arc::new(config)).unwrap();

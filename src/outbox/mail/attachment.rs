@@ -1,4 +1,5 @@
-//! [`Enclosure`]: an error file in a mail: attached unchanged, gzipped, or only named.
+//! [`Enclosure`]: an error file in a mail. The file is attached unchanged, attached gzipped, or
+//! only named.
 
 use std::io::{self, Read};
 
@@ -7,19 +8,20 @@ use flate2::read::GzEncoder;
 
 use crate::config::{Mail, Size};
 
-/// A file of more than this many times the attachment limit is not gzipped at all: CSV shrinks to a
-/// fifth or a tenth.
+/// The largest ratio of file size to attachment limit at which gzip is tried. CSV shrinks to a
+/// fifth or a tenth, so that a larger file would not fit.
 const MAX_RATIO: u64 = 16;
 
-/// The first bytes of gzip (RFC 1952); no CSV in UTF-8 begins so.
+/// The first bytes of gzipped data (RFC 1952). No CSV file in UTF-8 begins with these bytes.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Opens error files; the outbox does not know where they are.
+/// Opens error files. The outbox does not know where the files are.
 pub trait Attachments: Send + Sync {
-    /// Opens the file `name` in the results of `account`. Returns it and its length in bytes.
+    /// Opens the file `name` in the results of `account`. Returns the open file and its length in
+    /// bytes.
     ///
     /// # Errors
-    /// Also if it is not a regular file.
+    /// Returns an error also if the file is not a regular file.
     fn open(&self, account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)>;
 }
 
@@ -30,7 +32,7 @@ pub enum Enclosure {
     None,
     /// The file's name and content.
     Attached(String, Vec<u8>),
-    /// The file is only named, for this reason.
+    /// The mail only names the file. The text is the reason.
     Named(String),
 }
 
@@ -47,7 +49,8 @@ impl Enclosure {
         }
     }
 
-    /// Returns the same without the attachment, for a server that rejects the mail's size.
+    /// Returns the enclosure without its attachment, for a mail server that rejects the mail's
+    /// size.
     pub(super) fn detached(&self) -> Self {
         match self {
             Self::Attached(..) => Self::Named("too large for the mail server".to_owned()),
@@ -78,7 +81,8 @@ impl AttachmentSizes {
         attached.saturating_add(content.len() as u64) <= self.attach_up_to.bytes()
     }
 
-    /// Returns the enclosure for the file `name` of `len` bytes; the same bytes give the same one.
+    /// Returns the enclosure for the file `name` of `len` bytes. The same bytes always result in
+    /// the same enclosure.
     pub fn pack(&self, name: &str, file: impl Read, len: u64) -> io::Result<Enclosure> {
         let max = self.attach_up_to.bytes();
         let named = || Enclosure::Named(format!("larger than {}", self.attach_up_to));
@@ -91,7 +95,8 @@ impl AttachmentSizes {
             return Ok(named());
         }
         let (name, content) = if len > self.gzip_over.bytes() {
-            // Reads `len` bytes only: a file that is being appended to must not grow the mail.
+            // Reads only `len` bytes, so that bytes appended in the meantime don't enlarge the
+            // mail.
             (
                 format!("{name}.gz"),
                 read(&mut GzEncoder::new(file.take(len), Compression::default()))?,
@@ -127,7 +132,7 @@ mod tests {
         let mut back = Vec::new();
         flate2::read::GzDecoder::new(&*gzipped).read_to_end(&mut back).unwrap();
         assert_eq!(back, [b'x'; 5000]);
-        let mut seed = 1_u32; // xorshift: bytes that don't shrink
+        let mut seed = 1_u32; // xorshift: bytes that gzip can't shrink
         let mut noisy = || {
             seed ^= seed << 13;
             seed ^= seed >> 17;

@@ -1,4 +1,4 @@
-//! [`MailDraft`]: builds a mail: its headers, texts and attachments. Pure.
+//! [`MailDraft`]: builds a mail with its headers, texts and attachments. Pure.
 //!
 //! Invariant: the same draft results in the same bytes.
 
@@ -16,7 +16,7 @@ use super::text::{MailContent, write_texts};
 #[derive(Debug)]
 pub struct MailDraft<'a> {
     pub content: MailContent<'a>,
-    /// The local part of the Message-ID, such as `msg_….d7`: the same for every attempt.
+    /// The local part of the Message-ID, such as `msg_….d7`. It is the same for every attempt.
     pub id: &'a str,
     /// The time of the milestone, which is the mail's Date.
     pub at: Timestamp,
@@ -25,7 +25,7 @@ pub struct MailDraft<'a> {
     pub error_files: Vec<Enclosure>,
 }
 
-/// A mail can't be built. Another attempt can't help.
+/// The mail can't be built. Another attempt would fail in the same way.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BuildError {
     #[error("{0:?} is not an address that mail can be sent to")]
@@ -38,7 +38,7 @@ pub(super) enum BuildError {
     Parts(#[from] lettre::error::Error),
 }
 
-/// Builds the mail.
+/// Builds the mail of `draft`, with the sender `from`.
 pub(super) fn build(from: &str, draft: &MailDraft<'_>) -> Result<Message, BuildError> {
     let from: Mailbox = from.parse().map_err(BuildError::Sender)?;
     let to: Address =
@@ -77,16 +77,18 @@ fn date(at: Timestamp) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(at.as_second()).unwrap_or_default())
 }
 
-/// Returns the part for an error file. It is in base64, as other encodings may change line ends.
+/// Returns the MIME part for an error file. Its encoding is base64, as other encodings may change
+/// line ends.
 fn attachment(name: &str, content: &[u8]) -> SinglePart {
     let body = Body::new_with_encoding(content.to_vec(), ContentTransferEncoding::Base64)
-        .unwrap_or_else(|_| unreachable!("base64 takes any bytes"));
+        .unwrap_or_else(|_| unreachable!("base64 encodes any bytes"));
     let kind = if is_gzip(content) { "application/gzip" } else { "text/csv; charset=utf-8" };
-    let kind = header::ContentType::parse(kind).expect("two constants that are content types");
+    let kind = header::ContentType::parse(kind).expect("both constants are content types");
     Attachment::new(file_name(name)).body(body, kind)
 }
 
-/// Returns `name` without separators, quotes and control characters, for mail programs to save.
+/// Returns `name` with `_` in place of characters that are unsafe in the name of a saved file, such
+/// as path separators, quotes and control characters.
 fn file_name(name: &str) -> String {
     let safe =
         |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ' | '(' | ')' | '+');

@@ -1,7 +1,8 @@
-//! [`Mailer`]: sends mail by the server of `[mail]`.
+//! [`Mailer`]: sends mail through the server that `[mail]` configures.
 //!
 //! A second attempt sends the same Message-ID, Date and boundaries, so that a server can detect a
-//! mail that it already has. Every attempt opens a new connection and reads the password file anew.
+//! mail that it already has. Every attempt opens a new connection and reads the password file
+//! again.
 
 pub mod attachment;
 pub(super) mod message;
@@ -21,13 +22,13 @@ use super::retry::AttemptOutcome;
 use crate::config::{Mail, Period};
 use crate::sanitize::{chain, printable_start};
 
-/// How much of a server's answer is kept, in characters.
+/// The most characters that are kept of a server's answer.
 const MAX_KEPT: usize = 300;
 
-/// The timeout of [`greet_mail_server`], in seconds: a person waits for it.
+/// The timeout of [`greet_mail_server`], in seconds. It is short, as a person waits for the result.
 const GREETING_WITHIN: u64 = 15;
 
-/// Connects to the mail server of `config` and logs in, as for a mail; sends nothing.
+/// Connects to the mail server of `config` and logs in. Sends no mail.
 ///
 /// # Errors
 /// Returns the reason why mail can't be sent.
@@ -37,7 +38,6 @@ pub fn greet_mail_server(config: &Mail) -> Result<(), String> {
     MailTransport::new(&config).greet().map_err(|error| chain(&error))
 }
 
-/// Sends mail.
 #[derive(Clone, Debug)]
 pub(super) struct Mailer {
     transport: MailTransport,
@@ -51,8 +51,8 @@ impl Mailer {
 
     /// Sends `draft`.
     ///
-    /// If the server rejects its size, sends it once more without attachments: the partner then
-    /// still gets the report and the error file's name.
+    /// If the server rejects the mail's size, sends the mail once more without attachments. The
+    /// partner then still gets the report and the error file's name.
     pub(super) fn send(&self, draft: &MailDraft<'_>) -> AttemptOutcome {
         if self.transport.is_off() {
             return AttemptOutcome::NoMail;
@@ -74,9 +74,9 @@ impl Mailer {
 
 /// Returns the outcome of a failure to send.
 ///
-/// A mail that can't be built never can. Answers of 4xx, failures of the connection and errors in
-/// this host's configuration are temporary. So are failures of authentication (RFC 4954), although
-/// they are 5xx: their cause is not the mail.
+/// A mail that can't be built is given up. Answers of 4xx, failures of the connection and errors in
+/// this host's configuration are temporary. Failures of authentication (RFC 4954) are temporary
+/// too, although their codes are 5xx: the mail is not their cause.
 fn judge(error: &SendError) -> AttemptOutcome {
     let why = printable_start(&chain(error), MAX_KEPT);
     match error {

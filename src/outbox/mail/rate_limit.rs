@@ -1,11 +1,12 @@
-//! [`RateLimit`]: limits the mails per hour, to one address and of one account.
+//! [`RateLimit`]: limits the mails per hour to one address and from one account.
 //!
-//! Pure: the time is an argument, and is of the monotonic clock. An account holder chooses the
-//! recipient (`clientEmail`) and the number of mails: without a limit, a thousand pairs are two
-//! thousand mails to a stranger. Mails over the limit are not lost: they wait, and are then sent as
-//! one. The count is in memory. A restart resets it, and no account holder can cause one.
+//! Pure: the time is an argument, from the monotonic clock. An account holder chooses the recipient
+//! (`clientEmail`) and the number of mails: without a limit, a thousand pairs would send two
+//! thousand mails to a stranger. Mails over the limit are not lost: they wait and are later sent as
+//! one mail. The counts are only in memory, so that a restart resets them. No account holder can
+//! cause a restart.
 //!
-//! Invariant: the memory used is one time per mail of the last hour.
+//! Invariant: the memory in use is bounded by the number of mails in the last two hours.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::config::Mail;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What a limit applies to.
+/// The subject of a limit: an address or an account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LimitKey {
     /// An address, in lower case.
@@ -25,19 +26,19 @@ pub enum LimitKey {
 /// The decision about a mail.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Permit {
-    /// The mail is sent. `batch`: mails to this address have waited recently, so that it should
-    /// include all it can.
+    /// The mail is sent. `batch` is true if mails to the same address had to wait in the last two
+    /// hours. The mail should then include the mails that wait.
     Send { batch: bool },
-    /// The mail waits for `pause`, and so do all others that count for the same limit.
+    /// The mail waits for `pause`, as do all other mails under the same limit.
     Wait {
         pause: Duration,
         limit: LimitKey,
-        /// Whether this is the first mail to wait recently.
+        /// Whether no other mail had to wait for this limit in the last two hours.
         is_first: bool,
     },
 }
 
-/// The mails of the last hour.
+/// The hourly limits and the times of recent mails.
 #[derive(Debug)]
 pub struct RateLimit {
     to_address: usize,
@@ -64,7 +65,8 @@ impl RateLimit {
         }
     }
 
-    /// Decides whether a mail of `account` to `address` is sent at `now`, and counts it if so.
+    /// Decides whether a mail of `account` to `address` is sent at `now`. Counts the mail if it is
+    /// sent.
     pub fn request(&mut self, account: &str, address: &str, now: Instant) -> Permit {
         self.remove_idle(now);
         let keys = keys(account, address);
@@ -87,7 +89,7 @@ impl RateLimit {
         Permit::Send { batch }
     }
 
-    /// Removes the mail that was counted at `at`, as it was not delivered.
+    /// Removes the mail that was counted at `at` from the counts, as it was not delivered.
     pub fn uncount(&mut self, account: &str, address: &str, at: Instant) {
         for key in keys(account, address) {
             let Some(sent) = self.sent.get_mut(&key) else { continue };
@@ -97,7 +99,7 @@ impl RateLimit {
         }
     }
 
-    /// Removes the keys without mails of the last hour, once an hour.
+    /// Removes keys without recent mails, at most once an hour.
     fn remove_idle(&mut self, now: Instant) {
         let since = now.saturating_duration_since(*self.cleaned_at.get_or_insert(now));
         if since < HOUR {
@@ -117,7 +119,8 @@ impl SentMails {
         while self.times.front().is_some_and(is_past) {
             self.times.pop_front();
         }
-        // Longer than the hour, so that mails that waited for its end are still sent as one.
+        // `held` is kept longer than an hour, so that mails that waited for an hour are still sent
+        // as one mail.
         self.held = self.held.filter(|at| now.saturating_duration_since(*at) < 2 * HOUR);
     }
 }
@@ -173,7 +176,7 @@ mod tests {
         let Permit::Wait { pause, limit: key, is_first: true } =
             limit.request("a", "9@y.example", start)
         else {
-            panic!("the fourth waits");
+            panic!("the fourth mail did not wait");
         };
         assert_eq!((pause, key), (HOUR, LimitKey::Account("a".into())));
         assert_eq!(limit.request("b", "0@y.example", start), SEND);

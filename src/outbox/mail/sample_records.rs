@@ -1,13 +1,15 @@
-//! Finds a sample record for each rejection of a mail, in the beginning of the error file. Pure.
+//! Finds a sample record for each rejection that a mail lists, in the beginning of the error file.
+//! Pure.
 //!
 //! The error file (written by `records::error_file`) has a header whose last field is `"Failure
 //! Description"`, and records whose last field, always quoted, has the texts. A file of another
 //! form has no samples.
 
-/// How much of an error file is scanned, in bytes; most rejections occur early.
+/// The most bytes of an error file that are scanned. Most rejections occur in the beginning of a
+/// file.
 pub const MAX_SCANNED: u64 = 256 * 1024;
 
-/// The header's last field.
+/// The last field of an error file's header, with its quotation marks.
 const DESCRIPTION: &[u8] = b"\"Failure Description\"";
 
 /// Returns for each of `messages` the first record of `head` that was rejected with it, verbatim
@@ -37,7 +39,7 @@ fn records(head: &[u8]) -> Vec<(&[u8], &[u8])> {
         if *byte == delimiter {
             last_field = Some(at);
         } else if *byte == b'\n' {
-            // A record of ours has a delimiter.
+            // Every record of an error file has a delimiter. A line without one is no record.
             records.extend(last_field.take().map(|last| (&rest[start..last], &rest[last..at])));
             start = at + 1;
         }
@@ -45,8 +47,8 @@ fn records(head: &[u8]) -> Vec<(&[u8], &[u8])> {
     records
 }
 
-/// Returns the delimiter, and the bytes after the header. The header ends where its last field is
-/// followed by a line end: inside another field the closing quotation mark would be doubled.
+/// Returns the delimiter, and the bytes after the header. The header ends where a line end follows
+/// its last field: inside another field the closing quotation mark would be doubled.
 fn after_header(head: &[u8]) -> Option<(u8, &[u8])> {
     let is_end = |rest: &[u8]| rest.starts_with(b"\n") || rest.starts_with(b"\r\n");
     let of = |window: &[u8]| window == DESCRIPTION;
@@ -57,12 +59,13 @@ fn after_header(head: &[u8]) -> Option<(u8, &[u8])> {
     Some((delimiter, &head[end + 1..]))
 }
 
-/// Tracks which bytes are outside quotation marks. A mark in the middle of a cell is an ordinary
-/// byte, as it is for the reader of data files.
+/// Tracks which bytes are outside quotation marks. A quotation mark in the middle of a cell is an
+/// ordinary byte, as in data files.
 struct QuoteState {
     delimiter: u8,
     quoted: bool,
-    /// Whether a quotation mark here opens: at a cell's start, or after a closing one.
+    /// Whether the next quotation mark opens a quoted text: at the start of a cell, or after a
+    /// closing quotation mark.
     may_open: bool,
 }
 
@@ -99,8 +102,8 @@ mod tests {
         assert_eq!(found, expected.map(|text| text.map(str::to_owned)));
     }
 
-    /// Seen: with quotation marks counted in pairs, the record after one with `5"` was read as a
-    /// part of it, and the sample was of another rejection.
+    /// Regression: quotation marks were counted in pairs. The record after a cell such as `5"` was
+    /// read as a part of that cell, and the sample was of another rejection.
     #[test]
     fn quotation_marks_inside_a_cell_are_ordinary_bytes() {
         let file = "a,b,\"Failure Description\"\n\

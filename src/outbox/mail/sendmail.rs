@@ -1,4 +1,5 @@
-//! Sends mail by a local sendmail: any program with its arguments and its exit status (sysexits.h).
+//! Sends mail with a local sendmail: any program that accepts the same arguments and uses the same
+//! exit statuses (sysexits.h).
 
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use crate::files::error::IoError;
 /// The interval at which a running program is polled.
 const POLL: Duration = Duration::from_millis(20);
 
-/// How much of its standard error is kept, in bytes.
+/// The most bytes that are kept of the program's standard error.
 const MAX_STDERR: u64 = 1024;
 
 /// The exit statuses of permanent failures (sysexits.h): EX_DATAERR, EX_NOUSER, EX_NOHOST.
@@ -37,7 +38,7 @@ impl SendmailError {
     }
 }
 
-/// Sends `message` by `program`, which is killed after `timeout`.
+/// Sends `message` with `program`. Kills the program after `timeout`.
 pub(super) fn send(
     program: &Path,
     message: &Message,
@@ -45,7 +46,7 @@ pub(super) fn send(
 ) -> Result<(), SendmailError> {
     let envelope = message.envelope();
     let mut command = Command::new(program);
-    command.arg("-i"); // a line with one dot doesn't end the mail
+    command.arg("-i"); // a line with a single dot doesn't end the mail
     if let Some(from) = envelope.from() {
         command.arg("-f").arg(from);
     }
@@ -54,9 +55,11 @@ pub(super) fn send(
     let mut child = command.spawn().map_err(IoError::of("run", program))?;
     let (mut stdin, stderr) = (child.stdin.take(), child.stderr.take());
     let mail = message.formatted();
-    // On separate threads: the program may read nothing, and its children may keep the pipes open.
+    // The pipes have separate threads: the program may never read its input, and its children may
+    // keep the pipes open.
     thread::spawn(move || {
-        let _ = stdin.as_mut().map(|pipe| pipe.write_all(&mail)); // the exit status decides
+        // A failed write is ignored, as the exit status decides the outcome.
+        let _ = stdin.as_mut().map(|pipe| pipe.write_all(&mail));
     });
     let reader = thread::spawn(move || {
         let mut text = Vec::new();

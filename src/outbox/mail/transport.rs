@@ -25,13 +25,13 @@ pub(super) enum SendError {
     Url(String),
     #[error("[mail] password-credential: {0}")]
     Credential(String),
-    #[error("[mail] url names a user, and there is no password")]
+    #[error("[mail] url names a user, but no password is configured")]
     NoPassword,
     #[error(transparent)]
     Io(#[from] IoError),
     #[error(transparent)]
     Sendmail(#[from] SendmailError),
-    #[error("{0}")] // its Display includes its sources
+    #[error("{0}")] // the Display of SmtpError includes its sources
     Smtp(SmtpError),
 }
 
@@ -41,7 +41,7 @@ impl From<SmtpError> for SendError {
     }
 }
 
-/// The configured way for mail to leave this host.
+/// The configured way to send mail from this host.
 #[derive(Clone, Debug)]
 pub(super) struct MailTransport {
     config: Mail,
@@ -75,7 +75,7 @@ impl MailTransport {
         }
     }
 
-    /// Connects, greets, encrypts and logs in as [`MailTransport::send`] does. Sends nothing.
+    /// Connects, negotiates TLS and logs in as [`MailTransport::send`] does. Sends no mail.
     pub(super) fn greet(&self) -> Result<(), SendError> {
         match &self.server {
             Err(problem) => Err(SendError::Url(problem.clone())),
@@ -88,7 +88,7 @@ impl MailTransport {
     }
 
     fn smtp(&self, server: &Smtp) -> Result<SmtpTransport, SendError> {
-        let mut builder = SmtpTransport::builder_dangerous(&server.host) // checked by Mail::check
+        let mut builder = SmtpTransport::builder_dangerous(&server.host) // Mail::check checked it
             .port(server.port)
             .timeout(Some(self.config.timeout.get()))
             .tls(self.tls(server)?);

@@ -7,10 +7,10 @@ use super::enqueue_mail;
 use crate::account::AccountId;
 use crate::state::{self, Transaction, accounts};
 
-/// The notice's type; the others are those of the milestones.
+/// The type of this notice, stored in the same column as the types of milestones.
 pub const KIND: &str = "webhook.disabled";
 
-/// The data of the notice.
+/// The data of the notice about a disabled endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointDisabled {
@@ -23,7 +23,8 @@ pub struct EndpointDisabled {
     pub failing_since: Option<Timestamp>,
 }
 
-/// Writes the notice and its delivery to the account's contact, if it has one.
+/// Writes the notice and its delivery to the account's contact. Does nothing if the account has no
+/// contact.
 pub fn enqueue(
     tx: &Transaction<'_>,
     at: Timestamp,

@@ -9,18 +9,18 @@ use super::enqueue_mail;
 use crate::account::AccountId;
 use crate::state::{self, Transaction};
 
-/// The notice's type; the others are those of the milestones.
+/// The type of this notice, stored in the same column as the types of milestones.
 pub const KIND: &str = "file.unclaimed";
 
-/// How many files a notice names; the others are counted.
+/// The most files that a notice names. The notice gives only the number of the others.
 const NAMED: usize = 20;
 
-/// The data of the notice.
+/// The data of the notice about unclaimed files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FilesUnclaimed {
     pub account: String,
-    /// The age in seconds from which on a file counts as unclaimed.
+    /// The age in seconds at which a file counts as unclaimed.
     pub after_seconds: u64,
     pub files: Vec<UnclaimedFile>,
     /// The number of files that are not in `files`.
@@ -36,7 +36,8 @@ pub struct UnclaimedFile {
 }
 
 impl FilesUnclaimed {
-    /// Makes a notice about `files` (name, size in bytes, last change), unclaimed for `after`.
+    /// Makes a notice about `files` (name, size in bytes, last change), which were unclaimed for
+    /// `after`.
     pub fn new<'a>(
         account: &AccountId,
         after: Duration,

@@ -1,6 +1,7 @@
 //! Notices: mails to an account's contact that are not about a milestone of an import.
 //!
-//! A notice is stored and delivered like a milestone, in the transaction of its cause.
+//! A notice is stored and delivered like a milestone. It is written in the same transaction as its
+//! cause.
 
 pub(super) mod endpoint_disabled;
 pub(super) mod files_unclaimed;

@@ -1,4 +1,4 @@
-//! A test's environment: a state database, an account, catchers and a running relay.
+//! The environment of a test: a state database, an account, servers (catchers) and a running relay.
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Cursor, Read};
@@ -20,7 +20,7 @@ use crate::state::State;
 use crate::state::deliveries::{self, Delivery, DeliveryFilter};
 use crate::state::endpoints;
 
-/// A catcher that runs until it is dropped.
+/// A server that records what it receives. It runs until it is dropped.
 pub struct Catcher {
     child: Child,
     pub port: u16,
@@ -29,7 +29,7 @@ pub struct Catcher {
 impl Catcher {
     fn start(script: &str, args: &[&str]) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/catchers");
-        // Debian's Python has python3-aiosmtpd.
+        // The catcher needs Debian's Python, which has python3-aiosmtpd.
         let mut child = Command::new("/usr/bin/python3")
             .arg(folder.join(script))
             .args(args)
@@ -219,7 +219,8 @@ pub fn webhook() -> Recipients {
     Recipients { webhook: Some("crm".into()), ..Recipients::default() }
 }
 
-/// Waits until `done`, for up to six times `seconds`, which is the limit on an idle machine.
+/// Waits until `done` returns true, for at most six times `seconds`. An idle machine needs at most
+/// `seconds`.
 pub async fn within(seconds: u64, what: &str, done: impl Fn() -> bool) {
     let limit = Duration::from_secs(seconds * 6);
     let end = Instant::now() + limit;

@@ -1,4 +1,4 @@
-//! Tests of `[mail] digest`: one mail about several imports, none lost and none repeated.
+//! Tests of `[mail] digest`: one mail covers several imports, and no import is lost or repeated.
 
 use super::bench::{Bench, client, header, within};
 use crate::config::{Period, Size};
@@ -23,9 +23,9 @@ async fn ends_of_one_account_share_a_mail() {
     bench.enqueue("acme", 1, Milestone::Completed, &client());
     bench.enqueue("other", 2, Milestone::Completed, &client());
     let relay = bench.relay();
-    within(10, "the mail that waits for nothing", || bench.mails().len() == 1).await;
+    within(10, "the mail about the start", || bench.mails().len() == 1).await;
     assert!(header(&bench.mails()[0], "Subject").contains("has begun"));
-    // A restart during the wait loses nothing: the deliveries are in the state database.
+    // A restart during the wait loses no delivery: the deliveries are in the state database.
     relay.stop().await;
     for (n, milestone) in [(3, Milestone::Completed), (4, Milestone::Failed)] {
         bench.enqueue("acme", n, milestone, &client());
@@ -34,7 +34,7 @@ async fn ends_of_one_account_share_a_mail() {
         tx.execute_batch(
             "UPDATE milestone SET at = at - 3600000;
              UPDATE delivery SET next_attempt_at = next_attempt_at - 3600000",
-        )?; // an hour later
+        )?; // as if an hour had passed
         Ok(())
     });
     let relay = bench.relay();
@@ -49,7 +49,7 @@ async fn ends_of_one_account_share_a_mail() {
     for import in ["sftp1-1", "sftp1-3", "sftp1-4"] {
         assert!(digest.contains(import), "{digest}");
     }
-    assert!(!digest.contains("sftp1-2"), "another account's: {digest}");
+    assert!(!digest.contains("sftp1-2"), "an import of another account: {digest}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,9 +68,10 @@ async fn a_deferred_digest_is_retried_complete() {
     let mails = bench.mails();
     assert_eq!(mails.len(), 1);
     assert!(mails[0].contains("3 of your imports have ended."), "{}", mails[0]);
-    // 63 bytes each: there is room for one; the others are named with their place.
+    // Each error file has 63 bytes. One fits into the limit of 100 bytes; the others are named with
+    // their path.
     assert_eq!(mails[0].matches("Content-Disposition: attachment").count(), 1, "{}", mails[0]);
-    assert!(mails[0].contains("too large with the others"), "{}", mails[0]);
+    assert!(mails[0].contains("too large to attach with the other error files"), "{}", mails[0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

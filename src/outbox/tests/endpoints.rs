@@ -19,7 +19,8 @@ async fn failing_endpoints_are_retried_under_the_same_id() {
         bench.endpoint(account, &http, path);
         bench.enqueue(account, 1, Milestone::Completed, &webhook());
     }
-    // An import belongs to one account: of these three with the same number only the first is new.
+    // An import belongs to one account: of three milestones with the same import number only the
+    // first is new.
     assert_eq!(bench.deliveries().len(), 1);
     for (n, account) in [(2, "busy"), (3, "moved")] {
         assert!(bench.enqueue(account, n, Milestone::Completed, &webhook()));
@@ -180,7 +181,7 @@ async fn an_endpoint_failing_for_days_is_disabled() {
     }
     bench.write(|tx| {
         tx.execute("UPDATE endpoint SET failing_since = failing_since - 2 * 3600000", [])?;
-        deliveries::retry(tx, 1, Timestamp::UNIX_EPOCH) // before the others
+        deliveries::retry(tx, 1, Timestamp::UNIX_EPOCH) // due before the others
     });
     let relay = bench.relay();
     within(10, "the mail", || bench.mails().len() == 1).await;
@@ -216,7 +217,7 @@ async fn a_success_resets_the_failure_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_secrets_sign_after_a_rotation() {
     let bench = Bench::new();
-    let http = bench.http(); // knows the first secret only, and refuses other signatures
+    let http = bench.http(); // the catcher refuses other secrets
     bench.endpoint("acme", &http, "/in");
     let (account, new) = ("acme".parse().unwrap(), Secret::generate().unwrap().reveal());
     let until = Timestamp::now() + SignedDuration::from_hours(24);

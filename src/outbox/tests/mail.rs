@@ -17,7 +17,8 @@ fn openssl(folder: &Path, line: &str) {
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Makes an authority and a server's certificate for `name`: `ca.pem`, `server.pem`, `server.key`.
+/// Makes a certificate authority and a server certificate for `name`: `ca.pem`, `server.pem`,
+/// `server.key`.
 fn certificates(folder: &Path, name: &str) {
     let curve = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1";
     openssl(folder, &format!("req -x509 {curve} -subj /CN=authority -keyout ca.key -out ca.pem"));
@@ -48,7 +49,7 @@ async fn first_attempt(bench: &Bench) -> (String, String) {
     (delivery.state, delivery.last_error.unwrap_or_default())
 }
 
-/// Makes a bench whose server has TLS and the user "imports@acme.example".
+/// Makes a bench whose mail server has TLS and the user "imports@acme.example".
 fn secure(
     options: &[&str],
     password: &str,
@@ -107,7 +108,7 @@ async fn wrong_passwords_and_certificates_are_retried() {
     assert!(bench.mails().is_empty());
 }
 
-/// The check of doctor.
+/// `sftp-import doctor` checks the mail server with this greeting.
 #[test]
 fn a_greeting_logs_in_and_sends_nothing() {
     use crate::outbox::greet_mail_server as greet;
@@ -136,7 +137,7 @@ fn a_greeting_logs_in_and_sends_nothing() {
         timeout: Period::seconds(1),
         ..Default::default()
     };
-    assert!(greet(&bench.config.mail).is_err(), "it accepts, and sends no greeting");
+    assert!(greet(&bench.config.mail).is_err(), "the server accepts, but sends no greeting");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,7 +220,7 @@ async fn sendmail_outcomes_follow_the_exit_status() {
     ] {
         let mut bench = Bench::new();
         bench.config.mail.timeout = Period::seconds(1);
-        bench.error_file = "x".repeat(200_000); // more than a pipe holds
+        bench.error_file = "x".repeat(200_000); // more bytes than a pipe holds
         sendmail(&mut bench, script);
         let (state, why) = first_attempt(&bench).await;
         assert!(state == expected && why.contains(reason), "{script}: {state} {why}");

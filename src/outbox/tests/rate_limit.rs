@@ -1,5 +1,5 @@
-//! Tests of the hourly limits: an account holder who names a stranger in a thousand manifests.
-//! The stranger gets a limited number of mails per hour, and no notification is lost.
+//! Tests of the hourly mail limits. An account holder may name a stranger in a thousand manifests:
+//! the stranger gets a limited number of mails per hour, and no notification is lost.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::state::deliveries;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Attempts the due deliveries, as the relay does, `hours` from now.
+/// Attempts the deliveries that are due `hours` from now, as the relay does.
 fn run_due(bench: &Bench, runner: &AttemptRunner, hours: u32) {
     let at = Timestamp::now() + SignedDuration::try_from(HOUR * hours).unwrap();
     let began = Instant::now() + HOUR * hours;
@@ -20,7 +20,7 @@ fn run_due(bench: &Bench, runner: &AttemptRunner, hours: u32) {
         let Some(first) = due.first() else { return };
         runner.run_at(first.id, at, began).unwrap();
     }
-    panic!("deliveries are always due");
+    panic!("deliveries are still due after 1000 attempts");
 }
 
 fn pending(bench: &Bench) -> usize {
@@ -54,13 +54,13 @@ fn mails_over_an_address_limit_are_merged() {
     let elsewhere = Recipients { client_email: Some("b@acme.example".into()), ..client() };
     bench.enqueue("acme", 23, Milestone::Completed, &elsewhere);
     run_due(&bench, &runner, 0);
-    assert_eq!(bench.mails().len(), 4, "three, and the one to another address");
+    assert_eq!(bench.mails().len(), 4, "three mails, and one to another address");
     assert_eq!((pending(&bench), held(&bench)), (39, 1), "two accounts wait, logged once");
 
     // A mail of another account to this address is never merged with others.
     run_due(&bench, &runner, 1);
     let mails = bench.mails();
-    assert_eq!(mails.len(), 7, "three more");
+    assert_eq!(mails.len(), 7, "three more mails");
     let subjects: Vec<_> = mails[4..].iter().map(|mail| header(mail, "Subject")).collect();
     assert!(mails.iter().any(|m| m.contains("19 of your imports have ended.")), "{subjects:?}");
     assert!(subjects.iter().any(|subject| subject.contains("sftp1-22")), "{subjects:?}");
@@ -97,7 +97,7 @@ fn undelivered_mails_do_not_count() {
     let mut bench = Bench::new();
     bench.config.mail.max_hourly_to_address = 1;
     enqueue_begins_and_ends(&bench, 1..=1, &client());
-    let runner = bench.runner(); // nobody listens
+    let runner = bench.runner(); // no server listens
     run_due(&bench, &runner, 0);
     assert_eq!((held(&bench), pending(&bench)), (0, 2));
     assert!(bench.deliveries().iter().all(|delivery| delivery.attempts == 1));

@@ -1,4 +1,5 @@
-//! Tests of DNS rebinding: a name with a good address at the check and another at the connection.
+//! Tests of DNS rebinding: a name has an allowed address at the check, and a forbidden one at the
+//! connection.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -19,7 +20,8 @@ use crate::outbox::{Secret, WebhookRequest, WebhookSender};
 const GOOD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const FORBIDDEN: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Answers the nth request with the nth list, and all later ones with the last.
+/// A resolver that answers the nth request with the nth list of addresses, and all later requests
+/// with the last list.
 #[derive(Debug)]
 struct Rebinding {
     answers: Vec<Vec<IpAddr>>,
@@ -41,7 +43,7 @@ impl Resolver for Rebinding {
     }
 }
 
-/// Runs a server that accepts everything. Returns its count of connections.
+/// Runs a server that accepts every request. Returns its count of connections.
 fn server(listener: TcpListener) -> Arc<AtomicUsize> {
     let connections = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&connections);
@@ -60,7 +62,7 @@ fn server(listener: TcpListener) -> Arc<AtomicUsize> {
 fn connections_use_the_checked_address_only() {
     let good = TcpListener::bind((GOOD, 0)).unwrap();
     let port = good.local_addr().unwrap().port();
-    // Another program may have the port there. It must get no connection either.
+    // Another program may use this port at the forbidden address. It must get no connection either.
     let forbidden = TcpListener::bind((FORBIDDEN, port)).ok().map(server);
     let good = server(good);
     let allow = Webhooks { allow: vec!["127.0.0.2/32".parse().unwrap()], ..Webhooks::default() };
@@ -79,10 +81,13 @@ fn connections_use_the_checked_address_only() {
         assert!(why.contains("127.0.0.1 is loopback"), "{why}");
     };
     assert!(matches!(send(), AttemptOutcome::Delivered(_)));
-    assert_eq!(asked.load(SeqCst), 1, "one resolution: nothing can change in between");
-    refused(send()); // the name has another address now
-    refused(send()); // one bad address among good ones forbids all
-    assert!(matches!(send(), AttemptOutcome::Delivered(_)), "a name can become good again");
+    assert_eq!(asked.load(SeqCst), 1, "the name is resolved only once");
+    refused(send()); // the name now has a forbidden address
+    refused(send()); // one forbidden address forbids all
+    assert!(
+        matches!(send(), AttemptOutcome::Delivered(_)),
+        "a name can have allowed addresses again"
+    );
     assert_eq!((asked.load(SeqCst), good.load(SeqCst)), (4, 2));
     assert_eq!(forbidden.map_or(0, |connections| connections.load(SeqCst)), 0);
 }

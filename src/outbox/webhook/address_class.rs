@@ -16,7 +16,7 @@ const fn v6(a: u16, b: u16, prefix: u8) -> Ipv6Net {
 }
 
 /// The IPv4 networks that are not public unicast: IANA's special-purpose registry (RFC 6890),
-/// multicast, reserved ones, and the metadata service that a cloud has at a public address.
+/// multicast and reserved networks, and the metadata service that a cloud has at a public address.
 const SPECIAL_V4: &[(Ipv4Net, &str)] = &[
     (v4(0, 0, 0, 0, 8), "of this host itself"),
     (v4(10, 0, 0, 0, 8), "private"),
@@ -36,8 +36,8 @@ const SPECIAL_V4: &[(Ipv4Net, &str)] = &[
     (v4(240, 0, 0, 0, 4), "reserved"),
 ];
 
-/// The IPv6 networks that are not public unicast. [`PUBLIC_V6`] is checked last: an address in
-/// neither is not assigned.
+/// The IPv6 networks that are not public unicast. An address outside these networks and outside
+/// [`PUBLIC_V6`] is not assigned.
 const SPECIAL_V6: &[(Ipv6Net, &str)] = &[
     (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), "loopback"),
     (v6(0xfe80, 0, 10), "link-local"),
@@ -84,8 +84,8 @@ pub(super) fn special_kind(address: IpAddr) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// Every network's kind, the address before it, its first and last address, and the address
-    /// after it; "" where the neighbour is special too.
+    /// The kind of every IPv4 network, the address before it, its first and last address, and the
+    /// address after it. An empty text means that the neighbouring address is special too.
     const V4: [(&str, &str, &str, &str, &str); 16] = [
         ("of this host itself", "", "0.0.0.0", "0.255.255.255", "1.0.0.0"),
         ("private", "9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"),
@@ -117,7 +117,8 @@ mod tests {
         ("reserved", "", "240.0.0.0", "255.255.255.255", ""),
     ];
 
-    /// The same for the IPv6 networks among the assigned addresses.
+    /// The kind, neighbours, first and last address of the IPv6 networks among the assigned
+    /// addresses.
     const V6: [(&str, &str, &str, &str, &str); 4] = [
         (
             "reserved",

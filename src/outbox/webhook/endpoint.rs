@@ -1,4 +1,4 @@
-//! Checks the name and URL of an endpoint when it is saved. Pure.
+//! Checks the name and URL of an endpoint before it is saved. Pure.
 
 use ureq::http::Uri;
 
@@ -21,7 +21,7 @@ pub enum InvalidEndpoint {
     Scheme,
     #[error("the URL has no host, or an invalid port")]
     Host,
-    /// It would be visible wherever the URL is.
+    /// A password would be visible wherever the URL is shown.
     #[error("the URL has a user name or password; webhooks are authenticated by their signature")]
     Credentials,
     #[error("the URL has a fragment (#…), which is never sent")]
@@ -41,7 +41,7 @@ pub fn check_url(url: &str) -> Result<(), InvalidEndpoint> {
         return Err(InvalidEndpoint::TooLong);
     }
     if url.contains('#') {
-        return Err(InvalidEndpoint::Fragment); // Uri would drop it silently
+        return Err(InvalidEndpoint::Fragment); // Uri drops a fragment silently
     }
     let uri: Uri = url.parse().map_err(|_| InvalidEndpoint::Syntax)?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_urls_have_their_reason() {
+    fn invalid_urls_are_rejected_with_the_reason() {
         use InvalidEndpoint::*;
         for (url, why) in [
             ("", Syntax),

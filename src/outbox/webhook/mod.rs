@@ -1,7 +1,8 @@
-//! Posts a signed milestone to an endpoint, by Standard Webhooks 1.0, and judges the answer.
+//! Posts a signed milestone to an endpoint, by Standard Webhooks 1.0, and decides the outcome by
+//! its answer.
 //!
-//! It follows no redirects, ignores proxies of the environment, connects to no address that the
-//! [`SsrfGuard`] forbids, and reads a bounded part of the answer.
+//! The sender follows no redirects, ignores proxies of the environment, connects to no address that
+//! the [`SsrfGuard`] forbids, and reads a bounded part of the answer.
 
 mod address_class;
 pub(super) mod endpoint;
@@ -23,35 +24,36 @@ use super::retry::{AttemptOutcome, retry_after};
 use crate::config::Webhooks;
 use crate::sanitize::printable_start;
 
-/// How much of an answer's body is read, in bytes.
+/// The most bytes of an answer's body that are read.
 const MAX_ANSWER: u64 = 8 * 1024;
 
-/// How much of an answer's body is kept, in characters.
+/// The most characters of an answer's body that are kept.
 const MAX_KEPT: usize = 200;
 
-/// One signed request.
+/// A request to an endpoint, before it is signed.
 #[derive(Debug)]
 pub struct WebhookRequest<'a> {
     pub url: &'a str,
-    /// The secrets to sign with, the current one first: one signature each.
+    /// The secrets to sign with, the current one first. The request has one signature for each
+    /// secret.
     pub secrets: &'a [Secret],
-    /// The message id, `msg_…`: the same in every attempt.
+    /// The message id, `msg_…`. It is the same in every attempt.
     pub id: &'a str,
     /// The time of this attempt.
     pub now: Timestamp,
-    /// JSON.
+    /// The body is JSON.
     pub body: &'a str,
 }
 
-/// Sends requests; cheap to share.
+/// Sends webhooks. Clones share one agent and are cheap.
 #[derive(Clone, Debug)]
 pub struct WebhookSender {
     agent: Agent,
 }
 
 impl WebhookSender {
-    /// Makes a sender with the timeout of `webhooks`, which covers all from the name resolution to
-    /// the last byte, and with its allowed addresses.
+    /// Makes a sender with the timeout and the allowed addresses of `webhooks`. The timeout covers
+    /// a request from the name resolution to the last byte of the answer.
     pub fn new(webhooks: &Webhooks) -> Self {
         Self::resolving_by(webhooks, DefaultResolver::default())
     }
@@ -63,7 +65,7 @@ impl WebhookSender {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .max_idle_connections(0) // one that broke while idle would count as a failure
+            .max_idle_connections(0) // a broken idle one would count as a failure
             .proxy(None)
             .user_agent(concat!("sftp-import/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -82,7 +84,8 @@ impl WebhookSender {
             .send(request.body);
         match answer {
             Ok(mut answer) => judge(&mut answer, request.now),
-            // From the guard. It is temporary: a name can have other addresses later.
+            // The guard refused an address. This failure is temporary: the name can have other
+            // addresses later.
             Err(Error::Other(error)) => {
                 AttemptOutcome::later(printable_start(&error.to_string(), MAX_KEPT))
             }
@@ -91,13 +94,13 @@ impl WebhookSender {
     }
 }
 
-/// Returns the signatures, separated by spaces: a receiver needs to know only one of the secrets.
+/// Returns the signatures, separated by spaces. A receiver needs to know only one of the secrets.
 fn signatures(request: &WebhookRequest<'_>) -> String {
     let sign = |secret: &Secret| secret.sign(request.id, request.now, request.body.as_bytes());
     request.secrets.iter().map(sign).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns the outcome of `answer`, which depends on its status only.
+/// Returns the outcome of `answer`. The outcome depends only on the HTTP status.
 fn judge(answer: &mut Response<Body>, now: Timestamp) -> AttemptOutcome {
     let status = answer.status();
     if status.is_success() {
@@ -121,10 +124,10 @@ fn judge(answer: &mut Response<Body>, now: Timestamp) -> AttemptOutcome {
     }
 }
 
-/// Returns `status` and the beginning of the answer's body, as far as it can be read.
+/// Returns `status` and the beginning of the answer's body, as far as the body can be read.
 fn with_body(status: String, answer: &mut Response<Body>) -> String {
     let mut bytes = Vec::new();
-    // An error is ignored: the outcome depends on the status only.
+    // A read error is ignored: the outcome depends only on the HTTP status.
     let _ = answer.body_mut().as_reader().take(MAX_ANSWER).read_to_end(&mut bytes);
     match String::from_utf8_lossy(&bytes).trim() {
         "" => status,

@@ -1,6 +1,6 @@
 //! [`Secret`]: signs webhooks by Standard Webhooks 1.0, so that receivers can authenticate them.
 //!
-//! Invariant: a `Secret` has 24 to 64 bytes. Its `Debug` output hides them.
+//! Invariant: a `Secret` has 24 to 64 bytes. Its `Debug` output hides the bytes.
 
 use std::fmt;
 use std::fs::File;
@@ -24,7 +24,7 @@ const LEN: usize = 32;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
-/// The text is not `whsec_` and the base64 of 24 to 64 bytes.
+/// The text is not a webhook secret: `whsec_` and the base64 of 24 to 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a webhook secret is whsec_ and the base64 of 24 to 64 bytes")]
 pub struct InvalidSecret;
@@ -37,7 +37,8 @@ impl Secret {
         Ok(Self(bytes))
     }
 
-    /// Returns the secret as text, `whsec_…`: for the state database, and to be printed once.
+    /// Returns the secret as text, `whsec_…`. The text is stored in the state database and printed
+    /// once.
     pub fn reveal(&self) -> String {
         format!("{PREFIX}{}", STANDARD.encode(&self.0))
     }

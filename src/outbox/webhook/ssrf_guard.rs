@@ -2,9 +2,9 @@
 //!
 //! A partner chooses the URL of an endpoint, and the daemon runs in a network that the partner has
 //! no access to. So an endpoint must have public unicast addresses, or addresses in the networks of
-//! `[webhooks] allow`. This is checked when an endpoint is saved, and again for every connection:
-//! that check resolves the name once and connects only to the addresses that it checked, so that a
-//! name that changes in between gains nothing.
+//! `[webhooks] allow`. The guard checks the addresses when an endpoint is saved, and again for
+//! every connection. A connection resolves the name once and uses only the checked addresses, so
+//! that a name whose addresses change in between gains nothing.
 //!
 //! A public address of this host is forbidden like 127.0.0.1: a connection from the host itself
 //! bypasses its firewall.
@@ -31,16 +31,16 @@ pub struct ForbiddenAddress {
     pub what: &'static str,
 }
 
-/// The addresses of an endpoint that may be saved.
+/// The result of the check for an endpoint that may be saved.
 #[derive(Debug)]
 pub enum EndpointHost {
-    /// It has addresses, and all are allowed.
+    /// The host has addresses, and all are allowed.
     Allowed,
-    /// Its name does not resolve now.
+    /// The host name does not resolve now.
     Unresolved(io::Error),
 }
 
-/// Decides which addresses webhooks may connect to. Cheap to clone in comparison with a request.
+/// Decides which addresses webhooks may connect to. A clone is cheap compared with a request.
 #[derive(Clone, Debug, Default)]
 pub struct SsrfGuard {
     allow: Vec<IpNet>,
@@ -87,9 +87,9 @@ impl SsrfGuard {
     }
 }
 
-/// Reports whether `address` is an address of this host: then it is also the source address of a
-/// connection to it. Asks the routing table by a socket that sends nothing, as the unit's sandbox
-/// does not permit listing the interfaces.
+/// Reports whether `address` belongs to this host. A connection to such an address also has it as
+/// its source address. The check queries the routing table with a UDP socket that sends nothing, as
+/// the sandbox of the systemd unit does not permit listing the interfaces.
 fn is_own(address: IpAddr) -> bool {
     const DISCARD: u16 = 9;
     let any: IpAddr = match address {
@@ -106,7 +106,8 @@ fn is_own(address: IpAddr) -> bool {
 
 /// Resolves a host once per connection, and checks its addresses.
 ///
-/// One forbidden address forbids all: no legitimate receiver has a name with both kinds.
+/// One forbidden address forbids all addresses of a host: no legitimate receiver has a name with
+/// both kinds.
 pub(super) struct GuardedResolver<R> {
     guard: SsrfGuard,
     resolver: R,
@@ -190,8 +191,8 @@ mod tests {
         }
     }
 
-    /// Runs in a network namespace, as this host may have no public address. An address that the
-    /// loopback device gets there is the host's own; its neighbour isn't.
+    /// The test runs in a network namespace, as this host may have no public address. The loopback
+    /// device gets an address there: this address belongs to the host, and its neighbour does not.
     #[test]
     fn public_addresses_of_this_host_are_forbidden() {
         const RERUN: &str = "SFTP_IMPORT_TEST_OWN_ADDRESS";
@@ -213,7 +214,7 @@ mod tests {
             command
         };
         if !in_namespace("true".as_ref()).output().is_ok_and(|output| output.status.success()) {
-            eprintln!("skipped: this host makes no network namespaces, or has no ip(8)");
+            eprintln!("skipped: this host can make no network namespaces, or has no ip(8)");
             return;
         }
         let name = "with_daemon::outbox::webhook::ssrf_guard::tests::public_addresses_of_this_host_are_forbidden";
@@ -234,7 +235,7 @@ mod tests {
         assert_eq!(what(&guard, "::1"), Some("loopback"));
     }
 
-    /// Spellings that a URL parser and the C library accept as addresses.
+    /// A URL parser and the C library accept several spellings of one address.
     #[test]
     fn every_spelling_of_an_address_is_checked() {
         let guard = SsrfGuard::default();

@@ -1,14 +1,15 @@
-//! The first and the last Unix id that an account may have, and the ids next to them.
+//! Tests of the first and the last Unix id that an account may have, and of the ids next to them.
 
 use super::*;
 
-/// Returns the ids just outside the range, and those at its ends.
+/// Returns the ids just outside the range, and the ids at both ends of the range.
 fn bounds() -> ([u32; 2], [u32; 2]) {
     let Accounts { first_uid, last_uid, .. } = Accounts::default();
     ([first_uid - 1, last_uid + 1], [first_uid, last_uid])
 }
 
-/// Returns a host with everything of the account, whose user and group have the id `id`.
+/// Returns a host with the user, the group and the folders of the account. The user and the group
+/// have the id `id`.
 fn host_with(id: u32) -> Host {
     let mut host = complete();
     add_user(&mut host, id, GECOS);
@@ -46,7 +47,7 @@ fn groups_without_user_are_recovered_within_the_range() {
 }
 
 #[test]
-fn only_users_of_the_range_are_removed() {
+fn only_users_within_the_id_range_are_removed() {
     let (outside, inside) = bounds();
     for id in inside {
         let steps = plan::leftover_steps(&acme(), &host_with(id));
@@ -60,7 +61,8 @@ fn only_users_of_the_range_are_removed() {
     }
 }
 
-/// With a wrong limit `end` would end processes, so the test uses only ids without any.
+/// With a wrong limit, `end` would end processes. Therefore the test uses only ids without
+/// processes.
 #[test]
 fn the_processes_of_system_users_are_never_ended() {
     let mut tried = 0;

@@ -1,8 +1,8 @@
-//! Upgrades claims of versions before schema 8. They copied the manifest into the spool, or stored
-//! its text, and left the file in incoming for a while.
+//! Completes claims that versions before schema 8 began. These versions copied the manifest into
+//! the spool, or stored its text, and left the file in incoming for some time.
 //!
-//! Runs once, before the first scan. A file in incoming with another inode than the claimed one is
-//! a new upload and stays.
+//! The upgrade runs once, before the first scan. If a file in incoming has another inode than the
+//! claimed file, it is a new upload and stays.
 
 use std::io::{self, Write};
 
@@ -22,15 +22,16 @@ pub struct EarlierClaim<'a> {
     pub account: &'a AccountId,
     pub import: &'a ImportId,
     pub claim: &'a Claim,
-    /// Whether a crash interrupted the claim, so that it is executed again.
+    /// True if a crash interrupted the claim. The claim is then executed again.
     pub is_claiming: bool,
-    /// The manifest's text, if the import's row has it and the spool may not.
+    /// The text of the manifest. `Some` if the row of the import contains the text, because the
+    /// spool may not contain the manifest in this case.
     pub text: Option<&'a str>,
 }
 
 impl EarlierClaim<'_> {
-    /// Leaves the manifest in one place: in incoming if the claim is executed again, else in the
-    /// spool. Idempotent.
+    /// Ensures that the manifest is in only one place. If the claim is executed again, this is
+    /// incoming, otherwise the spool. The function can be repeated.
     pub fn finish(&self, layout: &Layout) -> io::Result<()> {
         let spooled =
             Folder::open_existing(&layout.spooled(self.import)).map_err(io::Error::other)?;
@@ -63,8 +64,8 @@ impl EarlierClaim<'_> {
         }
     }
 
-    /// Finishes the removal of the manifest from incoming, which used a temporary name in the
-    /// spool.
+    /// Completes the removal of the manifest from incoming. The earlier version moved the manifest
+    /// to a temporary name in the spool before it removed the manifest.
     fn finish_sweep(&self, spool: &Folder, incoming: &Folder) -> io::Result<()> {
         let name = format!("{}.lingered", self.import);
         let to = self.claim.manifest.name.as_str();

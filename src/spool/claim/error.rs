@@ -1,4 +1,5 @@
-//! [`ClaimError`]: the reason why a claim failed, and where its files are afterwards.
+//! [`ClaimError`] is the reason why a claim failed. It also determines where the files are
+//! afterwards.
 
 use std::path::PathBuf;
 
@@ -6,41 +7,41 @@ use crate::files::IoError;
 use crate::files::dir::FolderError;
 use crate::sys::LeaseError;
 
-/// Why a claim failed.
+/// The reason why a claim failed.
 ///
 /// After [`Gone`](Self::Gone), [`Changed`](Self::Changed) and [`StillWritten`](Self::StillWritten)
-/// all files are in incoming again: delete the import's row and scan again. After
-/// [`Stranded`](Self::Stranded) fail the import. After other errors, execute the same claim again
-/// later.
+/// all files are in incoming again. The caller deletes the row of the import and scans again. After
+/// [`Stranded`](Self::Stranded) the caller fails the import. After all other errors the caller
+/// executes the same claim again later.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
-    /// The account deleted or renamed the file; it is neither in incoming nor in the spool.
-    #[error("{name:?} is gone from incoming")]
+    /// The account deleted or renamed the file. The file is neither in incoming nor in the spool.
+    #[error("{name:?} no longer exists in incoming")]
     Gone { name: String },
-    /// Another file, or other content, has this name now.
+    /// The name now belongs to another file, or the content of the file has changed.
     #[error("{name:?} changed since the scan")]
     Changed { name: String },
     #[error("{name:?} is still being written")]
     StillWritten { name: String },
-    /// The claim must be undone, but incoming is gone, because the account is being removed. The
-    /// file stays in the spool.
-    #[error("{name:?} stays in the spool: incoming is gone")]
+    /// The claim must be undone, but incoming no longer exists, because the account is being
+    /// removed. The file stays in the spool.
+    #[error("{name:?} stays in the spool, because incoming no longer exists")]
     Stranded {
         name: String,
-        /// Why the claim must be undone.
+        /// The reason why the claim must be undone.
         source: Box<ClaimError>,
     },
-    /// incoming and the spool are not one mount.
+    /// incoming and the spool are not on the same mount.
     #[error(
-        "cannot rename from {} to {}: they are two file systems, or two mounts of one; \
+        "cannot rename from {} to {}: they are on two file systems, or on two mounts of one; \
          the accounts' folder must be one mount, also inside the service's unit \
-         (one ReadWritePaths= or BindPaths= for all of it)",
+         (one ReadWritePaths= or BindPaths= for the whole folder)",
         from.display(), to.display()
     )]
     TwoMounts {
-        /// The account's incoming.
+        /// The incoming folder of the account.
         from: PathBuf,
-        /// The import's spool folder.
+        /// The folder of the import in the spool.
         to: PathBuf,
     },
     #[error(transparent)]
@@ -53,7 +54,7 @@ pub enum ClaimError {
 }
 
 impl ClaimError {
-    /// Returns whether the same claim cannot succeed later, so that it must be undone.
+    /// Returns true if a repetition of the claim can't succeed. The claim must then be undone.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Gone { .. } | Self::Changed { .. } | Self::StillWritten { .. })
     }

@@ -1,4 +1,4 @@
-//! [`FileId`]: a file that a claim moves. Pure.
+//! [`FileId`] identifies a file that a claim moves. Pure.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,15 +7,16 @@ use super::error::ClaimError;
 use crate::spool::incoming::entry::DirEntry;
 use crate::spool::layout::{DATA, MANIFEST};
 
-/// A file to claim: exactly this content under this name.
+/// A file that is to be claimed. It identifies the exact content under an exact name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileId {
-    /// Its name in incoming.
+    /// The name of the file in incoming.
     pub name: String,
     pub dev: u64,
     pub ino: u64,
     pub ctime: Timestamp,
-    /// Whether it is a regular file with one name. Other files are moved unopened, to be refused.
+    /// True for a regular file with one name. Other files are moved without being opened, and are
+    /// then refused.
     pub plain: bool,
 }
 
@@ -30,7 +31,7 @@ impl FileId {
     }
 }
 
-/// One of the files of a claim.
+/// One of the two files of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PairFile {
     Data,
@@ -38,7 +39,7 @@ pub enum PairFile {
 }
 
 impl PairFile {
-    /// Its name in the spool.
+    /// Returns the name of the file in the spool.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Data => DATA,

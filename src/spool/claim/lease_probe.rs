@@ -1,5 +1,5 @@
-//! Checks whether the accounts' file system supports the leases that a claim needs. On a network
-//! file system without them, every file seems to have a writer for ever.
+//! Checks whether the file system of the accounts supports leases, which a claim needs. On a
+//! network file system without leases, every file would seem to have a writer forever.
 
 use std::path::PathBuf;
 
@@ -11,17 +11,18 @@ use crate::files::dir::{Folder, FolderError};
 use crate::spool::layout::Layout;
 use crate::sys::{LeaseError, ReadLease};
 
-/// The name of the probe file in the spool. An import id cannot begin with a dot.
+/// The name of the probe file in the spool. An import can't have this name, because an import id
+/// can't begin with a dot.
 const NAME: &str = ".lease-probe";
 
-/// Why claims cannot work below the accounts' folder.
+/// The reason why claims can't work below the accounts' folder.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error(transparent)]
     Io(#[from] IoError),
-    /// No lease is granted on a file that nobody has open for writing.
+    /// The kernel grants no lease on a file that no process has open for writing.
     #[error(
         "the file system of {} does not support leases, which the daemon needs to detect the end of \
          an upload; the accounts' folder must be on a local file system, such as ext4 or xfs",
@@ -30,7 +31,7 @@ pub enum ProbeError {
     NoLeases { path: PathBuf, source: LeaseError },
 }
 
-/// Checks that a lease is granted on a new file in the spool.
+/// Checks that the kernel grants a lease on a new file in the spool.
 pub fn check_leases(layout: &Layout) -> Result<(), ProbeError> {
     let spool = Folder::open(&layout.spool())?;
     let failed = |operation, errno: Errno| IoError::new(operation, spool.path().join(NAME), errno);
@@ -51,7 +52,7 @@ mod tests {
     #[test]
     fn local_file_system_supports_leases() {
         let host = TestHost::new();
-        // A child process forked by another test holds the handle until its exec.
+        // A child process that another test forked holds the handle until its exec.
         while check_leases(&host.layout).is_err() {
             std::thread::yield_now();
         }

@@ -1,24 +1,24 @@
-//! The claim: moves a pair from incoming to the spool, where only the daemon can change it. A
-//! [`Claim`] names the files; [`Claim::execute`] moves them. After a crash at any step, executing
-//! it again leads to the same state.
+//! The claim moves a pair from incoming to the spool, where only the daemon can change the pair. A
+//! [`Claim`] names the files, and [`Claim::execute`] moves them. After a crash at any step, a
+//! repeated execution has the same result.
 //!
-//! Both files are renamed, the data file first: a manifest in the spool means that the claim is
-//! complete. [`ClaimStep`] defines the order of the steps. It is pure.
+//! Both files are renamed, the data file first. Therefore a manifest in the spool means that the
+//! claim is complete. [`ClaimStep`] defines the order of the steps. It is pure.
 //!
 //! # Why nobody can change a claimed file
-//! 1. Nobody has it open for writing. The kernel grants a read lease (fcntl(2), F_SETLEASE) only
-//!    while the inode has no writer; a writable mapping counts as one until it is removed. The
-//!    lease is acquired before the rename and renewed after it. If anybody opened the file for
-//!    writing or truncated it in between, the lease is broken or its renewal refused
-//!    (`Lease::is_unbroken`). A broken lease delays that open(2) until the daemon releases the
-//!    lease, at most `/proc/sys/fs/lease-break-time` seconds (45). By then the file is back in
-//!    incoming, and nothing is lost.
-//! 2. Nobody can open it any more. Its only name (link count 1, checked before and after) is in a
-//!    folder of mode 0700 that the daemon owns. A read handle cannot become a write handle inside
-//!    the chroot, which has no /proc.
-//! 3. An open(2) or link(2) may have resolved the name before the rename and still be running
-//!    inside the kernel after it. So [`super::spooled`] holds its own lease while the file is read,
-//!    and checks it again at the end.
+//! 1. Nobody has the file open for writing. The kernel grants a read lease (fcntl(2), F_SETLEASE)
+//!    only if the inode has no writer. A writable mapping counts as a writer until it is removed.
+//!    The lease is acquired before the rename and renewed after the rename. If any process opened
+//!    the file for writing or truncated it between these steps, the lease is broken or its renewal
+//!    is refused (`Lease::is_unbroken`). A broken lease delays the writer's open(2) until the
+//!    daemon releases the lease, at most `/proc/sys/fs/lease-break-time` seconds (45). By that time
+//!    the file is back in incoming, and nothing is lost.
+//! 2. Nobody can open the file any more. Its only name is in a folder of mode 0700 that the daemon
+//!    owns. The link count of 1 is checked before and after the rename. A read handle can't become
+//!    a write handle inside the chroot, because the chroot has no /proc.
+//! 3. An open(2) or link(2) may have resolved the name before the rename and may still be running
+//!    inside the kernel after the rename. Therefore [`super::spooled`] holds its own lease while
+//!    the file is read, and checks the lease again at the end.
 
 pub mod earlier_version;
 pub mod error;
@@ -36,7 +36,8 @@ use super::opener::Opener;
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 
-/// The files to move into the spool. Stored in the import's row before any file moves.
+/// The files that a claim moves into the spool. The claim is stored in the row of the import before
+/// any file is moved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Claim {
     /// The data file. `None` if the manifest is refused.
@@ -45,16 +46,16 @@ pub struct Claim {
 }
 
 /// The next step of a claim whose row is stored. Pure. After a crash the claim starts again at the
-/// first step; every step can be repeated.
+/// first step. Every step can be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClaimStep {
-    /// Rename a file into the spool, if it is the scanned one.
+    /// Rename a file into the spool, if it is the file that was scanned.
     Move(PairFile),
-    /// Set the import's row to `queued`, as all files are in the spool.
+    /// Set the row of the import to `queued`, because all files are in the spool.
     Queue,
     /// Rename a file back into incoming, if it was moved.
     MoveBack(PairFile),
-    /// Delete the import's row, as nothing is in the spool.
+    /// Delete the row of the import, because no file is in the spool.
     Drop,
 }
 
@@ -63,7 +64,7 @@ impl ClaimStep {
         Self::Move(if claim.data.is_some() { PairFile::Data } else { PairFile::Manifest })
     }
 
-    /// Returns the step after this one.
+    /// Returns the step after this step.
     #[must_use]
     pub fn next(self, claim: &Claim) -> Self {
         match self {
@@ -76,7 +77,7 @@ impl ClaimStep {
         }
     }
 
-    /// Returns the step after a file was found missing, changed or open for writing.
+    /// Returns the next step after a file was found to be missing, changed or open for writing.
     #[must_use]
     pub fn undo() -> Self {
         Self::MoveBack(PairFile::Manifest)
@@ -84,9 +85,9 @@ impl ClaimStep {
 }
 
 impl Claim {
-    /// Moves the files into the import's spool folder, durably. Idempotent. [`ClaimError`]
-    /// documents the state after each error. Returns the data file's size in bytes, if the claim
-    /// has one.
+    /// Moves the files into the folder of the import in the spool, and syncs the change. The
+    /// execution can be repeated. [`ClaimError`] describes the state after each error. Returns the
+    /// size of the data file in bytes if the claim has a data file.
     pub fn execute(
         &self,
         layout: &Layout,
@@ -134,7 +135,7 @@ impl Claim {
         Ok(data_size)
     }
 
-    /// Returns the file for `part`. In a claim without a data file that is always the manifest.
+    /// Returns the file for `part`. In a claim without a data file this is always the manifest.
     fn file(&self, part: PairFile) -> &FileId {
         match (part, &self.data) {
             (PairFile::Data, Some(data)) => data,

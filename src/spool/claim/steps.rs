@@ -1,7 +1,7 @@
-//! The steps of a claim: open the folders, lease, check, rename, verify, sync, undo.
+//! The steps of a claim: open the folders, acquire a lease, check, rename, verify, sync, undo.
 //!
-//! [`super`] explains the steps and their order. Here each step is one or two system calls
-//! and the meaning of their errors.
+//! The module [`super`] explains the steps and their order. Each function in this file makes one or
+//! two system calls and interprets their errors.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ use crate::spool::layout::{DATA, Layout};
 use crate::spool::opener::{Lease, Opener, OpenerFolder};
 use crate::sys::LeaseError;
 
-/// Why a file could not be moved back to incoming.
+/// The reason why a file could not be moved back to incoming.
 pub enum UndoError {
     /// incoming no longer exists.
     IncomingGone,
@@ -29,15 +29,16 @@ pub enum UndoError {
 
 /// The open folders of one claim.
 pub struct ClaimFolders {
-    /// An error if the account is being removed. A claim that has moved all files still succeeds.
+    /// An error if the account is being removed. A claim that has already moved all files succeeds
+    /// nevertheless.
     pub incoming: Result<Folder, FolderError>,
     pub spool: Folder,
-    /// The import's folder in the spool.
+    /// The folder of the import in the spool.
     pub spooled: Folder,
     pub import: ImportId,
-    /// `incoming`, for `opener`.
+    /// The folder `incoming` in the form that `opener` needs.
     pub source: OpenerFolder,
-    /// `spooled`, for `opener`.
+    /// The folder `spooled` in the form that `opener` needs.
     pub target: OpenerFolder,
     pub opener: Opener,
 }
@@ -65,16 +66,16 @@ impl ClaimFolders {
         Ok(Self { incoming, spool, spooled, import, source, target, opener })
     }
 
-    /// Moves one file into the spool, unless it is there already. Returns a lease, which proves
-    /// that nobody is writing to it.
+    /// Moves one file into the spool unless the file is already in the spool. Returns a lease. The
+    /// lease proves that no process is writing to the file.
     pub fn move_in(&self, part: PairFile, id: &FileId) -> Result<Option<Lease>, ClaimError> {
         if part == PairFile::Data && !id.plain {
-            return Err(id.changed()); // never a data file, even if the claim's row has it as one
+            return Err(id.changed()); // a data file must be plain, even in an invalid row
         }
         let part = part.name();
         match self.spooled.stat(part) {
-            // Moved before a crash. Its name in incoming cannot be checked any more, its writers
-            // can.
+            // The file was moved before a crash. Its name in incoming can't be checked any more,
+            // but its writers can.
             Ok(_) if !id.plain => self.verify_name(part, id).map(|()| None),
             Ok(_) => {
                 let lease = self.lease(&self.spooled, &self.target, part, id)?;
@@ -101,8 +102,8 @@ impl ClaimFolders {
         self.incoming.as_ref().map_err(|_| ClaimError::Gone { name: id.name.clone() })
     }
 
-    /// Opens `name` in `folder` and acquires a read lease. `place` is the same folder, for the
-    /// opener.
+    /// Opens `name` in `folder` and acquires a read lease. `place` is the same folder, in the form
+    /// that the opener needs.
     pub fn lease(
         &self,
         folder: &Folder,
@@ -112,7 +113,7 @@ impl ClaimFolders {
     ) -> Result<Lease, ClaimError> {
         let file = self.opener.open(place, name).map_err(|errno| match errno {
             Errno::ENOENT => ClaimError::Gone { name: id.name.clone() },
-            // The name now belongs to something else than a regular file with one name.
+            // The name no longer belongs to a regular file with one name.
             Errno::ELOOP | Errno::ENXIO | Errno::ENODEV => id.changed(),
             errno => io_error("open", folder.path().join(name), errno),
         })?;
@@ -127,14 +128,14 @@ impl ClaimFolders {
         })
     }
 
-    /// Checks that the open file is the scanned one, unchanged.
+    /// Checks that the open file is the file that was scanned, and that it is unchanged.
     pub fn check_same(&self, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let stat = fstat(lease.file())
             .map_err(|errno| io_error("read the attributes of", self.incoming_path(id), errno))?;
         if FileId::of(&DirEntry::new(&id.name, &stat)) == *id { Ok(()) } else { Err(id.changed()) }
     }
 
-    /// Like [`Self::check_same`], for a file that is not opened.
+    /// Checks that `id` is unchanged like [`Self::check_same`], but without opening the file.
     fn check_listed(&self, id: &FileId) -> Result<(), ClaimError> {
         match self.incoming(id)?.stat(id.name.as_str()) {
             Ok(stat) => {
@@ -160,8 +161,8 @@ impl ClaimFolders {
         })
     }
 
-    /// Checks that the spool has the leased file, that it has no other name, and that nobody has
-    /// written to it.
+    /// Checks three conditions: the leased file is in the spool, it has no other name, and no
+    /// process has written to it.
     pub fn verify(&self, part: &str, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let path = || self.spooled.path().join(part);
         let stat = fstat(lease.file())
@@ -185,8 +186,9 @@ impl ClaimFolders {
         if stat.st_ino == id.ino { Ok(()) } else { Err(id.changed()) }
     }
 
-    /// Renames a file back to incoming, if it is in the spool. If incoming has a new file of that
-    /// name, the new file stays, as if the client had overwritten the old one.
+    /// Renames a file back to incoming if the file is in the spool. If incoming contains a new file
+    /// with the same name, the new file stays. The client could also have overwritten the earlier
+    /// file.
     pub fn move_back(&self, part: PairFile, id: &FileId) -> Result<(), UndoError> {
         let part = part.name();
         let Ok(incoming) = &self.incoming else { return Err(UndoError::IncomingGone) };
@@ -219,7 +221,7 @@ impl ClaimFolders {
         Ok(metadata.map_err(failed)?.len())
     }
 
-    /// Syncs the files, then the folders. sshd does not sync uploads.
+    /// Syncs the files and then the folders, because sshd does not sync uploads.
     pub fn sync(&self, leases: &[Lease]) -> Result<(), ClaimError> {
         for lease in leases {
             let synced = lease.file().sync_data();

@@ -6,8 +6,10 @@
 use std::path::PathBuf;
 
 use nix::errno::Errno;
+use nix::sys::stat::FileStat;
 
 use super::entry::{DirEntry, usable_name};
+use super::readme::is_readme;
 use crate::account::AccountId;
 use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
@@ -35,6 +37,8 @@ pub struct IncomingListing {
     /// The number of unusable names (not UTF-8, control characters). Hidden names do not count.
     pub unusable: usize,
     pub usage: IncomingUsage,
+    /// Whether our README.txt is there, which counts as nothing.
+    pub has_readme: bool,
 }
 
 /// The number and size of all files in incoming, including hidden and unusable names.
@@ -70,7 +74,11 @@ impl IncomingListing {
         Ok(listing)
     }
 
-    fn add(&mut self, name: &[u8], stat: &nix::sys::stat::FileStat) {
+    fn add(&mut self, name: &[u8], stat: &FileStat) {
+        if is_readme(name, stat) {
+            self.has_readme = true;
+            return;
+        }
         self.usage.files += 1;
         self.usage.bytes =
             self.usage.bytes.saturating_add(u64::try_from(stat.st_size).unwrap_or(0));

@@ -23,6 +23,7 @@ use super::empty::EmptyIncoming;
 use super::entry::DirEntry;
 use super::listing::{IncomingListing, IncomingUsage, ScanError};
 use super::manifest_cache::{CachedFile, FileVersion, ManifestCache};
+use super::readme;
 use super::snapshot::{ListedManifest, ManifestContent, ManifestValues, ParsedManifest, Snapshot};
 use crate::account::AccountId;
 use crate::config::{Limits, Size};
@@ -47,6 +48,8 @@ pub struct ScanResult {
     /// The number of unusable names (not UTF-8, control characters). Hidden names do not count.
     pub unusable: usize,
     pub usage: IncomingUsage,
+    /// Whether our README.txt is there.
+    pub has_readme: bool,
     /// Set if incoming is empty.
     pub empty: Option<EmptyIncoming>,
     /// Whether manifests are left to read, so that the caller must scan again immediately.
@@ -104,6 +107,12 @@ impl Incoming {
         Ok(result)
     }
 
+    /// Makes README.txt consist of `text`, unless it is an upload of the account's. Returns whether
+    /// it had to be written.
+    pub fn place_readme(&self, text: &str) -> Result<bool, IoError> {
+        readme::place(&self.folder, text)
+    }
+
     /// Reads the new manifests in `listing`, and finds files that are still being written.
     fn scan_listing(
         &self,
@@ -115,6 +124,7 @@ impl Incoming {
         let mut result = ScanResult {
             unusable: listing.unusable,
             usage: listing.usage,
+            has_readme: listing.has_readme,
             ..ScanResult::default()
         };
         let (mut manifests, files): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! Tests: the socket, its links, and the senders of lines.
+//! Tests of the log socket: its links in chroots, and the senders of log lines.
 
 use std::os::unix::net::UnixDatagram;
 
@@ -17,7 +17,7 @@ fn send(host: &TestHost, text: &str) -> io::Result<usize> {
 }
 
 #[test]
-fn receives_lines_with_sender_and_time() {
+fn log_lines_have_sender_and_time() {
     let host = host();
     let before = Timestamp::now();
     let socket = LogSocket::bind(&host.layout).unwrap();
@@ -41,7 +41,7 @@ fn receives_lines_with_sender_and_time() {
 }
 
 #[test]
-fn new_process_replaces_the_socket() {
+fn a_new_process_replaces_the_log_socket() {
     let host = host();
     let old = LogSocket::bind(&host.layout).unwrap();
     old.link(&host.account).unwrap();
@@ -59,7 +59,7 @@ fn new_process_replaces_the_socket() {
 }
 
 #[test]
-fn new_chroot_is_linked_before_first_session() {
+fn a_new_chroot_has_the_log_socket() {
     let host = host();
     let dev = host.layout.dev(&host.account);
     link_into(&host.layout, &dev).unwrap();

@@ -1,9 +1,9 @@
-//! [`Access`]: checks which files the process with the capabilities opens and leases.
+//! [`Access`] decides which files the opener process, which has capabilities, opens and leases.
 //!
-//! Invariant: an opened file is a regular file with one name, owned by an account or by this
-//! process's user. It is directly in an account's incoming or in a claimed import's folder, and is
-//! opened for reading only. Every folder below the accounts' folder is opened by its name in its
-//! parent, and no symbolic link is followed.
+//! Invariant: an opened file is a regular file with one name, and belongs to an account or to the
+//! user of this process. The file is directly in the incoming folder of an account or in the folder
+//! of a claimed import, and is opened only for reading. Every folder below the accounts' folder is
+//! opened by its name in its parent, and no symbolic link is followed.
 
 use std::fs::File;
 use std::ops::RangeInclusive;
@@ -19,15 +19,15 @@ use crate::account::AccountId;
 use crate::files::dir::Folder;
 use crate::import_id::ImportId;
 
-/// A folder in which files are opened.
+/// A folder whose files may be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenerFolder {
     Incoming(AccountId),
-    /// A claimed import's folder in the spool.
+    /// The folder of a claimed import in the spool.
     Spooled(ImportId),
 }
 
-/// Opens files below the accounts' folder, for the user ids of accounts.
+/// Opens files below the accounts' folder that belong to user ids of accounts.
 #[derive(Clone, Debug)]
 pub struct Access {
     root: PathBuf,
@@ -35,8 +35,8 @@ pub struct Access {
 }
 
 impl Access {
-    /// Allows files below `root`, the folder of all accounts, that are owned by user ids in
-    /// `accounts`.
+    /// Allows files below `root` that belong to user ids in `accounts`. `root` is the folder of all
+    /// accounts.
     pub fn new(root: &Path, accounts: RangeInclusive<u32>) -> Self {
         Self { root: root.to_owned(), accounts }
     }
@@ -44,9 +44,9 @@ impl Access {
     /// Opens `name` in `place` for reading.
     ///
     /// # Errors
-    /// The kernel's errors; `EINVAL` for a name that is never opened, `ENXIO` if it is not a
-    /// regular file with one name, `EPERM` if its owner is neither an account nor this process's
-    /// user.
+    /// Errors of the kernel. `EINVAL` if no file with the name may be opened. `ENXIO` if the file
+    /// is not a regular file with one name. `EPERM` if the owner of the file is neither an account
+    /// nor the user of this process.
     pub(super) fn open(&self, place: &OpenerFolder, name: &str) -> nix::Result<File> {
         let is_possible = match place {
             OpenerFolder::Incoming(_) => usable_name(name.as_bytes()).is_some(),
@@ -68,7 +68,8 @@ impl Access {
     }
 
     /// Checks that `file` may be leased. Without this check the daemon's user could lease any file
-    /// that it can read, and so block its writers. Fails like [`Access::open`].
+    /// that it can read, and could thereby block the writers of that file. Fails like
+    /// [`Access::open`].
     pub(super) fn check_lease(&self, file: &File) -> nix::Result<()> {
         self.check(file, |entry| entry.kind == FileKind::Regular)
     }

@@ -1,4 +1,4 @@
-//! Sends and receives datagrams with file descriptors (unix(7), SCM_RIGHTS).
+//! Sends and receives datagrams that contain file descriptors (unix(7), SCM_RIGHTS).
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -12,11 +12,11 @@ use rustix::net::{
     sendmsg, socketpair,
 };
 
-/// The most descriptors in a message.
+/// The maximum number of descriptors in one message.
 const MAX_DESCRIPTORS: usize = 2;
 
 /// Creates two connected sockets that preserve message boundaries. Fails only if no file descriptor
-/// is left.
+/// is available.
 pub fn pair() -> nix::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC;
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(errno)
@@ -37,8 +37,9 @@ pub(super) fn send(
     retry_on_intr(|| sendmsg(socket, &parts, &mut control, flags)).map(drop).map_err(errno)
 }
 
-/// Receives one message into `bytes`. Returns its length, which is 0 if the other end is closed,
-/// and its descriptors. A message that does not fit is lost, and the error is `EMSGSIZE`.
+/// Receives one message into `bytes`. Returns the length of the message and its descriptors. The
+/// length is 0 if the other end is closed. A message that is longer than `bytes` is lost, and the
+/// error is `EMSGSIZE`.
 pub(super) fn receive(socket: impl AsFd, bytes: &mut [u8]) -> nix::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);

@@ -1,12 +1,14 @@
-//! [`OpenerRequest`]: a request from the daemon to the opener process, and its encoding. Pure.
+//! [`OpenerRequest`] is a request from the daemon to the opener process. This file also has its
+//! encoding. Pure.
 //!
-//! The client counts as hostile: a request is decoded in full or not at all.
+//! The opener treats the client as an attacker. A request is either decoded completely or refused.
 
 use super::access::OpenerFolder;
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 
-/// The longest request, in bytes: more than `spooled `, an import id and a name of 255 bytes.
+/// The maximum length of a request in bytes. It is larger than `spooled `, an import id and a name
+/// of 255 bytes.
 pub(super) const MAX_REQUEST: usize = 512;
 
 const INCOMING: &str = "incoming";
@@ -14,14 +16,15 @@ const SPOOLED: &str = "spooled";
 const LEASE: &str = "lease";
 const RENEW: &str = "renew";
 
-/// A request. The message also carries a socket for the answer, as a descriptor.
+/// A request to the opener. The message also contains a socket for the answer, as a descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum OpenerRequest {
     /// Open a file.
     Open(OpenerFolder, String),
-    /// Acquire a read lease on the message's second descriptor.
+    /// Acquire a read lease on the second descriptor of the message.
     Lease,
-    /// Check that the lease on the message's second descriptor was not broken, and renew it.
+    /// Check that the lease on the second descriptor of the message was not broken, and renew the
+    /// lease.
     Renew,
 }
 
@@ -38,8 +41,8 @@ impl OpenerRequest {
         text.into_bytes()
     }
 
-    /// Decodes a request. `None` if it is invalid. The decoded name has no `/`;
-    /// [`super::access::Access`] checks the rest.
+    /// Decodes a request. `None` if the request is invalid. The decoded name contains no `/`.
+    /// [`super::access::Access`] makes all other checks of the name.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         match std::str::from_utf8(bytes).ok()? {
             LEASE => Some(Self::Lease),
@@ -63,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_round_trip() {
+    fn encoded_requests_decode_to_the_same_request() {
         let account = || OpenerFolder::Incoming("a".repeat(32).parse().unwrap());
         let longest = ImportId::new(&"n".repeat(63), i64::MAX).unwrap();
         for request in [

@@ -1,10 +1,11 @@
-//! [`Opener`]: opens accounts' files for reading, and acquires leases on them.
+//! [`Opener`] opens files of accounts for reading, and acquires leases on these files.
 //!
-//! Both need capabilities: an upload may have mode 0600 (`CAP_DAC_READ_SEARCH`), and belongs to
-//! another user (`CAP_LEASE`). The daemon parses what accounts write, so it has neither. It sends
-//! requests to the opener process, a child with both capabilities, which reads no file and returns
-//! descriptors. A request is a datagram on their shared socket and carries a new socket for its
-//! answer, so that threads do not wait for each other's answers.
+//! Both need capabilities. An upload may have the mode 0600 (`CAP_DAC_READ_SEARCH`), and belongs to
+//! another user (`CAP_LEASE`). The daemon has no capability, because it parses data from accounts.
+//! It sends requests to the opener process, which is a child process with both capabilities. The
+//! opener process reads no file and returns descriptors. A request is a datagram on a socket that
+//! all threads share. Each request contains a new socket for its answer, so that threads do not
+//! wait for each other's answers.
 //!
 //! Without an opener process ([`Opener::in_process`]) the same functions run in this process.
 
@@ -30,10 +31,10 @@ use self::message::OpenerRequest;
 use crate::config::Config;
 use crate::sys::{LeaseError, ReadLease};
 
-/// The name of the opener process in /proc/PID/comm, at most 15 bytes.
+/// The name of the opener process in /proc/PID/comm, which is limited to 15 bytes.
 pub const PROCESS: &str = "sftp-opener";
 
-/// Opens accounts' files, in this process or through the opener process. Clones share one
+/// Opens files of accounts, either in this process or through the opener process. Clones share one
 /// connection.
 #[derive(Clone, Debug)]
 pub struct Opener(Arc<Backend>);
@@ -52,19 +53,19 @@ pub struct Lease {
 }
 
 impl Opener {
-    /// Creates an opener that runs in this process, with its rights.
+    /// Creates an opener that runs in this process with the rights of this process.
     pub fn in_process(config: &Config) -> Self {
         let access = Access::new(&config.paths.accounts, config.accounts.uids());
         Self(Arc::new(Backend::InProcess(access)))
     }
 
-    /// Connects to the opener process that runs [`serve()`] at the other end of `socket`.
+    /// Connects to the opener process, which runs [`serve()`] at the other end of `socket`.
     pub fn connect(socket: OwnedFd) -> Self {
         Self(Arc::new(Backend::Process(socket)))
     }
 
-    /// Opens the file `name` in `place` for reading. Fails like [`Access::open`], and with `EPIPE`
-    /// if the opener process has ended.
+    /// Opens the file `name` in `place` for reading. Fails like [`Access::open`]. Also fails with
+    /// `EPIPE` if the opener process has ended.
     pub(super) fn open(&self, place: &OpenerFolder, name: &str) -> nix::Result<File> {
         match &*self.0 {
             Backend::InProcess(access) => access.open(place, name),
@@ -76,7 +77,7 @@ impl Opener {
     }
 
     /// Acquires a read lease on `file`, which [`Opener::open`] has opened. Fails like
-    /// [`ReadLease::take`], and with `EPIPE` if the opener process has ended.
+    /// [`ReadLease::take`]. Also fails with `EPIPE` if the opener process has ended.
     pub(super) fn lease(&self, file: File) -> Result<Lease, LeaseError> {
         let lease = match &*self.0 {
             Backend::InProcess(_) => ReadLease::take(file)?,
@@ -90,8 +91,8 @@ impl Opener {
 }
 
 impl Lease {
-    /// Returns whether nobody opened the file for writing, or truncated it, since the lease was
-    /// acquired. Fails with `EPIPE` if the opener process has ended.
+    /// Returns true if no process has opened the file for writing or truncated it since the lease
+    /// was acquired. Fails with `EPIPE` if the opener process has ended.
     pub fn is_unbroken(&self) -> io::Result<bool> {
         match &*self.opener.0 {
             Backend::InProcess(_) => self.lease.is_unbroken(),
@@ -110,7 +111,7 @@ impl Lease {
     }
 }
 
-/// Sends a request to the opener process, and waits for its answer.
+/// Sends a request to the opener process and waits for the answer.
 fn ask(
     socket: &OwnedFd,
     request: &OpenerRequest,
@@ -119,10 +120,11 @@ fn ask(
     let (answers, theirs) = pair()?;
     let descriptors: Vec<_> = std::iter::once(theirs.as_fd()).chain(file).collect();
     let sent = send(socket.as_fd(), &request.encode(), &descriptors, SendFlags::empty());
-    // The error if the opener process ended with requests in its queue.
+    // `ECONNRESET` means that the opener process ended with requests in its queue.
     sent.map_err(|errno| if errno == Errno::ECONNRESET { Errno::EPIPE } else { errno })?;
     drop(descriptors);
-    // Now the opener process has the last handle to `theirs`: if it ends, so does the wait below.
+    // After this drop, only the opener process has a handle of `theirs`. If the opener process
+    // ends, the wait for its answer therefore also ends.
     drop(theirs);
     let mut number = [0; size_of::<i32>()];
     let (length, mut passed) = receive(&answers, &mut number)?;

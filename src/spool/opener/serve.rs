@@ -1,7 +1,7 @@
-//! The opener process's loop: receives requests, sends descriptors.
+//! The loop of the opener process: receives requests and sends descriptors.
 //!
-//! Invariant: [`Access`] alone decides what is opened, for any request. The process keeps
-//! no state between requests.
+//! Invariant: for every request only [`Access`] decides which file is opened. The process keeps no
+//! state between requests.
 
 use std::fs::File;
 use std::io;
@@ -19,10 +19,11 @@ use super::channel::{receive, send};
 use super::message::{MAX_REQUEST, OpenerRequest};
 use crate::sys::ReadLease;
 
-/// How many files are opened in parallel, so that a file system that hangs does not block others.
+/// The number of threads that open files. Several threads are needed so that a hanging file system
+/// does not block the files of other file systems.
 const THREADS: usize = 8;
 
-/// A thread's stack in bytes. It holds a request.
+/// The stack size of a thread in bytes. A request fits into the stack.
 const STACK: usize = 256 * 1024;
 
 /// Answers the requests at `socket` until the other end is closed. Fails only if no thread can be
@@ -33,15 +34,16 @@ pub fn serve(socket: OwnedFd, access: Access) -> io::Result<()> {
     for _ in 0..THREADS {
         let (socket, access, ended) = (Arc::clone(&socket), Arc::clone(&access), ended.clone());
         let answer = move || {
-            // A panic has been printed. The process ends, and the daemon with it.
+            // The message of the panic was already printed. The opener process ends, and then the
+            // daemon ends as well.
             let _ = catch_unwind(AssertUnwindSafe(|| answer_all(&socket, &access)));
-            // An error means that another thread has ended first.
+            // An error means that another thread has already ended.
             let _ = ended.send(());
         };
         thread::Builder::new().name("opening".into()).stack_size(STACK).spawn(answer)?;
     }
     drop(ended);
-    // Not joined: another thread may hang in a file system.
+    // The threads are not joined, because a thread may hang in a file system.
     let _ = end.recv();
     Ok(())
 }
@@ -58,7 +60,8 @@ fn answer_all(socket: &OwnedFd, access: &Access) {
     }
 }
 
-/// Answers one request on its first descriptor: an error number or 0, and the opened file.
+/// Answers one request on its first descriptor. The answer is an error number or 0, and the opened
+/// file.
 fn answer(request: &[u8], descriptors: Vec<OwnedFd>, access: &Access) {
     let mut descriptors = descriptors.into_iter();
     let Some(answers) = descriptors.next() else { return };
@@ -68,7 +71,8 @@ fn answer(request: &[u8], descriptors: Vec<OwnedFd>, access: &Access) {
         Err(errno) => (*errno as i32, None),
     };
     let file: Vec<_> = file.iter().map(|file| file.as_fd()).collect();
-    // The client may have ended. A full socket, or no socket, is from a hostile client.
+    // Errors are ignored. Either the client has ended, or an attacker sent a full socket or a
+    // descriptor that is not a socket.
     let _ = send(answers.as_fd(), &number.to_ne_bytes(), &file, SendFlags::DONTWAIT);
 }
 

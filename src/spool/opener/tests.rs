@@ -1,5 +1,5 @@
-//! Tests: what the opener process opens and what it refuses. The hostile client has the rights of
-//! the daemon's user, and may write below the accounts' folder.
+//! Tests of the files that the opener process opens or refuses. The attacker is a client that has
+//! the rights of the daemon's user and can write below the accounts' folder.
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -15,10 +15,10 @@ use super::message::MAX_REQUEST;
 use super::*;
 use crate::import_id::ImportId;
 
-/// A user id of neither this process nor an account.
+/// A user id that belongs neither to this process nor to an account.
 const STRANGER: u32 = 4711;
 
-/// Returns the socket of an opener process, which is a thread here.
+/// Returns the socket of an opener process. In this test a thread takes the role of the process.
 fn socket(host: &TestHost) -> OwnedFd {
     let (ours, theirs) = pair().unwrap();
     let access = Access::new(host.layout.root(), 70_000..=99_999);
@@ -54,9 +54,9 @@ fn opens_leases_and_renews_through_the_socket() {
     assert!(!lease.is_unbroken().unwrap());
 }
 
-/// The kernel's errors are passed on, because callers decide by them.
+/// The kernel's errors must be passed on, because callers make decisions based on them.
 #[test]
-fn process_and_in_process_errors_are_equal() {
+fn the_opener_process_returns_the_same_errors() {
     let host = TestHost::new();
     host.put("e.csv", "x");
     let process = opener(&host);
@@ -119,7 +119,7 @@ fn hostile_client_opens_only_accounts_files() {
 #[test]
 fn other_users_files_are_neither_opened_nor_leased() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: only root can give a file away");
+        eprintln!("skipped: only root can change the owner of a file");
         return;
     }
     let host = TestHost::new();
@@ -136,7 +136,7 @@ fn other_users_files_are_neither_opened_nor_leased() {
     assert_eq!(taken.is_unbroken().unwrap_err().raw_os_error(), Some(libc::EPERM));
 }
 
-/// Invalid messages neither end the process nor get a file.
+/// The opener process must not end after an invalid message, and must not return a file.
 #[test]
 fn invalid_requests_get_no_file() {
     let host = TestHost::new();
@@ -163,7 +163,8 @@ fn invalid_requests_get_no_file() {
         let is_refused = length == 0 || i32::from_ne_bytes(number) == libc::EINVAL;
         assert!(is_refused && passed.is_empty(), "{number:?}");
     }
-    // The answer cannot be sent: a file instead of a socket, and a full socket.
+    // The answer can't be sent in two cases: the descriptor is a file instead of a socket, or the
+    // socket is full.
     send(socket.as_fd(), &good, &[file.as_fd()], SendFlags::empty()).unwrap();
     let (_answers, theirs) = pair().unwrap();
     while send(theirs.as_fd(), b"full", &[], SendFlags::DONTWAIT).is_ok() {}
@@ -183,7 +184,7 @@ fn ended_opener_process_is_an_error() {
         let (opener, place) = (opener.clone(), incoming(&host));
         std::thread::spawn(move || opener.open(&place, "e.csv"))
     };
-    // The process ends with the request in its queue.
+    // The opener process ends while the request is in its queue.
     let mut ready = [nix::poll::PollFd::new(theirs.as_fd(), nix::poll::PollFlags::POLLIN)];
     nix::poll::poll(&mut ready, nix::poll::PollTimeout::NONE).unwrap();
     drop(theirs);

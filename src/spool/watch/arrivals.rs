@@ -1,10 +1,10 @@
-//! The order in which manifests were complete under their names: by the first close or rename of
-//! each.
+//! Records the order in which manifests became complete under their names. A manifest is complete
+//! when it is closed or renamed for the first time.
 //!
-//! inotify reports closes and renames one by one. Setting a time or permissions is neither. Without
-//! inotify, after an overflow of its queue and after a restart, the order is that of the last
-//! changes (ctime). A noted time is later than every change before the watch began, so both kinds
-//! of times can be compared.
+//! inotify reports each close and each rename. A change of a time or of permissions is neither of
+//! these. In three cases the order is the order of the last changes (ctime): without inotify, after
+//! an overflow of inotify's queue, and after a restart. A recorded time is later than every change
+//! before the watch began. Therefore recorded times and ctimes can be compared.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,11 @@ use jiff::Timestamp;
 
 use crate::account::AccountId;
 
-/// The maximum number of names per account. Beyond it all of the account's names are dropped.
+/// The maximum number of recorded names per account. If an account has more names, all its names
+/// are removed.
 const MAX_NAMES: usize = 65_536;
 
-/// The arrival order of manifests, by account. Shared between watcher and intake.
+/// The arrival order of manifests by account. The watcher and the intake share it.
 #[derive(Debug, Default)]
 pub struct Arrivals(Mutex<ArrivalTable>);
 
@@ -26,20 +27,22 @@ struct ArrivalTable {
     accounts: HashMap<AccountId, ArrivalOrder>,
 }
 
-/// When a manifest was first complete under its name. Sorts by time, then by place.
+/// The time at which a manifest was first complete under its name. Sorted by time, then by the
+/// number of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Arrival {
-    /// When the inotify event was read.
+    /// The time at which the inotify event was read.
     pub at: Timestamp,
-    /// The event's number, which orders events of the same moment.
+    /// The number of the event. It orders events with the same time.
     pub place: u64,
 }
 
-/// One account's arrivals, by manifest name.
+/// The arrivals of one account by manifest name.
 pub type ArrivalOrder = HashMap<String, Arrival>;
 
 impl Arrivals {
-    /// Notes that `name` was closed or renamed into incoming at `now`. Only the first time counts.
+    /// Records that `name` was closed in incoming or renamed into incoming at `now`. Only the first
+    /// record of a name counts.
     pub fn note(&self, account: &AccountId, name: &str, now: Timestamp) {
         let mut known = self.lock();
         known.last += 1;
@@ -51,22 +54,24 @@ impl Arrivals {
         names.entry(name.to_owned()).or_insert(arrival);
     }
 
-    /// Returns the account's arrivals.
+    /// Returns the arrivals of an account.
     pub fn order(&self, account: &AccountId) -> ArrivalOrder {
         self.lock().accounts.get(account).cloned().unwrap_or_default()
     }
 
-    /// Removes a claimed manifest, so that a new file of that name gets a new place.
+    /// Removes a claimed manifest, so that a new file with the same name is recorded as a new
+    /// arrival.
     pub fn forget(&self, account: &AccountId, name: &str) {
         self.retain(account, |known, _| known != name);
     }
 
-    /// Removes names that were noted before `listed_at` and are not in the listing that began then.
+    /// Removes names that were recorded before `listed_at` and are missing in `listed`. `listed`
+    /// contains the names of a listing that began at `listed_at`.
     pub fn keep(&self, account: &AccountId, listed: &HashSet<&str>, listed_at: Timestamp) {
         self.retain(account, |name, arrival| arrival.at >= listed_at || listed.contains(name));
     }
 
-    /// Removes everything, because events were lost.
+    /// Removes all arrivals, because inotify events were lost.
     pub fn clear(&self) {
         self.lock().accounts.clear();
     }
@@ -82,7 +87,8 @@ impl Arrivals {
     }
 
     fn lock(&self) -> MutexGuard<'_, ArrivalTable> {
-        // A panic cannot leave a half change: every change is one insertion or removal.
+        // A panic can't leave an incomplete change, because every change is one insertion or one
+        // removal.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -96,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn first_completion_counts() {
+    fn only_the_first_arrival_counts() {
         let arrivals = Arrivals::default();
         let account: AccountId = "a".parse().unwrap();
         for (second, name) in [(1, "x.manifest"), (1, "y.manifest"), (2, "x.manifest")] {
@@ -109,13 +115,13 @@ mod tests {
         let order = arrivals.order(&account);
         assert!(order["y.manifest"] < order["x.manifest"], "a new file");
         arrivals.keep(&account, &HashSet::from(["y.manifest"]), at(3));
-        assert_eq!(arrivals.order(&account).len(), 2, "noted after the listing");
+        assert_eq!(arrivals.order(&account).len(), 2, "recorded after the listing");
         arrivals.keep(&account, &HashSet::new(), at(4));
-        assert!(arrivals.lock().accounts.is_empty(), "nothing is kept of a quiet account");
+        assert!(arrivals.lock().accounts.is_empty(), "no empty entry must stay");
     }
 
     #[test]
-    fn arrivals_of_an_account_are_bounded() {
+    fn the_number_of_recorded_arrivals_is_limited() {
         let arrivals = Arrivals::default();
         let account: AccountId = "a".parse().unwrap();
         for n in 0..=MAX_NAMES {

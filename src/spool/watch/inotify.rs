@@ -1,11 +1,11 @@
-//! inotify watches and events, translated into what to scan.
+//! Sets inotify watches and converts their events to accounts that must be scanned.
 //!
-//! The kernel's queue is the channel: [`InotifyWatches::next`] reads everything that is queued, and
-//! returns each account once. Uncertain events cause a wider scan: an overflow rescans all
-//! accounts, a watch that ended rescans the list of accounts. Then [`InotifyWatches::follow`] adds
-//! and removes watches, and returns the accounts whose watch is new. These are scanned after their
-//! watch began, so that no upload between the two is missed. [`InotifyWatches::renew`] does the
-//! same for some accounts.
+//! The kernel queues the events. [`InotifyWatches::next`] reads all queued events and returns each
+//! account once. An uncertain event causes a wider scan: an overflow causes a scan of all accounts,
+//! and the end of a watch causes a new listing of the accounts. After such an event,
+//! [`InotifyWatches::follow`] adds and removes watches and returns the accounts with new watches.
+//! Each of these accounts is scanned after its watch began, so that no upload before the watch is
+//! missed. [`InotifyWatches::renew`] does the same for some accounts.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
@@ -26,17 +26,18 @@ use crate::spool::layout::Layout;
 /// The size of the event buffer in bytes. An event has at most 272 bytes (inotify(7)).
 const BUFFER: usize = 64 * 1024;
 
-/// The most events read for one result: as many as the kernel queues by default.
+/// The maximum number of events that are read for one result. The kernel's default queue has the
+/// same size.
 const MOST_GATHERED: u32 = 16_384;
 
-/// Watches the accounts' folder and every account's incoming.
+/// Watches the accounts' folder and the incoming folder of every account.
 pub struct InotifyWatches {
     stream: EventStream<Vec<u8>>,
     layout: Layout,
     root: WatchDescriptor,
     watched: HashMap<AccountId, FolderWatch>,
     accounts: HashMap<WatchDescriptor, AccountId>,
-    /// The followed accounts whose incoming has no watch. It may appear without an event, for
+    /// The followed accounts whose incoming has no watch. incoming may appear without an event, for
     /// example when a file system is mounted again.
     unseen: BTreeSet<AccountId>,
     arrivals: Arc<Arrivals>,
@@ -45,25 +46,26 @@ pub struct InotifyWatches {
 /// The result of setting watches.
 #[derive(Debug, Default)]
 pub struct RenewResult {
-    /// The accounts whose watch is new.
+    /// The accounts with a new watch.
     pub new: Vec<AccountId>,
-    /// Why the accounts' folder is not watched.
+    /// The reason why the accounts' folder is not watched. `None` if the folder is watched.
     pub root: Option<WatchError>,
-    /// The accounts that have no watch, or perhaps one on a removed folder.
+    /// The accounts without a working watch, each with the reason. An account may have a watch of a
+    /// removed folder.
     pub unwatched: Vec<(AccountId, WatchError)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FolderWatch {
     descriptor: WatchDescriptor,
-    /// Whether incoming is watched. If not, the account has no incoming, and its folder is watched
-    /// until one appears.
+    /// True if incoming is watched. If incoming does not exist, the folder of the account is
+    /// watched until incoming appears.
     incoming: bool,
 }
 
 impl InotifyWatches {
-    /// Begins to watch for accounts. Must run inside a tokio runtime. Notes the arrival order of
-    /// manifests in `arrivals`.
+    /// Begins to watch the accounts' folder. Must run inside a tokio runtime. Records the arrival
+    /// order of manifests in `arrivals`.
     pub fn new(layout: &Layout, arrivals: Arc<Arrivals>) -> Result<Self, WatchError> {
         let inotify = Inotify::init().map_err(WatchError::Start)?;
         let root = add(&mut inotify.watches(), layout.root(), root_mask())?;
@@ -78,7 +80,8 @@ impl InotifyWatches {
         })
     }
 
-    /// Watches exactly `accounts`: adds missing and recreated folders, and removes other watches.
+    /// Watches exactly the given accounts: adds watches for missing and recreated folders, and
+    /// removes all other watches.
     pub fn follow(&mut self, accounts: &[AccountId]) -> RenewResult {
         let wanted: HashSet<_> = accounts.iter().collect();
         let gone: Vec<_> =
@@ -88,19 +91,20 @@ impl InotifyWatches {
         self.renew(accounts)
     }
 
-    /// Adds missing watches for `accounts`, which are already followed, and for accounts without a
-    /// watched incoming.
+    /// Adds missing watches of `accounts`, which are already followed. Also adds missing watches of
+    /// accounts whose incoming is not watched.
     pub fn renew<'a>(&mut self, accounts: impl IntoIterator<Item = &'a AccountId>) -> RenewResult {
         let mut renewed = RenewResult::default();
         match add(&mut self.stream.watches(), self.layout.root(), root_mask()) {
-            Ok(root) => self.root = root, // a new descriptor only if the folder was recreated
+            Ok(root) => self.root = root, // new only if the folder was recreated
             Err(error) => renewed.root = Some(error),
         }
         let mut accounts: BTreeSet<_> = accounts.into_iter().cloned().collect();
         accounts.append(&mut self.unseen);
         for account in &accounts {
             match self.watch(account) {
-                // Watching a folder again returns the same descriptor: this watch is not new.
+                // A repeated watch of the same folder returns the same descriptor. In this case the
+                // watch is not new.
                 Ok(watch) if self.watched.get(account) == Some(&watch) => {}
                 Ok(watch) => {
                     if watch.incoming {
@@ -108,11 +112,12 @@ impl InotifyWatches {
                     }
                     self.put(account, watch);
                 }
-                // The account has no folder. The watch on the accounts' folder reports a new one.
+                // The account has no folder. When the folder is created, the watch of the accounts'
+                // folder reports it.
                 Err(WatchError::Add { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                     self.end(account);
                 }
-                // Keeps the old watch, if there is one.
+                // An existing watch of the account stays.
                 Err(error) => renewed.unwatched.push((account.clone(), error)),
             }
             if !self.watched.get(account).is_some_and(|watch| watch.incoming) {
@@ -122,13 +127,13 @@ impl InotifyWatches {
         renewed
     }
 
-    /// Waits for events and returns what to scan, without duplicates. Cancel-safe.
+    /// Waits for events and returns the scans that they require, without duplicates. Cancel-safe.
     pub async fn next(&mut self) -> Result<Vec<ScanTarget>, WatchError> {
         let mut targets = BTreeSet::new();
         while targets.is_empty() {
             let mut event = self.stream.next().await;
-            // Reads until the queue is empty. The limit keeps an account with a constant stream of
-            // events from delaying the result.
+            // The loop reads until the queue is empty. The limit ensures that a constant stream of
+            // events from one account does not delay the result.
             for gathered in 1.. {
                 let this = event.unwrap_or_else(closed).map_err(WatchError::Read)?;
                 targets.extend(self.scan_target(&this));
@@ -144,7 +149,7 @@ impl InotifyWatches {
         Ok(targets.into_iter().collect())
     }
 
-    /// Returns what to scan after an event.
+    /// Returns the scan that an event requires. `None` if no scan is required.
     fn scan_target(&mut self, event: &EventOwned) -> Option<ScanTarget> {
         let (descriptor, mask) = (&event.wd, event.mask);
         if mask.contains(EventMask::Q_OVERFLOW) {
@@ -158,7 +163,7 @@ impl InotifyWatches {
         let incoming = self.watched.get(&account).is_some_and(|watch| watch.incoming);
         let ended = EventMask::IGNORED | EventMask::DELETE_SELF | EventMask::MOVE_SELF;
         if mask.contains(EventMask::IGNORED) {
-            // The kernel has removed this watch. The folder may be recreated.
+            // The kernel has removed this watch. The folder may be recreated later.
             self.accounts.remove(descriptor);
             self.watched.remove(&account);
             self.unseen.insert(account.clone());
@@ -174,8 +179,8 @@ impl InotifyWatches {
         Some(ScanTarget::Account(account))
     }
 
-    /// Watches an account's incoming. If there is none, watches the account's folder for it to
-    /// appear.
+    /// Watches the incoming folder of an account. If incoming does not exist, watches the account's
+    /// folder until incoming appears.
     fn watch(&self, account: &AccountId) -> Result<FolderWatch, WatchError> {
         let incoming = || self.watch_incoming(account);
         if let Some(watch) = incoming()? {
@@ -183,9 +188,9 @@ impl InotifyWatches {
         }
         let mask = WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::ONLYDIR;
         let descriptor = add(&mut self.stream.watches(), &self.layout.account(account), mask)?;
-        // incoming may have appeared before this watch began.
+        // incoming may have appeared before the watch of the account's folder began.
         if let Some(watch) = incoming()? {
-            // An error means that the folder was removed, and its watch with it.
+            // An error means that the folder and its watch were removed.
             let _ = self.stream.watches().remove(descriptor);
             return Ok(watch);
         }
@@ -195,7 +200,7 @@ impl InotifyWatches {
     fn watch_incoming(&self, account: &AccountId) -> Result<Option<FolderWatch>, WatchError> {
         let mask = WatchMask::CLOSE_WRITE
             | WatchMask::MOVED_TO
-            // The SFTP server renames with link and unlink, except for posix-rename.
+            // To rename a file, the SFTP server uses link and unlink, except for posix-rename.
             | WatchMask::DELETE
             | WatchMask::DELETE_SELF
             | WatchMask::MOVE_SELF
@@ -210,7 +215,7 @@ impl InotifyWatches {
         }
     }
 
-    /// Makes `watch` the account's only watch.
+    /// Makes `watch` the only watch of an account.
     fn put(&mut self, account: &AccountId, watch: FolderWatch) {
         let descriptor = watch.descriptor.clone();
         self.accounts.insert(descriptor.clone(), account.clone());
@@ -220,24 +225,25 @@ impl InotifyWatches {
         }
     }
 
-    /// Removes the account's watch.
+    /// Removes the watch of an account.
     fn end(&mut self, account: &AccountId) {
         if let Some(FolderWatch { descriptor, .. }) = self.watched.remove(account) {
             self.unwatch(account, descriptor);
         }
     }
 
-    /// Removes a watch, unless it belongs to another account by now (their folders were swapped).
+    /// Removes a watch unless the watch now belongs to another account, because the folders of two
+    /// accounts were swapped.
     fn unwatch(&mut self, account: &AccountId, descriptor: WatchDescriptor) {
         if self.accounts.get(&descriptor) == Some(account) {
             self.accounts.remove(&descriptor);
-            // An error means that the folder was removed, and its watch with it.
+            // An error means that the folder and its watch were removed.
             let _ = self.stream.watches().remove(descriptor);
         }
     }
 }
 
-/// Events for added and removed accounts.
+/// Returns the mask for events about added and removed accounts.
 fn root_mask() -> WatchMask {
     WatchMask::CREATE
         | WatchMask::MOVED_TO
@@ -246,7 +252,7 @@ fn root_mask() -> WatchMask {
         | WatchMask::ONLYDIR
 }
 
-/// The error if the stream ends, which inotify(7) never does.
+/// Returns the error for the end of the stream. inotify(7) never ends the stream.
 fn closed() -> io::Result<EventOwned> {
     Err(io::ErrorKind::UnexpectedEof.into())
 }

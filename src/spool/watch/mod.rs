@@ -1,12 +1,13 @@
-//! Returns which accounts to scan: on inotify events, or on a timer where there are none.
+//! Reports which accounts must be scanned. Uses inotify events, or a timer if the kernel sends no
+//! events.
 //!
-//! Invariant: a followed account has a watch or is polled. A lost event costs only latency, because
-//! wake-ups carry no data.
+//! Invariant: a followed account either has a watch or is polled. A lost event costs only time,
+//! because a wake-up contains no data.
 //!
-//! Polling has two parts. Every polled account is scanned every `poll-every`; a scan compares with
-//! the state database and misses nothing. With [`Method::Poll`], notify's `PollWatcher` also checks
-//! the accounts' folders [`POLLS_PER_SCAN`] times as often, so that most uploads are found sooner.
-//! Changes that it misses ([`self::poll`]) are found by the scan.
+//! Polling has two parts. Every polled account is scanned at the interval `poll-every`. A scan
+//! compares incoming with the state database and misses nothing. With [`Method::Poll`], notify's
+//! `PollWatcher` also checks the accounts' folders [`POLLS_PER_SCAN`] times as often, so that most
+//! uploads are found earlier. The scan finds the changes that notify misses ([`self::poll`]).
 
 pub mod arrivals;
 pub mod inotify;
@@ -27,37 +28,40 @@ use super::layout::Layout;
 use crate::account::AccountId;
 use crate::config::{Method, Watch};
 
-/// How many times notify checks the folders per scan of every account.
+/// The number of times that notify checks the folders during one polling interval.
 const POLLS_PER_SCAN: u32 = 5;
 
 /// The result of [`Watcher::follow`] or [`Watcher::renew`].
 #[derive(Debug, Default)]
 pub struct FollowResult {
-    /// The accounts to scan, because their watch is new.
+    /// The accounts that must be scanned, because their watch is new.
     pub to_scan: Vec<AccountId>,
-    /// Why something became unwatched. Each error is reported once.
+    /// The reasons why an account or the accounts' folder is not watched any more. Each error is
+    /// reported once.
     pub errors: Vec<WatchError>,
 }
 
-/// Watches the accounts' folder and every account's incoming, or polls them.
+/// Watches or polls the accounts' folder and the incoming folder of every account.
 pub struct Watcher {
-    /// `None` if the configuration sets polling, or the host has no inotify instance left.
+    /// The inotify watches. `None` if the configuration sets polling, or if the host has no free
+    /// inotify instance.
     events: Option<InotifyWatches>,
-    /// Wakes before the next poll. Set if the configuration sets polling.
+    /// The notify watcher, which finds changes before the next scan. `Some` if the configuration
+    /// sets polling.
     poller: Option<Poller>,
     polled: BTreeSet<AccountId>,
     every: Duration,
     next_poll: Instant,
-    /// Why there are no events, until it is reported.
+    /// The reason why inotify can't be used. `None` after the reason was reported.
     start: Option<WatchError>,
-    /// Whether the reached limit of watches has been reported.
+    /// True if the watcher has reported that the limit of watches is reached.
     limit_reported: bool,
 }
 
 impl Watcher {
-    /// Begins to watch for accounts. Must run inside a tokio runtime. Notes the arrival order of
-    /// manifests in `arrivals`. Without an inotify instance all accounts are polled, which is no
-    /// error.
+    /// Begins to watch the accounts' folder. Must run inside a tokio runtime. Records the arrival
+    /// order of manifests in `arrivals`. Without an inotify instance all accounts are polled. This
+    /// is not an error.
     pub fn new(
         layout: &Layout,
         arrivals: Arc<Arrivals>,
@@ -79,8 +83,8 @@ impl Watcher {
         Ok(Self { events, poller, polled, every, next_poll, start, limit_reported: false })
     }
 
-    /// Follows exactly `accounts`: adds missing watches, removes others, and polls accounts that
-    /// cannot be watched.
+    /// Follows exactly the given accounts: adds missing watches, removes all other watches, and
+    /// polls accounts that can't be watched.
     pub fn follow(&mut self, accounts: &[AccountId]) -> FollowResult {
         let Some(events) = &mut self.events else {
             let before = std::mem::replace(&mut self.polled, accounts.iter().cloned().collect());
@@ -91,7 +95,7 @@ impl Watcher {
         self.renewed(renewed)
     }
 
-    /// Re-adds missing watches of `accounts`, which are already followed, and of polled accounts.
+    /// Adds missing watches of `accounts`, which are already followed, and of polled accounts.
     pub fn renew(&mut self, accounts: &[AccountId]) -> FollowResult {
         let Some(events) = &mut self.events else { return self.poll(Vec::new()) };
         let wanted: BTreeSet<_> = accounts.iter().chain(&self.polled).collect();
@@ -99,7 +103,7 @@ impl Watcher {
         self.renewed(renewed)
     }
 
-    /// Polls all accounts, because there are no events.
+    /// Polls all accounts, because the kernel sends no events.
     fn poll(&mut self, to_scan: Vec<AccountId>) -> FollowResult {
         if let Some(poller) = &self.poller {
             poller.follow(self.polled.clone());
@@ -107,7 +111,7 @@ impl Watcher {
         FollowResult { to_scan, errors: self.start.take().into_iter().collect() }
     }
 
-    /// Polls the accounts that have no watch, and returns new watches and errors.
+    /// Polls the accounts without a watch. Returns the accounts with new watches, and the errors.
     fn renewed(&mut self, renewed: RenewResult) -> FollowResult {
         let RenewResult { new, root, unwatched } = renewed;
         let mut followed = FollowResult { to_scan: new, errors: root.into_iter().collect() };
@@ -116,7 +120,7 @@ impl Watcher {
         for (account, error) in unwatched {
             let at_limit = matches!(error, WatchError::Limit { .. });
             if !before.contains(&account) {
-                followed.to_scan.push(account.clone()); // its watch may have missed earlier uploads
+                followed.to_scan.push(account.clone()); // an upload may precede the watch
             }
             if if at_limit { !limit && !self.limit_reported } else { !before.contains(&account) } {
                 followed.errors.push(error);
@@ -128,13 +132,13 @@ impl Watcher {
         followed
     }
 
-    /// Waits for events or the next round of polling, and returns what to scan, without duplicates.
-    /// Cancel-safe.
+    /// Waits for events or for the next poll. Returns the scans that are required, without
+    /// duplicates. Cancel-safe.
     pub async fn next(&mut self) -> Result<Vec<ScanTarget>, WatchError> {
         tokio::select! {
             targets = next_event(self.events.as_mut()) => targets,
             accounts = next_change(self.poller.as_ref()) => {
-                // Skips accounts that are no longer followed.
+                // Accounts that are no longer followed are skipped.
                 Ok(accounts.intersection(&self.polled).cloned().map(ScanTarget::Account).collect())
             }
             () = sleep_until(self.next_poll), if !self.polled.is_empty() => {

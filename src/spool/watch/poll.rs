@@ -1,17 +1,18 @@
-//! notify's `PollWatcher` as a source of wake-ups, for file systems without inotify events.
+//! Uses notify's `PollWatcher` to find changed folders on file systems without inotify events.
 //!
-//! Invariant: it keeps and compares three entries per account (its folder, incoming, results),
-//! however many files an account uploads. A file added to or removed from incoming changes
-//! incoming's own time. Missed changes cost only latency, because the watcher scans every polled
-//! account anyway. notify 8.2 compares whole seconds, so it misses a second change within one
-//! second. It also misses writes to an existing file.
+//! Invariant: the watcher keeps and compares three entries per account, which are the account's
+//! folder, incoming and results. The number of uploaded files does not matter. An added or removed
+//! file changes the modification time of incoming. A missed change costs only time, because every
+//! polled account is also scanned at intervals. notify 8.2 compares whole seconds, so it misses the
+//! second of two changes within one second. It also misses writes to an existing file.
 //!
-//! Measured, unoptimised: 10,000 accounts take 15 MB, and 0.1 s of CPU time per round; 200,000
-//! files in an incoming add nothing. The files themselves are not watched. For them notify would
-//! keep every name and time (30 MB for these 200,000 files, which any account could cause) and stat
-//! each of them in every round. It would still miss a second change within one second.
+//! Measured without optimisation: 10,000 accounts take 15 MB of memory and 0.1 s of CPU time per
+//! round. 200,000 files in an incoming folder add nothing. The files themselves are not watched.
+//! Otherwise notify would keep the name and time of every file, and would stat every file in every
+//! round. The names of 200,000 files take 30 MB, and any account could upload that many. notify
+//! would still miss the second of two changes within one second.
 //!
-//! A file system that hangs blocks notify's thread and this one's, never the caller.
+//! A hanging file system blocks notify's thread and the thread of this file, but never the caller.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -32,7 +33,8 @@ pub struct Poller {
     changed: Arc<ChangedAccounts>,
 }
 
-/// The accounts to scan, without duplicates, so bounded by their number.
+/// The accounts that must be scanned, without duplicates. Their number is limited by the number of
+/// accounts.
 #[derive(Debug, Default)]
 struct ChangedAccounts {
     accounts: Mutex<BTreeSet<AccountId>>,
@@ -52,9 +54,10 @@ impl Poller {
         Ok(Self { follow, changed })
     }
 
-    /// Watches exactly `accounts`, after the round that is running.
+    /// Watches exactly the given accounts, beginning after the current round of polling.
     pub fn follow(&self, accounts: BTreeSet<AccountId>) {
-        // An error means that the thread has ended. The accounts are still scanned at every poll.
+        // An error means that the thread has ended. The accounts are still scanned at every
+        // interval.
         let _ = self.follow.send(accounts);
     }
 
@@ -78,13 +81,14 @@ impl ChangedAccounts {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<AccountId>> {
-        // A panic cannot leave a half change: every change is one insertion, or a swap of the set.
+        // A panic can't leave an incomplete change, because every change is one insertion or one
+        // swap of the set.
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Owns the watcher until the [`Poller`] is dropped. This needs a thread, because adding a watch
-/// waits for the round that is running.
+/// Owns the watcher until the [`Poller`] is dropped. Runs in its own thread, because adding a watch
+/// waits until the current round of polling has ended.
 fn keep_watching(
     layout: &Layout,
     every: Duration,
@@ -93,7 +97,8 @@ fn keep_watching(
 ) {
     let root = layout.root().to_owned();
     let notify = move |event: notify::Result<Event>| {
-        // An error means that a folder is gone or cannot be read. The next scan reports which.
+        // An error means that a folder was removed or can't be read. The next scan reports the
+        // folder.
         let paths = event.map(|event| event.paths).unwrap_or_default();
         let accounts = paths.iter().filter_map(|path| account_of(&root, path));
         accounts.for_each(|account| changed.notify(account));
@@ -101,11 +106,11 @@ fn keep_watching(
     let config = Config::default().with_poll_interval(every).with_follow_symlinks(false);
     let mut watcher = match PollWatcher::new(notify, config) {
         Ok(watcher) => watcher,
-        Err(error) => return tracing::error!("cannot poll by notify: {error}"),
+        Err(error) => return tracing::error!("cannot poll with notify: {error}"),
     };
     let mut watched = BTreeSet::new();
     while let Ok(mut accounts) = wanted.recv() {
-        // Only the latest set of accounts counts.
+        // Only the latest set of accounts is used.
         while let Ok(later) = wanted.try_recv() {
             accounts = later;
         }
@@ -113,7 +118,8 @@ fn keep_watching(
     }
 }
 
-/// Watches exactly `accounts`. Returns those with a watch; the others are tried again next time.
+/// Watches exactly the given accounts. Returns the accounts with a watch. The next call tries the
+/// other accounts again.
 fn watch(
     layout: &Layout,
     watcher: &mut PollWatcher,
@@ -121,7 +127,7 @@ fn watch(
     mut accounts: BTreeSet<AccountId>,
 ) -> BTreeSet<AccountId> {
     for gone in watched.difference(&accounts) {
-        // An error means that the folder is not watched anyway.
+        // An error means that the folder is already not watched.
         let _ = watcher.unwatch(&layout.account(gone));
     }
     accounts.retain(|account| {
@@ -132,8 +138,8 @@ fn watch(
     accounts
 }
 
-/// Returns the account whose folder or incoming is at `path`. `None` for results/, which only the
-/// daemon changes.
+/// Returns the account whose folder or incoming is at `path`. `None` for results/, because only the
+/// daemon changes that folder.
 fn account_of(root: &Path, path: &Path) -> Option<AccountId> {
     let mut names = path.strip_prefix(root).ok()?.iter();
     let account = names.next()?.to_str()?.parse().ok()?;
@@ -145,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_folder_and_incoming_name_an_account() {
+    fn changes_in_results_wake_no_account() {
         let of = |path: &str| account_of("/srv/x".as_ref(), path.as_ref());
         let account: AccountId = "acme".parse().unwrap();
         assert_eq!(of("/srv/x/acme"), Some(account.clone()));

@@ -1,14 +1,14 @@
-//! Tests of each watch method on a real folder.
+//! Tests of both watch methods on a real folder.
 
 use super::super::test_host::TestHost;
 use super::*;
 
 const METHODS: [Method; 2] = [Method::Inotify, Method::Poll];
 
-/// Longer than any event takes on a loaded machine.
+/// The maximum wait for an event. Every event arrives earlier, even on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Returns a host and its watcher, which follows the account.
+/// Returns a host with one account, and a watcher that follows the account.
 fn followed(method: Method) -> (TestHost, Watcher) {
     let host = TestHost::new();
     let watcher = follow(&host, method);
@@ -28,14 +28,14 @@ async fn next(watcher: &mut Watcher) -> Vec<ScanTarget> {
     tokio::time::timeout(PATIENCE, watcher.next()).await.expect("something to scan").unwrap()
 }
 
-/// Waits until `account` is to be scanned, alone or with all accounts.
+/// Waits until a scan of `account` or of all accounts is required.
 async fn wait_for_scan(watcher: &mut Watcher, account: &AccountId) {
     let wanted = [ScanTarget::All, ScanTarget::Account(account.clone())];
     while !next(watcher).await.iter().any(|target| wanted.contains(target)) {}
 }
 
-/// Does as the daemon does: follows `accounts` whenever the list of accounts is to be read, until
-/// `account` is to be scanned.
+/// Acts like the daemon: follows `accounts` whenever the list of accounts must be read, until a
+/// scan of `account` is required.
 async fn wait_until_listed(watcher: &mut Watcher, accounts: &[AccountId], account: &AccountId) {
     while !watcher.follow(accounts).to_scan.contains(account) {
         let targets = next(watcher).await;
@@ -97,8 +97,9 @@ async fn recreated_folder_is_reported() {
     }
 }
 
-/// Makes more closes than the kernel's queue holds (fs.inotify.max_queued_events, 16384). That
-/// limit has no namespace, so the test exceeds it instead of lowering it.
+/// Closes more files than the kernel's queue holds (fs.inotify.max_queued_events, 16384). The limit
+/// exists only once per host and not per namespace. Therefore the test exceeds the limit and does
+/// not lower it.
 #[tokio::test]
 async fn burst_of_20000_files_is_reported() {
     let host = TestHost::roomy();
@@ -113,9 +114,9 @@ async fn burst_of_20000_files_is_reported() {
     }
 }
 
-/// If the host has fewer watches than accounts, the rest is polled.
+/// If the host allows fewer watches than accounts, the remaining accounts are polled.
 #[tokio::test]
-async fn reports_any_of_10000_accounts() {
+async fn an_upload_of_any_account_is_reported() {
     let host = TestHost::roomy();
     let accounts: Vec<AccountId> = (0..10_000).map(|n| format!("a{n}").parse().unwrap()).collect();
     accounts.iter().for_each(|account| {
@@ -128,12 +129,12 @@ async fn reports_any_of_10000_accounts() {
             std::fs::write(host.layout.incoming(&accounts[n]).join("e.csv"), "x").unwrap();
             wait_for_scan(&mut watcher, &accounts[n]).await;
         }
-        assert!(watcher.follow(&accounts).to_scan.is_empty(), "all are known");
+        assert!(watcher.follow(&accounts).to_scan.is_empty(), "no account must be new");
     }
 }
 
-/// Repeats `change` until it is reported, because notify compares whole seconds and begins to watch
-/// with a delay.
+/// Repeats `change` until it is reported. The repetition is needed because notify compares whole
+/// seconds and begins to watch with a delay.
 async fn repeat_until_reported(
     watcher: &mut Watcher,
     account: &AccountId,
@@ -150,7 +151,7 @@ async fn repeat_until_reported(
     panic!("{account} is not reported");
 }
 
-/// Every change that notify can report, without a scan of all accounts.
+/// The test makes every change that notify can report, without a scan of all accounts.
 #[tokio::test]
 async fn notify_reports_uploads_and_recreated_folders() {
     let (host, mut watcher) = followed(Method::Poll);
@@ -190,14 +191,14 @@ async fn notify_reports_uploads_and_recreated_folders() {
     assert!(watcher.follow(&[]).to_scan.is_empty());
 }
 
-/// Set in the process that the test of the limit starts.
+/// The environment variable that is set in the process that the test of the limit starts.
 const RERUN: &str = "SFTP_IMPORT_TEST_LIMIT";
 
-/// The limit of a user namespace (namespaces(7)). Never write the file of the same name below
-/// fs/inotify, which is the host's even from inside a namespace.
+/// The file with the limit of a user namespace (namespaces(7)). The test must not write to the file
+/// with the same name below fs/inotify. That file belongs to the host, even inside a namespace.
 const OWN_LIMIT: &str = "/proc/sys/user/max_inotify_watches";
 
-/// Runs the test of the limit again in a user namespace that has only two watches.
+/// Runs the test of the limit again in a user namespace that allows only two watches.
 fn rerun_with_two_watches() {
     let set = format!("echo 2 > {OWN_LIMIT} && exec \"$@\"");
     let in_namespace = |program: &std::ffi::OsStr| {
@@ -207,10 +208,10 @@ fn rerun_with_two_watches() {
     };
     let before = std::fs::read_to_string(OWN_LIMIT).unwrap();
     if !in_namespace("true".as_ref()).output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: this host makes no user namespaces");
+        eprintln!("skipped: this host does not allow user namespaces");
         return;
     }
-    let name = "with_daemon::spool::watch::tests::reached_limit_is_reported_once_and_rest_polled";
+    let name = "with_daemon::spool::watch::tests::accounts_beyond_the_watch_limit_are_polled";
     let program = std::env::current_exe().unwrap();
     let output =
         in_namespace(program.as_os_str()).args(["--exact", name]).env(RERUN, "1").output().unwrap();
@@ -220,7 +221,7 @@ fn rerun_with_two_watches() {
 }
 
 #[tokio::test]
-async fn reached_limit_is_reported_once_and_rest_polled() {
+async fn accounts_beyond_the_watch_limit_are_polled() {
     if std::env::var_os(RERUN).is_none() {
         return rerun_with_two_watches();
     }
@@ -231,24 +232,24 @@ async fn reached_limit_is_reported_once_and_rest_polled() {
     let first = watcher.follow(&all);
     assert!(matches!(first.errors[..], [WatchError::Limit { .. }]), "{:?}", first.errors);
     assert!(first.errors[0].to_string().contains("fs.inotify.max_user_watches"));
-    assert_eq!(first.to_scan, more, "scanned once, then polled");
-    assert!(watcher.follow(&all).errors.is_empty(), "reported once");
+    assert_eq!(first.to_scan, more, "new accounts must be scanned once");
+    assert!(watcher.follow(&all).errors.is_empty(), "an error must be reported only once");
     let renewed = watcher.renew(&more[..1]);
     assert!(renewed.errors.is_empty() && renewed.to_scan.is_empty(), "{renewed:?}");
     assert_eq!(watcher.polled, more.iter().cloned().collect());
-    // Watched accounts still are, and the others are scanned too.
+    // Watched accounts are still watched, and the other accounts are scanned as well.
     host.put("e.csv", "x");
     wait_for_scan(&mut watcher, &host.account).await;
     for account in &more {
         wait_for_scan(&mut watcher, account).await;
     }
-    // A free watch goes to a polled account.
+    // When a watch becomes free, a polled account gets the watch.
     std::fs::remove_dir_all(host.layout.account(&host.account)).unwrap();
     assert_eq!(watcher.renew(std::slice::from_ref(&host.account)).to_scan, &more[..1]);
     assert_eq!(watcher.polled, more[1..].iter().cloned().collect());
     host.add_account(&host.account);
-    // With fewer accounts there are enough watches. If the limit is reached again, it is reported
-    // again.
+    // With fewer accounts the number of watches is below the limit. If the limit is reached
+    // again later, the watcher reports it again.
     assert!(watcher.follow(std::slice::from_ref(&host.account)).errors.is_empty());
     assert!(watcher.polled.is_empty());
     assert_eq!(watcher.follow(&all).errors.len(), 1);

@@ -1,7 +1,8 @@
-//! Complete copies of the state database. A copy is one file without a write-ahead log. It is
-//! checked and synced before it gets its name, and never overwrites another file.
+//! Makes complete copies of the state database. A copy is one file without a write-ahead log. The
+//! copy is checked and synced before the file gets its name. An existing file is never overwritten.
 //!
-//! SQLite's backup API copies one consistent state while others write (sqlite.org/backup.html).
+//! SQLite's backup API copies one consistent state even if other processes write
+//! (sqlite.org/backup.html).
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +19,7 @@ use crate::files::durable::{TempFile, parent};
 use crate::files::owner::Owner;
 use crate::sys::sqlite;
 
-/// Tables that every schema has. A database without them is not a state database.
+/// The tables that every schema has. A database without these tables is not a state database.
 const TABLES: &str = "'account', 'key', 'import', 'manifest_name', 'milestone', 'delivery'";
 
 /// The size and schema of a finished copy.
@@ -28,9 +29,9 @@ pub struct BackupInfo {
     pub schema: i64,
 }
 
-/// Copies the state database `database`, which other processes may be writing, to the new file
-/// `to`, which only this process's user can read. `add` may write more into the copy before it gets
-/// its name.
+/// Copies the state database `database` to the new file `to`. Other processes may write to
+/// `database` during the copy. Only the user of this process can read the copy. `add` may write
+/// further rows into the copy before the file gets its name.
 pub fn backup<E: From<BackupError>>(
     database: &Path,
     to: &Path,
@@ -43,16 +44,16 @@ pub fn backup<E: From<BackupError>>(
     copy(&source, to, add)
 }
 
-/// Opens an existing database and begins to read it, so that SQLite has all its files open. The
-/// copy can therefore be written with other file rights than those used here.
+/// Opens an existing database and begins to read it. SQLite has then opened all files of the
+/// database. Therefore the copy can be written with other file rights.
 pub fn open_to_copy(path: &Path) -> Result<Connection, BackupError> {
     let connection = open(path)?;
-    // The pragma reads, which begins the read transaction.
+    // The pragma reads from the database. This begins the read transaction.
     connection.execute_batch("BEGIN; PRAGMA user_version").map_err(refused("read", path))?;
     Ok(connection)
 }
 
-/// Copies `source` to the new file `to`. `amend` can change the copy before it gets its name.
+/// Copies `source` to the new file `to`. `amend` may change the copy before the file gets its name.
 pub fn copy<E: From<BackupError>>(
     source: &Connection,
     to: &Path,
@@ -73,13 +74,13 @@ pub fn copy<E: From<BackupError>>(
     }
 }
 
-/// Checks that a database could replace the present one, and returns its schema.
+/// Checks that the database `path` could replace the present one. Returns the schema of `path`.
 pub fn check(path: &Path) -> Result<i64, BackupError> {
     check_open(&open(path)?, path)
 }
 
-/// Opens an existing database for reading. It is opened for writing where that is possible, because
-/// SQLite reads a database in WAL mode only if it can write the files beside it.
+/// Opens an existing database for reading. Opens it for writing if possible, because SQLite can
+/// read a database in WAL mode only if it can write the `-wal` and `-shm` files.
 pub fn open(path: &Path) -> Result<Connection, BackupError> {
     fs::metadata(path).map_err(IoError::of("open", path))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -92,7 +93,7 @@ pub fn open(path: &Path) -> Result<Connection, BackupError> {
     Ok(connection)
 }
 
-/// Copies all pages in one step, so that the copy is one state of the source, and checks the copy.
+/// Copies all pages in one step, so that the copy is one state of the source. Then checks the copy.
 fn fill<E: From<BackupError>>(
     source: &Connection,
     path: &Path,
@@ -103,8 +104,8 @@ fn fill<E: From<BackupError>>(
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut target = Connection::open_with_flags(path, flags).map_err(failed)?;
-    sqlite::distrust(&target).map_err(failed)?; // its schema will be the source's
-    // The complete copy is synced once, by the caller.
+    sqlite::distrust(&target).map_err(failed)?; // the schema is copied from the source
+    // The caller syncs the complete copy. Until then no sync is needed.
     target.pragma_update(None, "synchronous", "off").map_err(failed)?;
     let backup = Backup::new(source, &mut target).map_err(failed)?;
     let begun = Instant::now();
@@ -118,7 +119,7 @@ fn fill<E: From<BackupError>>(
         }
     }
     drop(backup);
-    // A database in WAL mode can't be opened in a folder that the reader can't write to.
+    // A database in WAL mode can't be opened by a reader that has no write access to the folder.
     target.pragma_update(None, "journal_mode", "delete").map_err(failed)?;
     amend(&target)?;
     let schema = check_open(&target, path)?;
@@ -159,7 +160,7 @@ fn check_open(connection: &Connection, path: &Path) -> Result<i64, BackupError> 
     Ok(found)
 }
 
-/// Returns a function for `map_err` that adds the operation and the path to an error of SQLite.
+/// Returns a function for `map_err`. It adds the operation and the path to an error of SQLite.
 pub fn refused(operation: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> BackupError {
     let path = path.to_owned();
     move |source| BackupError::Sql { operation, path: path.clone(), source }

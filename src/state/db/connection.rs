@@ -1,5 +1,5 @@
-//! Connections to the state database. Opening one fails if it could not write, if the database is
-//! damaged, or if a new database would hide the loss of an old one.
+//! Opens connections to the state database. Opening fails if the connection could not write, if the
+//! database is damaged, or if a new database would hide the loss of an earlier one.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 use super::error::{Damage, Error, Result};
 use crate::sys::sqlite;
 
-/// How long to wait for another process's write, such as a sysadmin's command.
+/// The maximum wait for another process's write, such as a write of a sysadmin's command.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens `path` for reading and writing.
@@ -18,7 +18,7 @@ pub fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(opened)?;
     sqlite::distrust(&connection).map_err(opened)?;
-    // If a file can't be opened for writing SQLite opens it for reading, without an error.
+    // If SQLite can't open a file for writing, it opens the file for reading and returns no error.
     if connection.is_readonly(MAIN_DB).map_err(opened)? {
         return Err(Error::ReadOnly { path: path.to_owned() });
     }
@@ -33,16 +33,17 @@ pub fn connect(path: &Path) -> Result<Connection> {
     use_wal(&connection).map_err(opened)?;
     connection.pragma_update(None, "synchronous", "full").map_err(opened)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(opened)?;
-    // A savepoint's journal would otherwise be written to a new file from 64 KiB on, while all
-    // other writers wait. It is as large as the changes of one writer.
+    // With this setting a savepoint's journal stays in memory. By default SQLite writes a journal
+    // of more than 64 KiB to a new file, and all other writers wait. The journal is as large as the
+    // changes of one writer.
     connection.pragma_update(None, "temp_store", "memory").map_err(opened)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
-/// Sets WAL mode. On a new database this works only while no other connection is open, and SQLite
-/// doesn't wait for that because it could be a deadlock. So this function waits, for hosts where
-/// several commands are the first at the same time.
+/// Sets WAL mode. On a new database SQLite can do so only while no other connection is open. SQLite
+/// itself does not wait for other connections, because that could be a deadlock. This function
+/// waits, because several first commands can start at the same time on a new host.
 fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     let begun = Instant::now();
     loop {
@@ -58,13 +59,13 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Returns whether the connection can never write again: after a failure of the disk SQLite opens
-/// the write-ahead log for reading only, without an error. A new connection may be able to write.
+/// Returns true if the connection can never write again. After a disk failure SQLite opens the
+/// write-ahead log only for reading and returns no error. A new connection may be able to write.
 pub fn is_stuck(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::ReadOnly)
 }
 
-/// Converts `error` to [`Error::Damaged`] if it results from damage of the database at `path`.
+/// Converts `error` to [`Error::Damaged`] if damage of the database at `path` caused the error.
 pub fn detect_damage(error: Error, path: &Path) -> Error {
     match error {
         Error::Open { source, .. } | Error::Sql(source) if is_damage(&source) => {
@@ -79,7 +80,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code().is_some_and(|code| damage.contains(&code))
 }
 
-/// Reads the whole database and checks it for damage.
+/// Reads the whole database and returns an error if SQLite finds damage.
 pub fn check(connection: &Connection, path: &Path) -> Result<()> {
     let found: rusqlite::Result<String> =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
@@ -93,8 +94,9 @@ pub fn check(connection: &Connection, path: &Path) -> Result<()> {
     }
 }
 
-/// Returns a path that shows that there was a state database: accounts' data beside one that is
-/// empty. A new database would start to number imports from 1 again, and the store has these.
+/// Searches for data of accounts beside a missing or empty database. Such data proves that a state
+/// database existed. A new database would number imports from 1 again, but the store already has
+/// imports with these numbers. Returns the path of the data.
 fn find_data(path: &Path) -> Option<PathBuf> {
     let data = path.parent()?.join("data");
     let mut accounts = std::fs::read_dir(&data).ok()?;
@@ -108,7 +110,7 @@ mod tests {
     use super::*;
     use crate::state::State;
 
-    /// Each writer would otherwise create a file while others wait.
+    /// Without this setting each writer would create a file while other writers wait.
     #[test]
     fn savepoints_use_no_temporary_file() {
         let (_folder, path) = opened();
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_reported_and_changes_nothing() {
+    fn a_damaged_database_is_reported_and_unchanged() {
         type Break = fn(Vec<u8>) -> Vec<u8>;
         let breaks: [Break; 4] = [
             |_| b"not a database, but long enough to be taken for one".repeat(20),
@@ -147,7 +149,7 @@ mod tests {
             let error = State::open(&path).and_then(|state| state.check()).unwrap_err();
             assert!(matches!(error, Error::Damaged { .. }), "{n}: {error:?}");
             assert!(error.to_string().contains(".recover"), "{error}");
-            assert_eq!(fs::read(&path).unwrap(), bytes, "{n}: it was written to");
+            assert_eq!(fs::read(&path).unwrap(), bytes, "{n}: a damaged file must not change");
         }
         let (_folder, path) = opened();
         State::open(&path).unwrap().check().unwrap();

@@ -1,4 +1,4 @@
-//! Errors of the state database. Each message names the next step, where there is one.
+//! Errors of the state database. If a next step is known, the message names it.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ pub enum Error {
     Open { path: PathBuf, source: rusqlite::Error },
     #[error(transparent)]
     Io(#[from] IoError),
-    /// A newer version of this program wrote it.
+    /// A newer version of this program wrote the database.
     #[error(
         "the state database {} has schema {found}, this program knows up to {known}: install the \
          newer version again, or restore the copy from before the upgrade with \
@@ -22,48 +22,50 @@ pub enum Error {
         path: PathBuf,
         found: i64,
         known: i64,
-        /// The newest copy that this program can restore, or the name pattern of such copies.
+        /// The path of the newest copy that this program can restore, or the name pattern of such
+        /// copies.
         older: PathBuf,
     },
-    /// The copy before an upgrade can't be made; the database is unchanged.
+    /// The copy before a schema upgrade can't be made. The database is unchanged.
     #[error("cannot copy the state database before the upgrade of its schema")]
     Backup(#[from] BackupError),
-    /// Its content is damaged.
+    /// The content of the database is damaged.
     #[error(
-        "the state database {0} is damaged; nothing was changed. `sftp-import restore` a backup of it, \
-         or save what can be read with `sqlite3 {0} .recover | sqlite3 recovered.db`", path.display()
+        "the state database {0} is damaged; nothing was changed. Restore a backup with \
+         `sftp-import restore FILE`, or save the readable rows with \
+         `sqlite3 {0} .recover | sqlite3 recovered.db`", path.display()
     )]
     Damaged { path: PathBuf, source: Damage },
-    /// It is missing or empty, but data shows that it existed.
+    /// The database is missing or empty, but other files prove that a database existed.
     #[error(
-        "the state database {} is missing or empty, but {} exists: it was lost. Nothing was \
-         changed. `sftp-import restore` a backup of it; to start with an empty one, move the latter \
-         away", path.display(), witness.display()
+        "the state database {0} is missing or empty, but {1} exists: an earlier state database was \
+         lost. Nothing was changed. Restore a backup with `sftp-import restore FILE`, or move {1} \
+         away to start with an empty database", path.display(), witness.display()
     )]
     Lost {
         path: PathBuf,
-        /// What can't exist without it.
+        /// The path of data that can't exist without a state database.
         witness: PathBuf,
     },
     #[error("the state database {} cannot be opened for writing", path.display())]
     ReadOnly { path: PathBuf },
     #[error("SQLite error in the state database")]
     Sql(#[from] rusqlite::Error),
-    /// A JSON column holds something that its type can't be read from.
-    #[error("the state database holds a value that this program doesn't understand")]
+    /// The value of a JSON column can't be parsed as the type of the column.
+    #[error("the state database contains JSON that this program cannot parse")]
     Json(#[from] serde_json::Error),
-    /// A column holds a value that its type can't be made of.
-    #[error("the state database holds {0}")]
+    /// The value of a column can't be converted to the type of the column.
+    #[error("the state database contains {0}")]
     Value(String),
 }
 
 /// The result of an operation on the state database.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The evidence that the database is damaged.
+/// The proof that the database is damaged.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
-    /// A statement failed because of it.
+    /// The error of a statement that failed because the database is damaged.
     #[error(transparent)]
     Sql(#[from] rusqlite::Error),
     /// The first problem that SQLite's check of the whole database found.
@@ -71,7 +73,7 @@ pub enum Damage {
     Found(String),
 }
 
-/// Why the state database can't be copied or restored.
+/// An error while the state database is copied or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     #[error("{} exists already, and is not overwritten", .0.display())]
@@ -88,7 +90,7 @@ pub enum BackupError {
     },
     #[error("{} is not a state database of sftp-import", .0.display())]
     NotStateDatabase(PathBuf),
-    /// A newer version of this program wrote it.
+    /// A newer version of this program wrote the database.
     #[error(
         "{} has schema {found}, this program knows up to {known}; restore it with the version \
          that wrote it", path.display()

@@ -1,12 +1,14 @@
-//! Group commit: writers that wait while another commit is written to the disk share the next one.
+//! Group commit: several writers share one commit. While one commit is written to the disk, the
+//! waiting writers form the group of the next commit.
 //!
-//! Every writer's work runs under its own savepoint, inside one SQLite transaction. The last of the
-//! waiting writers commits it for all. A lone writer commits immediately.
+//! Each writer's work runs inside its own savepoint. All savepoints of a group belong to one SQLite
+//! transaction. The last waiting writer of the group commits for all. A single writer commits
+//! immediately.
 //!
 //! Invariants:
 //! - When a writer returns, its change is either on the disk or undone.
-//! - An error or a panic undoes the changes of its own writer only.
-//! - While a transaction is open, there is a writer that will end it.
+//! - An error or a panic undoes only the changes of the writer that caused it.
+//! - While a transaction is open, at least one writer remains that will end it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -20,45 +22,47 @@ use super::connection;
 use super::error::{Error, Result};
 use super::transaction::Transaction;
 
-/// The most writers that share a commit. The first of them waits for the others' work.
+/// The maximum number of writers that share a commit. The first writer waits for the work of all
+/// others.
 const MAX_MEMBERS: usize = 64;
 
-/// The connection that writes, and the queue of writers for it.
+/// The connection that writes, and the queue of writers that wait for the connection.
 #[derive(Debug)]
 pub struct GroupCommit {
     path: PathBuf,
     writer: Mutex<WriteConnection>,
-    /// The user who runs this command; not set in the daemon.
+    /// The user who runs this command. Not set in the daemon.
     actor: OnceLock<Box<str>>,
-    /// The number of writers that wait for the connection. Each of them will join an open group.
+    /// The number of writers that wait for the connection. If a group is open, each of them joins
+    /// it.
     waiting: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct WriteConnection {
     connection: Connection,
-    /// The group of the open transaction; `None` if none is open.
+    /// The group of the open transaction. `None` if no transaction is open.
     group: Option<Arc<CommitGroup>>,
     members: usize,
-    /// The connection can't write, and has to be replaced.
+    /// True if the connection can't write and must be replaced.
     stuck: bool,
-    /// How often the connection was replaced.
+    /// The number of times that the connection was replaced.
     reconnected: i64,
 }
 
-/// Writers that share a commit, and its result once it has ended.
+/// Writers that share a commit. Holds the result of the commit after the commit has ended.
 #[derive(Debug, Default)]
 struct CommitGroup {
     end: Mutex<Option<std::result::Result<(), SqlError>>>,
     ended: Condvar,
 }
 
-/// An SQLite error that can be copied for each member of a group.
+/// An SQLite error that can be cloned for each member of a group.
 #[derive(Clone, Debug)]
 struct SqlError(ffi::Error, Option<String>);
 
 impl GroupCommit {
-    /// Creates the queue for `connection`, which has the database `path` open.
+    /// Creates the queue for `connection`. `connection` has the database `path` open.
     pub fn new(path: &Path, connection: Connection) -> Self {
         let writer =
             WriteConnection { connection, group: None, members: 0, stuck: false, reconnected: 0 };
@@ -67,14 +71,14 @@ impl GroupCommit {
     }
 
     pub fn set_actor(&self, name: &str) {
-        // The first name stays.
+        // If the name is already set, the first name stays.
         let _ = self.actor.set(name.into());
     }
 
-    /// Runs `work` in a transaction, and commits it.
+    /// Runs `work` in a transaction and commits the transaction.
     ///
     /// # Errors
-    /// The error of `work`, after which nothing is changed, or the commit's error.
+    /// The error of `work`, or the error of the commit. In both cases nothing is changed.
     pub fn write<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
@@ -96,8 +100,9 @@ impl GroupCommit {
         Ok(value)
     }
 
-    /// Returns a number that changes whenever another process has committed a change. SQLite's
-    /// counter starts again for each connection, and leaves out the connection's own commits.
+    /// Returns a number that changes whenever another process has committed a change. SQLite's own
+    /// counter restarts with each connection. The counter does not count commits of the connection
+    /// itself.
     pub fn data_version(&self) -> rusqlite::Result<i64> {
         let mut writer = self.lock_writer();
         writer.commit();
@@ -105,14 +110,14 @@ impl GroupCommit {
         version.map(|version: i64| writer.reconnected << 32 | version)
     }
 
-    /// Runs `work` on the connection, outside of any transaction.
+    /// Runs `work` on the connection without a transaction.
     pub fn run_outside<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
         let mut writer = self.lock_writer();
         writer.commit();
         work(&writer.connection)
     }
 
-    /// Replaces the connection by one that can't write.
+    /// Replaces the connection by `connection`, which can't write.
     #[cfg(test)]
     pub fn become_stuck(&self, connection: Connection) {
         let mut writer = self.lock_writer();
@@ -121,13 +126,15 @@ impl GroupCommit {
     }
 
     fn lock_writer(&self) -> MutexGuard<'_, WriteConnection> {
-        // A panic in a writer's work is caught and undone while the lock is held.
+        // A panic in a writer's work is caught and undone while the lock is held. Therefore a
+        // poisoned lock is safe to use.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl WriteConnection {
-    /// Joins the open transaction, or begins one by taking the write lock.
+    /// Joins the open transaction. If none is open, begins a transaction by taking SQLite's write
+    /// lock.
     fn join(&mut self, path: &Path) -> Result<Arc<CommitGroup>> {
         if let Some(group) = &self.group {
             self.members += 1;
@@ -145,7 +152,7 @@ impl WriteConnection {
         Ok(Arc::clone(self.group.insert(Arc::default())))
     }
 
-    /// Runs one writer's work under a savepoint.
+    /// Runs the work of one writer inside a savepoint.
     fn run_one<T, E: From<Error>>(
         &mut self,
         actor: Option<&str>,
@@ -157,17 +164,18 @@ impl WriteConnection {
         Ok(value)
     }
 
-    /// Ends the open transaction, if any, for all its writers.
+    /// Ends the open transaction for all its writers. Does nothing if no transaction is open.
     fn commit(&mut self) {
         let Some(group) = self.group.take() else { return };
         if self.connection.is_autocommit() {
-            // After some errors, such as a full disk, SQLite itself rolls back the transaction.
-            let message = "undone because of another writer's error".to_owned();
+            // After some errors, such as a full disk, SQLite rolls back the whole transaction.
+            let message = "the change was undone because another writer's change failed".to_owned();
             return group.end(Err(SqlError(ffi::Error::new(ffi::SQLITE_ABORT), Some(message))));
         }
         let end = self.connection.execute_batch("COMMIT");
         if end.is_err() && !self.connection.is_autocommit() {
-            // If the rollback fails too, closing the connection ends the transaction.
+            // If the rollback also fails, the connection is replaced. Closing a connection ends its
+            // transaction.
             self.stuck |= self.connection.execute_batch("ROLLBACK").is_err();
         }
         group.end(end.map_err(SqlError::from));
@@ -180,7 +188,7 @@ impl CommitGroup {
         self.ended.notify_all();
     }
 
-    /// Waits for the commit.
+    /// Waits until the commit of the group has ended.
     fn wait(&self) -> Result<()> {
         let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let end = self.ended.wait_while(end, |end| end.is_none());
@@ -202,7 +210,7 @@ impl From<rusqlite::Error> for SqlError {
     }
 }
 
-/// The changes of one writer, undone on drop (also by a panic) unless they are kept.
+/// The changes of one writer. They are undone on drop, also after a panic, unless they were kept.
 struct Savepoint<'c>(Option<&'c Connection>);
 
 impl<'c> Savepoint<'c> {
@@ -222,7 +230,8 @@ impl<'c> Savepoint<'c> {
 impl Drop for Savepoint<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.0 {
-            // This fails if SQLite has rolled back the transaction; `commit` reports that.
+            // The statement fails if SQLite has already rolled back the transaction. In that case
+            // `commit` reports the error.
             let _ = connection.execute_batch("ROLLBACK TO one; RELEASE one");
         }
     }

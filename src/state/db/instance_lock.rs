@@ -1,7 +1,7 @@
-//! The lock of the state folder. One daemon holds it while it runs, or the command that replaces
-//! the state database.
+//! The lock of the state folder. A running daemon holds the lock. A command that replaces the state
+//! database also holds the lock.
 //!
-//! The kernel releases the lock when the process ends, even by a crash (flock(2)).
+//! The kernel releases the lock when the process ends, even after a crash (flock(2)).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,32 +10,33 @@ use crate::files::IoError;
 use crate::files::lock::{FileLock, LockFile};
 use crate::files::owner::Owner;
 
-/// The file in the state folder that is locked.
+/// The name of the lock file in the state folder.
 pub const INSTANCE_LOCK_FILE: &str = "daemon.lock";
 
-/// Why the state folder can't be locked.
+/// An error while the state folder is locked.
 #[derive(Debug, thiserror::Error)]
 pub enum InstanceLockError {
     #[error(transparent)]
     Io(#[from] IoError),
-    /// A daemon uses this state folder.
+    /// Another daemon uses the state folder.
     #[error("another sftp-importd is running on {}", state.display())]
     Running { state: PathBuf },
 }
 
-/// The lock of a state folder; released when dropped.
+/// The lock of a state folder. The lock is released on drop.
 #[derive(Debug)]
-#[must_use = "dropped, it lets another daemon start"]
+#[must_use = "another daemon can start when this lock is dropped"]
 pub struct InstanceLock {
     _lock: FileLock,
 }
 
 impl InstanceLock {
-    /// Locks the folder `state`. Waits up to `patience` for another holder to end: a killed process
-    /// holds the lock for a moment longer.
+    /// Locks the folder `state`. If another process holds the lock, waits up to `patience` for its
+    /// end. A killed process holds the lock for a short time after the kill.
     pub fn acquire(state: &Path, patience: Duration) -> Result<Self, InstanceLockError> {
         let file = {
-            // The daemon must be able to open the file too.
+            // The rights of the folder's owner are needed so that the daemon can also open the
+            // file.
             let _rights = Owner::assume_of(state)?;
             LockFile::open(&state.join(INSTANCE_LOCK_FILE))?
         };

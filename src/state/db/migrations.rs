@@ -1,8 +1,9 @@
-//! Migrations of the schema: numbered files, applied in order and in one transaction.
+//! Migrations of the schema. Migrations are numbered files, which are applied in order and in one
+//! transaction.
 //!
-//! `PRAGMA user_version` is the number of migrations applied. A database with content is copied to
-//! `state.db.schema-<n>-<time>` before the first of them, so that an upgrade can be undone. A
-//! database with a newer schema is refused.
+//! `PRAGMA user_version` is the number of applied migrations. Before the first new migration, a
+//! database with content is copied to `state.db.schema-<n>-<time>`. The copy makes it possible to
+//! undo an upgrade. A database with a newer schema is refused.
 
 use std::path::{Path, PathBuf};
 
@@ -13,21 +14,22 @@ use super::error::{BackupError, Error, Result};
 use super::schema::{self, MIGRATIONS};
 use crate::files::durable::with_suffix;
 
-/// Applies the missing migrations. On an error the database is unchanged.
+/// Applies the migrations that were not applied yet. On an error the database is unchanged.
 pub fn run(connection: &mut Connection, path: &Path) -> Result<()> {
     let known = schema::newest();
     if version(connection)? == known {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = version(&transaction)?; // again: another process may have migrated it
+    let found = version(&transaction)?; // another process may have just migrated it
     if found > known {
         let older = newest_copy(path, known)
             .unwrap_or_else(|| with_suffix(path, &format!(".schema-{known}-TIME")));
         return Err(Error::Newer { path: path.to_owned(), found, known, older });
     }
     if found > 0 && found < known {
-        // Through another connection: SQLite can't copy from one with an open write transaction.
+        // The copy uses another connection, because SQLite can't copy from a connection with an
+        // open write transaction.
         let source = backup::open(path)?;
         backup::copy(&source, &copy_path(path, found), |_| Ok::<_, BackupError>(()))?;
     }
@@ -42,17 +44,19 @@ pub fn run(connection: &mut Connection, path: &Path) -> Result<()> {
 fn version(connection: &Connection) -> Result<i64> {
     match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
         version @ 0.. => Ok(version),
-        other => Err(Error::Value(format!("the schema number {other}"))),
+        other => Err(Error::Value(format!("an invalid schema number: {other}"))),
     }
 }
 
-/// Returns the path of a copy made now of the database `path` with `schema`.
+/// Returns the path for a copy of the database `path` with the schema `schema`. The path contains
+/// the present time.
 fn copy_path(path: &Path, schema: i64) -> PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
     with_suffix(path, &format!(".schema-{schema}-{now}"))
 }
 
-/// Returns the newest copy beside the database with a schema up to `known`.
+/// Returns the path of the newest copy whose schema is at most `known`. Copies are stored beside
+/// the database.
 fn newest_copy(path: &Path, known: i64) -> Option<PathBuf> {
     let prefix = format!("{}.schema-", path.file_name()?.to_str()?);
     let mut copies: Vec<(String, PathBuf)> = std::fs::read_dir(path.parent()?)

@@ -1,8 +1,9 @@
-//! Restore: replaces the state database by a copy, and keeps the replaced one beside it.
+//! Restore: replaces the state database by a copy, and keeps the replaced database beside it.
 //!
-//! Invariant: at any time a complete state database has its name; a crash leaves at most an unused
-//! copy. The caller holds [`InstanceLock`](super::instance_lock::InstanceLock). Every step but the
-//! opening of the copy has the file rights of the folder's owner.
+//! Invariant: at any time a complete state database has the name of the state database. A crash
+//! leaves at most one unused copy. The caller holds an
+//! [`InstanceLock`](super::instance_lock::InstanceLock). Every step has the file rights of the
+//! folder's owner, except the opening of the copy.
 
 use std::fs;
 use std::io;
@@ -18,41 +19,43 @@ use crate::files::IoError;
 use crate::files::durable::{parent, remove_file, rename, with_suffix};
 use crate::files::owner::Owner;
 
-/// How long to wait for commands that are about to end and have the database open.
+/// The maximum wait for other commands that have the database open and are about to end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The outcome of [`replace`].
+/// The result of [`replace`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoreOutcome {
-    /// The present path of the replaced database; `None` if there was none.
+    /// The new path of the replaced database. `None` if no database was replaced.
     pub replaced: Option<PathBuf>,
-    /// The schema of the copy.
+    /// The schema of the restored copy.
     pub schema: i64,
     pub previous: PreviousDatabase,
 }
 
-/// What could be read from a replaced state database, which may be damaged.
+/// Facts from the replaced state database. They may be incomplete, because that database may be
+/// damaged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PreviousDatabase {
-    /// The running number of its last import.
+    /// The running number of the last import in the replaced database.
     pub last_import: Option<i64>,
 }
 
-/// Opens a copy that can replace `database`, and returns it with its schema.
+/// Opens a copy that can replace `database`. Returns the connection and the schema of the copy.
 pub fn open_backup(database: &Path, from: &Path) -> Result<(Connection, i64), BackupError> {
     let folder = parent(database);
     let failed = || IoError::of("act as the owner of", folder);
     let owner = Owner::of(folder).map_err(failed())?;
-    // A copy from before an upgrade is in the owner's folder, where a link could lead to a file
-    // that only root can read.
+    // Copies from before an upgrade are stored in the owner's folder. A symbolic link in that
+    // folder could point to a file that only root may read. Therefore such a copy is opened with
+    // the rights of the owner.
     let is_owners = Owner::of(parent(from)).is_ok_and(|other| other == owner);
     let _rights = is_owners.then(|| owner.assume()).transpose().map_err(failed())?;
     let schema = backup::check(from)?;
     Ok((backup::open_to_copy(from)?, schema))
 }
 
-/// Replaces `database`, which may be damaged, by a copy of `from` that `amend` has changed. On an
-/// error `database` is unchanged.
+/// Replaces `database`, which may be damaged, by a copy of `from`. `amend` changes the copy before
+/// the replacement. On an error `database` is unchanged.
 pub fn replace(
     database: &Path,
     from: &Path,
@@ -62,13 +65,14 @@ pub fn replace(
     let (source, schema) = open_backup(database, from)?;
     let _rights = Owner::assume_of(parent(database))?;
     let new = with_suffix(database, ".restoring");
-    remove_file(&new)?; // a crash may have left one
+    remove_file(&new)?; // an earlier crash may have left the file
     let amend = |copy: &Connection| amend(copy).map_err(refused("write", &new));
     backup::copy(&source, &new, amend)?;
     drop(source);
     let (locked, previous) = lock(database)?;
     if let Some(last) = previous.last_import {
-        // Before the rename, so that a crash can't lead to a number that is used twice.
+        // The numbering is set before the rename, so that even after a crash no import number is
+        // used twice.
         let refused = refused("write", &new);
         let new = backup::open(&new)?;
         let tx = new.unchecked_transaction().map_err(&refused)?;
@@ -80,9 +84,10 @@ pub fn replace(
     Ok(RestoreOutcome { replaced, schema, previous })
 }
 
-/// Makes the running number of the next import higher than `n` and than all existing ones.
+/// Ensures that the running number of the next import is higher than `n` and than all existing
+/// numbers.
 pub fn continue_numbering_after(database: &Connection, n: i64) -> rusqlite::Result<()> {
-    // The row exists only after the first import: sqlite.org/autoinc.html.
+    // SQLite creates this row with the first import: sqlite.org/autoinc.html.
     database.execute(
         "INSERT INTO sqlite_sequence (name, seq)
          SELECT 'import', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'import')",
@@ -92,8 +97,9 @@ pub fn continue_numbering_after(database: &Connection, n: i64) -> rusqlite::Resu
     Ok(())
 }
 
-/// Locks the present database in the form of one file, so that no command writes to it when it is
-/// replaced, and reads its last import number. A damaged one can't be locked.
+/// Locks the present database, so that no command writes to it during the replacement. Merges the
+/// write-ahead log into the database file, and reads the last import number. A damaged database
+/// can't be locked.
 fn lock(database: &Path) -> Result<(Option<Connection>, PreviousDatabase), BackupError> {
     if !database.exists() {
         return Ok((None, PreviousDatabase::default()));
@@ -101,7 +107,7 @@ fn lock(database: &Path) -> Result<(Option<Connection>, PreviousDatabase), Backu
     let lock = || {
         let connection = backup::open(database).map_err(|_| rusqlite::Error::InvalidQuery)?;
         connection.busy_timeout(PATIENCE)?;
-        // Leaving WAL mode works only while no other connection is open.
+        // SQLite can leave WAL mode only while no other connection is open.
         let mode: String =
             connection.pragma_update_and_check(None, "journal_mode", "delete", |row| row.get(0))?;
         connection.execute_batch("BEGIN EXCLUSIVE")?;
@@ -123,14 +129,14 @@ fn lock(database: &Path) -> Result<(Option<Connection>, PreviousDatabase), Backu
     }
 }
 
-/// Reads the last import number of `database`, which may have an older schema or be damaged.
+/// Reads the last import number of `database`. `database` may have an older schema or be damaged.
 fn read_previous(database: &Connection) -> PreviousDatabase {
     let last = "SELECT seq FROM sqlite_sequence WHERE name = 'import'";
     PreviousDatabase { last_import: database.query_row(last, [], |row| row.get(0)).ok() }
 }
 
-/// Gives the present database a second name. Renames the files beside a damaged one as well,
-/// because SQLite would apply them to the new database.
+/// Gives the present database a second name. If the database is damaged, also renames the `-wal`
+/// and `-shm` files beside it. SQLite would otherwise apply these files to the new database.
 fn keep_previous(
     database: &Path,
     damaged: bool,

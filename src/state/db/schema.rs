@@ -1,6 +1,6 @@
-//! The migrations, whose number is the schema's.
+//! The migrations of the schema. The number of a schema is the number of its migrations.
 
-/// Every migration, in order; the nth changes schema n-1 to n.
+/// All migrations in order. The nth migration changes schema n-1 to schema n.
 pub const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
@@ -14,7 +14,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010.sql"),
 ];
 
-/// Returns the newest schema that this program knows.
+/// Returns the number of the newest schema that this program knows.
 pub fn newest() -> i64 {
     MIGRATIONS.len() as i64
 }

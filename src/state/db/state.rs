@@ -15,8 +15,8 @@ use crate::files::IoError;
 use crate::files::durable::{TempFile, parent, remove_file, with_suffix};
 use crate::files::owner::{Owner, OwnerRights};
 
-/// The open state database, shared by reference. One writer runs at a time, and one reader; readers
-/// don't wait for writers.
+/// The open state database. Callers share it by reference. One writer and one reader can run at the
+/// same time. A reader does not wait for the writer.
 #[derive(Debug)]
 pub struct State {
     path: PathBuf,
@@ -26,7 +26,8 @@ pub struct State {
 }
 
 impl State {
-    /// Opens `path`, creating and migrating it as needed. Only its owner can read it.
+    /// Opens the database `path`. Creates or migrates it if needed. Only the owner of the file can
+    /// read it.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = || IoError::of("create or open the state database", path);
         let owner = Owner::of(parent(path)).map_err(failed())?;
@@ -40,20 +41,23 @@ impl State {
         Ok(Self { path: path.to_owned(), owner, writers, reader: Mutex::new(reader) })
     }
 
-    /// Sets the user who runs this command, for the activity log. Later calls change nothing.
+    /// Sets the user who runs this command, for the activity log. Only the first call has an
+    /// effect.
     pub fn set_actor(&self, name: &str) {
         self.writers.set_actor(name);
     }
 
-    /// Reads the whole database and checks it for damage. Takes about a second for each 500 MB.
+    /// Reads the whole database and returns an error if SQLite finds damage. Takes about one second
+    /// for each 500 MB.
     pub fn check(&self) -> Result<()> {
         self.read(|tx| connection::check(tx, &self.path))
     }
 
-    /// Runs `work` in one transaction that begins by taking the write lock, and commits it.
+    /// Runs `work` in one transaction and commits the transaction. The transaction begins by taking
+    /// SQLite's write lock.
     ///
     /// # Errors
-    /// The error of `work`, after which nothing is changed, or the commit's error.
+    /// The error of `work`, or the error of the commit. In both cases nothing is changed.
     pub fn write<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
@@ -62,13 +66,14 @@ impl State {
         self.writers.write(work)
     }
 
-    /// Runs `work` on one consistent view of the database.
+    /// Runs `work` in a read transaction, which has one consistent view of the database.
     pub fn read<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let _rights = self.rights()?;
-        // A panic while the lock was held rolled back its transaction: the connection is usable.
+        // A panic during a read rolls back the read transaction. Therefore the connection is still
+        // usable.
         let mut connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.transaction().map_err(Error::from)?;
         work(&Transaction::new(&transaction, None))
@@ -93,22 +98,23 @@ impl State {
     }
 }
 
-/// Creates an empty file at `path` if there is none, readable by its owner only. SQLite gives the
-/// files beside it the same owner and mode.
+/// Creates an empty file at `path` if no file exists. Only the owner can read the file. SQLite
+/// creates the `-wal` and `-shm` files with the same owner and mode.
 fn create_private(path: &Path) -> io::Result<()> {
     if is_there(path)? {
         return Ok(());
     }
-    // It gets its name only when it is private: another process can open it from then on.
+    // The file is private before it gets its name, because another process can open it under that
+    // name.
     let hidden = path.with_extension(format!("{}.tmp", std::process::id()));
-    let is_new = remove_file(&hidden) // a crash may have left one
+    let is_new = remove_file(&hidden) // an earlier crash may have left the file
         .and_then(|()| TempFile::create(hidden))
         .and_then(|file| file.publish_new(path));
     is_new.map(drop).map_err(|error| error.source)
 }
 
-/// Returns whether the database exists. It and the files that SQLite keeps beside it must be
-/// regular files.
+/// Returns true if the database exists. Returns an error if the database or one of its `-wal`,
+/// `-shm` and `-journal` files is not a regular file.
 fn is_there(path: &Path) -> io::Result<bool> {
     for ending in ["-wal", "-shm", "-journal", ""] {
         let path = with_suffix(path, ending);
@@ -137,9 +143,9 @@ mod tests {
 
     use super::*;
 
-    /// A compromised daemon could create these links for root's next command.
+    /// A compromised daemon could create such links to mislead root's next command.
     #[test]
-    fn links_and_fifos_in_its_place_are_refused() {
+    fn databases_may_not_be_links_or_fifos() {
         let folder = tempfile::tempdir().unwrap();
         let (path, elsewhere) = (folder.path().join("state.db"), folder.path().join("precious"));
         for exists in [false, true] {
@@ -148,7 +154,7 @@ mod tests {
             assert!(std::error::Error::source(&error).unwrap().to_string().contains("symbolic"));
             assert_eq!(std::fs::read(&elsewhere).unwrap_or_default(), b"");
             assert_eq!(elsewhere.exists(), exists);
-            std::fs::write(&elsewhere, "").unwrap(); // empty: SQLite would use it as a new database
+            std::fs::write(&elsewhere, "").unwrap(); // SQLite accepts an empty file
             std::fs::remove_file(&path).unwrap();
         }
         for beside in ["state.db-wal", "state.db-shm", "state.db-journal"] {
@@ -165,9 +171,9 @@ mod tests {
         }
     }
 
-    /// Two commands can be the first ones on a new host at the same time.
+    /// On a new host two first commands can run at the same time.
     #[test]
-    fn opening_waits_for_another_writer() {
+    fn opening_the_database_waits_for_other_writers() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         let other = Connection::open(&path).unwrap();

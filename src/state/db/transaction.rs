@@ -1,4 +1,4 @@
-//! [`Transaction`], and the conversion between columns and the types of this crate.
+//! [`Transaction`], and conversions between columns and the types of this crate.
 
 use std::fmt::Display;
 use std::ops::Deref;
@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::error::{Error, Result};
 
-/// A connection inside a transaction. The transaction is committed when its work returns `Ok`, and
-/// rolled back when it returns an error.
+/// A connection with an open transaction. The transaction is committed if its work returns `Ok`,
+/// and rolled back if its work returns an error.
 #[derive(Debug)]
 pub struct Transaction<'c> {
     connection: &'c Connection,
@@ -19,23 +19,24 @@ pub struct Transaction<'c> {
 }
 
 impl<'c> Transaction<'c> {
-    /// Wraps a connection on which a transaction is open. `actor` is the user who runs this
-    /// command; `None` in the daemon.
+    /// Wraps a connection with an open transaction. `actor` is the user who runs this command.
+    /// `None` in the daemon.
     pub fn new(connection: &'c Connection, actor: Option<&'c str>) -> Self {
         Self { connection, actor }
     }
 
-    /// The user who runs this command; `None` for the daemon.
+    /// Returns the user who runs this command. `None` in the daemon.
     pub fn actor(&self) -> Option<&str> {
         self.actor
     }
 
-    /// Runs a statement that changes rows, and returns how many it changed. Keeps it prepared.
+    /// Runs a statement that changes rows. Returns the number of changed rows. Keeps the statement
+    /// prepared for the next call.
     pub fn change(&self, sql: &str, values: impl Params) -> Result<usize> {
         Ok(self.connection.prepare_cached(sql)?.execute(values)?)
     }
 
-    /// Runs a query and reads each of its rows. Keeps the statement prepared.
+    /// Runs a query and converts each of its rows. Keeps the statement prepared for the next call.
     pub fn select<T>(
         &self,
         sql: &str,
@@ -51,7 +52,7 @@ impl<'c> Transaction<'c> {
         Ok(found)
     }
 
-    /// Runs a query and reads its first row. Keeps the statement prepared.
+    /// Runs a query and converts its first row. Keeps the statement prepared for the next call.
     pub fn select_first<T>(
         &self,
         sql: &str,
@@ -72,21 +73,23 @@ impl Deref for Transaction<'_> {
     }
 }
 
-/// Returns the present time to the millisecond, which is the precision of the state database.
+/// Returns the present time, rounded down to milliseconds. Milliseconds are the precision of the
+/// state database.
 pub fn now() -> Timestamp {
     let now = Timestamp::now();
     timestamp(millis(now)).unwrap_or(now)
 }
 
-/// Converts a time to the unit of every time column: milliseconds since 1970 UTC.
+/// Converts a time to milliseconds since 1970 UTC, the unit of every time column.
 pub fn millis(time: Timestamp) -> i64 {
     time.as_millisecond()
 }
 
-/// Converts the value of a time column. An error means that this program did not write it.
+/// Converts the value of a time column, in milliseconds since 1970 UTC. Returns an error if the
+/// value is out of range, because this program did not write it then.
 pub fn timestamp(millis: i64) -> Result<Timestamp> {
     Timestamp::from_millisecond(millis)
-        .map_err(|_| Error::Value(format!("the time {millis}, which is out of range")))
+        .map_err(|_| Error::Value(format!("a time that is out of range: {millis}")))
 }
 
 /// Reads a time column.
@@ -99,10 +102,10 @@ pub fn optional_time(row: &Row<'_>, column: impl RowIndex) -> Result<Option<Time
     row.get::<_, Option<i64>>(column)?.map(timestamp).transpose()
 }
 
-/// Reads a text column whose type can be parsed.
+/// Reads a text column and parses the text as `T`.
 pub fn parsed<T: FromStr<Err: Display>>(row: &Row<'_>, column: impl RowIndex) -> Result<T> {
     let text: String = row.get(column)?;
-    text.parse().map_err(|error| Error::Value(format!("the value {text:?}: {error}")))
+    text.parse().map_err(|error| Error::Value(format!("the invalid value {text:?}: {error}")))
 }
 
 /// Reads a JSON column that may be NULL.

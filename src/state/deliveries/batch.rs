@@ -1,5 +1,5 @@
-//! Batches of deliveries: one mail about the end of several imports, and the deliveries that wait
-//! for it.
+//! Batches of deliveries. A batch is one mail about the end of several imports. The other
+//! deliveries of the batch wait for that mail.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -7,11 +7,11 @@ use rusqlite::params;
 use super::delivery::{DeliveryTask, TASK_COLUMNS, read_task};
 use crate::state::{Result, Transaction, millis};
 
-/// Returns the deliveries that can be sent in one mail with the delivery `id`, in the order in
-/// which they were enqueued.
+/// Returns the deliveries that can be sent in one mail with the delivery `id`. The order is the
+/// order in which the deliveries were enqueued.
 ///
-/// These are at most `limit` others to the same address, about the end of imports of the same
-/// account, that are due by `now` or were not attempted yet.
+/// At most `limit` deliveries are returned. They go to the same address and are about the end of
+/// imports of the same account. Each of them is due by `now` or was not attempted yet.
 pub fn list_companions(
     tx: &Transaction<'_>,
     id: i64,
@@ -30,14 +30,14 @@ pub fn list_companions(
     tx.select(&sql, params![id, millis(now), limit], read_task)
 }
 
-/// Returns the pending delivery to the same address about the end of the import that the delivery
-/// `id` is about.
+/// Returns the pending delivery about the end of an import to an address. The delivery `id`
+/// determines the import and the address. `None` if there is no such delivery.
 pub fn find_end(tx: &Transaction<'_>, id: i64) -> Result<Option<(i64, DeliveryTask)>> {
     Ok(list_of_same_import(tx, id, true)?.pop())
 }
 
-/// Returns the pending deliveries to the same address about earlier milestones of the import that
-/// the delivery `id` is about.
+/// Returns the pending deliveries about earlier milestones of an import to an address. The delivery
+/// `id` determines the import and the address.
 pub fn list_earlier(tx: &Transaction<'_>, id: i64) -> Result<Vec<(i64, DeliveryTask)>> {
     list_of_same_import(tx, id, false)
 }

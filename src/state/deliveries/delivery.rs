@@ -1,4 +1,4 @@
-//! Milestones, deliveries and attempts: their types, and how they are written.
+//! Types of milestones, deliveries and attempts, and the functions that write them.
 
 use std::str::FromStr;
 
@@ -9,17 +9,17 @@ use serde::Serialize;
 use crate::state::db::transaction::{parsed, time};
 use crate::state::{Error, Result, Transaction, millis};
 
-/// A milestone of an import, as it is stored and delivered.
+/// A milestone of an import, in the form in which it is stored and delivered.
 #[derive(Clone, Debug)]
 pub struct MilestoneRow {
-    /// `msg_…`: the webhook-id header, and part of the mail's Message-ID.
+    /// The id, `msg_…`. It is the header webhook-id and a part of the mail's Message-ID.
     pub id: String,
     pub import: Option<String>,
     pub account: String,
-    /// `import.picked_up`, …
+    /// The kind of milestone, such as `import.picked_up`.
     pub kind: String,
     pub at: Timestamp,
-    /// JSON with type, timestamp and data: the body that a webhook sends, byte for byte.
+    /// JSON with type, timestamp and data. A webhook sends this body byte for byte.
     pub body: String,
 }
 
@@ -47,19 +47,19 @@ impl FromStr for Channel {
         match text {
             "email" => Ok(Self::Email),
             "webhook" => Ok(Self::Webhook),
-            _ => Err(Error::Value(format!("the channel {text:?}"))),
+            _ => Err(Error::Value(format!("an unknown channel: {text:?}"))),
         }
     }
 }
 
-/// What is needed for an attempt at a delivery.
+/// The data that an attempt at a delivery needs.
 #[derive(Clone, Debug)]
 pub struct DeliveryTask {
     pub milestone: MilestoneRow,
     pub channel: Channel,
-    /// A mail address, or an endpoint's name.
+    /// A mail address, or the name of an endpoint.
     pub destination: String,
-    /// Attempts since the delivery was enqueued or last retried by hand.
+    /// The number of attempts since the delivery was enqueued, or since a sysadmin last retried it.
     pub attempts: u32,
 }
 
@@ -68,7 +68,7 @@ pub struct DeliveryTask {
 pub struct Attempt {
     pub at: Timestamp,
     pub took_ms: i64,
-    /// The server's answer, or why there was none.
+    /// The server's answer, or the reason why no answer was received.
     pub outcome: String,
 }
 
@@ -76,12 +76,12 @@ pub struct Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptResult {
     Delivered,
-    /// Pending, with the time of the next attempt.
+    /// The delivery is pending. The value is the time of the next attempt.
     Retry(Timestamp),
     Failed,
 }
 
-/// Writes a milestone. Returns false, and writes nothing, if the import has it already.
+/// Writes a milestone. Returns false and writes nothing if the import already has the milestone.
 pub fn add_milestone(tx: &Transaction<'_>, milestone: &MilestoneRow) -> Result<bool> {
     let MilestoneRow { id, import, account, kind, at, body } = milestone;
     let added = tx.change(
@@ -94,8 +94,8 @@ pub fn add_milestone(tx: &Transaction<'_>, milestone: &MilestoneRow) -> Result<b
     Ok(added == 1)
 }
 
-/// Writes a delivery of `milestone` that is due immediately. An error if the milestone has that
-/// delivery already.
+/// Adds a delivery of `milestone` that is due immediately. Returns an error if the milestone
+/// already has the same delivery.
 pub fn add(
     tx: &Transaction<'_>,
     milestone: &MilestoneRow,
@@ -111,8 +111,8 @@ pub fn add(
     Ok(())
 }
 
-/// Returns the lane of a delivery. All mail to an address is one lane, for every account; an
-/// endpoint's lane belongs to its account.
+/// Returns the lane of a delivery. All mail to one address is in one lane, even for different
+/// accounts. The lane of an endpoint belongs to one account.
 pub fn lane(channel: Channel, account: &str, destination: &str) -> String {
     match channel {
         Channel::Email => format!("email {}", destination.to_ascii_lowercase()),
@@ -120,8 +120,8 @@ pub fn lane(channel: Channel, account: &str, destination: &str) -> String {
     }
 }
 
-/// Returns what is needed for an attempt at the delivery `id`. `None` if it is not pending any
-/// more.
+/// Returns the data that an attempt at the delivery `id` needs. `None` if the delivery is not
+/// pending.
 pub fn find_task(tx: &Transaction<'_>, id: i64) -> Result<Option<DeliveryTask>> {
     let sql = format!(
         "SELECT {TASK_COLUMNS} FROM delivery d JOIN milestone m ON m.id = d.milestone
@@ -130,11 +130,11 @@ pub fn find_task(tx: &Transaction<'_>, id: i64) -> Result<Option<DeliveryTask>> 
     tx.select_first(&sql, [id], |row| Ok(read_task(row)?.1))
 }
 
-/// The columns of a delivery `d` and its milestone `m` from which a task is read.
+/// The columns of a delivery `d` and its milestone `m` that [`read_task`] reads.
 pub const TASK_COLUMNS: &str = "d.id, m.id, m.import, m.account, m.type, m.at, m.body, \
                                        d.channel, d.destination, d.attempts";
 
-/// Reads a delivery's id and its task from [`TASK_COLUMNS`].
+/// Reads a delivery's id and task from the columns of [`TASK_COLUMNS`].
 pub fn read_task(row: &Row<'_>) -> Result<(i64, DeliveryTask)> {
     let milestone = MilestoneRow {
         id: row.get(1)?,
@@ -149,8 +149,8 @@ pub fn read_task(row: &Row<'_>) -> Result<(i64, DeliveryTask)> {
     Ok((row.get(0)?, task))
 }
 
-/// Writes an attempt, and the state of the delivery after it. Returns false if the delivery was
-/// finished during the attempt or was removed with its account.
+/// Writes an attempt and the new state of its delivery. Returns false if the delivery was finished
+/// during the attempt, or was removed with its account.
 pub fn record_attempt(
     tx: &Transaction<'_>,
     id: i64,

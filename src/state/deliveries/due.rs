@@ -1,4 +1,4 @@
-//! The due deliveries: the oldest one of each lane, and the time of the next.
+//! Finds the oldest due delivery of each lane, and the time at which the next delivery is due.
 
 use super::delivery::Channel;
 use crate::state::db::transaction::{optional_time, parsed};
@@ -10,17 +10,18 @@ use jiff::Timestamp;
 pub struct DueDelivery {
     pub id: i64,
     pub channel: Channel,
-    /// Deliveries of one lane are attempted one by one, in order.
+    /// The lane. Deliveries of one lane are attempted one after another, in order.
     pub lane: String,
-    /// The endpoint's URL; `None` for mail.
+    /// The URL of the endpoint. `None` for mail.
     pub url: Option<String>,
 }
 
-/// Returns the oldest due delivery of every lane that has one, the oldest first.
+/// Returns the oldest due delivery of every lane that has a due delivery. The oldest delivery is
+/// first.
 ///
-/// The query steps from lane to lane through an index. Its cost depends on the number of lanes and
-/// not of deliveries, so that a day's backlog of mail delays neither the relay nor the imports that
-/// use this database.
+/// The query uses an index to go from lane to lane. Its cost depends on the number of lanes, not on
+/// the number of deliveries. Therefore a day's backlog of mail delays neither the relay nor
+/// imports, which use the same database.
 pub fn list_due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<DueDelivery>> {
     tx.select(
         "WITH RECURSIVE pending (lane) AS (
@@ -48,7 +49,7 @@ pub fn list_due(tx: &Transaction<'_>, now: Timestamp) -> Result<Vec<DueDelivery>
     )
 }
 
-/// Returns the time at which the next delivery that isn't due yet becomes due.
+/// Returns the earliest time after `now` at which a pending delivery becomes due.
 pub fn next_due(tx: &Transaction<'_>, now: Timestamp) -> Result<Option<Timestamp>> {
     let next = tx.select_first(
         "SELECT min(next_attempt_at) FROM delivery

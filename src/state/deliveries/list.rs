@@ -1,4 +1,4 @@
-//! Deliveries and attempts as a sysadmin sees them. Read-only.
+//! Lists deliveries and attempts for a sysadmin. Read-only.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -8,43 +8,43 @@ use super::delivery::{Attempt, Channel};
 use crate::state::db::transaction::{optional_time, parsed, time};
 use crate::state::{Result, Transaction};
 
-/// A delivery, as a sysadmin sees it.
+/// A delivery, as commands show it to a sysadmin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
     pub id: i64,
     pub account: String,
     pub import: Option<String>,
-    /// `import.picked_up`, …
+    /// The kind of milestone, such as `import.picked_up`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The time of the milestone.
     pub at: Timestamp,
-    /// The milestone's id, `msg_…`.
+    /// The id of the milestone, `msg_…`.
     pub message: String,
     pub channel: Channel,
-    /// A mail address, or an endpoint's name.
+    /// A mail address, or the name of an endpoint.
     pub destination: String,
-    /// `pending`, `delivered` or `failed`.
+    /// The state: `pending`, `delivered` or `failed`.
     pub state: String,
-    /// Attempts since the delivery was enqueued or last retried by hand.
+    /// The number of attempts since the delivery was enqueued, or since a sysadmin last retried it.
     pub attempts: u32,
-    /// The time of the next attempt, while pending.
+    /// The time of the next attempt. `None` if the delivery is finished.
     pub next_attempt_at: Option<Timestamp>,
-    /// The time at which it was delivered or failed.
+    /// The time at which the delivery succeeded or failed. `None` while the delivery is pending.
     pub finished_at: Option<Timestamp>,
     pub last_error: Option<String>,
 }
 
-/// Which deliveries to list. A field that is `None` excludes nothing.
+/// A filter for deliveries. A field that is `None` matches every delivery.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
     pub account: Option<String>,
     pub import: Option<String>,
     pub channel: Option<Channel>,
-    /// `pending`, `delivered` or `failed`.
+    /// The state: `pending`, `delivered` or `failed`.
     pub state: Option<&'static str>,
-    /// At most this many; the newest are kept.
+    /// The maximum number of deliveries. If more match, the newest are returned.
     pub limit: u32,
 }
 
@@ -52,7 +52,7 @@ const COLUMNS: &str = "d.id, m.account, m.import, m.type, m.at, m.id, d.channel,
      d.state, d.attempts, d.next_attempt_at, d.finished_at, d.last_error
      FROM delivery d JOIN milestone m ON m.id = d.milestone";
 
-/// Returns the newest deliveries that match `filter`, oldest first.
+/// Returns the newest deliveries that match `filter`. The oldest of them is first.
 pub fn list(tx: &Transaction<'_>, filter: &DeliveryFilter) -> Result<Vec<Delivery>> {
     let sql = format!(
         "SELECT {COLUMNS} WHERE (?1 IS NULL OR m.account = ?1) AND (?2 IS NULL OR d.state = ?2)
@@ -89,7 +89,7 @@ fn from_row(row: &Row<'_>) -> Result<Delivery> {
     })
 }
 
-/// Returns every attempt at the delivery `id`, oldest first.
+/// Returns every attempt at the delivery `id`. The oldest attempt is first.
 pub fn list_attempts(tx: &Transaction<'_>, id: i64) -> Result<Vec<Attempt>> {
     let sql = "SELECT at, took_ms, outcome FROM attempt WHERE delivery = ?1 ORDER BY n";
     tx.select(sql, [id], |row| {

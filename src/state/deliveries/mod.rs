@@ -1,7 +1,8 @@
-//! The outbox: milestone → delivery → attempt. Only this module writes these three tables.
+//! The outbox. A milestone has deliveries, and a delivery has attempts. Only this module writes the
+//! three tables.
 //!
-//! A delivery is pending and has a next attempt, or it is finished; the schema's CHECKs ensure
-//! that. `outbox::retry` decides when to try again.
+//! A delivery is either finished, or pending with a time for its next attempt. CHECKs of the schema
+//! ensure this. `outbox::retry` chooses the time of the next attempt.
 
 mod batch;
 mod delivery;

@@ -1,4 +1,4 @@
-//! Changes of the time at which deliveries are attempted.
+//! Changes the times at which deliveries are attempted.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -6,9 +6,9 @@ use rusqlite::params;
 use super::delivery::{Channel, lane};
 use crate::state::{Result, Transaction, millis};
 
-/// Makes a delivery due at `at`, finished or not, and restarts its retry schedule.
+/// Makes a delivery due at `at` and restarts its retry schedule. The delivery may be finished.
 ///
-/// Returns whether the delivery exists.
+/// Returns false if the delivery does not exist.
 pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
     let changed = tx.change(
         "UPDATE delivery SET state = 'pending', attempts = 0, next_attempt_at = ?2,
@@ -18,8 +18,8 @@ pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
     Ok(changed == 1)
 }
 
-/// Makes every failed delivery of `account`, or of all accounts, due at `at`, as [`retry`] does.
-/// Returns their ids.
+/// Makes every failed delivery of `account`, or of all accounts, due at `at`, and restarts their
+/// retry schedules. Returns the ids of these deliveries.
 pub fn retry_failed(
     tx: &Transaction<'_>,
     account: Option<&str>,
@@ -34,11 +34,12 @@ pub fn retry_failed(
         params![account, millis(at)],
         |row| Ok(row.get(0)?),
     )?;
-    ids.sort_unstable(); // RETURNING has no defined order
+    ids.sort_unstable(); // SQLite returns the ids in no defined order
     Ok(ids)
 }
 
-/// Fails every pending delivery to an endpoint with the error `why`. Returns how many.
+/// Fails every pending delivery to an endpoint with the error `why`. Returns the number of failed
+/// deliveries.
 pub fn fail_pending(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -65,7 +66,7 @@ pub fn make_due(tx: &Transaction<'_>, now: Timestamp, latest: Timestamp) -> Resu
     Ok(())
 }
 
-/// Postpones a delivery that was not attempted yet until `at`.
+/// Postpones a delivery until `at` if the delivery was not attempted yet.
 pub fn postpone(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<()> {
     tx.change(
         "UPDATE delivery SET next_attempt_at = ?2
@@ -75,7 +76,8 @@ pub fn postpone(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Postpones every mail to `address` that is due earlier until `until`. Returns how many.
+/// Postpones every mail to `address` that is due before `until` to the time `until`. Returns the
+/// number of postponed mails.
 pub fn postpone_address(tx: &Transaction<'_>, address: &str, until: Timestamp) -> Result<usize> {
     tx.change(
         "UPDATE delivery SET next_attempt_at = ?2
@@ -84,7 +86,8 @@ pub fn postpone_address(tx: &Transaction<'_>, address: &str, until: Timestamp) -
     )
 }
 
-/// Postpones every mail of `account` that is due earlier until `until`. Returns how many.
+/// Postpones every mail of `account` that is due before `until` to the time `until`. Returns the
+/// number of postponed mails.
 pub fn postpone_account(tx: &Transaction<'_>, account: &str, until: Timestamp) -> Result<usize> {
     tx.change(
         "UPDATE delivery SET next_attempt_at = ?2

@@ -1,4 +1,4 @@
-//! Tests of the due deliveries, and of a delivery's state after an attempt.
+//! Tests of due deliveries, and of the state of a delivery after an attempt.
 
 use jiff::Timestamp;
 
@@ -37,9 +37,9 @@ fn the_oldest_delivery_of_every_lane_is_due() {
             let [a, b, c] = [(1, "acme"), (2, "other"), (3, "acme")]
                 .map(|(n, account)| milestone(tx, n, account));
             add(tx, &b, Channel::Email, "data@x")?; // 1
-            add(tx, &a, Channel::Email, "DATA@x")?; // 2: the same lane, and older
+            add(tx, &a, Channel::Email, "DATA@x")?; // 2: an older delivery in the same lane
             add(tx, &c, Channel::Webhook, "crm")?; // 3
-            add(tx, &b, Channel::Webhook, "crm")?; // 4: another account's crm
+            add(tx, &b, Channel::Webhook, "crm")?; // 4: the endpoint crm of another account
             add(tx, &a, Channel::Webhook, "crm")?; // 5
             assert_eq!(due_ids(tx, 1), [2, 5]);
             assert_eq!(next_due(tx, at(1))?, Some(at(2)));

@@ -34,7 +34,7 @@ fn endpoints_are_listed_without_their_secrets() {
 }
 
 #[test]
-fn an_old_secret_signs_until_its_time() {
+fn a_previous_secret_signs_until_it_expires() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(&folder.path().join("state.db")).unwrap();
     let at = |s| Timestamp::from_second(s).unwrap();

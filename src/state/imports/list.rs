@@ -1,4 +1,4 @@
-//! Imports that match a sysadmin's filter, newest first.
+//! Lists the imports that match a sysadmin's filter, the newest first.
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -10,20 +10,20 @@ use crate::report::{DataType, ImportState};
 use crate::state::db::transaction::parsed;
 use crate::state::{Result, Transaction, millis};
 
-/// Which imports to list. A field that is `None` or empty excludes nothing.
+/// A filter for imports. A field that is `None` or empty matches every import.
 #[derive(Clone, Debug, Default)]
 pub struct ImportFilter {
     pub account: Option<AccountId>,
     pub states: Vec<ImportState>,
-    /// Received at this time or later.
+    /// Matches imports that were received at this time or later.
     pub since: Option<Timestamp>,
     pub data_type: Option<DataType>,
-    /// A part of the manifest's name.
+    /// Matches imports whose manifest name contains this text.
     pub manifest: Option<String>,
     pub limit: u32,
 }
 
-/// Returns the newest imports that match `filter`, newest first.
+/// Returns the newest imports that match `filter`. The newest import is first.
 pub fn list<C: DeserializeOwned>(
     tx: &Transaction<'_>,
     filter: &ImportFilter,
@@ -47,7 +47,7 @@ pub fn list<C: DeserializeOwned>(
     )
 }
 
-/// Returns the ids of all imports of the account.
+/// Returns the ids of all imports of an account.
 pub fn ids_of(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<ImportId>> {
     let sql = "SELECT id FROM import WHERE account = ?1 ORDER BY n";
     tx.select(sql, [account.as_str()], |row| parsed(row, 0))
@@ -59,7 +59,7 @@ mod tests {
     use crate::state::{Error, State, timestamp};
 
     #[test]
-    fn each_field_of_a_filter_limits_the_list() {
+    fn each_filter_field_limits_the_import_list() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let rows =
@@ -81,6 +81,6 @@ mod tests {
         assert_eq!(of(&|f| f.since = timestamp(2000).ok()), [3, 2]);
         assert_eq!(of(&|f| f.data_type = Some(DataType::Profile)), [2]);
         assert_eq!(of(&|f| f.manifest = Some("new".into())), [3, 2]);
-        assert_eq!(of(&|f| f.manifest = Some("%".into())), [0i64; 0], "no wildcards");
+        assert_eq!(of(&|f| f.manifest = Some("%".into())), [0i64; 0], "% must not be a wildcard");
     }
 }

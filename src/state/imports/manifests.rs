@@ -1,13 +1,16 @@
-//! The table `manifest_name`: which import spent which manifest name. And the table `lingering`:
-//! imports of an earlier version whose manifest may still have its name in incoming, or its text in
-//! the import's row. Migration 8 fills it; the first start after that empties it.
+//! The tables `manifest_name` and `lingering`.
+//!
+//! `manifest_name` records which import used which manifest name. A used manifest name is called
+//! spent. `lingering` lists imports of an earlier version whose manifest may still have its name in
+//! incoming, or its text in the row of the import. Migration 8 fills `lingering`. The first start
+//! after the migration empties it.
 
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::state::db::transaction::parsed;
 use crate::state::{Result, Transaction};
 
-/// Returns the import that spent this manifest name.
+/// Returns the import that used the manifest name of the account. `None` if the name is unused.
 pub fn find_spender(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -17,7 +20,8 @@ pub fn find_spender(
     tx.select_first(sql, [account.as_str(), name], |row| parsed(row, 0))
 }
 
-/// Returns each import in `lingering`, with the manifest's text if the row has it.
+/// Returns each import in `lingering`, with the text of its manifest if the import's row contains
+/// it.
 pub fn list_lingering(tx: &Transaction<'_>) -> Result<Vec<(ImportId, Option<String>)>> {
     tx.select(
         "SELECT import, manifest_text FROM lingering JOIN import ON import.id = lingering.import",
@@ -26,7 +30,7 @@ pub fn list_lingering(tx: &Transaction<'_>) -> Result<Vec<(ImportId, Option<Stri
     )
 }
 
-/// Empties `lingering`, and removes the manifests' texts from the rows.
+/// Empties the table `lingering`, and removes the manifests' texts from the rows of imports.
 pub fn clear_lingering(tx: &Transaction<'_>) -> Result<()> {
     tx.execute_batch(
         "UPDATE import SET manifest_text = NULL WHERE manifest_text IS NOT NULL;

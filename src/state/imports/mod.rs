@@ -1,4 +1,4 @@
-//! Imports and spent manifest names in the state database.
+//! Imports and used manifest names in the state database.
 
 mod list;
 mod manifests;

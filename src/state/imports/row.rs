@@ -1,4 +1,5 @@
-//! [`ImportRow`], a whole row of the table `import`, and the queries that return it.
+//! [`ImportRow`] is a whole row of the table `import`. This file also has the queries that return
+//! whole rows.
 
 use jiff::Timestamp;
 use rusqlite::{Row, ToSql};
@@ -11,46 +12,46 @@ use crate::report::{DataType, Failure, ImportState, Report};
 use crate::state::db::transaction::{json, optional_time, parsed, time};
 use crate::state::{Result, Transaction};
 
-/// Where an import's files come from. Stored as JSON, so that it is known after a restart.
+/// The source of an import's files. Stored as JSON, so that it is known after a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin<C> {
-    /// Claimed from incoming.
+    /// The daemon claimed the files from incoming.
     Claim(C),
-    /// A sysadmin's `ingest`, which runs in that command and never in the daemon.
+    /// A sysadmin's command `ingest` runs the import. The daemon never runs it.
     Ingest,
 }
 
 /// One import.
 #[derive(Clone, Debug)]
 pub struct ImportRow<C> {
-    /// Its running number on this node, in the order of claims.
+    /// The running number of the import on this node. Numbers follow the order of claims.
     pub n: i64,
     pub id: ImportId,
     pub account: AccountId,
-    /// The manifest's file name.
+    /// The file name of the manifest.
     pub manifest: String,
-    /// The data file's name, if known.
+    /// The file name of the data file, if known.
     pub data_file: Option<String>,
     pub data_type: Option<DataType>,
     pub state: ImportState,
     pub origin: Origin<C>,
-    /// If the pair is refused, the reason.
+    /// The reason why the pair was refused. `None` if it was not refused.
     pub refusal: Option<Failure>,
-    /// Warnings about the upload of its files.
+    /// Warnings about the upload of the import's files.
     pub warnings: Vec<String>,
-    /// The recipient of its mail.
+    /// The recipient of the import's mail.
     pub client_email: Option<String>,
-    /// The beginning of the names of its files in results/.
+    /// The common beginning of the names of the import's files in results/.
     pub stem: String,
-    /// The number of starts that did not end in a clean stop.
+    /// The number of starts of the import. A start that ended in a clean stop does not count.
     pub starts: u32,
-    /// The time at which its pair was ready.
+    /// The time at which the import's pair was ready.
     pub received_at: Timestamp,
-    /// The time of its first start: its "time of processing".
+    /// The time of the import's first start, which reports call "time of processing".
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
-    /// `Some` once it has ended.
+    /// The report of the import. `None` until the import has ended.
     pub report: Option<Report>,
 }
 
@@ -70,7 +71,7 @@ pub fn unfinished<C: DeserializeOwned>(tx: &Transaction<'_>) -> Result<Vec<Impor
     )
 }
 
-/// Returns the account's imports whose claim is not carried out yet, in the order of claims.
+/// Returns the account's imports whose files are not completely claimed, in the order of claims.
 pub fn claiming<C: DeserializeOwned>(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -78,13 +79,13 @@ pub fn claiming<C: DeserializeOwned>(
     select(tx, "account = ?1 AND state = 'claiming' ORDER BY n", &[&account.as_str()])
 }
 
-/// Returns every `ingest` that has not ended.
+/// Returns every import of the command `ingest` that has not ended.
 pub fn unfinished_ingests<C: DeserializeOwned>(tx: &Transaction<'_>) -> Result<Vec<ImportRow<C>>> {
     select(tx, "state = 'running' AND claim = '\"ingest\"' ORDER BY n", &[])
 }
 
-/// Returns the account's imports that have not ended, including each `ingest`, in the order of
-/// claims.
+/// Returns all imports of an account that have not ended, in the order of claims. Includes imports
+/// of the command `ingest`.
 pub fn unfinished_of<C: DeserializeOwned>(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -126,7 +127,7 @@ fn from_row<C: DeserializeOwned>(row: &Row<'_>) -> Result<ImportRow<C>> {
     })
 }
 
-/// Converts the text of an enum, as serde names it.
+/// Parses an enum value from its name in serde.
 fn from_word<T: DeserializeOwned>(word: &str) -> Result<T> {
     Ok(serde_json::from_value(serde_json::Value::from(word))?)
 }

@@ -1,7 +1,8 @@
-//! The life of an import: its row is inserted, and moves from state to state.
+//! Inserts the row of an import and moves the import from state to state.
 //!
-//! Invariant: an import changes its state only along these transitions. Each statement names the
-//! state before the transition, and returns an error if no import is in it.
+//! Invariant: an import changes its state only by the functions in this file. Each SQL statement
+//! names the state before the transition. A function returns an error if the import is in another
+//! state.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -16,26 +17,28 @@ use crate::state::{Error, Result, Transaction, millis};
 /// An import that is about to begin.
 pub struct NewImport<'a, C> {
     pub account: &'a AccountId,
-    /// The manifest's file name.
+    /// The file name of the manifest.
     pub manifest: &'a str,
-    /// The data file's name, if known.
+    /// The file name of the data file, if known.
     pub data_file: Option<&'a str>,
     pub data_type: Option<DataType>,
-    /// The recipient of its mail: the manifest's clientEmail, or another address instead.
+    /// The recipient of the import's mail: the manifest's clientEmail, or another address that
+    /// replaces it.
     pub client_email: Option<&'a str>,
-    /// The beginning of the names of its files in results/.
+    /// Returns the common beginning of the names of the import's files in results/.
     pub stem: &'a dyn Fn(&ImportId) -> String,
     pub origin: Origin<C>,
-    /// If the pair is refused, the reason.
+    /// The reason why the pair is refused. `None` if it is not refused.
     pub refusal: Option<&'a Failure>,
-    /// Warnings about the upload of its files.
+    /// Warnings about the upload of the import's files.
     pub warnings: &'a [String],
-    /// The time at which its pair was ready.
+    /// The time at which the import's pair was ready.
     pub received_at: Timestamp,
 }
 
-/// Writes a new import in state `claiming`, or `running` for an ingest, and spends its manifest's
-/// name unless it is spent. Returns its running number and its id, which is `node`'s next.
+/// Adds an import in state `claiming`, or in state `running` for the command `ingest`. Marks the
+/// manifest's name as used if it is unused. Returns the running number and the id of the import.
+/// The id contains `node` and the running number.
 pub fn insert<C: Serialize>(
     tx: &Transaction<'_>,
     node: &str,
@@ -73,8 +76,8 @@ pub fn insert<C: Serialize>(
     Ok((n, id))
 }
 
-/// Removes an import whose claim could not be made, or an ingest that has not begun, and the
-/// manifest name that it spent. An error if the import is in a later state.
+/// Removes an import whose claim failed, or an `ingest` that has not begun. The manifest name
+/// becomes unused again. Returns an error if the import is in a later state.
 pub fn undo_insert(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     let rows = tx.change(
         "DELETE FROM import WHERE id = ?1
@@ -86,8 +89,8 @@ pub fn undo_insert(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     Ok(())
 }
 
-/// Moves an import from `claiming` to `queued`: its files are in the spool. With a `refusal` it
-/// gets an answer and does not run.
+/// Moves an import from `claiming` to `queued`, because its files are now in the spool. An import
+/// with a `refusal` gets an answer but does not run.
 pub fn set_queued(tx: &Transaction<'_>, id: &ImportId, refusal: Option<&Failure>) -> Result<()> {
     let refusal = refusal.map(serde_json::to_string).transpose()?;
     let rows = tx.change(
@@ -98,8 +101,8 @@ pub fn set_queued(tx: &Transaction<'_>, id: &ImportId, refusal: Option<&Failure>
     expect_one(rows, id, "claiming")
 }
 
-/// Moves an import from `queued`, or from a `running` that was cut off, to `running`, and counts
-/// the start.
+/// Moves an import from `queued` to `running`, and counts the start. Also counts another start of
+/// an import in state `running` that was interrupted.
 pub fn set_running(tx: &Transaction<'_>, id: &ImportId, at: Timestamp) -> Result<()> {
     let rows = tx.change(
         "UPDATE import SET state = 'running', starts = starts + 1,
@@ -110,7 +113,8 @@ pub fn set_running(tx: &Transaction<'_>, id: &ImportId, at: Timestamp) -> Result
     expect_one(rows, id, "queued or running")
 }
 
-/// Moves an import from `running` to `queued` after a clean stop, and subtracts the start again.
+/// Moves an import from `running` to `queued` after a clean stop. The interrupted start is no
+/// longer counted.
 pub fn set_stopped(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     let rows = tx.change(
         "UPDATE import SET state = 'queued', starts = starts - 1
@@ -120,7 +124,7 @@ pub fn set_stopped(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     expect_one(rows, id, "running")
 }
 
-/// Moves an import from `running` to the report's state.
+/// Moves an import from `running` to the state that the report contains.
 pub fn set_finished(
     tx: &Transaction<'_>,
     id: &ImportId,
@@ -137,7 +141,7 @@ pub fn set_finished(
     expect_one(rows, id, "running")
 }
 
-/// Moves an import from `failed` to `queued`, to run again from its spooled files.
+/// Moves an import from `failed` to `queued`, so that it runs again with its spooled files.
 pub fn set_retry(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     let rows = tx.change(
         "UPDATE import SET state = 'queued', starts = 0, finished_at = NULL, report = NULL,
@@ -148,7 +152,7 @@ pub fn set_retry(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     expect_one(rows, id, "failed")
 }
 
-/// Moves an import from any state before the end to `failed`, so that it never runs again.
+/// Moves an unfinished import to `failed`, so that it never runs again.
 pub fn fail_unfinished(
     tx: &Transaction<'_>,
     id: &ImportId,
@@ -163,10 +167,10 @@ pub fn fail_unfinished(
     expect_one(rows, id, "claiming, queued or running")
 }
 
-/// Returns an error unless a transition from the state `from` changed one row.
+/// Returns an error unless exactly one row was changed. `from` is the state before the transition.
 fn expect_one(rows: usize, id: &ImportId, from: &str) -> Result<()> {
     match rows {
         1 => Ok(()),
-        _ => Err(Error::Value(format!("import {id} in another state than {from}"))),
+        _ => Err(Error::Value(format!("import {id} in a state other than {from}"))),
     }
 }

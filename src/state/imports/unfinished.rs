@@ -1,7 +1,8 @@
-//! Imports that have not ended: the queue's order, and the imports whose partner is due a progress
+//! Imports that have not ended: the order of the queue, and the imports that need a progress
 //! report.
 //!
-//! Ingests are left out, because they run in a command of a sysadmin who sees their progress.
+//! Imports of the command `ingest` are excluded, because the sysadmin who runs the command sees the
+//! progress.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -11,27 +12,27 @@ use crate::import_id::ImportId;
 use crate::state::db::transaction::{optional_time, parsed};
 use crate::state::{Result, Transaction, millis};
 
-/// The condition for unfinished imports. It contains the exact condition of the partial index
-/// `import_waiting`, because SQLite uses the index for no other.
+/// SQL condition for unfinished imports. It contains the exact condition of the partial index
+/// `import_waiting`. SQLite would not use the index for a different condition.
 const NOT_ENDED: &str = "i.state IN ('claiming', 'queued', 'running') AND i.state <> 'claiming'
      AND i.claim <> '\"ingest\"'";
 
-/// Returns every import that is queued or running, with its account, by account and in the order of
-/// claims.
+/// Returns every queued or running import with its account. Sorted by account, and within an
+/// account by the order of claims.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<(ImportId, AccountId)>> {
     let sql =
         format!("SELECT i.id, i.account FROM import i WHERE {NOT_ENDED} ORDER BY i.account, i.n");
     tx.select(&sql, [], |row| Ok((parsed(row, 0)?, parsed(row, 1)?)))
 }
 
-/// Returns the time at which `import` was last queued again by hand.
+/// Returns the time at which a sysadmin last requeued `import`.
 pub fn retried_at(tx: &Transaction<'_>, import: &ImportId) -> Result<Option<Timestamp>> {
     let sql = "SELECT retried_at FROM import WHERE id = ?1";
     Ok(tx.select_first(sql, [import.as_str()], |row| optional_time(row, 0))?.flatten())
 }
 
-/// Returns the first `limit` imports without news since `then`: in that time they had no milestone,
-/// and were neither received nor queued again.
+/// Returns at most `limit` imports without news since `then`. Such an import had no milestone after
+/// `then`, and was neither received nor requeued after `then`.
 pub fn list_without_news(
     tx: &Transaction<'_>,
     then: Timestamp,
@@ -45,14 +46,14 @@ pub fn list_without_news(
 const NO_NEWS: &str = "i.received_at <= ?1 AND coalesce(i.retried_at, 0) <= ?1
      AND NOT EXISTS (SELECT 1 FROM milestone m WHERE m.import = i.id AND m.at > ?1)";
 
-/// Returns whether [`list_without_news`] would include `import` now.
+/// Returns true if [`list_without_news`] would include `import` now.
 pub fn is_without_news(tx: &Transaction<'_>, then: Timestamp, import: &ImportId) -> Result<bool> {
     let sql = format!("SELECT 1 FROM import i WHERE {NOT_ENDED} AND {NO_NEWS} AND i.id = ?2");
     let values = params![millis(then), import.as_str()];
     Ok(tx.select_first(&sql, values, |_| Ok(()))?.is_some())
 }
 
-/// Records that `import` was queued again at `at`, so that its milestones are reported again.
+/// Records that `import` was requeued at `at`. Its milestones will be reported again.
 pub fn record_retry(tx: &Transaction<'_>, import: &ImportId, at: Timestamp) -> Result<()> {
     let sql = "UPDATE import SET retries = retries + 1, retried_at = ?2 WHERE id = ?1";
     tx.change(sql, params![import.as_str(), millis(at)])?;

@@ -1,4 +1,4 @@
-//! An account as its partner has it: an id, a key, and clients that use them.
+//! An account from the view of its partner: an id, a key, and clients that use them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,17 +10,17 @@ use crate::support::host::{Host, SOON, text};
 use crate::support::pair::Pair;
 use crate::support::process::{Ran, run, run_with, until};
 
-/// See the module.
+/// An account of a test host, with the id and key of its partner.
 #[derive(Debug)]
 pub struct Account<'h> {
     pub host: &'h Host,
     pub id: String,
-    /// The private key.
+    /// The path of the private key.
     pub key: PathBuf,
 }
 
 impl<'h> Account<'h> {
-    /// An account that `host` has, with a new key pair that nobody knows yet.
+    /// Returns an account of `host` with a new key pair. The key is not added to the host yet.
     pub fn new(host: &'h Host, id: &str) -> Self {
         let key = host.root.join("local").join(format!("{id}.key"));
         if !key.exists() {
@@ -29,14 +29,14 @@ impl<'h> Account<'h> {
         Self { host, id: id.to_owned(), key }
     }
 
-    /// The same account with another key pair.
+    /// Returns the same account with another key pair.
     pub fn with_another_key(&self, name: &str) -> Self {
         let key = self.host.root.join("local").join(format!("{}.{name}", self.id));
         run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", text(&key)]).ok();
         Self { host: self.host, id: self.id.clone(), key }
     }
 
-    /// `sftp-import key add` for this key, named as its file.
+    /// Adds this key with `sftp-import key add`. The name of the key is the name of its file.
     pub fn add_key(&self, options: &[&str]) -> Ran {
         let public = format!("{}.pub", self.key.display());
         let mut args = vec!["key", "add", &self.id, &public, "--name", self.key_name()];
@@ -48,7 +48,8 @@ impl<'h> Account<'h> {
         self.key.file_name().unwrap().to_str().unwrap()
     }
 
-    /// Options for ssh, sftp and scp: this key and no other, nothing of the caller's.
+    /// Returns options for ssh, sftp and scp. They allow only this key and ignore the configuration
+    /// of the user.
     pub fn options(&self) -> Vec<String> {
         let key = format!("IdentityFile={}", self.key.display());
         let settings = [
@@ -65,7 +66,8 @@ impl<'h> Account<'h> {
         none.into_iter().chain(settings.iter().flat_map(|s| ["-o".into(), (*s).into()])).collect()
     }
 
-    /// Runs OpenSSH's sftp; a line of `batch` that fails ends it, unless it begins with `-`.
+    /// Runs OpenSSH's sftp with the commands in `batch`. A failing command ends the run, unless its
+    /// line begins with `-`.
     pub fn sftp(&self, batch: &str) -> Ran {
         let mut args = self.options();
         args.extend(["-P".into(), self.host.port.to_string(), "-b".into(), "-".into()]);
@@ -73,7 +75,7 @@ impl<'h> Account<'h> {
         run_with("sftp", &args, batch)
     }
 
-    /// Runs ssh with `args` before the destination and `command` after it.
+    /// Runs ssh. `args` precede the destination, and `command` follows it.
     pub fn ssh(&self, args: &[&str], command: &[&str]) -> Ran {
         let mut all = self.options();
         all.extend(["-p".into(), self.host.port.to_string()]);
@@ -83,7 +85,7 @@ impl<'h> Account<'h> {
         run("ssh", &all)
     }
 
-    /// `account@127.0.0.1`
+    /// Returns the destination `account@127.0.0.1`.
     pub fn login(&self) -> String {
         format!("{}@127.0.0.1", self.id)
     }
@@ -96,7 +98,7 @@ impl<'h> Account<'h> {
         self.host.accounts().join(&self.id).join("incoming")
     }
 
-    /// Gives `file` to the account's Unix user, as a file that its session has made.
+    /// Changes the owner of `file` to the account's Unix user, as if a session had created it.
     pub fn give(&self, file: &Path) {
         let user = User::from_name(&self.id).unwrap().expect("the account's Unix user");
         std::os::unix::fs::chown(file, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
@@ -106,21 +108,21 @@ impl<'h> Account<'h> {
         self.host.accounts().join(&self.id).join("results")
     }
 
-    /// Where pairs are prepared, on the partner's side.
+    /// Returns the folder in which the partner prepares pairs.
     pub fn local(&self) -> PathBuf {
         let folder = self.host.root.join("local").join(&self.id);
         std::fs::create_dir_all(&folder).unwrap();
         folder
     }
 
-    /// Uploads data file and manifest with sftp.
+    /// Uploads the data file and the manifest with sftp.
     #[track_caller]
     pub fn upload(&self, pair: &Pair) {
         let (data, manifest) = (pair.data.display(), pair.manifest.display());
         self.sftp(&format!("put {data}\nput {manifest}\n")).ok();
     }
 
-    /// The final report on `stem`, from results/, fetched as a partner would.
+    /// Returns the final report on `stem` from results/.
     #[track_caller]
     pub fn report(&self, stem: &str) -> Value {
         self.report_within(stem, SOON)
@@ -135,14 +137,15 @@ impl<'h> Account<'h> {
         })
     }
 
-    /// Uploads `pair` and checks that all of its `count` records were accepted.
+    /// Uploads `pair`, and checks that all `count` records were accepted.
     #[track_caller]
     pub fn import_all(&self, pair: &Pair, count: u64) {
         self.upload(pair);
         self.expect_accepted(pair, count);
     }
 
-    /// Waits for the report on `pair`: completed, `count` records read and accepted.
+    /// Waits for the report on `pair`. The import must be completed, with `count` records read and
+    /// accepted.
     #[track_caller]
     pub fn expect_accepted(&self, pair: &Pair, count: u64) {
         let report = self.report(&pair.stem);
@@ -152,10 +155,10 @@ impl<'h> Account<'h> {
     }
 }
 
-/// The report at `path` when it is final.
+/// Returns the report at `path` if it is final.
 fn final_report(path: &Path) -> Option<Value> {
     let text = std::fs::read_to_string(path).ok()?;
     let report: Value = serde_json::from_str(&text)
-        .unwrap_or_else(|e| panic!("{}: {e}: a report is never half there", path.display()));
+        .unwrap_or_else(|e| panic!("{}: {e}: a report must be complete", path.display()));
     matches!(report["state"].as_str(), Some("completed" | "failed")).then_some(report)
 }

@@ -1,4 +1,5 @@
-//! What catches mail and webhooks: tests/catchers/smtp.py and webhook.py, and reads what came.
+//! Servers that receive mail and webhooks: tests/catchers/smtp.py and webhook.py. Also reads the
+//! received mails and requests.
 
 use std::path::{Path, PathBuf};
 
@@ -7,10 +8,11 @@ use serde_json::Value;
 use crate::support::host::{REPOSITORY, text};
 use crate::support::process::{Process, run};
 
-/// Debian's Python, which has Debian's aiosmtpd; another one on the PATH may not.
+/// The path of Debian's Python, which has the package aiosmtpd. Another Python on the PATH may not
+/// have it.
 pub const PYTHON: &str = "/usr/bin/python3";
 
-/// A mail server and a web server that accept all and keep it.
+/// A mail server and a web server that accept and store everything.
 #[derive(Debug)]
 pub struct Catchers {
     pub smtp_port: u16,
@@ -20,17 +22,17 @@ pub struct Catchers {
     processes: Vec<Process>,
 }
 
-/// One mail, read by Python's own email package.
+/// One mail, parsed by the email package of Python.
 #[derive(Debug, serde::Deserialize)]
 pub struct Mail {
     pub to: String,
     pub subject: String,
     pub text: String,
-    /// File name and content of each attachment.
+    /// The file name and the content of each attachment.
     pub attachments: Vec<(String, String)>,
 }
 
-/// Prints every mail of a folder as one JSON list, oldest first.
+/// Prints all mails of a folder as one JSON list, the oldest first.
 const READ_MAIL: &str = r#"
 import email, email.policy, json, pathlib, sys
 def mail(path):
@@ -62,23 +64,23 @@ impl Catchers {
         self.processes.clear();
     }
 
-    /// The URL that leads to the webhook catcher.
+    /// Returns the URL of the webhook catcher.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/imports", self.webhook_port)
     }
 
-    /// Every mail that came.
+    /// Returns all received mails.
     #[track_caller]
     pub fn mails(&self) -> Vec<Mail> {
         let ran = run(PYTHON, &["-c", READ_MAIL, text(&self.mail)]).ok();
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Every mail that came, by the first address it went to, as it came.
+    /// Returns all received mails without parsing. Each mail comes with its first recipient.
     pub fn raw_mails(&self) -> Vec<(String, String)> {
         let files = std::fs::read_dir(&self.mail).unwrap().map(|file| file.unwrap().path());
         let mails = files.filter_map(|path| {
-            // The catcher names a mail `<number>-<address>.eml` once it is whole.
+            // The catcher names a mail `<number>-<address>.eml` when it is complete.
             let name = path.file_name()?.to_str()?.strip_suffix(".eml")?.to_owned();
             let (_, to) = name.split_once('-')?;
             let mail = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
@@ -87,7 +89,7 @@ impl Catchers {
         mails.collect()
     }
 
-    /// Every webhook request that came.
+    /// Returns all received webhook requests.
     pub fn requests(&self) -> Vec<Value> {
         let lines = std::fs::read_to_string(&self.requests).unwrap_or_default();
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -1,6 +1,7 @@
-//! Small real disks: files with an ext4 file system, mounted by a loop device, or a tmpfs of that
-//! size where the machine has no loop device to give. Unmounted when dropped, by a panic too; what
-//! a killed run left mounted is unmounted by the next one (see `unix`).
+//! Small disks for tests. A disk is a file with an ext4 file system that is mounted by a loop
+//! device. On a machine without a free loop device it is a tmpfs of the same size. Disks are
+//! unmounted on drop, even after a panic. Disks that a killed run left mounted are unmounted by the
+//! next run (see `unix`).
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,8 @@ use nix::sys::statvfs::statvfs;
 use crate::support::host::text;
 use crate::support::process::run;
 
-/// Large enough for a profile database's pages and an upload, small enough to be filled quickly.
+/// The size of a disk in MB. It is large enough for a profile database and an upload, and small
+/// enough to be filled quickly.
 const MEGABYTES: u64 = 32;
 
 /// A mounted disk.
@@ -20,7 +22,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Mounts a new disk at `folder`, which is made.
+    /// Creates the folder `folder` and mounts a new disk on it.
     pub fn mount(folder: &Path) -> Self {
         std::fs::create_dir_all(folder).unwrap();
         let image = folder.with_extension("disk");
@@ -37,7 +39,7 @@ impl Disk {
         disk
     }
 
-    /// Bytes that a user other than root can still write below `folder`.
+    /// Returns the number of bytes that a user other than root can still write below `folder`.
     pub fn free(folder: &Path) -> u64 {
         let stat = statvfs(folder).unwrap();
         stat.blocks_available() * stat.fragment_size()
@@ -51,11 +53,11 @@ impl Drop for Disk {
     }
 }
 
-/// Unmounts everything that is mounted at or below `root`, even if it is in use.
+/// Unmounts all file systems at or below `root`, even if they are in use.
 pub fn unmount_below(root: &Path) {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(1));
-    // The last mounted first.
+    // The file system that was mounted last is unmounted first.
     for point in
         points.map(Path::new).filter(|p| p.starts_with(root)).collect::<Vec<_>>().iter().rev()
     {

@@ -1,4 +1,4 @@
-//! What `sftp-import doctor` finds on a test's host, and what sshd logs when it is right.
+//! Runs `sftp-import doctor` on a test host, and compares its findings with the log of sshd.
 
 use std::path::PathBuf;
 
@@ -8,20 +8,21 @@ use crate::support::account::Account;
 use crate::support::host::{Host, SOON, set_mode, text};
 use crate::support::process::{Ran, run, until};
 
-/// The options that make doctor check this host's sshd.
+/// Returns the options that make doctor check the sshd of this host.
 pub fn arguments(host: &Host) -> [String; 5] {
     let sshd_config = host.root.join("ssh/sshd_config");
     ["doctor", "--json", "--from=127.0.0.1", "--sshd-config", text(&sshd_config)].map(String::from)
 }
 
-/// What doctor finds, and how it exits.
+/// Runs doctor. Returns its findings and its exit status.
 #[track_caller]
 pub fn examine(host: &Host) -> Findings {
     let arguments = arguments(host);
     Findings::of(&host.cli(&arguments.each_ref().map(String::as_str)))
 }
 
-/// The same after `script`, in a mount namespace that goes with it.
+/// Runs `script` and then doctor in a mount namespace that ends with doctor. Returns the findings
+/// and the exit status.
 #[track_caller]
 pub fn examine_under(host: &Host, script: &str) -> Findings {
     let doctor = arguments(host).join(" ");
@@ -45,7 +46,7 @@ impl Findings {
         Self { code: ran.code, all: report["findings"].as_array().unwrap().clone() }
     }
 
-    /// The worst finding of `check`, as `level: message`.
+    /// Returns the worst finding of `check` in the form `level: message`.
     #[track_caller]
     pub fn text(&self, check: &str) -> String {
         let finding = self.get(check);
@@ -58,10 +59,13 @@ impl Findings {
         let level = |finding: &&Value| {
             ["fail", "warn", "ok"].iter().position(|word| finding["level"] == *word)
         };
-        of_check.min_by_key(level).unwrap_or_else(|| panic!("nothing of {check}: {:#?}", self.all))
+        of_check
+            .min_by_key(level)
+            .unwrap_or_else(|| panic!("no finding of {check}: {:#?}", self.all))
     }
 
-    /// `check` must have failed with `message` and a fix; returns what the log is to show.
+    /// Checks that `check` has failed with `message` and a fix. Returns the words that the log must
+    /// contain.
     #[track_caller]
     pub fn failed(&self, check: &str, message: &str) -> String {
         let text = self.text(check);
@@ -78,7 +82,7 @@ impl Findings {
     }
 }
 
-/// Tries a session, which may fail, and waits for sshd to log `words`.
+/// Starts a session, which may fail, and waits until sshd logs `words`.
 #[track_caller]
 pub fn expect_in_sshd_log(account: &Account<'_>, words: &str) -> Ran {
     let before = account.host.sshd_log().len();
@@ -89,7 +93,7 @@ pub fn expect_in_sshd_log(account: &Account<'_>, words: &str) -> Ran {
     ran
 }
 
-/// No check fails: what warns is what a test host can't have.
+/// Checks that no check fails. A test host can't avoid some warnings.
 #[track_caller]
 pub fn expect_content(host: &Host) {
     let findings = examine(host);
@@ -102,7 +106,7 @@ pub fn expect_content(host: &Host) {
     assert_ne!(findings.code, Some(2));
 }
 
-/// Restores the old state when dropped.
+/// A mode of a file. The previous mode is restored on drop.
 pub struct Mode(PathBuf, u32);
 
 impl Mode {

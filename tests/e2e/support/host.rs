@@ -1,8 +1,9 @@
-//! A host of a test's own: folders, sshd, catchers and daemon, made from the files we ship.
+//! A host for one test, with its own folders, sshd, catchers and daemon. The host uses the files of
+//! the package.
 //!
-//! The shipped drop-in, tmpfiles and sysusers files are used as they are but for paths, so that
-//! what is tested is what is installed. Dropping a [`Host`] takes everything away again, and
-//! prints the logs when the test failed.
+//! The drop-in and the tmpfiles and sysusers files of the package are used with changed paths.
+//! Therefore the tests check the files that are installed. Dropping a [`Host`] removes everything,
+//! and prints the logs if the test failed.
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -22,28 +23,28 @@ use crate::support::process::{Process, Ran, run, until};
 use crate::support::unix::{ROOT_PREFIX, ServiceUsers, changing_users, programs, remove_root};
 
 pub const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
-/// How long anything that should happen immediately may take on a loaded machine.
+/// The maximum wait for a step that should happen immediately, on a loaded machine.
 pub const SOON: Duration = Duration::from_secs(60);
 
-/// A host with its own folders below /srv. See the module.
+/// A host with its own folders below /srv.
 #[derive(Debug)]
 pub struct Host {
-    /// Everything of this host.
+    /// The folder that contains all files of this host.
     pub root: PathBuf,
-    /// sshd's port on 127.0.0.1.
+    /// The port of sshd on 127.0.0.1.
     pub port: u16,
-    /// What mail and webhooks came.
+    /// The servers that receive mail and webhooks.
     pub catchers: Catchers,
     notify: NotifySocket,
     daemon: Mutex<Option<Process>>,
     sshd: Option<Process>,
-    /// Unmounted when dropped; [`remove_root`] needs their contents before.
+    /// The disks are unmounted on drop. [`remove_root`] needs their contents before.
     _disks: Vec<Disk>,
     _users: ServiceUsers,
 }
 
-/// How many lines a log socket holds for a stopped daemon, as systemd sets it at boot
-/// where the kernel's own number is smaller (its PID 1 does).
+/// Increases the number of lines that a log socket queues for a stopped daemon. systemd's PID 1
+/// does the same at boot if the kernel's default is smaller.
 fn let_log_sockets_queue() {
     let path = "/proc/sys/net/unix/max_dgram_qlen";
     let now: u32 = std::fs::read_to_string(path).unwrap().trim().parse().unwrap();
@@ -53,19 +54,19 @@ fn let_log_sockets_queue() {
 }
 
 impl Host {
-    /// A host whose daemon runs.
+    /// Creates a host and starts its daemon.
     pub fn running() -> Self {
         let host = Self::new("");
         host.start_daemon();
         host
     }
 
-    /// A host whose daemon doesn't run yet; `config` is appended to its configuration.
+    /// Creates a host without starting its daemon. `config` is appended to the configuration.
     pub fn new(config: &str) -> Self {
         Self::on(config, |_| Vec::new())
     }
 
-    /// The same with its accounts and its state on a small disk each.
+    /// Creates a host like [`Host::new`], with one small disk for accounts and one for state.
     pub fn on_small_disks(config: &str) -> Self {
         Self::on(config, |root| ["accounts", "state"].map(|f| Disk::mount(&root.join(f))).into())
     }
@@ -100,27 +101,27 @@ impl Host {
         }
     }
 
-    /// The folder that replaces /srv/sftp-import.
+    /// Returns the folder that replaces /srv/sftp-import.
     pub fn accounts(&self) -> PathBuf {
         self.root.join("accounts")
     }
 
-    /// The published keys.
+    /// Returns the path of the published keys.
     pub fn keys_db(&self) -> PathBuf {
         self.keys().join("keys.db")
     }
 
-    /// The registry.
+    /// Returns the path of the registry.
     pub fn registry(&self) -> PathBuf {
         self.root.join("state-admin/registry.db")
     }
 
-    /// The folder that replaces /var/lib/sftp-import.
+    /// Returns the folder that replaces /var/lib/sftp-import.
     pub fn state(&self) -> PathBuf {
         self.root.join("state")
     }
 
-    /// The folder that replaces /var/lib/sftp-import-keys.
+    /// Returns the folder that replaces /var/lib/sftp-import-keys.
     pub fn keys(&self) -> PathBuf {
         self.root.join("state-keys")
     }
@@ -136,8 +137,8 @@ impl Host {
         run(text(&self.root.join("lib/sftp-import")), &all)
     }
 
-    /// Adds an account with one key, by which it can log in. Mail goes to addresses at example.com,
-    /// as the manifests of [`crate::support::pair::Pair`] name them.
+    /// Adds an account with one key that can log in. Mail may go to addresses at example.com, which
+    /// the manifests of [`crate::support::pair::Pair`] name.
     pub fn account<'h>(&'h self, id: &str) -> Account<'h> {
         self.cli(&["account", "add", id, "--recipient-domain", "example.com"]).ok();
         let account = Account::new(self, id);
@@ -145,8 +146,8 @@ impl Host {
         account
     }
 
-    /// Starts the daemon, with the user and capabilities that its unit gives it, and waits until it
-    /// reports that it is ready.
+    /// Starts the daemon with the user and capabilities of its unit. Waits until the daemon reports
+    /// that it is ready.
     #[track_caller]
     pub fn start_daemon(&self) {
         let before = self.notify.ready();
@@ -157,12 +158,13 @@ impl Host {
         });
     }
 
-    /// Starts the daemon as the child of `tracer`, the first words of the command.
+    /// Starts the daemon as a child of `tracer`. `tracer` contains the first words of the command.
     pub fn start_daemon_under(&self, tracer: &[&str]) {
         self.start_daemon_with(tracer, &[]);
     }
 
-    /// The same with `variables` in the daemon's environment alone.
+    /// Starts the daemon like [`Host::start_daemon_under`]. Only the daemon gets the environment
+    /// variables `variables`.
     pub fn start_daemon_with(&self, tracer: &[&str], variables: &[&str]) {
         let (program, config) = (self.root.join("lib/sftp-importd"), self.config());
         let notify = format!("NOTIFY_SOCKET={}", self.notify.path.display());
@@ -182,7 +184,7 @@ impl Host {
         *self.daemon() = Some(process);
     }
 
-    /// Has sshd read its configuration again (SIGHUP), and waits until it listens.
+    /// Makes sshd read its configuration again (SIGHUP), and waits until sshd listens.
     #[track_caller]
     pub fn reload_sshd(&self) {
         let listens = || self.sshd_log().matches("Server listening on").count();
@@ -191,17 +193,17 @@ impl Host {
         until("sshd to listen again", SOON, || (listens() > before).then_some(()));
     }
 
-    /// What sshd has logged.
+    /// Returns the log of sshd.
     pub fn sshd_log(&self) -> String {
         std::fs::read_to_string(self.root.join("log/sshd")).unwrap_or_default()
     }
 
-    /// The daemon's process, if it was started.
+    /// Returns the process of the daemon. `None` if the daemon was not started.
     pub fn daemon(&self) -> MutexGuard<'_, Option<Process>> {
         self.daemon.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends SIGTERM and waits for the end, which must be a good one.
+    /// Sends SIGTERM and waits for the end of the daemon. The daemon must end successfully.
     #[track_caller]
     pub fn stop_daemon(&self) {
         let mut daemon = self.daemon().take().expect("the daemon runs");
@@ -210,22 +212,22 @@ impl Host {
         assert!(status.success(), "the daemon ended with {status}");
     }
 
-    /// The last STATUS that the daemon sent to systemd.
+    /// Returns the last STATUS that the daemon sent to systemd.
     pub fn status(&self) -> String {
         self.notify.status()
     }
 
-    /// How many times a daemon has reported that it is ready.
+    /// Returns the number of times that a daemon reported that it is ready.
     pub fn times_ready(&self) -> usize {
         self.notify.ready()
     }
 
-    /// The state database, read-only.
+    /// Opens the state database for reading.
     pub fn state_db(&self) -> Connection {
         open_read_only(&self.state().join("state.db"))
     }
 
-    /// The first column of `sql`'s rows in the state database, as text.
+    /// Returns the first column of the rows of `sql` in the state database, as text.
     #[track_caller]
     pub fn query(&self, sql: &str) -> Vec<String> {
         let db = self.state_db();
@@ -239,14 +241,15 @@ impl Host {
         .collect()
     }
 
-    /// Fails when the daemon was started and has ended by itself: no use in waiting for it.
+    /// Fails if the daemon was started and has ended by itself, so that a test does not wait for an
+    /// ended daemon.
     #[track_caller]
     pub fn check_daemon(&self) {
         let ended = self.daemon().as_mut().and_then(Process::ended);
         assert!(ended.is_none(), "the daemon ended: {ended:?}");
     }
 
-    /// Waits until no import is under way and no delivery is due.
+    /// Waits until no import is in progress and no delivery is due.
     #[track_caller]
     pub fn wait_until_quiet(&self, patience: Duration) {
         until("imports and deliveries to end", patience, || {
@@ -282,7 +285,7 @@ impl Drop for Host {
     }
 }
 
-/// A path as text; ours all are.
+/// Returns a path as text. All paths of tests are valid UTF-8.
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
@@ -297,7 +300,7 @@ pub fn open_read_only(path: &Path) -> Connection {
     db
 }
 
-/// A shipped file with the installed paths replaced by this host's.
+/// Returns a file of the package, with the installed paths replaced by the paths of this host.
 pub fn shipped(file: &str, root: &Path) -> String {
     let shipped = std::fs::read_to_string(Path::new(REPOSITORY).join(file)).unwrap();
     let database = format!("--database {}/state-keys/keys.db", root.display());
@@ -309,7 +312,8 @@ pub fn shipped(file: &str, root: &Path) -> String {
         .replace("authorized-keys %u %f", &format!("authorized-keys {database} %u %f"))
 }
 
-/// Puts the programs where other users can run them, as a checkout may be in a closed home.
+/// Copies the programs to a folder where other users can run them. A checkout may be in a private
+/// home folder.
 fn install_programs(root: &Path) {
     static COPYING: Mutex<()> = Mutex::new(());
     let _alone = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -338,7 +342,7 @@ fn make_folders(root: &Path) {
 
 fn write_config(root: &Path, n: u32, smtp_port: u16, more: &str) {
     let (accounts, state) = (root.join("accounts"), root.join("state"));
-    // As `shipped` names them.
+    // The paths have the names that `shipped` uses.
     let (admin, keys) = (root.join("state-admin"), root.join("state-keys"));
     let first_uid = 1_000_000 + n * 1_000;
     let config = format!(
@@ -353,7 +357,7 @@ fn write_config(root: &Path, n: u32, smtp_port: u16, more: &str) {
     std::fs::write(root.join("etc/config.toml"), config).unwrap();
 }
 
-/// An sshd with Debian's configuration and the drop-in, on a free port.
+/// Starts an sshd with Debian's configuration and the drop-in on a free port.
 fn start_sshd(root: &Path) -> (Process, u16) {
     std::fs::create_dir_all("/run/sshd").unwrap();
     let key = root.join("ssh/host_key");
@@ -371,10 +375,11 @@ fn start_sshd(root: &Path) -> (Process, u16) {
             return (sshd, port);
         }
     }
-    panic!("sshd doesn't start; see {}", root.join("log/sshd").display());
+    panic!("sshd does not start; see {}", root.join("log/sshd").display());
 }
 
-/// As Debian's /etc/ssh/sshd_config, with what a second sshd on one machine needs.
+/// Returns a configuration like Debian's /etc/ssh/sshd_config, with additional settings for a
+/// second sshd on one machine.
 fn sshd_config(root: &Path, port: u16) -> String {
     let ssh = root.join("ssh");
     let ssh = ssh.display();

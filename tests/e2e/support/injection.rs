@@ -1,9 +1,10 @@
-//! Where a fault strikes: the nth call of one kind on a file of ours, by strace's injection.
+//! Injects a fault with strace at the nth call of one kind on a file of the package.
 //!
-//! Only calls on the files and folders that a batch's imports touch are counted (`strace -P`), so
-//! that each is a step of an upload's way, and not a log line or a wake-up. strace counts per
-//! thread, and which thread does what differs from run to run: an undisturbed run shows how many
-//! there are, and its log afterwards which step was struck.
+//! Only calls on the files and folders of a batch's imports are counted (`strace -P`). Therefore
+//! each call is a step of an upload, and not a log line or a wake-up. strace counts the calls of
+//! each thread, and the assignment of work to threads differs from run to run. An undisturbed run
+//! determines the number of calls. The log of a run determines the step at which the fault
+//! occurred.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,29 +13,29 @@ use std::path::PathBuf;
 use crate::support::account::Account;
 use crate::support::host::{Host, text};
 
-/// Calls after which something is different on disk, or known to be there.
+/// The system calls that change the disk, or that make a change durable.
 pub const CALLS: &str = "openat,write,pwrite64,fsync,fdatasync,ftruncate,rename,renameat,renameat2,\
     link,linkat,unlink,unlinkat,rmdir,mkdir,mkdirat,fchmod";
 
-/// What happens there.
+/// The effect of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// SIGKILL, before the call has an effect.
+    /// SIGKILL before the call has an effect.
     Kill,
     /// The call fails with this error and has no effect.
     Error(&'static str),
 }
 
-/// How often a fault that comes again does so, in each thread.
+/// The number of further faults of a repeated fault in each thread.
 const AGAIN: usize = 2;
 
-/// One fault, or one every so often.
+/// The position of a fault, which may be repeated.
 #[derive(Clone, Debug)]
 pub struct Point {
     pub call: String,
-    /// From 1.
+    /// The number of the call, beginning at 1.
     pub n: usize,
-    /// And some more, every so many calls.
+    /// If set, the fault is repeated after each `every` calls.
     pub every: Option<usize>,
     pub fault: Fault,
 }
@@ -52,26 +53,28 @@ impl Point {
             Fault::Kill => "signal=SIGKILL".to_owned(),
             Fault::Error(error) => format!("error={error}"),
         };
-        // Not without end: a period that is as long as a try would fail every one of them.
+        // The number of repetitions is limited. Otherwise, if the interval were as long as a retry,
+        // every retry would fail.
         let every = self.every.map(|every| format!("..{}+{every}", self.n + AGAIN * every));
         let every = every.unwrap_or_default();
         format!("inject={}:{what}:when={}{every}", self.call, self.n)
     }
 }
 
-/// A tracer's words, and where it writes what it saw.
+/// The command line of strace, and the path of its log.
 pub struct Tracer {
     words: Vec<String>,
     log: PathBuf,
 }
 
 impl Tracer {
-    /// Sees the durable calls on the files of the account's next imports; strikes at `point`.
+    /// Counts the durable calls on the files of the account's next imports. Injects the fault
+    /// `point`, if any.
     pub fn new(account: &Account<'_>, point: Option<&Point>) -> Self {
         Self::over(account.host, point, &paths(account))
     }
 
-    /// Strikes at a call on one of these files.
+    /// Injects the fault `point` at a call on one of the files `paths`.
     pub fn on(host: &Host, point: &Point, paths: &[PathBuf]) -> Self {
         Self::over(host, Some(point), paths)
     }
@@ -95,28 +98,29 @@ impl Tracer {
         self.words.iter().map(String::as_str).collect()
     }
 
-    /// How often each kind of call was made by the thread that made most of them.
+    /// Returns the number of calls of each kind, counted for the thread that made the most calls of
+    /// the kind.
     pub fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
         for line in self.lines() {
             let Some((thread, call)) = thread_and_call(&line) else { continue };
             *counts.entry(call.into()).or_default().entry(thread.into()).or_default() += 1;
         }
-        assert!(!counts.is_empty(), "strace saw nothing");
+        assert!(!counts.is_empty(), "strace recorded no call");
         counts.into_iter().map(|(c, by)| (c, by.into_values().max().unwrap_or(0))).collect()
     }
 
-    /// How many calls it made fail.
+    /// Returns the number of calls that failed because of the fault.
     pub fn failed(&self) -> usize {
         self.lines().iter().filter(|line| line.ends_with("(INJECTED)")).count()
     }
 
-    /// The kinds of steps that were taken: which call on which file.
+    /// Returns the kinds of steps in the log. A step is a call on a file.
     pub fn steps(&self, stem: &str) -> BTreeSet<String> {
         self.lines().iter().filter_map(|line| step(line, stem)).collect()
     }
 
-    /// The step at which `point` struck first.
+    /// Returns the step at which the fault `point` first occurred.
     pub fn struck(&self, point: &Point, stem: &str) -> Option<String> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let lines = self.lines();
@@ -130,13 +134,14 @@ impl Tracer {
     }
 
     fn lines(&self) -> Vec<String> {
-        // A name of a stranger's is escaped by strace: this is text.
+        // strace escapes the names of foreign files, so the log is valid text.
         let log = std::fs::read_to_string(&self.log).unwrap();
         log.lines().map(str::to_owned).collect()
     }
 }
 
-/// Of `4711 renameat2(3</srv/…`, the first two words. Not of a call's second half.
+/// Returns the thread and the call from a line such as `4711 renameat2(3</srv/…`. `None` for the
+/// second half of an interrupted call.
 fn thread_and_call(line: &str) -> Option<(&str, &str)> {
     let (thread, rest) = line.split_once(char::is_whitespace)?;
     let (call, _) = rest.trim_start().split_once('(')?;
@@ -144,12 +149,12 @@ fn thread_and_call(line: &str) -> Option<(&str, &str)> {
     is_name.then_some((thread, call))
 }
 
-/// `renameat2 e#e-kill/incoming STEM-e.csv …`: the call and the ends of the paths it names, without
-/// what differs from run to run.
+/// Returns the call and the ends of its paths, such as `renameat2 e#e-kill/incoming STEM-e.csv …`.
+/// Parts that differ from run to run are replaced.
 fn step(line: &str, stem: &str) -> Option<String> {
     let (_, call) = thread_and_call(line)?;
     let asked = line.split(" = ").next()?;
-    // A descriptor is shown as `3</its/path>`; names are in quotes, and so do written bytes.
+    // strace prints a descriptor as `3</its/path>`. Both names and written bytes are in quotes.
     let has_names = !call.contains("write");
     let shown = asked.split([' ', '(']).filter_map(|word| {
         let of_descriptor = word.split_once('<').map(|(_, path)| path.trim_end_matches([',', '>']));
@@ -168,7 +173,7 @@ fn step(line: &str, stem: &str) -> Option<String> {
     Some(numberless.join("#"))
 }
 
-/// Every file and folder that the account's next imports touch.
+/// Returns every file and folder that the account's next imports use.
 fn paths(account: &Account<'_>) -> Vec<PathBuf> {
     let host = account.host;
     let (accounts, state) = (host.accounts(), host.state());
@@ -200,7 +205,8 @@ fn paths(account: &Account<'_>) -> Vec<PathBuf> {
     paths
 }
 
-/// The ids of a batch's imports, and some more should a claim be taken back.
+/// Returns the ids of the next imports. The list contains additional ids, because a claim may be
+/// undone and repeated.
 fn next_ids(host: &Host) -> Vec<String> {
     let config = std::fs::read_to_string(host.config()).unwrap();
     let node = config.split('"').nth(1).expect("the node's name comes first");
@@ -210,7 +216,7 @@ fn next_ids(host: &Host) -> Vec<String> {
     (last + 1..=last + 4).map(|n| format!("{node}-{n}")).collect()
 }
 
-/// An even spread of at most `count` points over `counts`.
+/// Returns at most `count` points, distributed evenly over `counts`.
 pub fn spread(counts: &BTreeMap<String, usize>, count: usize) -> Vec<(String, usize)> {
     let all: Vec<_> =
         counts.iter().flat_map(|(call, n)| (1..=*n).map(move |i| (call.clone(), i))).collect();

@@ -1,4 +1,5 @@
-//! What the end-to-end tests share: hosts, accounts, clients, catchers of mail and webhooks.
+//! Shared code of the end-to-end tests: hosts, accounts, clients, and catchers of mail and
+//! webhooks.
 
 pub mod account;
 pub mod catchers;

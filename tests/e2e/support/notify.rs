@@ -1,4 +1,4 @@
-//! What systemd would get from the daemon: a NOTIFY_SOCKET (sd_notify(3)) that is always read.
+//! Takes the role of systemd for the daemon: a NOTIFY_SOCKET (sd_notify(3)) that is always read.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,14 @@ use std::thread::JoinHandle;
 
 use crate::support::host::set_mode;
 
-/// The socket, and a thread that reads it until this is dropped.
+/// The socket, and a thread that reads from it until the value is dropped.
 #[derive(Debug)]
 pub struct NotifySocket {
     pub path: PathBuf,
     ready: Arc<AtomicUsize>,
     status: Arc<Mutex<String>>,
-    /// Connected to the socket, so that it reaches the reader when the path is gone.
+    /// A socket that is connected to the notify socket. It reaches the reading thread even after
+    /// the path is removed.
     end: UnixDatagram,
     reader: Option<JoinHandle<()>>,
 }
@@ -44,12 +45,12 @@ impl NotifySocket {
         Self { path: path.to_owned(), ready, status, end, reader: Some(reader) }
     }
 
-    /// The last STATUS that a daemon gave.
+    /// Returns the last STATUS that a daemon sent.
     pub fn status(&self) -> String {
         self.status.lock().unwrap().clone()
     }
 
-    /// How many times a daemon has reported that it is ready.
+    /// Returns the number of times that a daemon reported that it is ready.
     pub fn ready(&self) -> usize {
         self.ready.load(SeqCst)
     }
@@ -57,7 +58,7 @@ impl NotifySocket {
 
 impl Drop for NotifySocket {
     fn drop(&mut self) {
-        // An empty datagram ends the reader.
+        // An empty datagram ends the reading thread.
         if let (Ok(_), Some(reader)) = (self.end.send(&[]), self.reader.take()) {
             let _ = reader.join();
         }

@@ -1,9 +1,9 @@
-//! The outcome of an upload, in words that are the same for every upload: what is compared after a
-//! fault.
+//! The outcome of an upload as text, which is equal for equal uploads. Tests compare outcomes after
+//! a fault.
 //!
-//! A batch is a pair of events, two of them rejected, and a pair of profiles, both reported by mail and
-//! webhook. Each has a stem of its own, so that the state database, the store and results/ grow
-//! through all of a test and are compared for each batch.
+//! A batch consists of a pair of events and a pair of profiles. Two of the events are rejected. Mail
+//! and webhooks report both pairs. Each batch has its own stem. Therefore the state database, the store
+//! and results/ grow during a test, and are compared for each batch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -17,7 +17,8 @@ use crate::support::pair::Pair;
 const EVENTS: usize = 40;
 const PROFILES: usize = 10;
 
-/// Uploads the batch `stem` as sshd leaves it: files of the account's, mode 0600, manifests last.
+/// Uploads the batch `stem` in the form that sshd creates: the files belong to the account and have
+/// the mode 0600. The manifests are last.
 pub fn upload(account: &Account<'_>, stem: &str) {
     let folder = account.local();
     let events = Pair::events_with(&folder, &format!("{stem}-e"), EVENTS, &[3, 9]);
@@ -29,7 +30,7 @@ pub fn upload(account: &Account<'_>, stem: &str) {
     }
 }
 
-/// Both imports of `stem` are completed, and nothing is left to deliver.
+/// Returns whether both imports of `stem` are completed and no delivery is pending.
 pub fn is_done(host: &Host, stem: &str) -> bool {
     let done = host.query(&format!(
         "SELECT (SELECT count(*) FROM import WHERE state = 'completed' AND manifest LIKE '{stem}-%')
@@ -41,20 +42,21 @@ pub fn is_done(host: &Host, stem: &str) -> bool {
 /// The outcome of a batch.
 #[derive(Debug, PartialEq)]
 pub struct Outcome {
-    /// Rows of the import table.
+    /// The rows of the table import.
     imports: Vec<String>,
-    /// Names that the batch spent.
+    /// The manifest names that the batch used.
     spent: Vec<String>,
-    /// The activity log about each import.
+    /// The lines of the activity log about each import.
     activity: Vec<String>,
     events: Vec<String>,
     event_folders: usize,
     profiles: Vec<String>,
     reports: Vec<Value>,
     error_files: Vec<String>,
-    /// Everything in results/ of the batch, and what is hidden there.
+    /// The names of all files of the batch in results/, including hidden files.
     results: Vec<String>,
-    /// Per import, milestone and channel: its state, and how many ids came at least once.
+    /// The state of each delivery, by import, milestone and channel, and the number of ids that
+    /// were received at least once.
     deliveries: Vec<String>,
     webhooks: BTreeMap<String, usize>,
     mails: BTreeMap<String, usize>,
@@ -123,13 +125,13 @@ impl Outcome {
         }
     }
 
-    /// Checks that this, of an undisturbed run, is the right outcome of the batch.
+    /// Checks that the outcome of an undisturbed run is correct.
     #[track_caller]
     pub fn check_sound(&self) {
         assert_eq!(self.imports.len(), 2, "{self:#?}");
         assert_eq!(self.events.len(), EVENTS - 2, "{self:#?}");
         assert_eq!(self.profiles.len(), PROFILES, "{self:#?}");
-        assert_eq!(self.deliveries.len(), 8, "two imports, milestones, channels: {self:#?}");
+        assert_eq!(self.deliveries.len(), 8, "2 imports × 2 milestones × 2 channels: {self:#?}");
         assert_eq!((self.webhooks.len(), self.mails.len()), (4, 2), "{self:#?}");
         assert!(self.webhooks.values().all(|&ids| ids == 1), "{self:#?}");
         assert!(self.mails.values().all(|&ids| ids == 2), "two milestones: {self:#?}");
@@ -140,8 +142,9 @@ impl Outcome {
     }
 }
 
-/// A report without what must differ, the id and the times, and what may: a log socket that could
-/// not be made logs no upload, and the report warns of it.
+/// Returns a report without the values that differ from run to run, such as the id and the times.
+/// Also removes the warning about an upload without a log. This warning occurs if the fault
+/// prevents the creation of the log socket.
 fn timeless(mut report: Value, stem: &str) -> Value {
     for key in ["import", "receivedAt", "startedAt", "finishedAt", "sha256", "bytes"] {
         report.as_object_mut().unwrap().remove(key);
@@ -151,23 +154,25 @@ fn timeless(mut report: Value, stem: &str) -> Value {
     serde_json::from_str(&report.to_string().replace(stem, "STEM")).unwrap()
 }
 
-/// The names in `folder` that begin with `prefix`, sorted; none when it is missing.
+/// Returns the sorted names in `folder` that begin with `prefix`. Returns an empty list if the
+/// folder is missing.
 pub fn names(folder: &Path, prefix: &str) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().map(|e| e.unwrap().file_name());
     let names = entries.map(|name| name.into_string().unwrap());
-    let mut names: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
+    let names = names.filter(|name| name.starts_with(prefix) && name != "README.txt");
+    let mut names: Vec<_> = names.collect();
     names.sort();
     names
 }
 
-/// What the spool of imports contains, but for the daemon's socket.
+/// Returns the names in the spool without the daemon's socket.
 pub fn spooled(host: &Host) -> Vec<String> {
     let mut names = names(&host.accounts().join(".spool"), "");
     names.retain(|name| name != ".log");
     names
 }
 
-/// How many different webhook-ids came for each milestone of these imports.
+/// Returns the number of different webhook-ids for each milestone of these imports.
 fn webhooks(host: &Host, imports: &[String]) -> BTreeMap<String, usize> {
     let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for request in host.catchers.requests() {
@@ -181,7 +186,7 @@ fn webhooks(host: &Host, imports: &[String]) -> BTreeMap<String, usize> {
     ids.into_iter().map(|(key, ids)| (key, ids.len())).collect()
 }
 
-/// How many different Message-IDs came for each address of the batch.
+/// Returns the number of different Message-IDs for each address of the batch.
 fn mails(host: &Host, stem: &str) -> BTreeMap<String, usize> {
     let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (to, mail) in host.catchers.raw_mails() {

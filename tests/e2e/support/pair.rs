@@ -1,16 +1,16 @@
-//! Pairs to upload: a data file and its manifest, written to a folder of the host.
+//! Pairs for uploads: a data file and its manifest, written to a folder of the host.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Both files, on the partner's side.
+/// A data file and its manifest in a folder of the partner.
 #[derive(Clone, Debug)]
 pub struct Pair {
-    /// What both names begin with.
+    /// The common beginning of both names.
     pub stem: String,
-    /// `<stem>.csv`
+    /// The path of the data file, `<stem>.csv`.
     pub data: PathBuf,
-    /// `<stem>.manifest`
+    /// The path of the manifest, `<stem>.manifest`.
     pub manifest: PathBuf,
 }
 
@@ -18,7 +18,8 @@ pub struct Pair {
 pub const EVENTS_HEADER: &str = "event_name,time_stamp,identity,Price,Note";
 
 impl Pair {
-    /// A pair in `folder` with these contents; the manifest maps what [`Pair::events`] has.
+    /// Writes a pair with the given content to `folder`. The manifest has the columns of
+    /// [`Pair::events`].
     pub fn new(folder: &Path, stem: &str, kind: &str, csv: &str) -> Self {
         let pair = Self {
             stem: stem.to_owned(),
@@ -44,7 +45,7 @@ impl Pair {
         pair
     }
 
-    /// `count` events that are all accepted.
+    /// Writes `count` events, which are all accepted.
     pub fn events(folder: &Path, stem: &str, count: usize) -> Self {
         let mut csv = format!("{EVENTS_HEADER}\n");
         for i in 0..count {
@@ -54,7 +55,8 @@ impl Pair {
         Self::new(folder, stem, "event", &csv)
     }
 
-    /// `count` events; those at `rejected` (from 0) have no event name.
+    /// Writes `count` events. The events at the positions `rejected`, counted from 0, have no event
+    /// name.
     pub fn events_with(folder: &Path, stem: &str, count: usize, rejected: &[usize]) -> Self {
         let pair = Self::events(folder, stem, count);
         let csv = std::fs::read_to_string(&pair.data).unwrap();
@@ -66,7 +68,7 @@ impl Pair {
         pair
     }
 
-    /// `count` profiles, two records each, whose ids begin with `stem`.
+    /// Writes `count` profiles with two records each. Their ids begin with `stem`.
     pub fn profiles(folder: &Path, stem: &str, count: usize) -> Self {
         let mut csv = "identity,Name,Age,Playlist,Playlist.operation\n".to_owned();
         for i in 0..count {

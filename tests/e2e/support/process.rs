@@ -1,4 +1,5 @@
-//! Processes that a test starts: run to their end within a time, or kept and ended on drop.
+//! Processes that a test starts. A command runs to its end within a time limit. A background
+//! process is killed on drop.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -9,44 +10,44 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How long any single command may take.
+/// The maximum run time of a single command in seconds.
 const PATIENCE: &str = "120";
 
-/// What a command that ended left. Printed when it isn't what a test wants.
+/// The result of a command. It is printed if a test fails.
 #[derive(Debug)]
 #[expect(dead_code, reason = "the command is there to be printed")]
 pub struct Ran {
-    /// What was run, for messages.
+    /// The command line, for messages.
     pub command: String,
-    /// Its exit status; 124 when it took too long.
+    /// The exit status. It is 124 if the command took too long.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Ran {
-    /// This, which must have succeeded.
+    /// Returns `self`. Fails unless the command succeeded.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:#?}");
         self
     }
 
-    /// This, which must have failed by itself: not by hanging.
+    /// Returns `self`. Fails unless the command failed by itself. A timeout does not count.
     #[track_caller]
     pub fn refused(self) -> Self {
         assert!(self.code.is_some_and(|code| code != 0 && code != 124), "{self:#?}");
         self
     }
 
-    /// Standard output as JSON.
+    /// Parses standard output as JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {self:#?}"))
     }
 }
 
-/// Runs `program` with `args` to its end; `input` is its standard input.
+/// Runs `program` with `args` to its end. `input` is its standard input.
 pub fn run_with<S: AsRef<str>>(program: &str, args: &[S], input: &str) -> Ran {
     let args: Vec<&str> = args.iter().map(AsRef::as_ref).collect();
     let mut child = Command::new("timeout")
@@ -57,7 +58,7 @@ pub fn run_with<S: AsRef<str>>(program: &str, args: &[S], input: &str) -> Ran {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A program that doesn't read its input is no failure; what it printed shows more.
+    // A program that does not read its input is not a failure, so the error is ignored.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     Ran {
@@ -68,12 +69,12 @@ pub fn run_with<S: AsRef<str>>(program: &str, args: &[S], input: &str) -> Ran {
     }
 }
 
-/// Runs `program` with `args` and no input to its end.
+/// Runs `program` with `args` and an empty standard input to its end.
 pub fn run<S: AsRef<str>>(program: &str, args: &[S]) -> Ran {
     run_with(program, args, "")
 }
 
-/// Asks `probe` until it has an answer.
+/// Calls `probe` repeatedly until it returns a value. Fails after `patience`.
 #[track_caller]
 pub fn until<T>(what: &str, patience: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -86,14 +87,14 @@ pub fn until<T>(what: &str, patience: Duration, mut probe: impl FnMut() -> Optio
     }
 }
 
-/// A process that runs beside the test; killed, with its children, when this is dropped.
+/// A background process of a test. The process and its children are killed on drop.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
 }
 
 impl Process {
-    /// Starts `program`; appends its output to `log`.
+    /// Starts `program`. Appends its output to `log`.
     pub fn start<S: AsRef<str>>(program: &str, args: &[S], log: &Path) -> Self {
         let file = File::options().create(true).append(true).open(log).unwrap();
         let child = Command::new(program)
@@ -106,7 +107,7 @@ impl Process {
         Self { child }
     }
 
-    /// Starts `program` and reads the port that it prints on its first line.
+    /// Starts `program`, and reads the port that it prints in its first line.
     pub fn start_server<S: AsRef<str>>(program: &str, args: &[S], log: &Path) -> (Self, u16) {
         let file = File::options().create(true).append(true).open(log).unwrap();
         let mut child = Command::new(program)
@@ -128,17 +129,17 @@ impl Process {
         Pid::from_raw(self.child.id().try_into().unwrap())
     }
 
-    /// Its exit status, once it has ended.
+    /// Returns the exit status of the process. `None` if the process is still running.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
     pub fn signal(&self, signal: Signal) {
-        // It may be gone already.
+        // The signal fails if the process has already ended.
         let _ = kill(self.id(), signal);
     }
 
-    /// Waits for its end.
+    /// Waits until the process has ended.
     #[track_caller]
     pub fn wait(&mut self, patience: Duration) -> ExitStatus {
         until(&format!("process {} to end", self.child.id()), patience, || self.ended())
@@ -160,7 +161,8 @@ impl Drop for Process {
     }
 }
 
-/// The processes whose parent is `parent` now: sshd's sessions, a tracer's tracees.
+/// Returns the processes whose parent is `parent` at present, such as the sessions of sshd or the
+/// traced process of strace.
 fn children(parent: Pid) -> Vec<Pid> {
     let wanted = format!("PPid:\t{parent}\n");
     let processes = std::fs::read_dir("/proc").unwrap().flatten();

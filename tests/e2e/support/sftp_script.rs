@@ -1,11 +1,13 @@
-//! What a client can do that no command-line client does: a handle held open, a hole, a half write.
+//! Sessions that no command-line client can make. For example, they keep a handle open, write a
+//! file with a hole, or write half of a file.
 
 use crate::support::account::Account;
 use crate::support::catchers::PYTHON;
 use crate::support::host::text;
 use crate::support::process::{Process, Ran, run};
 
-/// Connects; `sftp` is the session, `wait(path)` waits until a file exists on this machine.
+/// Opens the connection. `sftp` is the session. `wait(path)` waits until a file exists on this
+/// machine.
 const PRELUDE: &str = r#"
 import os, sys, time, paramiko
 port, user, key = sys.argv[1:4]
@@ -18,7 +20,7 @@ def wait(path):
         time.sleep(0.01)
 "#;
 
-/// A session of paramiko's, by lines of Python.
+/// A session of paramiko, given as lines of Python.
 pub struct Script<'a>(&'a Account<'a>);
 
 impl<'a> Script<'a> {
@@ -33,12 +35,12 @@ impl<'a> Script<'a> {
         vec!["-c".into(), code, port, account.id.clone(), text(&account.key).into()]
     }
 
-    /// Runs it to its end.
+    /// Runs the session to its end.
     pub fn run(&self, code: &str) -> Ran {
         run(PYTHON, &self.args(code))
     }
 
-    /// Starts it beside the test.
+    /// Starts the session in the background.
     pub fn start(&self, code: &str) -> Process {
         Process::start(PYTHON, &self.args(code), &self.0.host.root.join("log/script"))
     }

@@ -1,4 +1,4 @@
-//! What the store holds: event rows from Parquet, profile rows from SQLite.
+//! Reads the content of the store: rows of events from Parquet, and rows of profiles from SQLite.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ impl Account<'_> {
         self.host.state().join("data").join(&self.id)
     }
 
-    /// Every row of one import's events, as text, in file order.
+    /// Returns every row of one import's events as text, in the order of the file.
     #[track_caller]
     pub fn events(&self, import: &str) -> Vec<String> {
         let folder = self.data().join("events").join(format!("import={import}"));
@@ -28,7 +28,7 @@ impl Account<'_> {
         rows.collect()
     }
 
-    /// The imports that have a folder of events.
+    /// Returns the imports that have a folder of events.
     pub fn event_folders(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.data().join("events")).into_iter().flatten();
         let mut names: Vec<_> =
@@ -37,7 +37,8 @@ impl Account<'_> {
         names
     }
 
-    /// Every profile as `identity value: properties`, for identities that begin with `prefix`.
+    /// Returns every profile in the form `identity value: properties`, for identities that begin
+    /// with `prefix`.
     #[track_caller]
     pub fn profiles(&self, prefix: &str) -> Vec<String> {
         let path = self.data().join("profiles.db");

@@ -1,8 +1,9 @@
-//! Unix users and groups that the tests make, and what a killed run left behind.
+//! Unix users and groups that the tests create, and the removal of everything that a killed run
+//! left.
 //!
-//! The service users are made from the shipped sysusers file when the first host of this process
-//! needs them, and removed with the last one, unless the machine had them before. They are the
-//! machine's, so one process runs these tests at a time; others wait for it.
+//! The first host of a process creates the service users from the sysusers file of the package. The
+//! last host removes them unless they existed before. The service users belong to the machine.
+//! Therefore only one process runs these tests at a time, and other processes wait.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,22 +14,24 @@ use crate::support::process::run;
 
 pub const SYSUSERS: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/sysusers.d/sftp-import.conf");
-/// Every host's folder begins so; `<process>-<n>` follows.
+/// The beginning of every host's folder, followed by `<process>-<n>`.
 pub const ROOT_PREFIX: &str = "/srv/sftp-import-e2e-";
-/// Names, one a line, what the tests made and must remove, even when a run was killed.
+/// A file with the names that the tests have created and must remove, even after a killed run. Each
+/// line contains one name.
 const MADE: &str = "/run/sftp-import-e2e.made";
-/// Where a test puts the limits file that we ship, for pam_limits to read.
+/// The path at which a test installs the limits file of the package for pam_limits.
 pub const LIMITS_FILE: &str = "/etc/security/limits.d/50-sftp-import-e2e.conf";
-/// Locked from the first host of a process to its end.
+/// The path of a lock that a process holds from its first host to its end.
 const LOCK: &str = "/run/lock/sftp-import-e2e";
 const USERS: [&str; 2] = ["sftp-import", "_sftp-import-keys"];
 const GROUP: &str = "sftp-import-accounts";
 
 static HOSTS: Mutex<usize> = Mutex::new(0);
-/// useradd and userdel lock /etc/passwd and don't wait for each other.
+/// useradd and userdel lock /etc/passwd and fail if it is locked. Therefore this process runs only
+/// one of them at a time.
 static PASSWD: Mutex<()> = Mutex::new(());
 
-/// Holds the service users; the last one dropped removes them.
+/// Keeps the service users. The last value removes them on drop.
 #[derive(Debug)]
 pub struct ServiceUsers;
 
@@ -64,18 +67,19 @@ impl Drop for ServiceUsers {
     }
 }
 
-/// Where this process keeps the built programs for its hosts.
+/// Returns the folder in which this process keeps the built programs for its hosts.
 pub fn programs() -> PathBuf {
     format!("{ROOT_PREFIX}{}-programs", std::process::id()).into()
 }
 
-/// Runs `work`, which changes /etc/passwd, alone in this process.
+/// Runs `work`, which changes /etc/passwd. No other thread of this process changes it at the same
+/// time.
 pub fn changing_users<T>(work: impl FnOnce() -> T) -> T {
     let _alone = PASSWD.lock().unwrap_or_else(PoisonError::into_inner);
     work()
 }
 
-/// Removes an account's Unix user and its own group, if they are there.
+/// Removes the Unix user of an account and the group with the same name, if they exist.
 pub fn remove_user(name: &str) {
     changing_users(|| {
         if exists("passwd", name) {
@@ -112,7 +116,7 @@ fn wait_for_other_runs() {
     });
 }
 
-/// Removes what killed runs left: their accounts, folders and service users.
+/// Removes the accounts, folders and service users that killed runs left.
 fn sweep() {
     let (parent, prefix) = ROOT_PREFIX.rsplit_once('/').unwrap();
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
@@ -124,10 +128,10 @@ fn sweep() {
     remove_made();
 }
 
-/// Removes a host's folder, and the Unix users of the accounts in it.
+/// Removes the folder of a host, and the Unix users of its accounts.
 pub fn remove_root(root: &Path) {
-    // Before the accounts are read: a disk of a killed run may hold them, and hides what it was
-    // mounted on.
+    // The accounts are listed before the disks are unmounted, because a disk of a killed run may
+    // contain the accounts' folders.
     let accounts: Vec<_> =
         std::fs::read_dir(root.join("accounts")).into_iter().flatten().flatten().collect();
     unmount_below(root);

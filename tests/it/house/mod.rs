@@ -1,4 +1,5 @@
-//! The rules of the house that a compiler doesn't check: layers, circles, folders, unsafe code.
+//! Checks rules for the code that the compiler does not check: layers, import circles, folders,
+//! unsafe code.
 
 mod source;
 
@@ -29,7 +30,7 @@ fn every_module_is_in_one_layer() {
 }
 
 #[test]
-fn imports_point_down() {
+fn modules_import_only_from_lower_layers() {
     let layers = layers();
     let layer = |name: &Name| layers.iter().position(|modules| modules.contains(&name[0]));
     let source = Source::read();
@@ -59,7 +60,7 @@ fn no_files_import_each_other() {
     assert!(circles.is_empty(), "these imports are parts of circles: {circles:#?}");
 }
 
-/// Returns the modules that `from` imports, directly or through others.
+/// Returns the modules that `from` imports, either directly or through other modules.
 fn reachable<'a>(
     imports: &BTreeMap<&'a Name, BTreeSet<&'a Name>>,
     from: &'a Name,
@@ -114,7 +115,7 @@ fn all() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Top-level modules that `text` names as `crate::x`, outside comments.
+/// Returns the top-level modules that `text` names as `crate::x` outside of comments.
 fn uses(text: &str) -> Vec<String> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     code.flat_map(|line| line.split("crate::").skip(1).map(str::to_owned).collect::<Vec<_>>())
@@ -123,7 +124,7 @@ fn uses(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_helper_knows_account_alone() {
+fn the_helper_imports_only_account() {
     for (file, text) in all().into_iter().filter(|(file, _)| file.starts_with("authorized_keys/")) {
         for used in uses(&text) {
             assert!(["account", "authorized_keys"].contains(&used.as_str()), "{file}: {used}");
@@ -135,11 +136,11 @@ fn the_helper_knows_account_alone() {
 fn every_file_has_a_summary() {
     let silent: Vec<_> =
         all().into_iter().filter(|(_, text)| !text.starts_with("//! ")).map(|(f, _)| f).collect();
-    assert!(silent.is_empty(), "these files do not open with //!: {silent:#?}");
+    assert!(silent.is_empty(), "these files do not begin with //!: {silent:#?}");
 }
 
 #[test]
-fn unsafe_code_is_in_sys_alone() {
+fn unsafe_code_is_only_in_sys() {
     for (file, text) in all() {
         let has = text.lines().any(|line| {
             let line = line.trim_start();
@@ -150,7 +151,8 @@ fn unsafe_code_is_in_sys_alone() {
     }
 }
 
-/// cargo-mutants passes over what .cargo/mutants.toml excludes: every entry follows its reason.
+/// cargo-mutants ignores the code that .cargo/mutants.toml excludes. Therefore each entry must
+/// follow a comment with its reason.
 #[test]
 fn every_excluded_mutant_has_a_reason() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cargo/mutants.toml");
@@ -164,14 +166,15 @@ fn every_excluded_mutant_has_a_reason() {
     }
 }
 
-/// scripts/mutants stops at a file that is not there, but it runs rarely.
+/// scripts/mutants stops if a listed file does not exist. The script runs rarely, so this test
+/// checks the list.
 #[test]
-fn files_for_mutants_exist() {
+fn files_listed_for_mutants_exist() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(repository.join("scripts/mutants")).unwrap();
     let (_, list) = text.split_once("\nFILES=(\n").unwrap();
     let (list, _) = list.split_once("\n)").unwrap();
     for file in list.lines().map(str::trim) {
-        assert!(repository.join(file).is_file(), "{file} is not there: correct scripts/mutants");
+        assert!(repository.join(file).is_file(), "{file} does not exist: correct scripts/mutants");
     }
 }

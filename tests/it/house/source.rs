@@ -1,5 +1,5 @@
-//! The modules of the package, parsed, with the imports between them. Code under `cfg(test)` is
-//! left out.
+//! Parses the modules of the package and finds the imports between them. Code under `cfg(test)` is
+//! ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,24 +9,24 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemImpl, ItemMod, ItemUse, Type, UseTree, Visibility};
 
-/// The path of a module or of an item, without `crate`.
+/// The path of a module or an item, without `crate`.
 pub type Name = Vec<String>;
 
 /// One source file.
 pub struct Module {
-    /// Relative to `src`.
+    /// The path of the file, relative to `src`.
     pub file: PathBuf,
-    /// The names that the file imports or re-exports, with their paths.
+    /// The names that the file imports or re-exports, with the paths that they refer to.
     names: BTreeMap<String, Name>,
-    /// The paths that the code of the file uses, re-exports left out.
+    /// The paths that the code of the file uses, without re-exports.
     used: BTreeSet<Name>,
     /// The types that the file defines.
     types: BTreeSet<String>,
-    /// The types that the file has inherent `impl` blocks of.
+    /// The types for which the file has inherent `impl` blocks.
     impls: BTreeSet<Name>,
 }
 
-/// All modules, by their paths.
+/// All modules by their paths.
 pub struct Source(pub BTreeMap<Name, Module>);
 
 impl Source {
@@ -37,7 +37,7 @@ impl Source {
         Self(modules)
     }
 
-    /// Returns the module that defines what `path` names, re-exports followed.
+    /// Returns the module that defines the item `path`. Follows re-exports.
     pub fn definition<'a>(&'a self, path: &[String]) -> Option<(&'a Name, Name)> {
         let mut path = path.to_vec();
         for _ in 0..10 {
@@ -54,7 +54,7 @@ impl Source {
         None
     }
 
-    /// Returns, for each module, the other modules that it imports from.
+    /// Returns the modules that each module imports from.
     pub fn imports(&self) -> BTreeMap<&Name, BTreeSet<&Name>> {
         let used = |name, module: &Module| -> BTreeSet<&Name> {
             let found = module.used.iter().filter_map(|path| Some(self.definition(path)?.0));
@@ -125,7 +125,7 @@ fn path_names(path: &syn::Path) -> Name {
     path.segments.iter().map(|segment| segment.ident.to_string()).collect()
 }
 
-/// Collects what one file declares and uses.
+/// Collects the declarations and the used paths of one file.
 struct Reader {
     name: Name,
     children: BTreeSet<String>,
@@ -138,7 +138,7 @@ impl Reader {
             let Item::Mod(module) = item else { continue };
             match &module.content {
                 _ if is_test(&module.attrs) => {}
-                // The module of lib.rs that holds what the helper is built without.
+                // The inline module in lib.rs with all modules that the helper does not need.
                 Some((_, items)) => self.find_children(items),
                 None => {
                     self.children.insert(module.ident.to_string());
@@ -147,7 +147,7 @@ impl Reader {
         }
     }
 
-    /// Returns the path from the root of the crate; `None` if it leads to another crate.
+    /// Returns the path from the root of the crate. `None` if the path belongs to another crate.
     fn absolute(&self, path: &[String]) -> Option<Name> {
         let supers = path.iter().take_while(|part| *part == "super").count();
         let base = match path.first()?.as_str() {

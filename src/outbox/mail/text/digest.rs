@@ -9,10 +9,11 @@ use crate::outbox::mail::attachment::Enclosure;
 use crate::outbox::milestone::Milestone;
 use crate::report::Report;
 
-/// How many rejections, or findings, the mail lists for each import; its report has all.
+/// The most rejections, or findings, that the mail lists for each import. The report of the import
+/// has all of them.
 const TOP: usize = 3;
 
-/// The values of the templates.
+/// The values of the templates for the digest.
 struct DigestMail {
     account: SafeText,
     subject: String,
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn three_imports_in_one_mail() {
+    fn a_digest_lists_three_imports() {
         let mut clean = report();
         clean.records = crate::report::Counts { read: 4, accepted: 4, rejected: 0 };
         ended(&mut clean, ImportState::Completed);

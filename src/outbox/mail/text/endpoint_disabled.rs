@@ -3,7 +3,7 @@
 use super::parts::{MAX_TEXT, MailTexts, SafeText, render, safe_text};
 use crate::outbox::notice::endpoint_disabled::EndpointDisabled;
 
-/// The values of the templates.
+/// The values of the templates for a disabled endpoint.
 struct EndpointDisabledMail {
     account: SafeText,
     endpoint: SafeText,
@@ -12,11 +12,13 @@ struct EndpointDisabledMail {
     why: String,
 }
 
-/// Returns the texts of the mail.
+/// Returns the texts of the mail about a disabled endpoint.
 pub(super) fn write_texts(notice: &EndpointDisabled) -> Result<MailTexts, askama::Error> {
     let why = match notice.failing_since {
-        Some(since) => format!("It has failed since {}.", since.strftime("%-d %B %Y %H:%M UTC")),
-        None => "It answered that it accepts no more requests.".to_owned(),
+        Some(since) => {
+            format!("The endpoint has failed since {}.", since.strftime("%-d %B %Y %H:%M UTC"))
+        }
+        None => "The endpoint answered that it accepts no more requests.".to_owned(),
     };
     let mail = &EndpointDisabledMail {
         account: safe_text(&notice.account, MAX_TEXT),

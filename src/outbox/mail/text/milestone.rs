@@ -1,4 +1,4 @@
-//! [`MilestoneDetails`]: the mail about a milestone of one import. Pure.
+//! [`MilestoneDetails`]: the content of the mail about a milestone of one import. Pure.
 
 use super::parts::{
     ErrorFileEntry, FailureEntry, MAX_SUBJECT_NAME, MAX_TEXT, MailTexts, RejectionEntry, SafeText,
@@ -9,7 +9,7 @@ use crate::outbox::mail::attachment::Enclosure;
 use crate::outbox::milestone::Milestone;
 use crate::report::{ImportState, RejectionCount, Report};
 
-/// How many rejections a mail lists.
+/// The most rejections that a mail lists.
 pub const TOP_REJECTIONS: usize = 5;
 
 /// A milestone with its report and sample records.
@@ -31,7 +31,7 @@ impl MilestoneDetails {
     }
 }
 
-/// The values of the templates.
+/// The values of the templates for a milestone.
 struct MilestoneMail {
     import: SafeText,
     account: SafeText,
@@ -39,7 +39,7 @@ struct MilestoneMail {
     colour: &'static str,
     headline: String,
     is_queued: bool,
-    /// The part of the data file that was read.
+    /// The percentage of the data file that was read.
     percent: Option<u64>,
     read: String,
     accepted: String,

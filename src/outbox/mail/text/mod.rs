@@ -24,7 +24,7 @@ pub enum MailContent<'a> {
     FilesUnclaimed(&'a FilesUnclaimed),
 }
 
-/// Returns the texts of a mail, which has the error files of its imports.
+/// Returns the texts of a mail about `content`, with the error files of its imports.
 pub(super) fn write_texts(
     content: MailContent<'_>,
     error_files: &[Enclosure],

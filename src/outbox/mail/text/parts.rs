@@ -1,7 +1,7 @@
-//! [`SafeText`] and what else the mails have in common. Pure.
+//! [`SafeText`] and other parts that the mails share. Pure.
 //!
-//! Every text that a partner chose becomes [`SafeText`] before it enters a template: it then has no
-//! control characters and no bidirectional overrides. The HTML templates also escape it.
+//! Every text that a partner chose becomes a [`SafeText`] before it enters a template. A `SafeText`
+//! has no control characters and no bidirectional overrides. The HTML templates also escape it.
 
 use std::fmt;
 
@@ -9,19 +9,19 @@ use crate::outbox::mail::attachment::{Enclosure, is_gzip};
 use crate::report::{Failure, RejectionCount};
 use crate::sanitize::printable;
 
-/// How many warnings, or findings of a failure, a mail lists.
+/// The most warnings, or findings of a failure, that a mail lists.
 const MAX_LINES: usize = 20;
 
-/// How much of one partner-chosen text a mail shows, in characters.
+/// The most characters of one partner-chosen text that a mail shows.
 pub(super) const MAX_TEXT: usize = 500;
 
-/// How much of a sample record a mail shows, in characters.
+/// The most characters of a sample record that a mail shows.
 const MAX_SAMPLE: usize = 160;
 
-/// How much of a file's name a subject shows, in characters.
+/// The most characters of a file's name that a subject shows.
 pub(super) const MAX_SUBJECT_NAME: usize = 60;
 
-/// Text that is safe to show. Only [`safe_text`] makes it.
+/// Text that is safe to show in a mail. Only [`safe_text`] creates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SafeText(String);
 
@@ -31,7 +31,7 @@ impl fmt::Display for SafeText {
     }
 }
 
-/// Returns `text`, printable and cut to `max` characters.
+/// Returns `text` as printable text, cut to `max` characters.
 pub(super) fn safe_text(text: &str, max: usize) -> SafeText {
     match text.char_indices().nth(max) {
         Some((end, _)) => SafeText(format!("{}…", printable(&text[..end]))),
@@ -53,19 +53,19 @@ pub(super) fn safe_lines<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<SafeTe
 /// The three texts of a mail.
 #[derive(Clone, Debug)]
 pub struct MailTexts {
-    /// One line.
+    /// The subject has one line.
     pub subject: String,
     pub text: String,
     pub html: String,
 }
 
-/// Returns `subject` without encoded words (RFC 2047): a mail program decodes them, so one in a
-/// file's name could contain every character that [`safe_text`] removes.
+/// Returns `subject` without encoded words (RFC 2047). Mail programs decode encoded words: an
+/// encoded word in a file's name could contain every character that [`safe_text`] removes.
 pub(super) fn plain_subject(subject: &str) -> String {
     subject.trim().replace("=?", "= ?")
 }
 
-/// Renders the three templates of a mail, whose variable `mail` is `$mail`.
+/// Renders the three templates of a mail. Their variable `mail` is `$mail`.
 macro_rules! render {
     ($mail:expr, $type:ty, $subject:literal, $text:literal, $html:literal) => {{
         #[derive(askama::Template)]
@@ -95,7 +95,7 @@ macro_rules! render {
 }
 pub(super) use render;
 
-/// A rejection as mails list it.
+/// A rejection, formatted for a mail.
 pub(super) struct RejectionEntry {
     pub count: String,
     pub message: SafeText,
@@ -114,7 +114,7 @@ impl RejectionEntry {
     }
 }
 
-/// A failure as mails list it.
+/// A failure, formatted for a mail.
 pub(super) struct FailureEntry {
     pub message: &'static str,
     pub details: Vec<SafeText>,
@@ -127,10 +127,10 @@ impl FailureEntry {
     }
 }
 
-/// An error file as mails name it.
+/// An error file, formatted for a mail.
 pub(super) struct ErrorFileEntry {
     pub name: SafeText,
-    /// How to get it.
+    /// How the partner gets the file.
     pub how: String,
 }
 

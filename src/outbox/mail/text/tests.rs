@@ -47,13 +47,14 @@ pub(super) fn ended(report: &mut Report, state: ImportState) {
     report.finished_at = Some(time("2026-01-02T03:06:09Z"));
 }
 
-/// Adds a sample for the first rejection: its message, which a hostile partner may have chosen.
+/// Adds a sample record for the first rejection. It contains the rejection's message, which a
+/// hostile partner may have chosen.
 fn details(milestone: Milestone, report: &Report) -> MilestoneDetails {
     let sample = report.rejections.first().map(|first| format!(",1578503667,{}", first.message));
     MilestoneDetails { milestone, report: report.clone(), samples: vec![sample] }
 }
 
-/// Returns subject, text and HTML for one snapshot.
+/// Returns the subject, text and HTML of a mail as one text for a snapshot.
 pub(super) fn whole(texts: &MailTexts) -> String {
     format!("Subject: {}\n\n{}\n{}", texts.subject, texts.text, texts.html)
 }
@@ -67,12 +68,12 @@ pub(super) fn attached() -> Enclosure {
 }
 
 #[test]
-fn picked_up() {
+fn a_picked_up_mail_names_the_import() {
     insta::assert_snapshot!(mail(Milestone::PickedUp, &report(), &Enclosure::None));
 }
 
 #[test]
-fn still_processing() {
+fn a_progress_mail_has_rate_and_expected_end() {
     let mut report = report();
     report.records = crate::report::Counts { read: 12_345_678, accepted: 12_345_678, rejected: 0 };
     report.bytes = 4_000_000_000;
@@ -86,7 +87,7 @@ fn still_processing() {
 }
 
 #[test]
-fn still_queued() {
+fn a_queued_import_mail_has_the_place() {
     let mut report = report();
     (report.state, report.place) = (ImportState::Queued, Some(1_002));
     (report.started_at, report.bytes) = (None, 0);
@@ -94,7 +95,7 @@ fn still_queued() {
 }
 
 #[test]
-fn completed_clean() {
+fn a_completed_mail_has_the_counts() {
     let mut report = report();
     report.records = crate::report::Counts { read: 4, accepted: 4, rejected: 0 };
     report.first_ts = Some(time("2020-01-08T17:14:27Z"));
@@ -104,7 +105,7 @@ fn completed_clean() {
 }
 
 #[test]
-fn completed_with_rejections() {
+fn a_completed_mail_lists_the_top_rejections() {
     let mut report = report();
     let texts = [
         ("Event name is mandatory", 7),
@@ -122,7 +123,7 @@ fn completed_with_rejections() {
 }
 
 #[test]
-fn completed_with_a_large_error_file() {
+fn a_large_error_file_is_only_named() {
     let mut report = report();
     rejected(&mut report, 3, &[("Event name is mandatory", 1)]);
     ended(&mut report, ImportState::Completed);
@@ -131,7 +132,7 @@ fn completed_with_a_large_error_file() {
 }
 
 #[test]
-fn failed_manifest() {
+fn a_failed_mail_lists_manifest_errors() {
     let mut report = report();
     report.started_at = None;
     report.bytes = 0;
@@ -144,7 +145,7 @@ fn failed_manifest() {
 }
 
 #[test]
-fn failed_with_every_record_rejected() {
+fn a_mail_reports_that_all_records_were_rejected() {
     let mut report = report();
     rejected(&mut report, 3, &[("Event name is mandatory", 3)]);
     ended(&mut report, ImportState::Failed);
@@ -152,7 +153,7 @@ fn failed_with_every_record_rejected() {
 }
 
 #[test]
-fn the_counts_in_words_reconcile() {
+fn headlines_state_the_counts_in_words() {
     let mut report = report();
     for (read, accepted, dry_run, expected) in [
         (1, 1, false, "The record was imported."),
@@ -226,7 +227,7 @@ fn long_names_and_many_findings_are_cut() {
 }
 
 #[test]
-fn numbers_are_readable() {
+fn numbers_and_durations_are_formatted() {
     for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
         assert_eq!(thousands(n), text);
     }

@@ -7,7 +7,7 @@ use crate::config::Size;
 use crate::outbox::milestone::Milestone;
 use crate::report::{FailureText, ImportState, Report};
 
-/// Keeps a number and its unit on one line.
+/// The no-break space, which keeps a number and its unit on one line.
 const NBSP: char = '\u{a0}';
 
 /// A row of the mail's table of facts.
@@ -46,7 +46,7 @@ pub(super) fn headline(milestone: Milestone, report: &Report) -> String {
     }
 }
 
-/// Returns what the partner has to fix and to upload.
+/// Returns the instructions for the partner: the necessary corrections and uploads.
 pub(super) fn next_step(report: &Report) -> String {
     let Some(failure) = &report.failure else {
         return if report.records.accepted == 0 {
@@ -75,7 +75,7 @@ pub(super) fn next_step(report: &Report) -> String {
     format!("{} {upload}", failure.message.advice())
 }
 
-/// Returns the facts about the import, in the order of time.
+/// Returns the facts about the import, with its times in order.
 pub(super) fn facts(report: &Report) -> Vec<FactRow> {
     let mut facts = Vec::new();
     let mut add =
@@ -122,7 +122,7 @@ pub(super) fn facts(report: &Report) -> Vec<FactRow> {
     facts
 }
 
-/// Describes a place in the account's queue.
+/// Describes an import's place in the queue of its account.
 fn place_in_queue(place: u64) -> String {
     match place {
         0 | 1 => "1: your next import".to_owned(),
@@ -149,7 +149,7 @@ fn clock(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// Formats a number of seconds in the largest unit without a fraction: `a day`, `90 min`.
+/// Formats a number of seconds in the largest unit that needs no fraction: `a day`, `90 min`.
 pub(super) fn length(seconds: u64) -> String {
     match seconds {
         86_400 => "a day".to_owned(),
@@ -160,7 +160,7 @@ pub(super) fn length(seconds: u64) -> String {
     }
 }
 
-/// Formats a duration to follow a time: `after 2 h 1 min`.
+/// Formats a duration as a text that follows a time: `after 2 h 1 min`.
 pub(super) fn period(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {

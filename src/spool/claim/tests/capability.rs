@@ -1,4 +1,4 @@
-//! Tests a claim as in the service: the daemon has no capability, its opener has two.
+//! Tests a claim with the capabilities of the service: the daemon has none, and its opener has two.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,18 +11,19 @@ use crate::spool::layout::DATA;
 use crate::spool::opener;
 use crate::spool::opener::Access;
 
-/// Set in the process that [`the_daemon_claims_and_reads_without_a_capability`] starts.
+/// The environment variable that is set in the process that
+/// [`the_daemon_claims_and_reads_without_a_capability`] starts.
 const RERUN: &str = "SFTP_IMPORT_TEST_UNPRIVILEGED";
 
-/// Runs as in the service: not root, owner of incoming and spool. Uploads belong to another user,
-/// with mode 0600.
+/// The process has the rights of the service: it does not run as root, and owns incoming and the
+/// spool. Uploads belong to another user and have the mode 0600.
 #[test]
 fn the_daemon_claims_and_reads_without_a_capability() {
     if let Some(root) = std::env::var_os(RERUN) {
         return unprivileged(Path::new(&root));
     }
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: only root can take another user's place");
+        eprintln!("skipped: only root can act as another user");
         return;
     }
     let (host, _) = pair();
@@ -67,7 +68,7 @@ const TEST_NAME: &str = "with_daemon::spool::claim::tests::capability::the_daemo
 fn unprivileged(root: &Path) {
     let paths = crate::config::Paths { accounts: root.into(), ..Default::default() };
     let layout = Layout::new(&paths);
-    // Capabilities belong to threads: the opener's threads have them, this one has none.
+    // Capabilities belong to threads. The opener's threads have them, and this thread has none.
     let (ours, theirs) = opener::pair().unwrap();
     let access = Access::new(root, 70_000..=99_999);
     std::thread::spawn(move || opener::serve(theirs, access).unwrap());
@@ -78,7 +79,7 @@ fn unprivileged(root: &Path) {
     let (account, import) = ("TEST-ABC-123Z".parse().unwrap(), "sftp1-42".parse().unwrap());
     let incoming = Folder::open(&layout.incoming(&account)).unwrap();
     let entries = IncomingListing::read(&incoming, 100).unwrap().entries;
-    assert!(File::open(layout.incoming(&account).join("e.csv")).is_err(), "it has mode 0600");
+    assert!(File::open(layout.incoming(&account).join("e.csv")).is_err(), "mode 0600");
     let id = |name| FileId::of(entries.iter().find(|entry| entry.name == name).unwrap());
     let claim = Claim { data: Some(id("e.csv")), manifest: id("e.manifest") };
     match claim.execute(&layout, &account, &import, &opener) {

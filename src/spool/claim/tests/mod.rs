@@ -1,4 +1,5 @@
-//! Tests of claims on a real file system: every step, a crash after each, writers at each.
+//! Tests of claims on a real file system, with a crash after each step and with writers at each
+//! step.
 
 pub mod capability;
 mod tricks;
@@ -37,7 +38,7 @@ impl TestHost {
     }
 }
 
-/// Returns a host with a pair in incoming, and its claim.
+/// Returns a host with a pair in incoming, and the claim of the pair.
 fn pair() -> (TestHost, Claim) {
     let host = TestHost::new();
     host.put("e.csv", "identity\n1\n");
@@ -53,7 +54,7 @@ fn assert_claimed(host: &TestHost) {
 }
 
 #[test]
-fn moves_the_pair_and_can_be_repeated() {
+fn a_claim_moves_the_pair_and_is_repeatable() {
     let (host, claim) = pair();
     for _ in 0..2 {
         assert_eq!(host.execute(&claim).unwrap(), Some(11));
@@ -67,14 +68,14 @@ fn moves_the_pair_and_can_be_repeated() {
 }
 
 #[test]
-fn claim_round_trips_as_json() {
+fn a_claim_survives_a_json_round_trip() {
     let (_host, claim) = pair();
     let json = serde_json::to_string(&claim).unwrap();
     assert_eq!(serde_json::from_str::<Claim>(&json).unwrap(), claim);
 }
 
 #[test]
-fn continues_after_crash_at_any_step() {
+fn a_claim_continues_after_any_crash() {
     for steps in 0..=3 {
         let (host, claim) = pair();
         let before = [
@@ -121,14 +122,14 @@ fn a_writer_keeps_either_file_in_incoming() {
         writer.write_all(b"2\n").unwrap();
         drop(writer);
         host.closed(name);
-        // The file changed since the scan, so it must be scanned again.
+        // The file has changed after the scan, so it must be scanned again.
         assert!(matches!(host.execute(&claim), Err(ClaimError::Changed { .. })));
         host.execute(&host.claim()).unwrap();
     }
 }
 
 #[test]
-fn writer_across_crash_undoes_the_claim() {
+fn a_writer_during_a_crash_undoes_the_claim() {
     let (host, claim) = pair();
     let writer = OpenOptions::new().append(true).open(host.incoming().join("e.csv")).unwrap();
     drop(host.folders());
@@ -164,7 +165,7 @@ fn writer_between_lease_and_rename_is_detected() {
     assert!(host.spool_is_empty());
 }
 
-/// The number of races. Each costs some syncs.
+/// The number of races between a claim and a writer. Each race costs several syncs.
 const ROUNDS: u32 = 100;
 
 #[test]
@@ -203,7 +204,7 @@ fn claimed_file_never_changes_under_racing_writers() {
 }
 
 #[test]
-fn reads_what_was_claimed_and_notices_a_change() {
+fn a_change_while_reading_is_detected() {
     let (host, claim) = pair();
     host.execute(&claim).unwrap();
     let spooled = SpooledImport::open(&host.layout, &host.import, &host.opener).unwrap();
@@ -217,7 +218,7 @@ fn reads_what_was_claimed_and_notices_a_change() {
     assert_eq!((text.as_str(), data.size()), ("identity\n1\n", 11));
     assert!(data.unchanged().unwrap());
 
-    // Like an open(2) that resolved the name before the rename.
+    // The handle imitates an open(2) that resolved the name before the rename.
     let late = OpenOptions::new()
         .append(true)
         .custom_flags(libc::O_NONBLOCK)
@@ -234,8 +235,8 @@ fn reads_what_was_claimed_and_notices_a_change() {
 }
 
 #[test]
-fn two_mounts_have_their_own_error() {
-    // Needs a second file system, which every Debian has.
+fn claims_across_two_mounts_are_reported() {
+    // The test needs a second file system. Every Debian host has /dev/shm.
     let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
     let (host, claim) = pair();
     let away = other.path().join("spool");
@@ -251,7 +252,7 @@ fn two_mounts_have_their_own_error() {
 }
 
 #[test]
-fn missing_spool_has_its_own_error() {
+fn a_missing_spool_folder_is_reported() {
     let (host, claim) = pair();
     std::fs::remove_dir(host.layout.spool()).unwrap();
     let error = host.execute(&claim).unwrap_err();

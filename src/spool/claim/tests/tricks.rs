@@ -1,4 +1,4 @@
-//! Tests: a hostile account holder replaces a file after the scan.
+//! Tests of account holders who replace a file after the scan to attack the host.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn replaced_file_stays_in_incoming() {
     for (what, trick) in tricks {
         for name in ["e.csv", "e.manifest"] {
             let (host, claim) = pair();
-            // Wait for more than a tick of the file system's clock.
+            // The pause is longer than one tick of the file system's clock.
             std::thread::sleep(std::time::Duration::from_millis(15));
             trick(&host.incoming().join(name));
             let error = host.execute(&claim).unwrap_err();
@@ -48,7 +48,7 @@ fn replaced_file_stays_in_incoming() {
 }
 
 #[test]
-fn deleted_file_is_gone_and_other_stays() {
+fn after_a_deletion_the_other_file_stays() {
     for (name, other) in [("e.csv", "e.manifest"), ("e.manifest", "e.csv")] {
         let (host, claim) = pair();
         std::fs::remove_file(host.incoming().join(name)).unwrap();
@@ -60,7 +60,7 @@ fn deleted_file_is_gone_and_other_stays() {
 }
 
 #[test]
-fn new_file_wins_over_undone_claim() {
+fn a_new_file_survives_an_undone_claim() {
     let (host, claim) = pair();
     let path = host.incoming().join("e.csv");
     let writer = OpenOptions::new().append(true).open(&path).unwrap();
@@ -75,7 +75,7 @@ fn new_file_wins_over_undone_claim() {
 }
 
 #[test]
-fn an_odd_manifest_is_moved_unopened() {
+fn an_irregular_manifest_is_claimed_without_opening() {
     let make: [fn(&Path); 3] = [
         |path| symlink("/etc/passwd", path).unwrap(),
         |path| mkfifo(path, Mode::S_IRWXU).unwrap(),

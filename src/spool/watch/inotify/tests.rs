@@ -1,18 +1,18 @@
-//! Tests of inotify on a real folder.
+//! Tests of inotify watches on a real folder.
 
 use std::time::Duration;
 
 use super::*;
 use crate::spool::test_host::TestHost;
 
-/// Longer than any event takes.
+/// The maximum wait for an event. Every event arrives earlier.
 const SOON: Duration = Duration::from_secs(5);
 
 async fn next(events: &mut InotifyWatches) -> Vec<ScanTarget> {
     tokio::time::timeout(SOON, events.next()).await.expect("an event").unwrap()
 }
 
-/// Returns whether there is nothing to scan.
+/// Returns true if no account must be scanned.
 async fn quiet(events: &mut InotifyWatches) -> bool {
     tokio::time::timeout(Duration::from_millis(50), events.next()).await.is_err()
 }
@@ -21,21 +21,22 @@ fn only(account: &AccountId) -> Vec<AccountId> {
     vec![account.clone()]
 }
 
-/// Follows `accounts` and checks that each has a watch. Returns those whose watch is new.
+/// Follows `accounts` and checks that each account has a watch. Returns the accounts with a new
+/// watch.
 #[track_caller]
 fn follow(events: &mut InotifyWatches, accounts: &[&AccountId]) -> Vec<AccountId> {
     let accounts: Vec<_> = accounts.iter().copied().cloned().collect();
     watched(events.follow(&accounts))
 }
 
-/// Returns the accounts whose watch is new. All must have one.
+/// Returns the accounts with a new watch. Checks that every account has a watch.
 #[track_caller]
 fn watched(RenewResult { new, root, unwatched }: RenewResult) -> Vec<AccountId> {
     assert!(root.is_none() && unwatched.is_empty(), "{root:?} {unwatched:?}");
     new
 }
 
-/// Returns a host and its events, which follow the account.
+/// Returns a host with one account, and watches that follow the account.
 fn followed() -> (TestHost, InotifyWatches) {
     let host = TestHost::new();
     let mut events = InotifyWatches::new(&host.layout, Arc::default()).unwrap();
@@ -80,7 +81,7 @@ async fn account_added_while_running_is_followed() {
     std::fs::create_dir(host.layout.account(&added)).unwrap();
     assert_eq!(next(&mut events).await, [ScanTarget::Accounts]);
     let both = [&host.account, &added];
-    // It has no incoming yet. Its creation is reported.
+    // The new account has no incoming yet. The creation of incoming is reported.
     assert!(follow(&mut events, &both).is_empty());
     std::fs::create_dir(host.layout.incoming(&added)).unwrap();
     assert_eq!(next(&mut events).await, [ScanTarget::Accounts]);
@@ -114,13 +115,13 @@ async fn follows_a_recreated_incoming() {
     assert_eq!(follow(&mut events, &[&host.account]), only(&host.account));
     while !quiet(&mut events).await {}
     std::fs::write(old.join("e.csv"), "x").unwrap();
-    assert!(quiet(&mut events).await, "the old folder is no longer watched");
+    assert!(quiet(&mut events).await, "the removed folder must not be watched");
     host.put("e.csv", "x");
     assert_eq!(next(&mut events).await, [ScanTarget::Account(host.account.clone())]);
 }
 
 #[tokio::test]
-async fn account_is_watched_once_it_has_a_folder() {
+async fn an_account_is_watched_after_folder_creation() {
     let (host, mut events) = followed();
     let late: AccountId = "late".parse().unwrap();
     let both = [&late, &host.account];
@@ -136,7 +137,7 @@ async fn account_is_watched_once_it_has_a_folder() {
 async fn renews_one_account_without_changing_others() {
     let (host, other, mut events) = two_followed();
     let renewed = |events: &mut InotifyWatches| watched(events.renew([&host.account]));
-    assert_eq!(renewed(&mut events), [], "nothing has changed");
+    assert_eq!(renewed(&mut events), [], "an unchanged account must not be new");
     std::fs::remove_dir(host.incoming()).unwrap();
     std::fs::create_dir(host.incoming()).unwrap();
     assert_eq!(renewed(&mut events), only(&host.account));
@@ -151,7 +152,7 @@ async fn renews_one_account_without_changing_others() {
 }
 
 #[tokio::test]
-async fn folders_back_without_event_are_watched_again() {
+async fn folders_recreated_without_events_are_watched_again() {
     let (host, mut events) = followed();
     let away = host.layout.root().with_extension("away");
     std::fs::rename(host.layout.root(), &away).unwrap();

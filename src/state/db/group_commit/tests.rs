@@ -29,8 +29,8 @@ fn rows(path: &Path) -> Vec<i64> {
     rows.map(rusqlite::Result::unwrap).collect()
 }
 
-/// Counts the commits in the write-ahead log. The last frame of a commit has the number of pages of
-/// the database in its header (sqlite.org/fileformat2.html, "WAL Frame Header").
+/// Counts the commits in the write-ahead log. The last frame of each commit has the size of the
+/// database in pages in its header (sqlite.org/fileformat2.html, "WAL Frame Header").
 fn commits(path: &Path) -> usize {
     let log = std::fs::read(path.with_extension("db-wal")).unwrap();
     let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
@@ -38,7 +38,7 @@ fn commits(path: &Path) -> usize {
     (32..log.len()).step_by(frame).filter(|at| number(at + 4) != 0).count()
 }
 
-/// Runs writers 0 to `count` - 1. All of them wait before the first begins.
+/// Runs the writers 0 to `count` - 1. All writers are waiting before the first one begins.
 fn run_all<T: Send>(
     writers: &GroupCommit,
     count: i64,
@@ -99,12 +99,13 @@ fn an_error_or_panic_undoes_its_own_changes() {
 }
 
 #[test]
-fn a_full_rollback_fails_for_all_writers() {
+fn after_a_full_rollback_all_writers_fail() {
     let (_folder, path, writers) = writers();
     let ended = run_all(&writers, 8, |n, tx| {
         put(tx, n)?;
         if n == 3 {
-            // As after a full disk: the transaction of all its writers is rolled back.
+            // The rollback imitates SQLite after a full disk: the transaction of all writers is
+            // rolled back.
             tx.execute_batch("ROLLBACK")?;
             return Err(Error::Value("the disk is full".into()));
         }
@@ -119,9 +120,9 @@ fn a_full_rollback_fails_for_all_writers() {
 }
 
 #[test]
-fn a_failed_commit_fails_for_all_its_writers() {
+fn after_a_failed_commit_all_writers_fail() {
     let (_folder, path, writers) = writers();
-    // SQLite checks a deferred reference only in the commit.
+    // SQLite checks a deferred reference only during the commit.
     let deferred = "CREATE TABLE r (x REFERENCES t (x) DEFERRABLE INITIALLY DEFERRED)";
     writers.run_outside(|connection| connection.execute_batch(deferred)).unwrap();
     let ended = run_all(&writers, 5, |n, tx| {
@@ -136,7 +137,7 @@ fn a_failed_commit_fails_for_all_its_writers() {
 }
 
 #[test]
-fn many_random_writers_lose_nothing() {
+fn concurrent_writers_lose_no_change() {
     let (_folder, path, writers) = writers();
     let start = Barrier::new(8);
     std::thread::scope(|scope| {

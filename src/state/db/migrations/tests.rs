@@ -1,4 +1,4 @@
-//! Tests of upgrades from the first schema, with a row in every table, and of refused ones.
+//! Tests of upgrades from the first schema with a row in every table, and of refused upgrades.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::state::{
 
 const DATA: &str = include_str!("../../../../tests/upgrade/schema-1.sql");
 
-/// Creates a database as the first version left it, in WAL mode.
+/// Creates a database like the first version of the program, in WAL mode.
 fn first(folder: &Path) -> PathBuf {
     let path = folder.join("state.db");
     let connection = Connection::open(&path).unwrap();
@@ -33,7 +33,8 @@ fn copies(folder: &Path) -> Vec<PathBuf> {
     entries.filter(|path| path.to_string_lossy().contains(".schema-")).collect()
 }
 
-/// Returns every table's rows as text, with the columns of the database `of`.
+/// Returns the rows of every table as text. Only columns that exist in the database `of` are
+/// included.
 fn rows(database: &Connection, of: &Connection) -> Vec<String> {
     let tables = column(of, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
     let mut rows = Vec::new();
@@ -63,7 +64,7 @@ fn the_first_schema_has_rows_in_every_table() {
 }
 
 #[test]
-fn an_upgrade_copies_and_keeps_every_row() {
+fn an_upgrade_keeps_every_row() {
     let folder = tempfile::tempdir().unwrap();
     let path = first(folder.path());
     drop(State::open(&path).unwrap());
@@ -146,7 +147,7 @@ fn an_upgrade_without_a_copy_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = first(folder.path());
     let raw = Connection::open(&path).unwrap();
-    // The index does not match the table: the check of the copy finds it.
+    // The index does not match the table. The check of the copy finds this damage.
     raw.execute_batch(
         "PRAGMA writable_schema = on;
          UPDATE sqlite_schema SET sql = 'CREATE INDEX import_account ON import (manifest, n)'
