@@ -149,7 +149,7 @@ fn names_are_made_valid_and_different() {
     let proposal = guess("identity,a.b,a_b,A_B,ts,Failure Description\nj,1,2,3,x,y\n");
     assert_eq!(
         columns(&proposal),
-        ["identity", "a_b 2 INTEGER", "a_b INTEGER", "A_B 2 INTEGER", "ts text STRING", "-"]
+        ["identity", "a_b 3 INTEGER", "a_b INTEGER", "A_B 2 INTEGER", "ts text STRING", "-"]
     );
 }
 
