@@ -42,6 +42,8 @@ pub struct ColumnFacts {
     /// Values of digits alone, by their number.
     pub digits: [u64; 20],
     pub zeros_and_ones: u64,
+    /// Values such as `1.234,50`: numbers with a decimal comma.
+    pub commas: u64,
     /// Values that break the rule of the property.
     pub broken: u64,
     /// Values that cannot be names of events.
@@ -133,6 +135,15 @@ fn is_plain_number(value: &str) -> bool {
     }
 }
 
+/// Returns whether a value is a number with a decimal comma.
+fn has_decimal_comma(value: &str) -> bool {
+    let number = value.strip_prefix('-').unwrap_or(value);
+    number.split_once(',').is_some_and(|(whole, decimals)| {
+        let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        is_digits(decimals) && whole.split('.').all(is_digits)
+    })
+}
+
 /// Returns whether a FLOAT keeps all digits of a decimal number.
 fn is_exact(value: &str) -> bool {
     let mantissa = value.split(['e', 'E']).next().unwrap_or_default();
@@ -158,6 +169,7 @@ impl ColumnFacts {
             different: HashSet::new(),
             digits: [0; 20],
             zeros_and_ones: 0,
+            commas: 0,
             broken: 0,
             no_names: 0,
             times: 0,
@@ -217,6 +229,7 @@ impl ColumnFacts {
             }
             self.zeros_and_ones += u64::from(matches!(value, "0" | "1"));
         }
+        self.commas += u64::from(has_decimal_comma(value));
         self.no_names += u64::from(value.chars().any(is_forbidden));
     }
 

@@ -2,7 +2,7 @@
 
 use super::names;
 use super::question::{Answers, Choice, Question, Topic};
-use super::survey::{Survey, id_rank};
+use super::survey::{NO_ID, Survey, id_rank};
 use super::types::{TypeGuess, guess_type};
 use crate::manifest::{DateFormat, PropertyType};
 use crate::records::{FAILURE_DESCRIPTION, fold, preference};
@@ -124,7 +124,7 @@ impl Meaning {
         Ok(likeliest)
     }
 
-    /// Asks which of `columns` has `what`, or notes the only one.
+    /// Asks which of `columns` is `what`, or notes the only one.
     fn ask_or_note(&mut self, survey: &Survey, topic: Topic, what: &str, columns: &[usize]) {
         let choice = |at: &usize| {
             let values: Vec<_> = survey.columns[*at].values.iter().map(|v| excerpt(v)).collect();
@@ -133,7 +133,8 @@ impl Meaning {
         let choices: Vec<Choice> = columns.iter().take(CHOICES).map(choice).collect();
         match choices.as_slice() {
             [] => {}
-            [only] => {
+            // A name that is not that of an id has to be confirmed.
+            [only] if topic == Topic::EventName || id_rank(&only.label) < NO_ID => {
                 self.notes.push(format!("column {} is taken for {what}", excerpt(&only.label)));
             }
             _ => {
@@ -181,8 +182,8 @@ impl Meaning {
             ("fbId", &names::FB_ID[..]),
             ("gpId", &names::GP_ID[..]),
         ] {
-            let columns = self.named(survey, list).into_iter();
-            if let Some(at) = columns.filter(|at| Some(*at) != wanted).next() {
+            let mut columns = self.named(survey, list).into_iter();
+            if let Some(at) = columns.find(|at| Some(*at) != wanted) {
                 self.targets[at] = Target::Id(kind);
             }
         }
@@ -197,7 +198,7 @@ impl Meaning {
         let identity = match wanted.or(literal).or(columns.first().copied()) {
             Some(identity) => Some(identity),
             None if survey.identified(&others) > 0 => None,
-            None => Some(self.ask_for_identity(survey)?),
+            None => Some(self.ask_for_identity(survey, answers)?),
         };
         let usual = |at: &&usize| id_rank(&survey.header[**at]) < names::IDENTITY.len();
         let usual: Vec<usize> = columns.iter().filter(usual).copied().collect();
@@ -224,11 +225,18 @@ impl Meaning {
         columns
     }
 
-    fn ask_for_identity(&mut self, survey: &Survey) -> Result<usize, Failure> {
+    fn ask_for_identity(&mut self, survey: &Survey, answers: &Answers) -> Result<usize, Failure> {
         let is_free = |at: &&usize| self.targets[**at] == Target::Property;
         let usable = |at: usize| survey.identified(&[at]);
         let mut columns: Vec<usize> = survey.id_columns().iter().filter(is_free).copied().collect();
         columns.retain(|at| usable(*at) > 0);
+        let is_text = |at: &usize| {
+            let kind = guess_type(&survey.header[*at], &survey.columns[*at], answers).kind;
+            !matches!(kind, PropertyType::Date | PropertyType::Boolean | PropertyType::Float)
+        };
+        if columns.iter().any(is_text) {
+            columns.retain(is_text);
+        }
         let best = columns.iter().map(|at| usable(*at)).max().unwrap_or(0);
         columns.sort_by_key(|at| {
             let different = survey.columns[*at].distinct();
@@ -253,12 +261,12 @@ fn failure(detail: &str) -> Failure {
 
 /// Returns the column that has values and is called as the event's name.
 fn event_column(survey: &Survey) -> Option<usize> {
-    let of_name = |name: &&str| {
+    let of_name = |name: &str| {
         let is_named =
-            |at: &usize| names::key(&survey.header[*at]) == *name && survey.columns[*at].filled > 0;
+            |at: &usize| names::key(&survey.header[*at]) == name && survey.columns[*at].filled > 0;
         (0..survey.header.len()).find(is_named)
     };
-    names::EVENT_NAME.iter().find_map(|name| of_name(&name))
+    names::EVENT_NAME.iter().find_map(|name| of_name(name))
 }
 
 fn guess_data_type(survey: &Survey, answers: &Answers) -> (DataType, Option<Question>) {

@@ -18,7 +18,7 @@ pub enum Topic {
     DateFormat(String),
 }
 
-/// A question with at least two choices.
+/// A question with at least one choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     pub topic: Topic,

@@ -88,6 +88,9 @@ impl Survey {
             return;
         };
         let cells: Vec<&str> = cells.collect();
+        if cells.iter().all(|cell| cell.trim().is_empty()) {
+            return;
+        }
         if cells.iter().zip(&self.header).all(|(cell, name)| cell.trim() == name) {
             return;
         }
@@ -130,6 +133,9 @@ impl Survey {
     }
 }
 
+/// The rank of a name that is not that of an id.
+pub const NO_ID: usize = 70;
+
 /// Returns the rank of a name among those of columns with ids; the likeliest has 0.
 pub fn id_rank(name: &str) -> usize {
     let key = names::key(name);
@@ -145,6 +151,6 @@ pub fn id_rank(name: &str) -> usize {
         key if key.ends_with("email") || key.ends_with("mail") => 62,
         key if key.ends_with("id") => 63,
         key if key.ends_with("key") || key.ends_with("number") || key.ends_with("no") => 64,
-        _ => 70,
+        _ => NO_ID,
     })
 }

@@ -79,7 +79,7 @@ fn a_byte_order_mark_gives_the_encoding() {
     // A few broken characters do not make another encoding of it.
     let broken = guess_text("\u{e4}\u{e9}\u{fc},b\n".as_bytes(), &Answers::default(), &limits);
     assert_eq!(broken.notes, [""; 0]);
-    let broken = [&"\u{e4}\u{e9}\u{fc},b\n".as_bytes()[..], b"\xC3,\n"].concat();
+    let broken = ["\u{e4}\u{e9}\u{fc},b\n".as_bytes(), b"\xC3,\n"].concat();
     let broken = guess_text(&broken, &Answers::default(), &limits);
     assert_eq!((broken.encoding, broken.notes.len()), (None, 1));
 }
@@ -95,7 +95,6 @@ fn the_delimiter_divides_records_evenly() {
         ("identity\ta\nj\t1\n", b'\t'),
         ("identity\nj\n", b','),
         ("sep=|\nidentity|a,b\nj|1\n", b'|'),
-        ("identity\u{1f}a\nj\u{1f}1\n", 0x1F),
     ] {
         let guess = text(file);
         assert_eq!((guess.delimiter, guess.question), (delimiter, None), "{file:?}");
@@ -171,6 +170,19 @@ fn questions_are_answered_by_their_labels() {
 }
 
 #[test]
+fn an_unlikely_id_is_asked_for() {
+    let topics = |text: &str| {
+        let questions = guess(text).questions;
+        questions.into_iter().map(|question| question.topic).collect::<Vec<_>>()
+    };
+    assert_eq!(topics("# All users\nj\n"), [Topic::Identity]);
+    assert_eq!(topics("id,name\n7,Jane\n"), []);
+    assert_eq!(topics("login,name\njdoe,Jane\n"), [Topic::Identity]);
+    let no_id = guess_with(b"a,b\n,\n,\n", &Answers::default()).unwrap_err();
+    assert_eq!(no_id.detail, "no column has ids of the users");
+}
+
+#[test]
 fn events_or_profiles_is_asked() {
     let topics = |text: &str| {
         let questions = guess(text).questions;
@@ -202,6 +214,8 @@ fn a_near_miss_and_a_missing_header_are_noted() {
     let near = "column n stays a STRING: 200 of 201 values are whole numbers, but many in line 202 \
                 is not";
     assert_eq!(notes, [near]);
+    let notes = guess("identity;n\nj;1,5\nk;1.000,25\n").notes;
+    assert!(notes[0].contains("decimal commas"), "{notes:?}");
     let notes = guess("jane@x.example,7\njohn@x.example,8\n").notes;
     assert!(notes.iter().any(|note| note.starts_with("the first line seems to be")), "{notes:?}");
 }

@@ -109,9 +109,15 @@ fn ask(header: &str, formats: &[usize], facts: &ColumnFacts) -> Question {
     }
 }
 
-/// Returns a note if all values but a few have a type.
+/// Returns a note if all values but a few have a type, or would have one if written otherwise.
 fn near_miss(header: &str, facts: &ColumnFacts) -> Option<String> {
     let values = facts.value_count();
+    if facts.commas > 0 && facts.commas + facts.digits.iter().sum::<u64>() == values {
+        let header = excerpt(header);
+        return Some(format!(
+            "column {header} stays a STRING: its numbers have decimal commas, a FLOAT has a point"
+        ));
+    }
     let near = |reading: &&Reading| reading.nearly_fits(values);
     let best = facts.readings.iter().filter(near).min_by_key(|reading| reading.failed)?;
     let (line, value) = best.first_failed.as_ref()?;

@@ -31,6 +31,8 @@ struct ExportedFile {
     compress: Option<String>,
     /// Records that can be imported; default: all.
     records: Option<u64>,
+    /// What a file needs that cannot be imported yet.
+    pending: Option<String>,
 }
 
 /// The files of one exporter's kind.
@@ -61,6 +63,23 @@ impl ExportedFile {
             ..Case::default()
         };
         case.data_file().unwrap()
+    }
+}
+
+impl ExportedFile {
+    /// Guesses a manifest and checks the file with it.
+    ///
+    /// # Errors
+    /// Fewer records are accepted than can be imported.
+    fn import(&self) -> Result<(), String> {
+        let file = DataFile::new(&self.name, self.bytes(), Limits::default());
+        let manifest = text(&file.guess()?.0);
+        let report = file.check(&manifest);
+        let possible = self.records.unwrap_or(report.records.read);
+        if report.failure.is_some() || report.records.accepted * 100 < possible * SHARE {
+            return Err(format!("{report:?}\n{manifest}"));
+        }
+        Ok(())
     }
 }
 
@@ -144,33 +163,29 @@ fn well_formed_conformance_files_import() {
 #[test]
 fn files_of_exporters_import() {
     let files = ExportedFile::all();
-    assert!(files.len() >= 40, "{} files", files.len());
     let mut wrong = Vec::new();
+    let mut imported = 0;
     for exported in files {
         assert!(exported.source.len() > 20, "{}: where is the format described?", exported.name);
-        let file = DataFile::new(&exported.name, exported.bytes(), Limits::default());
-        let (proposal, _) = match file.guess() {
-            Ok(guess) => guess,
-            Err(error) => {
-                wrong.push(format!("{}: {error}", exported.name));
-                continue;
+        match (exported.import(), &exported.pending) {
+            (Ok(()), None) => imported += 1,
+            (Err(_), Some(_)) => {}
+            (Err(error), None) => wrong.push(format!("{}: {error}", exported.name)),
+            (Ok(()), Some(pending)) => {
+                wrong.push(format!("{}: remove pending, {pending:?} works", exported.name));
             }
-        };
-        let report = file.check(&text(&proposal));
-        let possible = exported.records.unwrap_or(report.records.read);
-        if report.failure.is_some() || report.records.accepted * 100 < possible * SHARE {
-            wrong.push(format!("{}: {report:?}\n{}", exported.name, text(&proposal)));
         }
     }
     assert!(wrong.is_empty(), "{} files:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(imported >= 40, "{imported} files");
 }
 
 #[test]
 fn columns_of_exporters_become_what_they_are() {
     let mut lines = Vec::new();
-    for exported in ExportedFile::all() {
+    for exported in ExportedFile::all().iter().filter(|file| file.pending.is_none()) {
         let file = DataFile::new(&exported.name, exported.bytes(), Limits::default());
-        let Ok((proposal, asked)) = file.guess() else { continue };
+        let (proposal, asked) = file.guess().unwrap();
         let kind = proposal.manifest.data_type.as_str();
         lines.push(format!("== {}: {kind}s, {}", exported.name, proposal.text()));
         let manifest: serde_json::Value = serde_json::from_str(&text(&proposal)).unwrap();
