@@ -1,9 +1,11 @@
-//! Makes text safe to print. [`printable`] escapes characters that could mislead a reader or
-//! control a terminal. [`excerpt`] also truncates the text. [`chain`] formats an error and its
-//! causes in one line.
+//! Makes text safe to print and to compare. [`printable`] escapes characters that could mislead a
+//! reader or control a terminal. [`excerpt`] also truncates the text. [`chain`] formats an error
+//! and its causes in one line. [`normalized`] removes invisible characters from a name.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+
+use icu_normalizer::ComposingNormalizer;
 
 /// Ranges of code points that are always escaped, in ascending order. Control characters are
 /// escaped as well, but are not listed. The listed code points change the direction of text,
@@ -45,9 +47,13 @@ pub fn is_unprintable(c: char) -> bool {
 /// can choose names with such characters. An escaped name can't control a terminal, begin a line,
 /// reorder text or hide text.
 pub fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_unprintable(c) {
+    escape(text.chars(), is_unprintable)
+}
+
+fn escape(text: impl Iterator<Item = char>, is_escaped: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.size_hint().0);
+    for c in text {
+        if is_escaped(c) {
             let _ = write!(out, "{}", c.escape_unicode()); // writing to a String can't fail
         } else {
             out.push(c);
@@ -65,17 +71,33 @@ pub fn printable_start(text: &str, max: usize) -> String {
 }
 
 /// Returns a partner's text for use in a message. The text is truncated, and unprintable characters
-/// are replaced.
+/// and no-break spaces are escaped.
 pub fn excerpt(text: &str) -> Cow<'_, str> {
     if text.len() <= EXCERPT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Cow::Borrowed(text);
     }
-    let plain = |c: char| if is_unprintable(c) { char::REPLACEMENT_CHARACTER } else { c };
-    let mut excerpt: String = text.chars().take(EXCERPT).map(plain).collect();
+    let mut excerpt =
+        escape(text.chars().take(EXCERPT), |c| is_unprintable(c) || is_no_break_space(c));
     if text.chars().nth(EXCERPT).is_some() {
         excerpt.push('…');
     }
     Cow::Owned(excerpt)
+}
+
+/// Returns a name of a column or file for comparison: in NFC, with no-break spaces as spaces, and
+/// without characters that have no width, such as byte order marks.
+pub fn normalized(name: &str) -> Cow<'_, str> {
+    if name.is_ascii() {
+        return Cow::Borrowed(name);
+    }
+    let has_width = |c: &char| !is_unprintable(*c) || c.is_control() || c.is_whitespace();
+    let space = |c: char| if is_no_break_space(c) { ' ' } else { c };
+    let visible: String = name.chars().filter(has_width).map(space).collect();
+    Cow::Owned(ComposingNormalizer::new_nfc().normalize(&visible).into_owned())
+}
+
+fn is_no_break_space(c: char) -> bool {
+    matches!(c, '\u{a0}' | '\u{2007}' | '\u{202f}')
 }
 
 /// Returns an error and its causes in one line, joined by `: ` and escaped by [`printable`]. The
@@ -134,10 +156,37 @@ mod tests {
 
     #[test]
     fn excerpts_are_truncated_and_printable() {
-        assert_eq!(excerpt("a\x1b[31m\n\u{202e}b"), "a\u{fffd}[31m\u{fffd}\u{fffd}b");
-        assert_eq!(excerpt("a\u{2066}\u{200b}\u{e0041}b"), "a\u{fffd}\u{fffd}\u{fffd}b");
+        assert_eq!(excerpt("a\x1b[31m\n\u{202e}b"), "a\\u{1b}[31m\\u{a}\\u{202e}b");
+        assert_eq!(excerpt("a\u{a0}\u{200b}\u{e0041}b"), "a\\u{a0}\\u{200b}\\u{e0041}b");
         assert_eq!(excerpt(&"é".repeat(65)), format!("{}…", "é".repeat(64)));
         assert_eq!(excerpt(&"é".repeat(64)), "é".repeat(64));
+    }
+
+    #[test]
+    fn names_with_invisible_differences_are_equal() {
+        for (name, expected) in [
+            ("Ka\u{308}ufe.csv", "K\u{e4}ufe.csv"),
+            ("\u{feff}\u{feff}identity", "identity"),
+            ("Unit\u{a0}Price\u{200b}", "Unit Price"),
+            ("a\u{2007}b\u{202f}c", "a b c"),
+            ("a\u{ad}\u{200d}\u{2060}\u{fe0f}b", "ab"),
+            ("a\u{200b}\u{308}", "\u{e4}"),
+            ("\u{1e9b}\u{2126} \u{ff21}", "\u{1e9b}\u{3a9} \u{ff21}"),
+            ("a\u{2028}b\u{1}", "a\u{2028}b\u{1}"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(normalized(name), expected, "{name:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn normalizing_twice_changes_nothing(
+            name in "([a-z ]|[\u{a0}\u{ad}\u{300}-\u{360}\u{1100}-\u{11ff}]|[\u{200b}-\u{206f}\u{feff}]|\\PC){0,12}"
+        ) {
+            let once = normalized(&name);
+            proptest::prop_assert_eq!(normalized(&once), &*once);
+        }
     }
 
     #[test]

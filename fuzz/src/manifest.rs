@@ -1,7 +1,7 @@
 //! Any bytes as a manifest: a valid one, or findings to report.
 
 use sftp_import::config::Limits;
-use sftp_import::manifest::Manifest;
+use sftp_import::manifest::{Manifest, Quoting};
 
 /// Inputs to begin with.
 pub const SEEDS: &[&[u8]] = &[
@@ -10,6 +10,10 @@ pub const SEEDS: &[&[u8]] = &[
     b"\xef\xbb\xbf{\"type\":\"EVENT\",\"fileName\":\"e.csv.gz\",\"clientEmail\":\"a@b.example\",\
       \"size\":1,\"rows\":2,\"sha256\":\"00\",\"delimiter\":\"\\t\",\"encoding\":\"utf-16\",\
       \"dryRun\":true,\"columns\":{\"a\":{\"dataType\":\"DATE\",\"format\":\"dd/MM/yyyy\"}}}",
+    b"{\"type\":\"event\",\"fileName\":\"e.csv\",\"clientEmail\":\"a@b.example\",\
+      \"delimiter\":\"|\",\"quote\":\"\",\"escape\":\"\\\"\",\"null\":[\"\\\\N\",\"\"]}",
+    b"{\"type\":\"profile\",\"columns\":{\"ts\":{\"dataType\":\"DATE\",\"format\":\"yyyyMMdd HH:mm\"},\
+      \"a\":{\"dataType\":\"DATE\",\"format\":\"epoch-ms\"}}}",
     b"{\"type\":\"profile\",\"type\":1,\"columns\":{\"a\":{},\"a\":null},\"x\":[{}]",
 ];
 
@@ -20,6 +24,8 @@ pub fn run(bytes: &[u8]) {
             is_plain(&manifest.file_name);
             is_header_safe(&manifest.client_email);
             assert!(manifest.delimiter.is_ascii() && !b"\"\r\n\0".contains(&manifest.delimiter));
+            assert!(manifest.null.len() <= 32 && manifest.null.iter().all(|text| text.len() <= 64));
+            assert!(manifest.quoting != Quoting::None || manifest.delimiter != b' ');
         }
         Err(errors) => {
             assert!(!errors.findings.is_empty(), "a refusal has a reason");

@@ -16,7 +16,13 @@ pub const SEEDS: &[&[u8]] = &[
     b"\x00\x00evtName,ts,identity,n,b,d,s\na,1578503667,x,1,true,25/12/2020,$D_1\n,,,x,y,z,\n",
     b"\x01\x03identity,n,s,s.operation\nx,1,a,$add\ny,q,\"a,\n\"\"\",$x\n",
     b"\x02\x05a,1578503667,x,1,true,,\"q\nr\"\r\nb,x,\r\n\r\n\"",
+    b"\x02\x03a,1578503667,x,1,true,2020-01-08T17:14:27.5+01:00,\nb,20200108,x,,,20200108,\n",
+    b"\x03\x02x,8.1.2020 17:14,1,y,a,\ny,2020-01-08,,,,\n",
     b"\x03\x08x,1,,a,$remove\nnull,1,,b,$delete\n\xff,,,,\n",
+    b"\x03\x01x,1,\"a\" b,c,\"d\ne\"f,\ny,2, \"g, h\",\n\"z\nw,1\n",
+    b"\x07\x02x,1,\"a \\\"b, c\\\"\\\\\",\"d\\n\"\"\",$add,\n",
+    b"\x83\x03x,\"1,a \"b, \"c,,\n\"\n",
+    b"\x87\x04x,a,NULL,\\N,\"\",\n",
     b"\x08\x01\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03K-K\x05\x00\x00\x00\xff\xff",
     b"\x10\x01\x28\xb5\x2f\xfd\x04\x00\x41\x00\x00identity",
     b"\x20\x02\xff\xfei\x00d\x00e\x00n\x00t\x00i\x00t\x00y\x00\n\x00\x00\xd8",
@@ -56,14 +62,26 @@ fn manifest(settings: u8) -> Manifest {
         3 => r#","encoding":"windows-1252""#,
         _ => "",
     };
+    let quoting = match (settings & 128 != 0, settings & 4 != 0) {
+        (false, false) => "",
+        (false, true) => r#","escape":"\\""#,
+        (true, false) => r#","quote":"""#,
+        (true, true) => r#","null":["\\N","NULL","a"]"#,
+    };
     let text = format!(
-        r#"{{"type":"{data_type}","fileName":"e.csv{compression}","clientEmail":"a@b.example"{encoding}}}"#
+        r#"{{"type":"{data_type}","fileName":"e.csv{compression}","clientEmail":"a@b.example"{encoding}{quoting}}}"#
     );
     let mut manifest = Manifest::parse(text.as_bytes(), &Limits::default()).expect("is valid");
     // A column that the header lacks would stop most inputs: only a known header is mapped.
     if settings & 2 != 0 {
-        let mapped = r#"{"type":"event","fileName":"e.csv","clientEmail":"a@b.example","columns":{
-            "n":{"dataType":"INTEGER"},"b":{"dataType":"BOOLEAN"}}}"#;
+        let dates = match data_type {
+            "event" => r#""d":{"dataType":"DATE"}"#,
+            _ => r#""ts":{"dataType":"DATE","format":"dd.MM.yyyy"}"#,
+        };
+        let mapped = format!(
+            r#"{{"type":"event","fileName":"e.csv","clientEmail":"a@b.example","columns":{{
+            "n":{{"dataType":"INTEGER"}},"b":{{"dataType":"BOOLEAN"}},{dates}}}}}"#
+        );
         let mapped = Manifest::parse(mapped.as_bytes(), &Limits::default()).expect("is valid");
         manifest.columns = mapped.columns;
     }

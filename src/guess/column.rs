@@ -32,7 +32,7 @@ pub struct ColumnFacts {
     /// Cells that are more than white space.
     pub filled: u64,
     /// Cells that are one of [`nulls::WORDS`].
-    pub nulls: [u64; nulls::WORDS.len()],
+    pub nulls: nulls::WordCounts,
     /// The first different values, at most three.
     pub values: Vec<String>,
     /// The types and formats, in the order of preference.

@@ -7,7 +7,7 @@
 //! | counts over the cells of every column | `survey`, `column` |
 //! | meaning of columns by their names | `names` |
 //! | types by values | `types` |
-//! | texts that stand for empty cells | `nulls` |
+//! | texts that mean empty cells | `nulls` |
 //! | the manifest, with the questions that are open | `proposal`, `meaning`, `property` |
 //!
 //! Every record is read: a sample would miss the one cell in the last part of a sorted file that

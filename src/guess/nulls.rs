@@ -1,9 +1,7 @@
 //! Texts that exporters write for an empty cell.
 
-use super::column::ColumnFacts;
-
-/// A text, and whether it stands for an empty cell wherever it occurs. The others do so only in a
-/// file with a column in which everything else is a number, a boolean or a date.
+/// A text, and whether it means an empty cell wherever it occurs. The others do so only in a file
+/// with a column in which everything else is a number, a boolean or a date.
 pub const WORDS: [(&str, bool); 18] = [
     ("\\N", true),
     ("NULL", true),
@@ -25,12 +23,15 @@ pub const WORDS: [(&str, bool); 18] = [
     (".", false),
 ];
 
-/// Returns the texts for the manifest: those that are always empty cells, and those in columns of
-/// `typed` values.
-pub fn texts(columns: &[ColumnFacts], typed: &[bool]) -> Vec<String> {
+/// How often each of [`WORDS`] occurs in a column.
+pub type WordCounts = [u64; WORDS.len()];
+
+/// Returns the texts for the manifest: those that always mean an empty cell, and those in columns
+/// whose values have a type. `columns` are counts, and whether the column has a type.
+pub fn texts<'a>(columns: impl Iterator<Item = (&'a WordCounts, bool)> + Clone) -> Vec<String> {
     let occurs = |word: usize, is_always: bool| {
-        let mut columns = columns.iter().zip(typed);
-        columns.any(|(facts, typed)| (is_always || *typed) && facts.nulls[word] > 0)
+        let mut columns = columns.clone();
+        columns.any(|(counts, is_typed)| (is_always || is_typed) && counts[word] > 0)
     };
     let words = WORDS.iter().enumerate().filter(|(word, (_, always))| occurs(*word, *always));
     words.map(|(_, (text, _))| (*text).to_owned()).collect()

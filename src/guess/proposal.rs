@@ -155,7 +155,7 @@ impl Proposal {
         self.columns.push(column);
     }
 
-    /// Sets the texts that stand for empty cells. In columns with a type or a rule, everything else
+    /// Sets the texts that mean empty cells. In columns with a type or a rule, everything else
     /// is a value.
     fn set_null_texts(&mut self, survey: &Survey, targets: &[Target]) {
         let is_typed = |(column, target): (&ProposedColumn, &Target)| match column.data_type {
@@ -164,7 +164,8 @@ impl Proposal {
             None => false,
         };
         let typed: Vec<bool> = self.columns.iter().zip(targets).map(is_typed).collect();
-        self.manifest.null = nulls::texts(&survey.columns, &typed);
+        let counts = survey.columns.iter().map(|facts| &facts.nulls);
+        self.manifest.null = nulls::texts(counts.zip(typed.iter().copied()));
         if !self.manifest.null.is_empty() {
             let texts = self.manifest.null.join(", ");
             self.notes

@@ -60,8 +60,7 @@ impl Answers {
         match topic {
             Topic::Delimiter => self.delimiter = delimiter_named(label),
             Topic::DataType => {
-                let types = [DataType::Event, DataType::Profile];
-                self.data_type = types.into_iter().find(|kind| kind.as_str() == label);
+                self.data_type = label.parse().ok();
             }
             Topic::EventName => self.event_name = Some(label.to_owned()),
             Topic::Identity => self.identity = Some(label.to_owned()),

@@ -136,7 +136,7 @@ fn columns_get_their_meaning_by_name() {
 }
 
 #[test]
-fn an_id_that_most_records_lack_is_not_preferred() {
+fn an_id_of_few_records_is_not_preferred() {
     let text = "user_id,email\n,a@x.example\n,b@x.example\nu3,c@x.example\n";
     assert_eq!(columns(&guess(text)), ["user_id STRING", "identity"]);
     let both = guess("user_id,device_id\nu1,\n,d2\n,d3\n");
@@ -204,7 +204,7 @@ fn a_null_text_needs_a_typed_column() {
 }
 
 #[test]
-fn a_near_miss_and_a_missing_header_are_noted() {
+fn near_misses_and_missing_headers_are_noted() {
     let mut text = "identity,n\n".to_owned();
     for number in 0..200 {
         text.push_str(&format!("u{number},{number}\n"));

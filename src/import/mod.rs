@@ -17,6 +17,7 @@ mod context;
 mod intake;
 mod local;
 mod maintenance;
+mod property_types;
 mod row;
 mod run;
 #[cfg(test)]

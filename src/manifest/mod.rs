@@ -40,7 +40,7 @@ pub struct Manifest {
     pub delimiter: u8,
     /// `quote` and `escape`.
     pub quoting: Quoting,
-    /// `null`: texts that stand for an empty cell.
+    /// `null`: texts that mean an empty cell.
     pub null: Vec<String>,
     /// `encoding`; `None`: the byte order mark decides, else UTF-8.
     pub encoding: Option<Encoding>,

@@ -25,6 +25,7 @@ pub mod health;
 pub mod imports;
 pub mod incoming_full;
 pub mod keys;
+pub mod property_types;
 pub mod retention;
 pub mod unclaimed;
 pub mod uploads;

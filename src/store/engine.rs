@@ -1,6 +1,7 @@
 //! The face of the store: what every engine implements.
 
 use std::fmt::Debug;
+use std::ops::AddAssign;
 use std::path::Path;
 
 use super::error::Error;
@@ -15,8 +16,19 @@ pub struct CommitCounts {
     pub records: u64,
     /// How often a record moved a profile id from another profile to its own.
     pub moved_ids: u64,
+    /// Profiles that were left without an id and removed, their properties passed on.
+    pub absorbed_profiles: u64,
     /// Of the events; `None` without events.
     pub ts_range: Option<TsRange>,
+}
+
+impl AddAssign for CommitCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.moved_ids += other.moved_ids;
+        self.absorbed_profiles += other.absorbed_profiles;
+        self.ts_range = TsRange::merge(self.ts_range, other.ts_range);
+    }
 }
 
 /// Stores events and profiles.

@@ -32,6 +32,7 @@ pub struct Case {
     pub absent: bool,
     pub limits: String,
     pub before: Option<String>,
+    pub before_columns: Option<String>,
     pub manifest: Option<String>,
     pub fail: Option<String>,
     pub findings: Option<Vec<String>>,
@@ -123,18 +124,23 @@ fn folder() -> PathBuf {
 }
 
 impl Case {
-    /// Returns the manifest. The earlier pair of the case has the same manifest.
     pub fn manifest_text(&self) -> String {
+        self.manifest.clone().unwrap_or_else(|| self.manifest_with(self.columns.as_ref()))
+    }
+
+    /// Returns the manifest of the earlier pair.
+    pub fn manifest_before(&self) -> String {
+        self.manifest_with(self.before_columns.as_ref().or(self.columns.as_ref()))
+    }
+
+    fn manifest_with(&self, columns: Option<&String>) -> String {
         let Self { data_type, more, .. } = self;
-        self.manifest.clone().unwrap_or_else(|| {
-            let columns =
-                self.columns.as_ref().map_or(String::new(), |c| format!(",\"columns\":{c}"));
-            let name = self.data_file_name();
-            format!(
-                "{{\"type\":{data_type:?},\"fileName\":{name:?},\"clientEmail\":\"a@b.example\"\
-                 {columns}{more}}}"
-            )
-        })
+        let columns = columns.map_or(String::new(), |c| format!(",\"columns\":{c}"));
+        let name = self.data_file_name();
+        format!(
+            "{{\"type\":{data_type:?},\"fileName\":{name:?},\"clientEmail\":\"a@b.example\"\
+             {columns}{more}}}"
+        )
     }
 
     pub fn data_file_name(&self) -> &str {

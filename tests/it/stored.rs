@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 pub struct Stored {
     /// The number of records of the import, counted by the store.
     pub records: u64,
-    /// All events without their line numbers, followed by all profiles that have an id.
+    /// All events without their line numbers, followed by all profiles.
     pub content: Json,
 }
 
@@ -73,10 +73,10 @@ fn cell(column: &ArrayRef, row: usize) -> Json {
     }
 }
 
-/// Returns every profile that has an id: its ids in the form `kind value`, and its properties.
+/// Returns every profile: its ids in the form `kind value`, and its properties.
 fn profiles_in(database: &rusqlite::Connection) -> Vec<Json> {
-    let sql = "SELECT properties, group_concat(kind || ' ' || value, ', ') FROM
-               (SELECT * FROM profile JOIN identity ON profile_id = id ORDER BY kind, value)
+    let sql = "SELECT properties, coalesce(group_concat(kind || ' ' || value, ', '), '') FROM
+               (SELECT * FROM profile LEFT JOIN identity ON profile_id = id ORDER BY kind, value)
                GROUP BY id ORDER BY id";
     let mut statement = database.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| {

@@ -42,6 +42,7 @@ fn full(n: i64, state: ImportState) -> Report {
         Some(Progress { at, bytes_read: 7, records_per_second: 1, estimated_end: Some(at) });
     report.dry_run = true;
     report.records = Counts { read: 2, accepted: 1, rejected: 1 };
+    (report.first_ts, report.last_ts) = (Some(at), Some(at));
     report.sha256 = Some("0".repeat(64));
     (report.started_at, report.finished_at) = (Some(at), Some(at));
     report.failure = Some(Failure::new(FailureText::Infra, "the disk is full"));

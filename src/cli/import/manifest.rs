@@ -7,15 +7,13 @@ mod file;
 mod summary;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::file::{ManifestFile, data_file_name};
+use self::file::{ManifestFile, data_file_name, open};
 use self::summary::Summary;
-use super::parse_type;
 use super::progress::show_progress;
 use crate::cli::context::{CliContext, CliError, CliResult};
-use crate::cli::output::{FAIR, Output, PLAIN, StyledLine};
 use crate::cli::prompt::{can_ask, choose};
 use crate::config::Limits;
 use crate::files::durable::parent;
@@ -46,7 +44,7 @@ pub struct ManifestArguments {
     #[arg(long, short)]
     yes: bool,
     /// Events or profiles: event, profile
-    #[arg(long = "type", value_name = "TYPE", value_parser = parse_type)]
+    #[arg(long = "type", value_name = "TYPE")]
     data_type: Option<DataType>,
     /// The delimiter: one character, tab, or a code such as U+0001
     #[arg(long, value_name = "CHAR", value_parser = parse_delimiter)]
@@ -229,7 +227,7 @@ impl Guesser<'_> {
     }
 
     fn open(&self) -> Result<File, CliError> {
-        file::open(&self.arguments.file)
+        open(&self.arguments.file)
     }
 }
 
@@ -266,14 +264,4 @@ fn option(topic: &Topic) -> String {
         Topic::DateFormat(_) => "--date-format FORMAT",
     }
     .to_owned()
-}
-
-/// Prints a note.
-fn note(output: &Output, text: &str) -> std::io::Result<()> {
-    output.styled(&StyledLine::new(FAIR, "note: ").and(PLAIN, text))
-}
-
-/// Returns the folder and name of a path in UTF-8.
-fn file_name(path: &Path) -> Option<&str> {
-    path.file_name().and_then(|name| name.to_str())
 }

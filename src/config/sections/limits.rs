@@ -28,6 +28,8 @@ pub struct Limits {
     pub max_event_properties: usize,
     /// The earliest `ts`. The default is the first number of nine digits.
     pub min_ts: UtcTime,
+    /// Rejects an Email whose domain has no dot.
+    pub email_domain_dot: bool,
     /// Event names that are reserved in addition to the built-in reserved names.
     pub reserved_event_names: Vec<String>,
     /// If true, a `'` is added before each cell of the error file that a spreadsheet would run as a
@@ -49,6 +51,7 @@ impl Default for Limits {
             max_property_value: 512,
             max_event_properties: 100,
             min_ts: UtcTime::from_seconds(100_000_000),
+            email_domain_dot: true,
             reserved_event_names: Vec::new(),
             quote_formulas: false,
         }

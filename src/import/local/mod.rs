@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use self::error_folder::ErrorFolder;
 use super::context::Context;
+use super::property_types;
 use super::row::{ImportRow, running_report};
 use super::run::error_files::ErrorOutput;
 use super::run::pipeline::{self, DataSource, ImportOutcome, StoreTarget};
@@ -179,10 +180,15 @@ pub fn ingest(
         }
     };
     let Ok((manifest, outcome)) = ran else { return Ok(None) };
-    let outcome = store_check::prefer_committed(&context.store, account, &row.id, outcome)?;
-    let report = outcome.report(begun, manifest.as_ref(), state::now());
-    let report = Report { error_file: output.error_file_path(), ..report };
-    context.state.write(|tx| transitions::finish(tx, &row, &report))?;
+    let mut outcome = store_check::prefer_committed(&context.store, account, &row.id, outcome)?;
+    let properties = std::mem::take(&mut outcome.properties);
+    let mut report = outcome.report(begun, manifest.as_ref(), state::now());
+    report.error_file = output.error_file_path();
+    property_types::warn(&context.state, account, &mut report, &properties)?;
+    context.state.write(|tx| {
+        property_types::record(tx, account, &report, &properties)?;
+        transitions::finish(tx, &row, &report)
+    })?;
     Ok(Some(report))
 }
 

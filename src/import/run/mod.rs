@@ -29,6 +29,7 @@ use self::progress::Monitor;
 use self::progress_report::ProgressReports;
 use self::retries::Retries;
 use super::context::Context;
+use super::property_types;
 use super::row::{self, ImportRow, running_report};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
@@ -240,8 +241,10 @@ fn finish(
 ) -> Result<RunOutcome, RunError> {
     let begun = running_report(row, row.started_at.unwrap_or(row.received_at));
     let (store, account, import) = (&context.store, &row.account, &row.id);
-    let outcome = store_check::prefer_committed(store, account, import, outcome)?;
+    let mut outcome = store_check::prefer_committed(store, account, import, outcome)?;
+    let properties = std::mem::take(&mut outcome.properties);
     let mut report = outcome.report(begun, manifest, state::now());
+    property_types::warn(&context.state, account, &mut report, &properties)?;
     let _final_answer = memory.progress_reports.begin_final_answer(import);
     match Results::open(&context.layout, account) {
         Ok(folder) => answer::publish(&folder, row, &mut report, temps)?,
@@ -252,7 +255,10 @@ fn finish(
         }
         Err(error) => return Err(error.into()),
     }
-    context.state.write(|tx| transitions::finish(tx, row, &report))?;
+    context.state.write(|tx| {
+        property_types::record(tx, account, &report, &properties)?;
+        transitions::finish(tx, row, &report)
+    })?;
     memory.retries.forget(import);
     milestone_log::log_end(row, &report);
     if report.state == ImportState::Completed

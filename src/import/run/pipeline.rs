@@ -15,10 +15,10 @@ use crate::account::AccountId;
 use crate::config::{Limits, cores};
 use crate::import_id::ImportId;
 use crate::manifest::Manifest;
-use crate::records::{self, Batch, FileStart, Sink};
+use crate::records::{self, Batch, FileStart, Property, Sink};
 use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount, Report, TsRange};
 use crate::sanitize::chain;
-use crate::store::{self, ImportWriter, Store};
+use crate::store::{self, CommitCounts, ImportWriter, Store};
 
 /// The data file to read.
 pub struct DataSource<'a, R> {
@@ -64,6 +64,8 @@ pub struct ImportOutcome {
     pub failure: Option<Failure>,
     pub rejections: Vec<RejectionCount>,
     pub warnings: Vec<String>,
+    /// The properties of the data file as stored, if its header fits the manifest.
+    pub properties: Vec<Property>,
 }
 
 impl ImportOutcome {
@@ -78,6 +80,7 @@ impl ImportOutcome {
             failure: Some(failure),
             rejections: Vec::new(),
             warnings: Vec::new(),
+            properties: Vec::new(),
         }
     }
 
@@ -128,6 +131,7 @@ pub fn run<R: Read + Send>(
         output,
         errors: None,
         left_out: 0,
+        properties: Vec::new(),
         limits: source.limits,
         monitor,
     };
@@ -153,11 +157,7 @@ pub fn run<R: Read + Send>(
     }
     if decide::final_state(summary.counts, failure.as_ref()) == ImportState::Completed {
         match sink.commit() {
-            Ok(0) => {}
-            Ok(moved) => warnings.push(format!(
-                "{moved} ids belonged to another profile and were moved to the one that the \
-                 record's stronger id names"
-            )),
+            Ok(counts) => warnings.extend(identity_warnings(counts)),
             Err(error) => failure = Some(error),
         }
     }
@@ -170,7 +170,26 @@ pub fn run<R: Read + Send>(
         failure,
         rejections: summary.rejections,
         warnings,
+        properties: sink.properties,
     })
+}
+
+/// Returns the warnings about ids that moved and profiles that were left without an id.
+fn identity_warnings(counts: CommitCounts) -> impl Iterator<Item = String> {
+    let CommitCounts { moved_ids, absorbed_profiles, .. } = counts;
+    let moved = (moved_ids > 0).then(|| {
+        format!(
+            "{moved_ids} ids belonged to another profile and were moved to the one that the \
+             record's stronger id names"
+        )
+    });
+    let absorbed = (absorbed_profiles > 0).then(|| {
+        format!(
+            "{absorbed_profiles} profiles were left without an id and were deleted; the properties \
+             that the other profile lacked were passed on to it"
+        )
+    });
+    moved.into_iter().chain(absorbed)
 }
 
 /// Returns the counts of a file that failed as a whole. Nothing of it is stored, so no record
@@ -187,6 +206,8 @@ struct Pipeline<'a> {
     errors: Option<(Vec<u8>, Option<ErrorFiles>)>,
     /// Rejected records that did not fit into the error files.
     left_out: u64,
+    /// The properties as stored.
+    properties: Vec<Property>,
     limits: &'a Limits,
     monitor: &'a Monitor,
 }
@@ -212,10 +233,9 @@ impl Pipeline<'_> {
         errors.finish().map_err(|error| self.unwritable(&error))
     }
 
-    /// Commits. Returns how many ids moved to another profile.
-    fn commit(&mut self) -> Result<u64, Failure> {
-        let Some(writer) = self.writer.take() else { return Ok(0) };
-        Ok(writer.commit().map_err(|error| self.unstorable(&error))?.moved_ids)
+    fn commit(&mut self) -> Result<CommitCounts, Failure> {
+        let Some(writer) = self.writer.take() else { return Ok(CommitCounts::default()) };
+        writer.commit().map_err(|error| self.unstorable(&error))
     }
 
     /// Logs the causes with their paths. The partner's failure only names the host as the cause.
@@ -247,6 +267,7 @@ impl Sink for Pipeline<'_> {
             let begun = store.begin(account, import, &start.schema);
             self.writer = Some(begun.map_err(|error| self.unstorable(&error))?);
         }
+        self.properties = start.schema.properties();
         let lines = RejectedLines::new(start, self.limits);
         self.errors = Some((lines.header(start), None));
         Ok(lines)

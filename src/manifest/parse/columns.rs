@@ -7,6 +7,7 @@ use crate::manifest::date_format::DATE_FORMATS;
 use crate::manifest::json::{Json, quote};
 use crate::manifest::property_type::PropertyType;
 use crate::manifest::{Column, DateFormat};
+use crate::sanitize::normalized;
 
 impl ManifestReader {
     pub fn columns(&mut self) -> BTreeMap<String, Column> {
@@ -18,8 +19,9 @@ impl ManifestReader {
                 return BTreeMap::new();
             }
         };
-        // Spaces around a header are ignored.
-        for key in duplicates(entries.iter().map(|(header, _)| header.trim())) {
+        // Spaces around a header are ignored, and what a reader can't see.
+        let names: Vec<_> = entries.iter().map(|(header, _)| normalized(header)).collect();
+        for key in duplicates(names.iter().map(|name| name.trim())) {
             self.findings.push(format!("column {} is mapped twice", quote(key)));
         }
         entries.into_iter().map(|(header, value)| self.column(header, value)).collect()

@@ -79,7 +79,9 @@ fn build(
 ) -> (Vec<Batch>, Vec<RecordFinding>) {
     let mut found = Vec::new();
     let rows = well_formed(lexed, invalid, plan, &mut found);
-    let rows = Rows { text, cells: &lexed.cells, records: &lexed.records, first_line, rows };
+    let has_nul = memchr::memchr(0, text.as_bytes()).is_some();
+    let (cells, records) = (&lexed.cells, &lexed.records);
+    let rows = Rows { text, cells, records, first_line, has_nul, rows };
     let batches = match &plan.schema {
         Schema::Event(schema) => {
             let batches = events::build(plan, schema, &rows, &mut found);

@@ -20,7 +20,7 @@ use arrow_array::{
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
 
-use super::explain::{broken_rules, has_charged_items, only_id, too_many_properties};
+use super::explain::{broken_rules, has_charged_items, nul_columns, only_id, too_many_properties};
 use super::filter::remove_rows;
 use super::name_cache::NameCache;
 use super::rows::{RecordFinding, Rows};
@@ -35,6 +35,7 @@ use crate::records::rules::calendar::Calendar;
 use crate::records::rules::event::{CHARGED_ITEMS, TOO_MANY_PROPERTIES};
 use crate::records::rules::id;
 use crate::records::rules::id::{ID, id};
+use crate::records::rules::record::NUL;
 use crate::records::rules::rejection::Rule;
 use crate::records::rules::{property, value};
 
@@ -88,6 +89,7 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         columns.extend(plan.columns.properties.iter().map(|property| self.property(property)));
         self.count_properties();
         self.check_items();
+        self.check_nul();
         columns
     }
 
@@ -306,6 +308,17 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         for row in 0..self.rows.len() {
             if has_charged_items(self.plan, self.rows, row, items) {
                 self.reject(row, &CHARGED_ITEMS, Some(items));
+            }
+        }
+    }
+
+    fn check_nul(&mut self) {
+        if !self.rows.has_nul {
+            return;
+        }
+        for row in 0..self.rows.len() {
+            for column in nul_columns(self.plan, self.rows, row) {
+                self.reject(row, &NUL, Some(column));
             }
         }
     }

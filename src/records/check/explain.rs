@@ -1,26 +1,32 @@
 //! Finds all rules that one cell or record breaks: the slow path, with the rules of the fast path.
 
 use super::rows::{RecordFinding, Rows};
-use crate::manifest::PropertyType;
 use crate::records::header::columns::{PropertyColumn, TimestampColumn};
 use crate::records::header::plan::ReadPlan;
 use crate::records::rules::event::is_charged;
 use crate::records::rules::id::{ID, id};
 use crate::records::rules::property;
 use crate::records::rules::rejection::Rule;
+use crate::records::rules::trim;
 
 pub fn too_many_properties(plan: &ReadPlan, rows: &Rows<'_>, row: usize) -> bool {
-    let is_set = |property: &&PropertyColumn| {
-        let cell = rows.cell(row, property.column);
-        let is_text = property.property.kind == PropertyType::String;
-        if is_text { !cell.is_empty() } else { !cell.trim().is_empty() }
-    };
+    let is_set = |property: &&PropertyColumn| !trim(rows.cell(row, property.column)).is_empty();
     plan.columns.properties.iter().filter(is_set).count() > plan.limits.max_event_properties
 }
 
 pub fn has_charged_items(plan: &ReadPlan, rows: &Rows<'_>, row: usize, items: usize) -> bool {
     let name = plan.columns.event_name.map_or("", |column| rows.cell(row, column));
-    !rows.cell(row, items).is_empty() && is_charged(name)
+    !trim(rows.cell(row, items)).is_empty() && is_charged(name)
+}
+
+/// Returns the columns in which a row has a NUL character.
+pub fn nul_columns<'a>(
+    plan: &ReadPlan,
+    rows: &'a Rows<'_>,
+    row: usize,
+) -> impl Iterator<Item = usize> + use<'a> {
+    let columns = if rows.has_nul { 0..plan.width() } else { 0..0 };
+    columns.filter(move |&column| rows.cell(row, column).contains('\0'))
 }
 
 /// Returns all rules that the cell of a property breaks.

@@ -3,7 +3,7 @@
 //! Only a row that breaks a rule for its time or its ids takes the slow path of `explain`. A cell
 //! that passes a `plain` test has the value that its rule would return.
 
-use super::explain::explain_user;
+use super::explain::{explain_user, nul_columns};
 use super::rows::{RecordFinding, Rows};
 use crate::manifest::PropertyType;
 use crate::records::batch::ProfileBatch;
@@ -12,8 +12,9 @@ use crate::records::header::plan::ReadPlan;
 use crate::records::profile_change::{Change, Operation, Value};
 use crate::records::rules::calendar::Calendar;
 use crate::records::rules::id;
-use crate::records::rules::profile::{NO_LIST, operation};
+use crate::records::rules::profile::{NO_LIST, Normal, operation};
 use crate::records::rules::property;
+use crate::records::rules::record::NUL;
 
 /// Appends the rows that break no rule to `batch`. Adds the broken rules of the others to `found`.
 pub fn build(
@@ -33,6 +34,8 @@ pub fn build(
         for (index, property) in plan.columns.properties.iter().enumerate() {
             changes.read(plan, rows, row, (index, property), found);
         }
+        let nul = nul_columns(plan, rows, row);
+        found.extend(nul.map(|column| rows.found(row, &NUL, Some(column))));
         if let Some((at, ids)) = user.filter(|_| found.len() == before) {
             batch.push(rows.line(row), at, ids, changes.iter());
         }
@@ -63,20 +66,17 @@ fn user<'a>(plan: &ReadPlan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Optio
 /// The changes of one row.
 #[derive(Default)]
 struct ChangeList<'a> {
-    /// Each with a flag: whether it is a date that is stored as text.
-    list: Vec<(Change<'a>, bool)>,
-    /// Those dates in RFC 3339, concatenated.
-    dates: String,
+    /// Each with the length of its text in `texts`, if that is its value.
+    list: Vec<(Change<'a>, Option<usize>)>,
+    /// Texts that are not those of cells, concatenated: dates in RFC 3339, and phone numbers.
+    texts: String,
     calendar: Calendar,
 }
-
-/// The length of `2020-05-12T09:07:12Z`.
-const RFC3339: usize = 20;
 
 impl<'a> ChangeList<'a> {
     fn clear(&mut self) {
         self.list.clear();
-        self.dates.clear();
+        self.texts.clear();
     }
 
     /// Reads the cells of a property and of its operation.
@@ -93,7 +93,7 @@ impl<'a> ChangeList<'a> {
             Err(rule) => return found.push(rows.found(row, rule, column.operation)),
         };
         if operation == Operation::Delete {
-            self.list.push((Change { property, operation, value: Value::None }, false));
+            self.list.push((Change { property, operation, value: Value::None }, None));
             return;
         }
         if operation != Operation::Set && column.special.is_some() {
@@ -110,36 +110,51 @@ impl<'a> ChangeList<'a> {
             ),
         };
         let special = column.special.filter(|_| !matches!(value, Ok(Value::None)));
-        let special = special.and_then(|special| special.check(cell).err());
-        match value {
-            Ok(Value::None) => {}
-            Ok(value) => self.push(column, Change { property, operation, value }),
-            Err(rule) => found.push(rows.found(row, rule, Some(column.column))),
+        let normal = special.map_or(Ok(Normal::Unchanged), |special| {
+            special.normal(cell, plan.limits.email_domain_dot)
+        });
+        match (value, &normal) {
+            (Ok(Value::None), _) => {}
+            (Ok(_), Ok(Normal::Value(value))) => {
+                self.push(column, Change { property, operation, value: *value });
+            }
+            (Ok(_), Ok(Normal::Text(text))) => {
+                let change = Change { property, operation, value: Value::None };
+                self.push_text(change, |texts| texts.push_str(text));
+            }
+            (Ok(value), _) => self.push(column, Change { property, operation, value }),
+            (Err(rule), _) => found.push(rows.found(row, rule, Some(column.column))),
         }
-        let broken_rules = length.into_iter().chain(special);
+        let broken_rules = length.into_iter().chain(normal.err());
         found.extend(broken_rules.map(|rule| rows.found(row, rule, Some(column.column))));
     }
 
     fn push(&mut self, column: &PropertyColumn, change: Change<'a>) {
-        let as_text = match change.value {
+        match change.value {
             Value::Date(seconds) if column.property.kind == PropertyType::String => {
-                self.calendar.push_rfc3339(&mut self.dates, seconds);
-                true
+                let Self { list, texts, calendar } = self;
+                let before = texts.len();
+                calendar.push_rfc3339(texts, seconds);
+                list.push((change, Some(texts.len() - before)));
             }
-            _ => false,
-        };
-        self.list.push((change, as_text));
+            _ => self.list.push((change, None)),
+        }
+    }
+
+    /// Adds a change with the text that `push` appends.
+    fn push_text(&mut self, change: Change<'a>, push: impl FnOnce(&mut String)) {
+        let before = self.texts.len();
+        push(&mut self.texts);
+        self.list.push((change, Some(self.texts.len() - before)));
     }
 
     fn iter(&self) -> impl Iterator<Item = Change<'_>> {
-        let mut dates = self.dates.as_str();
-        self.list.iter().map(move |(change, as_text)| {
-            if !as_text {
-                return *change;
-            }
-            let (date, rest) = dates.split_at(RFC3339);
-            dates = rest;
-            Change { value: Value::Text(date), ..*change }
+        let mut texts = self.texts.as_str();
+        self.list.iter().map(move |(change, length)| {
+            let Some(length) = length else { return *change };
+            let (text, rest) = texts.split_at(*length);
+            texts = rest;
+            Change { value: Value::Text(text), ..*change }
         })
     }
 }

@@ -18,6 +18,8 @@ pub struct Rows<'a> {
     pub records: &'a [RecordSpan],
     /// The line of the block's first byte.
     pub first_line: u64,
+    /// Whether `text` has a NUL character.
+    pub has_nul: bool,
     pub rows: Vec<RowSpan>,
 }
 

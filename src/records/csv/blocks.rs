@@ -40,7 +40,7 @@ pub struct Block {
 #[derive(Debug)]
 pub enum FilePiece {
     Block(Block),
-    /// A record over `max-record`, of which only the first bytes were kept.
+    /// A record over `max-record`: its first bytes.
     TooLong {
         line: u64,
         bytes: u64,

@@ -47,8 +47,8 @@ fn end_of_field(record: &[u8], start: usize, dialect: Dialect) -> Option<usize> 
     (!dialect.opens_after_space(&record[start..end])).then_some(end)
 }
 
-/// Returns the whole fields at the beginning of a record that is too long, of which `head` has the
-/// first bytes: at most `most`, and never the record's last.
+/// Returns the whole fields at the beginning of a record that is too long: at most `most`, and never
+/// its last one. `head` has at least its first [`HEAD`] bytes.
 pub fn first_fields(head: &[u8], dialect: Dialect, most: usize) -> &[u8] {
     let head = &head[..head.len().min(HEAD)];
     let RawFields { mut fields, is_broken } = RawFields::of(head, dialect);

@@ -1,4 +1,4 @@
-//! [`NullTexts`]: the manifest's `null`, texts that stand for an empty cell.
+//! [`NullTexts`]: the manifest's `null`, texts that mean an empty cell.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ impl NullTexts {
         self.texts.is_empty()
     }
 
-    /// Returns whether `cell` stands for an empty one.
+    /// Returns whether `cell` means an empty one.
     pub fn contains(&self, cell: &[u8]) -> bool {
         cell.len() <= self.longest && self.texts.contains(cell)
     }

@@ -106,7 +106,7 @@ impl ErrorFile {
         }
     }
 
-    /// Appends a line whose quoting is broken. Only a description at its end can be told apart.
+    /// Appends a line whose quoting is broken, without a description at its end.
     fn broken_line(&self, line: &[u8], out: &mut Vec<u8>) {
         let is_last = self.dropped.contains(&self.width.saturating_sub(1));
         let line = if is_last { without_quoted_end(line, self.dialect) } else { line };
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_record_has_fewer_fields_than_the_header() {
+    fn a_cut_record_has_fewer_fields() {
         let write = |names, raw: &'static str| {
             let record = RejectedRecord { is_cut: true, ..rejected(raw.as_bytes()) };
             let file = write_record(&start(names), &record, false);

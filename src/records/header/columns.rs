@@ -3,7 +3,7 @@
 //! Invariants of [`Columns`]: every column of the header has one meaning, no property appears
 //! twice, there is a column for an id, and for events one for the name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::schema::{IdKind, Property};
 use crate::manifest::{Column, DateFormat, Manifest, PropertyType};
@@ -12,7 +12,7 @@ use crate::records::rules::fold;
 use crate::records::rules::profile::{SpecialProperty, preference};
 use crate::records::rules::timestamp::TimestampNotation;
 use crate::report::DataType;
-use crate::sanitize::excerpt;
+use crate::sanitize::{excerpt, normalized};
 
 /// The last column of an error file. It is ignored in uploads.
 pub const FAILURE_DESCRIPTION: &str = "Failure Description";
@@ -70,7 +70,10 @@ enum ColumnTarget {
 
 /// A column's header and its entry in the manifest.
 struct HeaderColumn<'a> {
+    /// As written, for messages.
     header: &'a str,
+    /// For comparison, see [`name_of`].
+    name: String,
     mapped: Option<&'a Column>,
     data_type: DataType,
 }
@@ -88,14 +91,19 @@ impl Columns {
     pub fn new(header: Vec<String>, manifest: &Manifest) -> Result<Self, Vec<String>> {
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let data_type = manifest.data_type;
-        let column = |name| HeaderColumn {
-            header: name,
-            mapped: mapping(name, &manifest.columns),
+        let mapped: HashMap<String, &Column> =
+            manifest.columns.iter().map(|(key, column)| (name_of(key), column)).collect();
+        let column = |(header, name): (_, String)| HeaderColumn {
+            header,
+            mapped: mapped.get(&name).copied(),
+            name,
             data_type,
         };
-        let columns = header.iter().map(|name| column(name.as_str())).collect();
-        let mut mapper = Mapper { columns, data_type, findings: header_findings(&header) };
-        mapper.findings.extend(absent_columns(&header, &manifest.columns));
+        let columns: Vec<_> =
+            header.iter().map(|header| column((header, name_of(header)))).collect();
+        let findings = header_findings(&columns);
+        let mut mapper = Mapper { columns, data_type, findings };
+        mapper.findings.extend(absent_columns(&mapper.columns, &manifest.columns));
         let targets = mapper.targets();
         let mut columns = mapper.place(&targets);
         mapper.check_mandatory(&columns);
@@ -129,12 +137,12 @@ impl Mapper<'_> {
             if targets[at] != ColumnTarget::Property {
                 continue;
             }
-            let Some(base) = operation_of(column.header).or_else(|| operation_of(column.name()))
+            let Some(base) = operation_of(&column.name).or_else(|| operation_of(column.name()))
             else {
                 continue;
             };
             let is_base = |name| fold(name) == fold(base);
-            let of = self.columns.iter().position(|c| is_base(c.header) || is_base(c.name()));
+            let of = self.columns.iter().position(|c| is_base(&c.name) || is_base(c.name()));
             let of = of.filter(|of| targets[*of] == ColumnTarget::Property);
             let (header, base) = (excerpt(column.header), excerpt(base));
             targets[at] = match of {
@@ -167,10 +175,10 @@ impl Mapper<'_> {
                 ColumnTarget::Ignored | ColumnTarget::OperationOf(_) => continue,
             };
             if let Some(first) = taken.insert(fold(&slot), at) {
-                let first = self.columns[first].header;
+                let first = &self.columns[first];
                 // A duplicate header has been reported already.
-                if first != column.header {
-                    let (first, second) = (excerpt(first), excerpt(column.header));
+                if first.name != column.name {
+                    let (first, second) = (excerpt(first.header), excerpt(column.header));
                     let slot = excerpt(&slot);
                     self.findings.push(format!("columns {first} and {second} are both {slot}"));
                 }
@@ -215,7 +223,7 @@ impl Mapper<'_> {
 impl HeaderColumn<'_> {
     /// Returns the manifest's name for the column, else the header.
     fn name(&self) -> &str {
-        self.mapped.and_then(|column| column.ct_name.as_deref()).unwrap_or(self.header)
+        self.mapped.and_then(|column| column.ct_name.as_deref()).unwrap_or(&self.name)
     }
 
     fn target(&self) -> ColumnTarget {
@@ -236,7 +244,7 @@ impl HeaderColumn<'_> {
     fn property(&self) -> Property {
         match preference(self.name()).filter(|_| self.data_type == DataType::Profile) {
             Some(name) => Property { name: name.to_owned(), kind: PropertyType::Boolean },
-            None => Property { name: self.name().to_owned(), kind: self.property_type() },
+            None => Property { name: name_of(self.name()), kind: self.property_type() },
         }
     }
 
@@ -294,24 +302,22 @@ fn operation_of(name: &str) -> Option<&str> {
     (suffix.eq_ignore_ascii_case(SUFFIX) && at > 0).then(|| &name[..at])
 }
 
-/// Returns the manifest's entry for the column `header`, ignoring spaces around the name.
-fn mapping<'a>(header: &str, columns: &'a BTreeMap<String, Column>) -> Option<&'a Column> {
-    columns
-        .get(header)
-        .or_else(|| columns.iter().find(|(key, _)| key.trim() == header).map(|(_, c)| c))
+/// Returns a name as it is compared and stored: normalised, without white space around it.
+fn name_of(name: &str) -> String {
+    normalized(name).trim().to_owned()
 }
 
-fn header_findings(header: &[String]) -> Vec<String> {
+fn header_findings(columns: &[HeaderColumn<'_>]) -> Vec<String> {
     let mut findings = Vec::new();
     let mut first: HashMap<&str, usize> = HashMap::new();
-    for (at, name) in header.iter().enumerate() {
+    for (at, HeaderColumn { header, name, .. }) in columns.iter().enumerate() {
         let number = at + 1;
         if name.is_empty() {
             findings.push(format!("line 1, column {number}: the header has no name here"));
         } else if let Some(first) = first.get(name.as_str()) {
-            let name = excerpt(name);
+            let header = excerpt(header);
             findings.push(format!(
-                "line 1, column {number}: the header {name} is column {first} already"
+                "line 1, column {number}: the header {header} is column {first} already"
             ));
         } else {
             first.insert(name, number);
@@ -320,12 +326,14 @@ fn header_findings(header: &[String]) -> Vec<String> {
     findings
 }
 
-fn absent_columns(header: &[String], columns: &BTreeMap<String, Column>) -> Vec<String> {
-    let absent = |key: &&String| !header.iter().any(|name| name == key.trim());
+fn absent_columns(header: &[HeaderColumn<'_>], columns: &BTreeMap<String, Column>) -> Vec<String> {
+    let names: HashSet<&str> = header.iter().map(|column| column.name.as_str()).collect();
+    let absent = |key: &&String| !names.contains(name_of(key).as_str());
     let finding = |key: &String| {
-        let alike = header.iter().find(|name| fold(name) == fold(key));
-        let hint =
-            alike.map_or_else(String::new, |name| format!(" (the header has {})", excerpt(name)));
+        let alike = header.iter().find(|column| fold(&column.name) == fold(key));
+        let hint = alike.map_or_else(String::new, |column| {
+            format!(" (the header has {})", excerpt(column.header))
+        });
         format!("column {} of the manifest is not in the header{hint}", excerpt(key))
     };
     columns.keys().filter(absent).map(finding).collect()

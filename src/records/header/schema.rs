@@ -52,6 +52,25 @@ pub enum Schema {
     Profile(Arc<[Property]>),
 }
 
+impl Schema {
+    /// Returns the properties with their names as stored.
+    pub fn properties(&self) -> Vec<Property> {
+        match self {
+            Self::Profile(properties) => properties.to_vec(),
+            Self::Event(schema) => {
+                let fields = schema.arrow.fields().iter().skip(FIXED.len());
+                let kind = |field: &Field| {
+                    let is_same = |kind: &PropertyType| arrow_type(*kind) == *field.data_type();
+                    PropertyType::ALL.into_iter().find(is_same).unwrap_or_default()
+                };
+                let property =
+                    |field: &Arc<Field>| Property { name: field.name().clone(), kind: kind(field) };
+                fields.map(property).collect()
+            }
+        }
+    }
+}
+
 /// The columns of events, the same for every batch of an import.
 #[derive(Clone, Debug)]
 pub struct EventSchema {
@@ -69,11 +88,15 @@ pub const TS: usize = 1;
 /// The names of the columns before the properties.
 const FIXED: [&str; 7] = ["event", "ts", "identity", "object_id", "fb_id", "gp_id", "source_line"];
 
+/// A name that no column may have: readers take it from the folder `import=<import>`.
+const PARTITION: &str = "import";
+
 impl EventSchema {
     /// Returns the columns of an event file: the fixed ones, then `properties` in their order.
     ///
-    /// A property whose name equals that of an earlier column (ignoring case) gets the first free
-    /// suffix of `_2`, `_3`, and so on, since engines that read Parquet ignore the case of names.
+    /// A property whose name equals that of an earlier column (ignoring case) or [`PARTITION`] gets
+    /// the first free suffix of `_2`, `_3`, and so on, since engines that read Parquet ignore the
+    /// case of names.
     pub fn new(properties: &[Property]) -> Self {
         let mut fields = Vec::with_capacity(FIXED.len() + properties.len());
         for name in FIXED {
@@ -86,6 +109,7 @@ impl EventSchema {
             fields.push(Field::new(name, kind, nullable));
         }
         let mut taken: HashSet<String> = FIXED.map(str::to_owned).into();
+        taken.insert(PARTITION.to_owned());
         for property in properties {
             let name = free_name(&property.name, &mut taken);
             fields.push(Field::new(name, arrow_type(property.kind), true));
@@ -126,11 +150,17 @@ mod tests {
 
     #[test]
     fn a_property_that_clashes_gets_a_number() {
-        let names = ["Event", "Price", "TS", "price", "Event_2", "Élan", "élan"];
-        let properties =
-            names.map(|name| Property { name: name.into(), kind: PropertyType::Float });
-        let schema = EventSchema::new(&properties).arrow;
-        let columns: Vec<_> = schema.fields().iter().skip(7).map(|f| f.name().as_str()).collect();
-        assert_eq!(columns, ["Event_2", "Price", "TS_2", "price_2", "Event_2_2", "Élan", "élan_2"]);
+        for (names, expected) in [
+            (["Event", "Price", "TS", "price"], ["Event_2", "Price", "TS_2", "price_2"]),
+            (["Event", "Event_2", "Élan", "élan"], ["Event_2", "Event_2_2", "Élan", "élan_2"]),
+            (["import", "Import", "x", "y"], ["import_2", "Import_3", "x", "y"]),
+        ] {
+            let kinds = [0, 1, 2, 3].map(|n| PropertyType::ALL[n]);
+            let of = |(name, kind): (&str, _)| Property { name: name.to_owned(), kind };
+            let properties: Vec<_> = names.into_iter().zip(kinds).map(of).collect();
+            let stored = Schema::Event(EventSchema::new(&properties)).properties();
+            let expected: Vec<_> = expected.into_iter().zip(kinds).map(of).collect();
+            assert_eq!(stored, expected);
+        }
     }
 }

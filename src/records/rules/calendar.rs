@@ -1,6 +1,13 @@
 //! [`Calendar`]: formats seconds as RFC 3339 in UTC, such as `2020-05-12T09:07:12Z`.
 //! [`day_number`]: the day of a date.
 
+use std::ops::RangeInclusive;
+
+/// The seconds of the years 1 to 9999.
+pub const SECONDS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+/// The time of day for a date without a time: 00:00:01.
+pub const NO_TIME: i64 = 1;
+
 /// The number of cached days: an events file covers some weeks, or proceeds from day to day.
 const DAYS: usize = 512;
 /// The length of a day and the T after it.
@@ -19,7 +26,7 @@ struct CachedDay {
 }
 
 impl Calendar {
-    /// Formats `seconds` since 1970 in ASCII. Valid for years 1 to 9999 ([`super::date::SECONDS`]).
+    /// Formats `seconds` since 1970 in ASCII. Valid for years 1 to 9999 ([`SECONDS`]).
     ///
     /// The text is composed of whole words. Writing it byte by byte and then reading it as words
     /// would stall on store forwarding, which costs more than everything else here.
@@ -121,7 +128,6 @@ pub fn day_number(year: i64, month: i64, day: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::rules::date::SECONDS;
 
     fn written(calendar: &mut Calendar, seconds: i64) -> String {
         let mut text = String::new();

@@ -4,7 +4,7 @@ use super::rejection::Rule;
 use super::{date, event, id, profile, property, record, timestamp, value};
 
 /// All rules, in the order of docs/rules.md.
-pub static RULES: [&Rule; 26] = [
+pub static RULES: [&Rule; 27] = [
     &id::ID,
     &timestamp::TIMESTAMP,
     &record::FIELD_COUNT,
@@ -19,6 +19,7 @@ pub static RULES: [&Rule; 26] = [
     &record::RECORD_TOO_LONG,
     &record::INVALID_BYTES,
     &record::TEXT_AFTER_QUOTE,
+    &record::NUL,
     &event::NAME_MISSING,
     &event::NAME_RESERVED,
     &event::NAME_TOO_LONG,

@@ -1,7 +1,9 @@
-//! The rule for ids: at least one of identity, fbId, gpId and objectId, each under 1024 characters.
+//! The rule for ids: at least one of identity, fbId, gpId and objectId, each under 1024 characters,
+//! and none that a spreadsheet rounded.
 
 use super::trim;
 use crate::records::rules::rejection::{Detail, Rule, RuleCase};
+use crate::sanitize::is_unprintable;
 
 pub static ID: Rule = Rule::new(
     "Atleast one of identity / fbId / gpId / objectId is mandatory under 1024 chars to identify \
@@ -13,8 +15,8 @@ pub static ID: Rule = Rule::new(
 /// The shortest length that is too long, in characters.
 const TOO_LONG: usize = 1024;
 
-/// Values that count as absent, in any case.
-const ABSENT: [&str; 17] = [
+/// Values that count as absent, in any case. Dashes alone do as well.
+const ABSENT: [&str; 28] = [
     "undefined",
     "null",
     "na",
@@ -31,6 +33,17 @@ const ABSENT: [&str; 17] = [
     "empty",
     "xxxxxx",
     "none",
+    "\\N",
+    "<null>",
+    "(null)",
+    "<na>",
+    "nat",
+    "#n/a",
+    "#ref!",
+    "#value!",
+    "#name?",
+    "#null!",
+    "#div/0!",
     "",
 ];
 
@@ -39,31 +52,61 @@ const LONGEST_ABSENT: usize = "undefined".len();
 
 /// Returns the id in a cell; `None` if it counts as absent.
 pub fn id(cell: &str) -> Result<Option<&str>, &'static Rule> {
-    let id = trim(cell);
-    if id.len() >= TOO_LONG && id.chars().nth(TOO_LONG - 1).is_some() {
-        return Err(&ID);
+    let id = trim_invisible(cell);
+    if is_absent(id) {
+        return Ok(None);
     }
-    Ok(if is_absent(id) { None } else { Some(id) })
+    let is_too_long = id.len() >= TOO_LONG && id.chars().nth(TOO_LONG - 1).is_some();
+    if is_too_long || is_rounded(id) { Err(&ID) } else { Ok(Some(id)) }
 }
 
-/// Fast test by length, first and last byte: returns true only if the cell, unchanged, is a valid
-/// id.
+/// Fast test by length and some bytes: returns true only if the cell, unchanged, is a valid id.
 #[inline]
 pub fn is_plain(cell: &[u8]) -> bool {
-    let visible = |byte: Option<&u8>| byte.is_some_and(|b| (0x21..0x7f).contains(b));
+    let visible = |byte: &u8| (0x21..0x7f).contains(byte);
+    let [first, second, .., last] = cell else { return false };
+    let may_be_rounded = first.is_ascii_digit() && matches!(second, b'.' | b',' | b'E' | b'e');
     (LONGEST_ABSENT + 1..TOO_LONG).contains(&cell.len())
-        && visible(cell.first())
-        && visible(cell.last())
+        && visible(first)
+        && visible(last)
+        && *first != b'-'
+        && !may_be_rounded
+}
+
+/// Returns the cell without white space and characters without width around it.
+fn trim_invisible(cell: &str) -> &str {
+    let text = trim(cell);
+    if text.is_ascii() {
+        return text;
+    }
+    text.trim_matches(|c: char| c.is_whitespace() || is_unprintable(c) && !c.is_control())
 }
 
 fn is_absent(id: &str) -> bool {
+    let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
     id.len() <= LONGEST_ABSENT && ABSENT.iter().any(|absent| id.eq_ignore_ascii_case(absent))
+        || id.chars().all(is_dash)
+}
+
+/// Returns whether a spreadsheet rounded an id of digits, such as `1.23457E+11`.
+fn is_rounded(id: &str) -> bool {
+    let Some((mantissa, exponent)) = id.split_once(['E', 'e']) else { return false };
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (digit, decimals) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
+    let exponent = exponent.strip_prefix('+').unwrap_or_default();
+    digit.len() == 1
+        && are_digits(digit)
+        && are_digits(decimals)
+        && !exponent.is_empty()
+        && are_digits(exponent)
 }
 
 fn hint(case: &RuleCase<'_>) -> Detail {
-    let value = case.value?.trim();
+    let value = trim_invisible(case.value?);
     if is_absent(value) {
         (!value.is_empty()).then(|| "this value counts as absent".into())
+    } else if is_rounded(value) {
+        Some("a spreadsheet rounded this id: format its column as text, and enter it again".into())
     } else {
         Some(format!("it has {} characters", value.chars().count()).into())
     }
@@ -76,7 +119,7 @@ mod tests {
     #[test]
     fn accepts_ids_under_1024_characters() {
         let long = "é".repeat(1023);
-        for cell in ["a@b.example", "  x ", "00", "-11", "nulls", &long] {
+        for cell in ["a@b.example", "  x ", "00", "-11", "nulls", "#n/a!", "\\NN", "-a-", &long] {
             assert_eq!(id(cell).unwrap(), Some(cell.trim()), "{cell:?}");
         }
         for cell in ["x".repeat(1024), "é".repeat(1024)] {
@@ -84,9 +127,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn rounded_ids_are_rejected() {
+        for cell in ["1.23457E+11", " 1,23457E+11 ", "9E+9", "1.234567890123e+15", "1.E+05"] {
+            assert_eq!(id(cell).unwrap_err().text(), ID.text(), "{cell:?}");
+            assert!(!is_plain(cell.as_bytes()), "{cell:?}");
+        }
+        for cell in ["12.3E+11", "1.23E11", "1.23E-11", "E+11", "1.2E+", "1.2E+1x", "1a.2E+11"] {
+            assert_eq!(id(cell).unwrap(), Some(cell), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn invisible_characters_around_an_id_are_ignored() {
+        for cell in ["\u{feff}jane", "jane\u{200b}", "\u{a0}jane\u{2060} ", "jane"] {
+            assert_eq!(id(cell).unwrap(), Some("jane"), "{cell:?}");
+        }
+        assert_eq!(id("a\u{200d}b").unwrap(), Some("a\u{200d}b"));
+        assert_eq!(id("\u{200b}null").unwrap(), None);
+    }
+
     proptest::proptest! {
         #[test]
-        fn plain_ids_match_the_rule(cell in "[ ~a-z0\u{a0}é]{0,12}|[0-9a-z]{1020,1030}") {
+        fn plain_ids_match_the_rule(
+            cell in "[ ~a-z0\u{a0}é-]{0,12}|[0-9a-z]{1020,1030}|-{0,12}|[0-9][.,]?[0-9]{0,12}[Ee][+][0-9]{1,3}"
+        ) {
             if is_plain(cell.as_bytes()) {
                 proptest::prop_assert_eq!(id(&cell).ok().flatten(), Some(&*cell));
             }
@@ -96,7 +161,8 @@ mod tests {
     #[test]
     fn some_values_count_as_absent_in_any_case() {
         assert_eq!(ABSENT.iter().map(|absent| absent.len()).max(), Some(LONGEST_ABSENT));
-        for absent in ABSENT {
+        let dashes = ["-", "--", "------------", "\u{2013}", "\u{2014}\u{2212}"];
+        for absent in ABSENT.into_iter().chain(dashes) {
             for cell in [absent.to_owned(), absent.to_uppercase(), format!(" {absent} ")] {
                 assert_eq!(id(&cell).unwrap(), None, "{cell:?}");
             }

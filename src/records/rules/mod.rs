@@ -16,7 +16,9 @@ pub mod rejection;
 pub mod timestamp;
 pub mod value;
 
-/// Returns a name in lower case without white space, for comparison.
+use crate::sanitize::normalized;
+
+/// Returns a name for comparison: normalised, in lower case, without white space.
 pub fn fold(name: &str) -> String {
     if name.is_ascii() {
         let mut folded = String::with_capacity(name.len());
@@ -24,7 +26,7 @@ pub fn fold(name: &str) -> String {
         visible.for_each(|c| folded.push(c.to_ascii_lowercase()));
         return folded;
     }
-    name.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
+    normalized(name).chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
 /// Returns `text` without white space around it. A cell without any costs only two comparisons.
@@ -33,6 +35,9 @@ pub fn trim(text: &str) -> &str {
     let bytes = text.as_bytes();
     if plain(bytes.first()) && plain(bytes.last()) { text } else { text.trim() }
 }
+
+/// The largest number of eleven digits, in the year 5138: the latest `ts`.
+pub const LATEST_EPOCH: i64 = 99_999_999_999;
 
 /// Parses seconds since 1970: 1 to 11 digits.
 #[inline]

@@ -1,8 +1,10 @@
 //! Rules for profiles: the four operations, and the properties with a rule of their own.
 
 use super::{fold, trim};
-use crate::records::profile_change::Operation;
-use crate::records::rules::rejection::Rule;
+use crate::manifest::is_address;
+use crate::records::profile_change::{Operation, Value};
+use crate::records::rules::rejection::{Detail, Rule, RuleCase};
+use crate::sanitize::is_unprintable;
 
 pub static OPERATION: Rule = Rule::new(
     "Profile operation must be one of $add, $set, $remove, $delete",
@@ -22,7 +24,8 @@ pub static PHONE: Rule = Rule::new(
 .with_help(|_| Some("write + and 5 to 15 digits with the country code first".into()));
 
 pub static EMAIL: Rule =
-    Rule::new("Email is not valid", "Write one address, such as jane@example.com.");
+    Rule::new("Email is not valid", "Write one address, such as jane@example.com.")
+        .with_help(email_hint);
 
 pub static GENDER: Rule =
     Rule::new("Gender is not valid", "Write M, F, O or U, or Male, Female, Other or Unknown.")
@@ -70,17 +73,30 @@ impl SpecialProperty {
         }
     }
 
-    /// Checks a cell that is not empty.
-    pub fn check(self, cell: &str) -> Result<(), &'static Rule> {
-        let (valid, rule) = match self {
-            Self::Phone => (is_phone(cell), &PHONE),
-            Self::Email => (crate::manifest::is_address(trim(cell)), &EMAIL),
-            Self::Gender => (is_gender(trim(cell)), &GENDER),
-            Self::Age => (is_age(trim(cell)), &AGE),
-            Self::Scalar => return Ok(()),
-        };
-        if valid { Ok(()) } else { Err(rule) }
+    /// Returns the form in which a cell that is not empty is stored. `needs_dot`: an email's domain
+    /// must have a dot.
+    pub fn normal(self, cell: &str, needs_dot: bool) -> Result<Normal<'_>, &'static Rule> {
+        match self {
+            Self::Phone => phone(cell),
+            Self::Email => {
+                let email = trim(cell);
+                let is_valid = is_address(email) && (!needs_dot || has_domain_dot(email));
+                is_valid.then_some(Normal::Value(Value::Text(email))).ok_or(&EMAIL)
+            }
+            Self::Gender => gender(trim(cell)).map(Value::Text).map(Normal::Value).ok_or(&GENDER),
+            Self::Age => age(trim(cell)).map(Normal::Value).ok_or(&AGE),
+            Self::Scalar => Ok(Normal::Unchanged),
+        }
     }
+}
+
+/// The form in which the value of a property with a rule of its own is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Normal<'a> {
+    /// The value by the column's type.
+    Unchanged,
+    Value(Value<'a>),
+    Text(String),
 }
 
 /// Parses an operation; blank is `$set`.
@@ -101,35 +117,80 @@ pub fn preference(name: &str) -> Option<&'static str> {
     PREFERENCES.into_iter().find(|preference| preference.eq_ignore_ascii_case(name))
 }
 
-/// Returns whether a cell is `+` and 5 to 15 digits; spaces, dashes and brackets are ignored.
-fn is_phone(cell: &str) -> bool {
+/// Returns a cell of `+` and 5 to 15 digits, without spaces, dashes and brackets.
+fn phone(cell: &str) -> Result<Normal<'_>, &'static Rule> {
     match cell.as_bytes() {
-        [b'+', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
-            (5..=15).contains(&digits.len())
+        [b'+', digits @ ..]
+            if (5..=15).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) =>
+        {
+            Ok(Normal::Value(Value::Text(cell)))
         }
-        _ => is_any_phone(cell),
+        _ => any_phone(cell).map(Normal::Text).ok_or(&PHONE),
     }
 }
 
-fn is_any_phone(cell: &str) -> bool {
-    let mut significant =
-        cell.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '(' | ')' | '[' | ']'));
-    let plus = significant.next() == Some('+');
-    let mut digits = 0;
-    plus && significant.all(|c| {
-        digits += 1;
-        c.is_ascii_digit()
-    }) && (5..=15).contains(&digits)
+fn any_phone(cell: &str) -> Option<String> {
+    let is_ignored = |c: char| c.is_whitespace() || matches!(c, '-' | '(' | ')' | '[' | ']');
+    let phone: String = cell.chars().filter(|c| !is_ignored(*c)).take(17).collect();
+    let digits = phone.strip_prefix('+')?;
+    let is_valid =
+        (5..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_valid.then_some(phone)
 }
 
-fn is_gender(text: &str) -> bool {
-    ["M", "F", "O", "U", "Male", "Female", "Other", "Unknown"]
+/// Returns the letter of a gender, which is that letter or the word, in any case.
+fn gender(text: &str) -> Option<&'static str> {
+    let words = [("M", "Male"), ("F", "Female"), ("O", "Other"), ("U", "Unknown")];
+    words.into_iter().find_map(|(letter, word)| {
+        let is = |name| text.eq_ignore_ascii_case(name);
+        (is(letter) || is(word)).then_some(letter)
+    })
+}
+
+/// Parses an age in years. A whole number is stored without decimals.
+fn age(text: &str) -> Option<Value<'static>> {
+    let age = super::value::float(text).ok().filter(|age| (0.0..=150.0).contains(age))?;
+    Some(if age.fract() == 0.0 { Value::Integer(age as i64) } else { Value::Float(age) })
+}
+
+fn has_domain_dot(email: &str) -> bool {
+    email.rsplit_once('@').is_some_and(|(_, domain)| domain.contains('.'))
+}
+
+/// Returns why an email is not valid.
+fn email_hint(case: &RuleCase<'_>) -> Detail {
+    let email = trim(case.value?);
+    let is_invisible = |c: char| is_unprintable(c) && !c.is_whitespace();
+    let (local, domain) = email.rsplit_once('@').unwrap_or((email, ""));
+    let why = if email.contains(is_invisible) {
+        "it has an invisible character"
+    } else if email.contains(['<', '>']) {
+        "write the address alone, without a name and angle brackets"
+    } else if email.contains([',', ';']) {
+        "write one address"
+    } else if email.contains(char::is_whitespace) {
+        "it has a space inside"
+    } else if !email.contains('@') {
+        "it has no @"
+    } else if local.contains('@') {
+        "it has more than one @"
+    } else if local.is_empty() {
+        "it has nothing before the @"
+    } else if domain.is_empty() {
+        "it has nothing after the @"
+    } else if [local, domain]
         .iter()
-        .any(|gender| text.eq_ignore_ascii_case(gender))
-}
-
-fn is_age(text: &str) -> bool {
-    super::value::float(text).is_ok_and(|age| (0.0..=150.0).contains(&age))
+        .any(|part| part.starts_with('.') || part.ends_with('.') || part.contains(".."))
+    {
+        "it has a dot at the beginning or end of a part, or two dots in a row"
+    } else if case.limits.email_domain_dot && !domain.contains('.') {
+        "its domain has no dot"
+    } else if local.chars().count() > 64 {
+        "it has more than 64 characters before the @"
+    } else {
+        "it has a character that addresses don't have"
+    };
+    Some(why.into())
 }
 
 #[cfg(test)]
@@ -154,37 +215,132 @@ mod tests {
         }
     }
 
+    fn normal(special: SpecialProperty, cell: &str) -> Result<Normal<'_>, &'static str> {
+        special.normal(cell, true).map_err(Rule::text)
+    }
+
     #[test]
-    fn phones_need_plus_and_5_to_15_digits() {
-        for cell in ["+918876543211", "+12345", "+123456789012345", "+49 (30) 123-456", " +12345 "]
-        {
-            assert!(is_phone(cell), "{cell:?}");
+    fn phones_are_stored_as_plus_and_digits() {
+        for (cell, phone) in [
+            ("+918876543211", "+918876543211"),
+            ("+12345", "+12345"),
+            ("+123456789012345", "+123456789012345"),
+            ("+49 (30) 123-456", "+4930123456"),
+            (" +1 [555] 010\u{a0}0123 ", "+15550100123"),
+        ] {
+            let found = match normal(SpecialProperty::Phone, cell) {
+                Ok(Normal::Value(Value::Text(text))) => text.to_owned(),
+                Ok(Normal::Text(text)) => text,
+                other => panic!("{cell:?}: {other:?}"),
+            };
+            assert_eq!(found, phone, "{cell:?}");
         }
-        for cell in ["918876543211", "+1234", "+1234567890123456", "+12345x", "++12345", "+", ""] {
-            assert!(!is_phone(cell), "{cell:?}");
+        let long = format!("+1{}", " 2".repeat(1000));
+        for cell in [
+            "918876543211",
+            "+1234",
+            "+1234567890123456",
+            "+12345x",
+            "++12345",
+            "+",
+            "+é12345",
+            &long,
+        ] {
+            assert_eq!(normal(SpecialProperty::Phone, cell), Err(PHONE.text()), "{cell:?}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn fast_and_full_phone_checks_agree(cell in "[+]?[0-9 ()-]{0,18}|[+0-9é]{0,4}") {
-            proptest::prop_assert_eq!(is_phone(&cell), is_any_phone(&cell));
+            let fast = phone(&cell).ok().map(|phone| match phone {
+                Normal::Text(text) => text,
+                _ => cell.clone(),
+            });
+            proptest::prop_assert_eq!(fast, any_phone(&cell));
         }
     }
 
     #[test]
-    fn checks_emails_genders_and_ages() {
-        assert!(SpecialProperty::Email.check("a@b.example").is_ok());
-        assert!(SpecialProperty::Email.check("jane").is_err());
-        for cell in ["M", "f", "O", "u", "male", "Female", "OTHER", "unknown"] {
-            assert!(SpecialProperty::Gender.check(cell).is_ok(), "{cell:?}");
+    fn emails_are_stored_without_white_space() {
+        let email = Normal::Value(Value::Text("a@b.example"));
+        assert_eq!(normal(SpecialProperty::Email, " a@b.example\t"), Ok(email));
+        assert_eq!(normal(SpecialProperty::Email, "a@b"), Err(EMAIL.text()));
+        assert!(SpecialProperty::Email.normal("a@b", false).is_ok());
+    }
+
+    #[test]
+    fn an_invalid_email_has_a_reason() {
+        let limits = crate::config::Limits::default();
+        for (cell, why) in [
+            ("jane", "it has no @"),
+            ("a@b", "its domain has no dot"),
+            ("a@@b.example", "it has more than one @"),
+            ("@b.example", "it has nothing before the @"),
+            ("a@", "it has nothing after the @"),
+            ("a @b.example", "it has a space inside"),
+            ("a\u{a0}x@b.example", "it has a space inside"),
+            ("a@b.example\u{200b}", "it has an invisible character"),
+            ("Jane <a@b.example>", "write the address alone, without a name and angle brackets"),
+            ("a@b.example,c@b.example", "write one address"),
+            (
+                "a@b.example.",
+                "it has a dot at the beginning or end of a part, or two dots in a row",
+            ),
+            (
+                &format!("{}@b.example", "x".repeat(65)),
+                "it has more than 64 characters before the @",
+            ),
+            ("a(@b.example", "it has a character that addresses don't have"),
+        ] {
+            assert_eq!(normal(SpecialProperty::Email, cell), Err(EMAIL.text()), "{cell:?}");
+            let case = RuleCase {
+                value: Some(cell),
+                fields: 0,
+                width: 0,
+                bytes: 0,
+                broken: None,
+                limits: &limits,
+                format: None,
+            };
+            assert_eq!(email_hint(&case).as_deref(), Some(why), "{cell:?}");
         }
-        assert!(SpecialProperty::Gender.check("X").is_err());
-        for cell in ["0", "21", " 150 ", "21.5"] {
-            assert!(SpecialProperty::Age.check(cell).is_ok(), "{cell:?}");
+    }
+
+    #[test]
+    fn a_gender_is_stored_as_its_letter() {
+        for (cell, letter) in [
+            ("M", "M"),
+            ("f", "F"),
+            ("O", "O"),
+            ("u", "U"),
+            (" male ", "M"),
+            ("Female", "F"),
+            ("OTHER", "O"),
+            ("unknown", "U"),
+        ] {
+            let expected = Normal::Value(Value::Text(letter));
+            assert_eq!(normal(SpecialProperty::Gender, cell), Ok(expected), "{cell:?}");
         }
-        for cell in ["-1", "151", "old", "nan"] {
-            assert!(SpecialProperty::Age.check(cell).is_err(), "{cell:?}");
+        for cell in ["X", "", "ma"] {
+            assert_eq!(normal(SpecialProperty::Gender, cell), Err(GENDER.text()), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn an_age_is_stored_as_a_number() {
+        for (cell, age) in [
+            ("0", Value::Integer(0)),
+            ("-0", Value::Integer(0)),
+            (" 21 ", Value::Integer(21)),
+            ("21.0", Value::Integer(21)),
+            ("150", Value::Integer(150)),
+            ("21.5", Value::Float(21.5)),
+        ] {
+            assert_eq!(normal(SpecialProperty::Age, cell), Ok(Normal::Value(age)), "{cell:?}");
+        }
+        for cell in ["-1", "151", "150.1", "old", "nan", "21 years"] {
+            assert_eq!(normal(SpecialProperty::Age, cell), Err(AGE.text()), "{cell:?}");
         }
     }
 

@@ -36,10 +36,29 @@ pub fn length(cell: &str, max: usize) -> Result<(), &'static Rule> {
 /// value. `max` is in characters; there are never more characters than bytes.
 #[inline]
 pub fn is_plain(cell: &[u8], max: usize) -> bool {
-    cell.len() <= max && cell.first().is_some_and(|first| *first != b'$')
+    cell.len() <= max && cell.first().is_some_and(|first| BEGINS_TEXT[*first as usize])
 }
 
-/// Parses `$D_<epoch>` to seconds; `None` if the cell does not begin with `$D_`.
+/// By first byte, whether it begins neither white space nor `$`.
+static BEGINS_TEXT: [bool; 256] = {
+    let mut begins = [true; 256];
+    let mut byte = 0;
+    while byte <= b' ' as usize {
+        begins[byte] = false;
+        byte += 1;
+    }
+    // White space beyond ASCII begins with one of these.
+    let others = [b'$', 0xc2, 0xe1, 0xe2, 0xe3];
+    let mut n = 0;
+    while n < others.len() {
+        begins[others[n] as usize] = false;
+        n += 1;
+    }
+    begins
+};
+
+/// Parses `$D_<epoch>` to seconds; `None` if the text, without white space around it, does not begin
+/// with `$D_`.
 pub fn dollar_date(cell: &str) -> Result<Option<i64>, &'static Rule> {
     match cell.strip_prefix("$D_") {
         None => Ok(None),
@@ -54,12 +73,13 @@ pub fn plain_dollar_date(cell: &[u8], max: usize) -> Option<i64> {
     epoch(cell.strip_prefix(b"$D_").filter(|_| cell.len() <= max)?)
 }
 
-/// Returns the value of a STRING: its text unchanged, or a date.
+/// Returns the value of a STRING: its text unchanged, or a date. White space alone is no value.
 pub fn string(cell: &str) -> Result<Value<'_>, &'static Rule> {
-    if cell.is_empty() {
+    let text = trim(cell);
+    if text.is_empty() {
         return Ok(Value::None);
     }
-    Ok(dollar_date(cell)?.map_or(Value::Text(cell), Value::Date))
+    Ok(dollar_date(text)?.map_or(Value::Text(cell), Value::Date))
 }
 
 /// Returns the value of an INTEGER, LONG, FLOAT or BOOLEAN, converted by `parse`.
@@ -115,7 +135,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn plain_texts_match_the_rule(cell in "[ $D_é0-9]{0,8}", max in 0_usize..10) {
+        fn plain_texts_match_the_rule(
+            cell in "[ $D_é0-9]{0,8}|\\s{0,2}.{0,2}\\s{0,2}",
+            max in 0_usize..10,
+        ) {
             if is_plain(cell.as_bytes(), max) {
                 proptest::prop_assert!(length(&cell, max).is_ok());
                 proptest::prop_assert_eq!(string(&cell).map_err(Rule::text), Ok(Value::Text(&cell)));
@@ -156,14 +179,29 @@ mod tests {
     fn text_is_kept_and_typed_cells_are_trimmed() {
         let read = |cell, kind| of_type(cell, kind, None).map_err(Rule::text);
         assert_eq!(read(" a ", PropertyType::String), Ok(Value::Text(" a ")));
-        assert_eq!(read("  ", PropertyType::String), Ok(Value::Text("  ")));
         assert_eq!(read(" 7 ", PropertyType::Integer), Ok(Value::Integer(7)));
         assert_eq!(read(" 7.5 ", PropertyType::Float), Ok(Value::Float(7.5)));
         assert_eq!(read(" y ", PropertyType::Boolean), Ok(Value::Boolean(true)));
-        for kind in PropertyType::ALL {
-            assert_eq!(read("", kind), Ok(Value::None), "{kind:?}");
+    }
+
+    #[test]
+    fn white_space_alone_is_no_value() {
+        for cell in ["", " ", "\t \r\n", "\u{a0}", "\u{2003}\u{3000} "] {
+            assert!(!is_plain(cell.as_bytes(), 512), "{cell:?}");
+            for kind in PropertyType::ALL {
+                let value = of_type(cell, kind, None).map_err(Rule::text);
+                assert_eq!(value, Ok(Value::None), "{cell:?} {kind:?}");
+            }
         }
-        assert_eq!(read("  ", PropertyType::Long), Ok(Value::None));
+    }
+
+    #[test]
+    fn white_space_around_a_dollar_date_is_ignored() {
+        for cell in [" $D_5", "$D_5\t", " $D_ 5 ", "\u{a0}$D_5"] {
+            assert_eq!(string(cell).map_err(Rule::text), Ok(Value::Date(5)), "{cell:?}");
+        }
+        assert_eq!(string(" $D_x").unwrap_err().text(), DOLLAR_DATE.text());
+        assert_eq!(string("x $D_5").map_err(Rule::text), Ok(Value::Text("x $D_5")));
     }
 
     #[test]

@@ -49,6 +49,11 @@ pub static INVALID_BYTES: Rule = Rule::new(
 )
 .with_help(|_| Some("save the file as UTF-8, or name its encoding in the manifest".into()));
 
+pub static NUL: Rule = Rule::new(
+    "Value contains a NUL character",
+    "Remove the NUL characters (U+0000) from the data.",
+);
+
 fn count_hint(case: &RuleCase<'_>) -> Detail {
     let hint = if case.fields > case.width {
         "put quotes around a cell that has the delimiter in it"

@@ -106,7 +106,7 @@ pub struct Rejection<'a> {
     pub line: u64,
     /// The column's header, cut at 64 characters.
     pub column: Option<Cow<'a, str>>,
-    /// The cell, cut at 64 characters, with unprintable characters replaced.
+    /// The cell, cut at 64 characters, with unprintable characters escaped.
     pub value: Option<Cow<'a, str>>,
     /// The hint.
     pub help: Option<Cow<'static, str>>,

@@ -5,7 +5,7 @@
 //! numbers or years rather than epochs.
 
 use super::date::{self, date};
-use super::{epoch, trim};
+use super::{LATEST_EPOCH, epoch, trim};
 use crate::config::Limits;
 use crate::manifest::DateFormat;
 use crate::records::rules::rejection::{Detail, Rule, RuleCase};
@@ -15,9 +15,6 @@ pub static TIMESTAMP: Rule = Rule::new(
     "Write ts in seconds since 1970, 9 to 11 digits, or leave it empty.",
 )
 .with_help(hint);
-
-/// The latest time: eleven digits.
-pub const LATEST: i64 = 99_999_999_999;
 
 /// How the cells of a `ts` column are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +30,7 @@ impl TimestampNotation {
             Self::Epoch => timestamp(cell, min),
             Self::Date(format) => {
                 let seconds = date(cell, format)?;
-                let valid = seconds.is_none_or(|at| (min..=LATEST).contains(&at));
+                let valid = seconds.is_none_or(|at| (min..=LATEST_EPOCH).contains(&at));
                 if valid { Ok(seconds) } else { Err(&date::DATE) }
             }
         }

@@ -1,13 +1,15 @@
 //! The contract suite: tests that every engine must pass. To add an engine, add one line of
 //! [`contract!`] and an [`EngineReader`]. This file tests the run and commit of an import,
-//! `stored_records` tests the stored records.
+//! `stored_records` tests the stored records, `identities` the profiles of ids.
 
 pub mod harness;
+mod identities;
 mod stored_records;
 
 use std::sync::Arc;
 
 use self::harness::*;
+use self::identities::*;
 use self::stored_records::*;
 use super::engine::CommitCounts;
 use super::{Error, Store};
@@ -34,6 +36,10 @@ macro_rules! contract {
                 an_import_without_records_is_committed
                 profiles_merge_across_imports
                 profile_ids_move_to_the_strongest
+                a_new_identity_gets_its_own_profile
+                a_new_identity_joins_an_anonymous_profile
+                a_profile_without_ids_is_absorbed
+                absorptions_follow_each_other
                 a_batch_of_another_kind_is_refused
                 many_batches_equal_one_batch
             );
@@ -97,7 +103,7 @@ fn commit_makes_pushed_records_visible(engine: &TestEngine<'_>) {
 /// Returns the counts of `records` events of the harness.
 fn of_events(records: u64) -> CommitCounts {
     let ts = TsRange { first: 1_578_503_667, last: 1_578_503_667 + records as i64 - 1 };
-    CommitCounts { records, moved_ids: 0, ts_range: Some(ts) }
+    CommitCounts { records, ts_range: Some(ts), ..CommitCounts::default() }
 }
 
 fn nothing_is_visible_before_commit(engine: &TestEngine<'_>) {
@@ -128,7 +134,12 @@ fn a_second_run_discards_and_commits_the_same(engine: &TestEngine<'_>) {
     engine.run(1, &profile_schema, vec![first]);
     for (n, schema, batch, committed) in [
         (2, schema, batch, of_events(2)),
-        (3, profile_schema, moving, CommitCounts { records: 1, moved_ids: 1, ts_range: None }),
+        (
+            3,
+            profile_schema,
+            moving,
+            CommitCounts { records: 1, moved_ids: 1, absorbed_profiles: 1, ts_range: None },
+        ),
     ] {
         assert_eq!(engine.store.commit_counts(&account(), &import(n)).unwrap(), None);
         assert_eq!(engine.run(n, &schema, vec![batch.clone()]), committed);

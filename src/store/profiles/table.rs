@@ -1,5 +1,6 @@
 //! What the profile merge needs of a database. Each engine implements it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::identity::id_index::IdIndex;
@@ -30,6 +31,10 @@ pub trait ProfileTable: fmt::Debug + Send + 'static {
     /// table, or looks up the ids one by one.
     fn find_profiles(&self, ids: &IdIndex, scan: bool) -> Result<Vec<i64>, Error>;
 
+    /// Passes the profile of each id, and whether the id is an identity, to `take`. Ids of kinds that
+    /// are not [`IdKind`]s are included.
+    fn scan_owners(&self, take: impl FnMut(i64, bool)) -> Result<(), Error>;
+
     /// Returns a reader of the committed ids, for other threads.
     fn id_reader(&self) -> Self::IdReader;
 
@@ -39,6 +44,9 @@ pub trait ProfileTable: fmt::Debug + Send + 'static {
 
     /// Inserts or replaces these profiles. Their ids ascend.
     fn store_profiles(&self, profiles: &Profiles) -> Result<(), Error>;
+
+    /// Removes these profiles, if they exist.
+    fn remove_profiles(&self, ids: &BTreeSet<i64>) -> Result<(), Error>;
 
     /// Inserts or replaces these ids, which are sorted.
     fn store_ids(&self, ids: &IdRows) -> Result<(), Error>;

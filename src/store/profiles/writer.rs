@@ -119,9 +119,7 @@ impl<T: ProfileTable> ProfileMerge<T> {
     }
 
     fn merge_window(&mut self) -> Result<(), Error> {
-        let merged = self.window.merge(&self.table, &self.merger)?;
-        self.counts.records += merged.records;
-        self.counts.moved_ids += merged.moved_ids;
+        self.counts += self.window.merge(&self.table, &self.merger)?;
         Ok(())
     }
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::file_name;
 use crate::cli::context::CliError;
 use crate::records::Compression;
 
@@ -133,4 +132,9 @@ pub fn open(path: &Path) -> Result<File, CliError> {
         return Err(CliError::new(format_args!("{} is not a regular file", path.display())));
     }
     File::open(path).map_err(failed)
+}
+
+/// Returns the last name of a path if it is UTF-8.
+fn file_name(path: &Path) -> Option<&str> {
+    path.file_name().and_then(|name| name.to_str())
 }

@@ -6,9 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::note;
 use crate::cli::import::report;
-use crate::cli::output::{GOOD, Output, PLAIN, STRONG, StyledLine};
+use crate::cli::output::{FAIR, GOOD, Output, PLAIN, STRONG, StyledLine};
 use crate::guess::{Proposal, ProposedColumn};
 use crate::report::Report;
 use crate::sanitize::excerpt;
@@ -76,7 +75,8 @@ impl Summary<'_> {
         output.line(&format!("{}s, {}", manifest.data_type.as_str(), self.proposal.text()))?;
         let columns: Vec<JsonColumn<'_>> = columns.iter().map(json_column).collect();
         output.list(&columns, &["COLUMN", "VALUES", "BECOMES", "TYPE", "REASON"], "", row)?;
-        notes.iter().try_for_each(|text| note(output, text))?;
+        let note = |text: &String| StyledLine::new(FAIR, "note: ").and(PLAIN, text);
+        notes.iter().try_for_each(|text| output.styled(&note(text)))?;
         report::print_verdict(self.report, output)
     }
 }

@@ -40,7 +40,9 @@ fn by_csv_crate(text: &[u8], dialect: Dialect) -> Vec<Lexed> {
     let mut start = 0;
     while reader.read_byte_record(&mut record).unwrap() {
         let end = reader.position().byte() as usize;
-        let lines = text[std::mem::replace(&mut start, end)..end].trim_ascii_start();
+        let lines = &text[std::mem::replace(&mut start, end)..end];
+        let begin = lines.iter().position(|byte| !matches!(byte, b'\n' | b'\r'));
+        let lines = &lines[begin.unwrap_or(0)..];
         if is_broken(lines, dialect) {
             let lines = lines.split(|byte| matches!(byte, b'\n' | b'\r'));
             let lines = lines.filter(|line| !line.is_empty());

@@ -1,8 +1,7 @@
 //! Days as people write them, each with an optional time of day.
 
-use super::NO_TIME;
 use crate::manifest::DayOrder;
-use crate::records::rules::calendar::day_number;
+use crate::records::rules::calendar::{NO_TIME, day_number};
 use crate::records::rules::epoch;
 
 const MONTHS: [&str; 12] =

@@ -1,11 +1,11 @@
 //! Hints for cells that are no DATE.
 
 use super::day::{compact_day, has_short_year, is_ambiguous};
-use super::instant;
+use super::instant::instant;
 use crate::config::Limits;
 use crate::manifest::{DATE_FORMATS, DateFormat};
+use crate::records::rules::LATEST_EPOCH;
 use crate::records::rules::rejection::{Detail, RuleCase};
-use crate::records::rules::timestamp::LATEST;
 
 pub fn hint(case: &RuleCase<'_>) -> Detail {
     let text = case.value?.trim();
@@ -73,7 +73,7 @@ pub fn out_of_range(seconds: i64, limits: &Limits) -> Detail {
     let earliest = limits.min_ts;
     Some(if seconds < earliest.seconds() {
         format!("it is before {earliest}, the earliest ts").into()
-    } else if seconds > LATEST {
+    } else if seconds > LATEST_EPOCH {
         "it is after the year 5138, the latest ts".into()
     } else {
         return None;

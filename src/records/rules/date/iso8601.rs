@@ -1,8 +1,7 @@
 //! ISO 8601 as databases write it: `2020-01-08`, `2020-01-08T17:14:27Z`,
 //! `2020-01-08 17:14:27.000000 UTC`, `2020-01-08 17:14:27+02`.
 
-use super::NO_TIME;
-use crate::records::rules::calendar::day_number;
+use crate::records::rules::calendar::{NO_TIME, day_number};
 
 /// Parses a day with an optional time to seconds since 1970 UTC. A fraction of a second is dropped.
 pub fn iso8601(text: &str) -> Option<i64> {

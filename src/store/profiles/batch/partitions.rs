@@ -3,6 +3,7 @@
 //! A partition fits into one run ([`MergeLimits::run`]), unless profiles have very different
 //! numbers of records or the window is too large for [`MAX_PARTITIONS`].
 
+use super::absorption::AbsorptionQueue;
 use super::limits::MergeLimits;
 use super::record_codec;
 use super::spill::{Spill, SpillFile};
@@ -30,6 +31,8 @@ pub struct Partitions {
     is_streaming: bool,
     /// The size at which the buffer of a partition is spilled, in bytes.
     buffer: usize,
+    /// The records that are merged after those of all partitions.
+    pub absorptions: AbsorptionQueue,
 }
 
 impl Partitions {
@@ -45,6 +48,7 @@ impl Partitions {
             max,
             is_streaming: true,
             buffer: limits.run / max,
+            absorptions: AbsorptionQueue::new(limits),
         }
     }
 
@@ -79,6 +83,7 @@ impl Partitions {
             max,
             is_streaming: false,
             buffer: limits.run / max,
+            absorptions: AbsorptionQueue::new(limits),
         }
     }
 
@@ -89,6 +94,9 @@ impl Partitions {
         push: impl FnOnce(&mut Vec<u8>),
         spill: &mut SpillFile,
     ) -> Result<(), IoError> {
+        if self.absorptions.has_winner(profile) {
+            return self.absorptions.push(push, spill);
+        }
         let index = ((profile - self.first) / self.width) as usize;
         let index = index.min(self.max - 1);
         if index >= self.partitions.len() {

@@ -8,11 +8,15 @@
 //! with texts      count u8 | kind u8, length u32, id … | length u32 | body
 //! with numbers    count u8 | number u32 … | length u32 | body
 //! with a profile  profile i64 | length u32 | body
+//! absorption      profile i64 | u32::MAX | absorbed profile i64
 //! body            time i64 | packed changes to the end
 //! ```
 
 use crate::codec::varint::{self, take, take_array};
 use crate::records::{PackedChange, ProfileRecord, unpack};
+
+/// Marks an absorption, at the place of a body's length. No body is that long.
+const ABSORPTION: u32 = u32::MAX;
 
 /// Appends `record` with the numbers `ids`.
 pub fn push_with_numbers(out: &mut Vec<u8>, ids: &[u32], record: &ProfileRecord<'_>) {
@@ -56,6 +60,25 @@ pub fn push_body_with_profile(out: &mut Vec<u8>, profile: i64, body: &[u8]) {
     out.extend(profile.to_le_bytes());
     out.extend((body.len() as u32).to_le_bytes());
     out.extend_from_slice(body);
+}
+
+/// Appends the absorption of the profile `loser` by `winner`.
+pub fn push_absorption(out: &mut Vec<u8>, winner: i64, loser: i64) {
+    out.extend(winner.to_le_bytes());
+    out.extend(ABSORPTION.to_le_bytes());
+    out.extend(loser.to_le_bytes());
+}
+
+/// Decodes the next record with a profile, or the next absorption. Returns the profile, and the
+/// record's body or the absorbed profile.
+pub fn next_with_absorption<'a>(rest: &mut &'a [u8]) -> Option<(i64, Result<&'a [u8], i64>)> {
+    let after = rest.get(size_of::<i64>()..)?;
+    if !after.starts_with(&ABSORPTION.to_le_bytes()) {
+        return next_with_profile(rest).map(|(profile, body)| (profile, Ok(body)));
+    }
+    let winner = i64::from_le_bytes(take_array(rest));
+    let _length: [u8; 4] = take_array(rest);
+    Some((winner, Err(i64::from_le_bytes(take_array(rest)))))
 }
 
 /// Decodes the next record with numbers for its ids. Returns them, strongest first, and the body.
@@ -160,5 +183,16 @@ mod tests {
         let (_, body) = next_with_profile(&mut rest).unwrap();
         assert_eq!((time(body), changes(body).count()), (8, 0));
         assert!(next_with_profile(&mut rest).is_none());
+    }
+
+    #[test]
+    fn absorptions_decode_between_records() {
+        let mut bytes = Vec::new();
+        push_absorption(&mut bytes, 7, -1);
+        push_body_with_profile(&mut bytes, 7, b"body");
+        push_absorption(&mut bytes, 8, 7);
+        let mut rest = bytes.as_slice();
+        let entries: Vec<_> = std::iter::from_fn(|| next_with_absorption(&mut rest)).collect();
+        assert_eq!(entries, [(7, Err(-1)), (7, Ok(&b"body"[..])), (8, Err(7))]);
     }
 }

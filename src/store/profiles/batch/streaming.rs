@@ -7,10 +7,12 @@ use super::limits::MergeLimits;
 use super::partitions::Partitions;
 use super::record_codec;
 use super::spill::{Spill, SpillFile};
-use crate::files::error::IoError;
 use crate::records::IdKind;
+use crate::store::error::Error;
+use crate::store::profiles::identity::id_counts::IdCounts;
 use crate::store::profiles::identity::id_index::{IdIndex, IdKey};
 use crate::store::profiles::identity::resolve::Resolver;
+use crate::store::profiles::table::ProfileTable;
 
 /// The number of records whose ids are numbered as one group.
 pub const GROUP: usize = 64;
@@ -44,16 +46,19 @@ impl RecordRouter {
         &mut self,
         ids: &mut IdIndex,
         records: &[RecordIds<'_>],
+        table: &impl ProfileTable,
         spill: &mut SpillFile,
         push: impl Fn(usize, i64, &mut Vec<u8>),
-    ) -> Result<(), IoError> {
+    ) -> Result<(), Error> {
         let numbers = number_ids(ids, records);
         self.resolver.grow(ids.len());
         // Loads into the cache what is read below.
         black_box(self.resolver.profiles(numbers.iter().copied()));
+        let Self { resolver, partitions, .. } = self;
         for (n, numbers) in ids_by_record(records, &numbers).enumerate() {
-            let profile = self.resolver.resolve(numbers.iter().copied());
-            self.partitions.push(profile, |out| push(n, profile, out), spill)?;
+            let numbers = numbers.iter().copied();
+            let profile = resolve(resolver, numbers, ids, table, partitions, spill)?;
+            partitions.push(profile, |out| push(n, profile, out), spill)?;
         }
         Ok(())
     }
@@ -62,8 +67,9 @@ impl RecordRouter {
     pub fn assign_next_piece(
         &mut self,
         ids: &mut IdIndex,
+        table: &impl ProfileTable,
         spill: &mut SpillFile,
-    ) -> Result<bool, IoError> {
+    ) -> Result<bool, Error> {
         let Some(piece) = self.backlog.take(spill, 1)? else { return Ok(false) };
         let mut rest = piece.as_slice();
         while !rest.is_empty() {
@@ -71,30 +77,53 @@ impl RecordRouter {
             let push = |n: usize, profile, out: &mut _| {
                 record_codec::push_body_with_profile(out, profile, bodies[n]);
             };
-            self.assign(ids, &texts, spill, push)?;
+            self.assign(ids, &texts, table, spill, push)?;
         }
         Ok(true)
     }
 }
 
 /// Assigns records, in file order, that have numbers for their ids. `renumber` maps these numbers
-/// to those of `resolver`.
+/// to those of `resolver`, which are those of `ids`.
 pub fn assign_staged(
     mut records: Spill,
     renumber: impl Fn(u32) -> u32,
-    resolver: &mut Resolver,
+    (resolver, ids): (&mut Resolver, &IdIndex),
     partitions: &mut Partitions,
+    table: &impl ProfileTable,
     spill: &mut SpillFile,
-) -> Result<(), IoError> {
+) -> Result<(), Error> {
     while let Some(piece) = records.take(spill, 1)? {
         let mut rest = piece.as_slice();
-        while let Some((ids, body)) = record_codec::next_with_numbers(&mut rest) {
-            let profile = resolver.resolve(ids.map(&renumber));
+        while let Some((numbers, body)) = record_codec::next_with_numbers(&mut rest) {
+            let numbers = numbers.map(&renumber);
+            let profile = resolve(resolver, numbers, ids, table, partitions, spill)?;
             let push = |out: &mut _| record_codec::push_body_with_profile(out, profile, body);
             partitions.push(profile, push, spill)?;
         }
     }
     Ok(())
+}
+
+/// Returns the profile of a record with the ids `numbers`. The profiles that it leaves without an id
+/// are absorbed before the record's own changes.
+#[inline]
+fn resolve(
+    resolver: &mut Resolver,
+    numbers: impl Iterator<Item = u32> + Clone,
+    ids: &IdIndex,
+    table: &impl ProfileTable,
+    partitions: &mut Partitions,
+    spill: &mut SpillFile,
+) -> Result<i64, Error> {
+    let count_stored = |counts: &mut IdCounts| {
+        table.scan_owners(|profile, is_identity| counts.add_stored(profile, is_identity))
+    };
+    let profile = resolver.resolve(numbers, ids, count_stored)?;
+    for loser in resolver.absorbed.drain(..) {
+        partitions.absorptions.absorb(profile, loser, spill)?;
+    }
+    Ok(profile)
 }
 
 /// Returns the numbers of all ids of these records, at most [`GROUP`] records.

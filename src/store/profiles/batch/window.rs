@@ -13,6 +13,7 @@
 
 use std::path::PathBuf;
 
+use super::absorption::AbsorptionQueue;
 use super::limits::MergeLimits;
 use super::merge_pass::MergePass;
 use super::partitions::Partitions;
@@ -53,7 +54,7 @@ enum Phase {
     /// them as text.
     LoadingIds { first: Spill, others: Spill, loader: IdLoader },
     /// They are assigned to their profiles.
-    Streaming(RecordRouter),
+    Streaming(Box<RecordRouter>),
 }
 
 impl Window {
@@ -61,7 +62,7 @@ impl Window {
     /// is `last_profile`. All data in the database must be committed.
     pub fn new(spill_path: PathBuf, limits: MergeLimits, last_profile: i64) -> Self {
         let phase = match last_profile {
-            0 => Phase::Streaming(RecordRouter::new(Vec::new(), 0, &limits)),
+            0 => Phase::Streaming(Box::new(RecordRouter::new(Vec::new(), 0, &limits))),
             _ => Phase::Waiting { records: Spill::default(), may_load_ids: true },
         };
         let spill = SpillFile::new(spill_path);
@@ -71,21 +72,21 @@ impl Window {
 
     /// Adds the records of `batch`.
     pub fn push(&mut self, batch: &ProfileBatch, table: &impl ProfileTable) -> Result<(), Error> {
-        self.add_batch(batch)?;
+        self.add_batch(batch, table)?;
         match &mut self.phase {
             Phase::Waiting { may_load_ids: true, .. } => self.start_loading(table),
             Phase::LoadingIds { loader, others, .. } if loader.is_due(others.len()) => {
-                self.finish_loading()
+                self.finish_loading(table)
             }
             Phase::Streaming(router) => {
-                router.assign_next_piece(&mut self.ids, &mut self.spill)?;
+                router.assign_next_piece(&mut self.ids, table, &mut self.spill)?;
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn add_batch(&mut self, batch: &ProfileBatch) -> Result<(), IoError> {
+    fn add_batch(&mut self, batch: &ProfileBatch, table: &impl ProfileTable) -> Result<(), Error> {
         let mut records = batch.iter();
         loop {
             let group: Vec<_> = records.by_ref().take(GROUP).collect();
@@ -93,11 +94,15 @@ impl Window {
                 return Ok(());
             }
             self.count += group.len() as u64;
-            self.add_group(&group)?;
+            self.add_group(&group, table)?;
         }
     }
 
-    fn add_group(&mut self, group: &[ProfileRecord<'_>]) -> Result<(), IoError> {
+    fn add_group(
+        &mut self,
+        group: &[ProfileRecord<'_>],
+        table: &impl ProfileTable,
+    ) -> Result<(), Error> {
         let texts: Vec<_> = group.iter().map(|record| record.ids).collect();
         match &mut self.phase {
             Phase::Waiting { records, .. } => {
@@ -105,20 +110,20 @@ impl Window {
                 for (record, ids) in group.iter().zip(ids_by_record(&texts, &numbers)) {
                     record_codec::push_with_numbers(&mut records.buffer, ids, record);
                 }
-                records.spill_above(self.limits.waiting, &mut self.spill)
+                Ok(records.spill_above(self.limits.waiting, &mut self.spill)?)
             }
             Phase::LoadingIds { others, .. } => {
-                push_with_texts(group, others, &self.limits, &mut self.spill)
+                Ok(push_with_texts(group, others, &self.limits, &mut self.spill)?)
             }
             Phase::Streaming(router) => {
                 if !router.backlog.is_empty() {
                     let backlog = &mut router.backlog;
-                    return push_with_texts(group, backlog, &self.limits, &mut self.spill);
+                    return Ok(push_with_texts(group, backlog, &self.limits, &mut self.spill)?);
                 }
                 let push = |n: usize, profile, out: &mut _| {
                     record_codec::push_with_profile(out, profile, &group[n]);
                 };
-                router.assign(&mut self.ids, &texts, &mut self.spill, push)
+                router.assign(&mut self.ids, &texts, table, &mut self.spill, push)
             }
         }
     }
@@ -142,7 +147,7 @@ impl Window {
     }
 
     /// Waits for the stored ids if they are being loaded, and starts to assign records.
-    fn finish_loading(&mut self) -> Result<(), Error> {
+    fn finish_loading(&mut self, table: &impl ProfileTable) -> Result<(), Error> {
         self.phase = match std::mem::replace(&mut self.phase, Phase::WAITING) {
             Phase::LoadingIds { first, others, loader } => {
                 let Some((ids, profiles)) = loader.finish()? else {
@@ -158,9 +163,10 @@ impl Window {
                 router.resolver.grow(self.ids.len());
                 let number = |id| numbers[id as usize];
                 let RecordRouter { resolver, partitions, .. } = &mut router;
-                assign_staged(first, number, resolver, partitions, &mut self.spill)?;
+                let resolver = (resolver, &self.ids);
+                assign_staged(first, number, resolver, partitions, table, &mut self.spill)?;
                 router.backlog = others;
-                Phase::Streaming(router)
+                Phase::Streaming(Box::new(router))
             }
             phase => phase,
         };
@@ -197,23 +203,28 @@ impl Window {
         table: &impl ProfileTable,
         merger: &Merger,
     ) -> Result<CommitCounts, Error> {
-        self.finish_loading()?;
-        let mut moved_ids = self.run_pass(table, merger)?;
+        self.finish_loading(table)?;
+        let mut counts = self.run_pass(table, merger)?;
         while !self.backlog.is_empty() {
             self.drain_backlog()?;
-            moved_ids += self.run_pass(table, merger)?;
+            counts += self.run_pass(table, merger)?;
         }
         self.spill.clear()?;
-        Ok(CommitCounts { records: std::mem::take(&mut self.count), moved_ids, ts_range: None })
+        Ok(CommitCounts { records: std::mem::take(&mut self.count), ..counts })
     }
 
-    /// Merges all records but the backlog. Returns the number of moved ids.
-    fn run_pass(&mut self, table: &impl ProfileTable, merger: &Merger) -> Result<u64, Error> {
+    /// Merges all records but the backlog. Returns the counts but those of records.
+    fn run_pass(
+        &mut self,
+        table: &impl ProfileTable,
+        merger: &Merger,
+    ) -> Result<CommitCounts, Error> {
         let mut ids = std::mem::take(&mut self.ids);
-        let (resolver, partitions) = match std::mem::replace(&mut self.phase, Phase::WAITING) {
-            Phase::Streaming(mut router) => {
+        let (resolver, mut partitions) = match std::mem::replace(&mut self.phase, Phase::WAITING) {
+            Phase::Streaming(router) => {
+                let mut router = *router;
                 while ids.bytes() < self.limits.ids
-                    && router.assign_next_piece(&mut ids, &mut self.spill)?
+                    && router.assign_next_piece(&mut ids, table, &mut self.spill)?
                 {}
                 self.backlog = router.backlog;
                 ids.seal();
@@ -227,10 +238,13 @@ impl Window {
                 let mut resolver = Resolver::new(profiles, self.last_profile);
                 let mut partitions =
                     Partitions::for_size(&self.limits, &ids, &resolver, records.len());
-                assign_staged(records, |id| id, &mut resolver, &mut partitions, &mut self.spill)?;
+                let (resolver_ids, spill) = ((&mut resolver, &ids), &mut self.spill);
+                assign_staged(records, |id| id, resolver_ids, &mut partitions, table, spill)?;
                 (resolver, partitions)
             }
         };
+        let none = AbsorptionQueue::new(&self.limits);
+        let absorptions = std::mem::replace(&mut partitions.absorptions, none);
         let partitions = partitions.finish(&self.limits, &mut self.spill)?;
         MergePass { last_stored: self.last_profile, limits: self.limits }.run(
             partitions,
@@ -240,7 +254,8 @@ impl Window {
             (&ids, &resolver),
         )?;
         self.last_profile = resolver.last_profile;
-        Ok(resolver.moves)
+        let absorbed_profiles = absorptions.merge(&self.spill, table, merger)?;
+        Ok(CommitCounts { moved_ids: resolver.moves, absorbed_profiles, ..CommitCounts::default() })
     }
 }
 
@@ -259,8 +274,7 @@ impl Window {
             let loader = IdLoader::start(table.id_reader(), 0, limit)?;
             self.phase = Phase::LoadingIds { first, others: Spill::default(), loader };
         }
-        self.add_batch(batch)?;
-        Ok(())
+        self.add_batch(batch, table)
     }
 }
 

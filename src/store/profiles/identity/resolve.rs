@@ -2,7 +2,15 @@
 //!
 //! A known id belongs to a profile. If a record's known ids belong to different profiles, the
 //! strongest id wins (identity, fbId, gpId, objectId). All other ids of the record move to its
-//! profile, the unknown ones as well.
+//! profile, the unknown ones as well. A new identity never joins a profile with another identity:
+//! it gets a profile of its own. A profile that loses its last id is absorbed by the winner.
+//!
+//! Invariant: an identity never moves, as it is the strongest id of its record. So a profile with an
+//! identity is never absorbed.
+
+use super::id_counts::IdCounts;
+use super::id_index::IdIndex;
+use crate::records::IdKind;
 
 /// Marks an id that belongs to no profile yet. No profile has this id.
 pub const UNKNOWN: i64 = i64::MIN;
@@ -17,6 +25,10 @@ pub struct Resolver {
     pub last_profile: i64,
     /// How often a known id moved to another profile.
     pub moves: u64,
+    /// The ids of each profile. Most imports don't need them.
+    counts: Option<IdCounts>,
+    /// The profiles that the last record left without an id, in the order in which they lost it.
+    pub absorbed: Vec<i64>,
 }
 
 impl Resolver {
@@ -28,6 +40,8 @@ impl Resolver {
             profiles_by_id: known,
             last_profile,
             moves: 0,
+            counts: None,
+            absorbed: Vec::new(),
         }
     }
 
@@ -37,23 +51,96 @@ impl Resolver {
         self.has_changed.resize(ids, false);
     }
 
-    /// Returns the profile of a record with these `ids`, at least one, strongest first. All of them
-    /// belong to that profile from now on.
-    pub fn resolve(&mut self, ids: impl Iterator<Item = u32> + Clone) -> i64 {
-        let ids = || ids.clone().map(|id| id as usize);
-        let known = ids().map(|id| self.profiles_by_id[id]).find(|&profile| profile != UNKNOWN);
-        let profile = known.unwrap_or_else(|| {
-            self.last_profile += 1;
-            self.last_profile
+    /// Returns the profile of a record with the ids `record`, at least one, strongest first. All of
+    /// them belong to that profile from now on. `absorbed` has the profiles without an id then.
+    ///
+    /// `count_stored` adds the stored ids to the counts of their profiles. It is called before the
+    /// first record whose ids belong to different users.
+    pub fn resolve<E>(
+        &mut self,
+        record: impl Iterator<Item = u32> + Clone,
+        ids: &IdIndex,
+        count_stored: impl FnOnce(&mut IdCounts) -> Result<(), E>,
+    ) -> Result<i64, E> {
+        let profiles = || record.clone().map(|id| self.profiles_by_id[id as usize]);
+        let first = profiles().next().unwrap_or(UNKNOWN);
+        if profiles().any(|profile| profile != first) {
+            return self.resolve_mixed(record, ids, count_stored);
+        }
+        if first != UNKNOWN {
+            return Ok(first);
+        }
+        let profile = self.next_profile();
+        self.move_all(record, ids, profile);
+        Ok(profile)
+    }
+
+    /// Does [`Self::resolve`] for ids that do not all belong to the same profile.
+    fn resolve_mixed<E>(
+        &mut self,
+        record: impl Iterator<Item = u32> + Clone,
+        ids: &IdIndex,
+        count_stored: impl FnOnce(&mut IdCounts) -> Result<(), E>,
+    ) -> Result<i64, E> {
+        let known = || {
+            let profiles = record.clone().map(|id| self.profiles_by_id[id as usize]);
+            profiles.filter(|&profile| profile != UNKNOWN)
+        };
+        let strongest = known().next().unwrap_or(UNKNOWN);
+        let differ = known().any(|profile| profile != strongest);
+        let has_new_identity = record.clone().next().is_some_and(|id| {
+            self.profiles_by_id[id as usize] == UNKNOWN && ids.get(id).0 == IdKind::Identity
         });
-        for id in ids() {
-            let before = std::mem::replace(&mut self.profiles_by_id[id], profile);
-            if before != profile {
-                self.has_changed[id] = true;
-                self.moves += u64::from(before != UNKNOWN);
+        if (differ || has_new_identity) && self.counts.is_none() {
+            let mut counts = self.count_own(ids);
+            count_stored(&mut counts)?;
+            self.counts = Some(counts);
+        }
+        let has_identity = |counts: &IdCounts| counts.has_identity(strongest);
+        let profile = match has_new_identity && self.counts.as_ref().is_some_and(has_identity) {
+            true => self.next_profile(),
+            false => strongest,
+        };
+        self.move_all(record, ids, profile);
+        Ok(profile)
+    }
+
+    /// Counts the ids that the records so far added to profiles. The counts have all profiles that
+    /// are known here. No known id has moved so far, as that needs the counts.
+    fn count_own(&self, ids: &IdIndex) -> IdCounts {
+        let mut counts = IdCounts::default();
+        for (&profile, number) in self.profiles_by_id.iter().zip(0..) {
+            if self.has_changed(number) {
+                counts.add(profile, ids.get(number).0 == IdKind::Identity);
+            } else if profile != UNKNOWN {
+                counts.add_profile(profile);
             }
         }
-        profile
+        counts
+    }
+
+    /// Moves the ids of a record to `profile`.
+    fn move_all(&mut self, record: impl Iterator<Item = u32>, ids: &IdIndex, profile: i64) {
+        for id in record {
+            let index = id as usize;
+            let before = std::mem::replace(&mut self.profiles_by_id[index], profile);
+            if before == profile {
+                continue;
+            }
+            self.has_changed[index] = true;
+            self.moves += u64::from(before != UNKNOWN);
+            if let Some(counts) = &mut self.counts {
+                counts.add(profile, ids.get(id).0 == IdKind::Identity);
+                if before != UNKNOWN && counts.remove(before) {
+                    self.absorbed.push(before);
+                }
+            }
+        }
+    }
+
+    fn next_profile(&mut self) -> i64 {
+        self.last_profile += 1;
+        self.last_profile
     }
 
     /// Returns the profile of this id.
@@ -75,17 +162,24 @@ impl Resolver {
 
 #[cfg(test)]
 mod tests {
-    use super::super::id_index::IdIndex;
+    use std::convert::Infallible;
+
     use super::super::id_index::tests::number;
     use super::*;
-    use crate::records::IdKind;
 
-    /// Resolves `records`, given as `[identity, fbId, gpId, objectId]` with empty for none. Returns
-    /// their profiles, the profile of each id, and the number of moves.
-    fn resolve(
-        records: &[[&str; 4]],
-        known: &[(&str, i64)],
-    ) -> (Vec<i64>, Vec<(String, i64)>, u64) {
+    /// The outcome of records: the profile of each, the profile of each id, and the absorbed
+    /// profiles.
+    #[derive(Debug, PartialEq)]
+    struct Resolved {
+        profiles: Vec<i64>,
+        ids: Vec<(String, i64)>,
+        moves: u64,
+        absorbed: Vec<i64>,
+    }
+
+    /// Resolves `records`, given as `[identity, fbId, gpId, objectId]` with empty for none. `known`
+    /// are the stored ids with their profiles; an identity begins with `i`.
+    fn resolve(records: &[[&str; 4]], known: &[(&str, i64)]) -> Resolved {
         let mut ids = IdIndex::default();
         let numbers = records.iter().map(|record| {
             let ids_of = IdKind::ALL.into_iter().zip(record).filter(|(_, id)| !id.is_empty());
@@ -96,53 +190,88 @@ mod tests {
             known.iter().find(|(known, _)| *known == id).map_or(UNKNOWN, |(_, n)| *n)
         });
         let mut resolver = Resolver::new(stored.collect(), 10);
-        let profiles =
-            numbers.iter().map(|numbers| resolver.resolve(numbers.iter().copied())).collect();
+        let count = |counts: &mut IdCounts| {
+            known.iter().for_each(|(id, profile)| counts.add_stored(*profile, id.starts_with('i')));
+            Ok::<_, Infallible>(())
+        };
+        let mut absorbed = Vec::new();
+        let profiles = numbers.iter().map(|numbers| {
+            let profile = resolver.resolve(numbers.iter().copied(), &ids, count).unwrap();
+            absorbed.append(&mut resolver.absorbed);
+            profile
+        });
+        let profiles = profiles.collect();
         let by_id = ids.iter().zip(0..).map(|((_, id), n)| (id.to_owned(), resolver.profile(n)));
-        (profiles, by_id.collect(), resolver.moves)
+        Resolved { profiles, ids: by_id.collect(), moves: resolver.moves, absorbed }
     }
 
-    fn by_id(pairs: &[(&str, i64)]) -> Vec<(String, i64)> {
-        pairs.iter().map(|(id, profile)| ((*id).to_owned(), *profile)).collect()
+    fn resolved(profiles: &[i64], ids: &[(&str, i64)], moves: u64, absorbed: &[i64]) -> Resolved {
+        let ids = ids.iter().map(|(id, profile)| ((*id).to_owned(), *profile)).collect();
+        Resolved { profiles: profiles.into(), ids, moves, absorbed: absorbed.into() }
     }
 
     #[test]
     fn an_unknown_id_creates_a_profile() {
-        let (profiles, ids, moves) =
-            resolve(&[["a", "", "", ""], ["a", "", "", "cookie"], ["", "", "", "cookie"]], &[]);
-        assert_eq!(profiles, [11, 11, 11]);
-        assert_eq!((ids, moves), (by_id(&[("a", 11), ("cookie", 11)]), 0));
+        let records = [["i", "", "", ""], ["i", "", "", "cookie"], ["", "", "", "cookie"]];
+        let expected = resolved(&[11, 11, 11], &[("i", 11), ("cookie", 11)], 0, &[]);
+        assert_eq!(resolve(&records, &[]), expected);
     }
 
     #[test]
-    fn an_unknown_id_joins_a_weaker_ones_profile() {
-        let (profiles, ids, moves) = resolve(&[["a", "", "", "cookie"]], &[("cookie", 3)]);
-        assert_eq!((profiles, moves), (vec![3], 0));
-        assert_eq!(ids, by_id(&[("a", 3), ("cookie", 3)]));
+    fn a_new_identity_joins_a_profile_without_one() {
+        for known in [&[("cookie", 3)][..], &[("cookie", 3), ("other", 3)]] {
+            let found = resolve(&[["i", "", "", "cookie"]], known);
+            assert_eq!(found, resolved(&[3], &[("i", 3), ("cookie", 3)], 0, &[]));
+        }
+    }
+
+    #[test]
+    fn a_new_identity_leaves_another_ones_profile() {
+        let found = resolve(&[["ib", "", "", "cookie"]], &[("ia", 3), ("cookie", 3)]);
+        assert_eq!(found, resolved(&[11], &[("ib", 11), ("cookie", 11)], 1, &[]));
+        // The other identity is in the same window.
+        let records = [["ia", "", "", "cookie"], ["ib", "f", "", "cookie"], ["", "f", "", ""]];
+        let ids = [("ia", 11), ("cookie", 12), ("ib", 12), ("f", 12)];
+        assert_eq!(resolve(&records, &[]), resolved(&[11, 12, 12], &ids, 1, &[]));
     }
 
     #[test]
     fn the_strongest_wins_and_the_others_move() {
-        let known = [("a", 1), ("fb", 2), ("gp", 3), ("o", 4)];
-        let (profiles, ids, moves) = resolve(&[["a", "fb", "gp", "o"]], &known);
-        assert_eq!((profiles, moves), (vec![1], 3));
-        assert_eq!(ids, by_id(&[("a", 1), ("fb", 1), ("gp", 1), ("o", 1)]));
-        let (profiles, _, moves) = resolve(&[["new", "", "gp", "o"]], &known);
-        assert_eq!((profiles, moves), (vec![3], 1));
+        let known = [("i", 1), ("fb", 2), ("gp", 3), ("o", 4), ("o2", 4)];
+        let found = resolve(&[["i", "fb", "gp", "o"]], &known);
+        let ids = [("i", 1), ("fb", 1), ("gp", 1), ("o", 1)];
+        assert_eq!(found, resolved(&[1], &ids, 3, &[2, 3]));
+        let found = resolve(&[["i new", "", "gp", "o"]], &known);
+        let ids = [("i new", 3), ("gp", 3), ("o", 3)];
+        assert_eq!(found, resolved(&[3], &ids, 1, &[]));
     }
 
     #[test]
     fn an_id_can_move_to_its_former_profile() {
-        let known = [("a", 1), ("b", 2), ("o", 2)];
-        let records = [["a", "", "", "o"], ["", "", "", "o"], ["b", "", "", "o"]];
-        let (profiles, ids, moves) = resolve(&records, &known);
-        assert_eq!((profiles, moves), (vec![1, 1, 2], 2));
-        assert_eq!(ids, by_id(&[("a", 1), ("o", 2), ("b", 2)]));
+        let known = [("ia", 1), ("ib", 2), ("o", 2)];
+        let records = [["ia", "", "", "o"], ["", "", "", "o"], ["ib", "", "", "o"]];
+        let found = resolve(&records, &known);
+        assert_eq!(found, resolved(&[1, 1, 2], &[("ia", 1), ("o", 2), ("ib", 2)], 2, &[]));
+    }
+
+    #[test]
+    fn a_profile_is_absorbed_with_its_last_id() {
+        let records = [
+            ["", "", "", "o1"],
+            ["", "f", "", "o2"],
+            ["", "f", "", "o1"],
+            ["i", "f", "", ""],
+            ["i2", "", "", ""],
+            ["i2", "", "", "o1"],
+            ["i2", "f", "", "o2"],
+        ];
+        let ids = [("o1", 13), ("f", 13), ("o2", 13), ("i", 12), ("i2", 13)];
+        let found = resolve(&records, &[]);
+        assert_eq!(found, resolved(&[11, 12, 12, 12, 13, 13, 13], &ids, 4, &[11]));
     }
 
     #[test]
     fn ids_of_two_kinds_are_different() {
-        let (profiles, _, _) = resolve(&[["x", "", "", ""], ["", "x", "", ""]], &[]);
-        assert_eq!(profiles, [11, 12]);
+        assert_eq!(resolve(&[["x", "", "", ""], ["", "x", "", ""]], &[]).profiles, [11, 12]);
     }
 }

@@ -116,6 +116,14 @@ impl PropertyNames {
         }
     }
 
+    /// Returns the name of a property.
+    pub fn name<'a>(&'a self, entry: &'a PropertyEntry<'_>) -> &'a str {
+        match &entry.name {
+            PropertyName::Index(property) => &self.properties[*property].name,
+            PropertyName::Other(name) => name,
+        }
+    }
+
     /// Appends the JSON object of these properties.
     pub fn push_object(&self, out: &mut String, entries: &Properties<'_>) {
         out.push('{');

@@ -5,6 +5,7 @@
 //! order, not on how they are divided into calls.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::json_object::{
@@ -77,6 +78,29 @@ impl Merger {
         changed?;
         names.push_object(after, &entries);
         Ok(())
+    }
+
+    /// Splits a stored profile into its properties.
+    ///
+    /// # Errors
+    /// `json` is not an object.
+    pub fn parse<'a>(&self, json: &'a str) -> serde_json::Result<Properties<'a>> {
+        self.names.parse(json)
+    }
+
+    /// Appends the JSON object of the properties `own`, and of those in `others` that it lacks.
+    pub fn push_union<'a>(
+        &'a self,
+        mut own: Properties<'a>,
+        others: Properties<'a>,
+        out: &mut String,
+    ) {
+        let names: HashSet<&str> = own.iter().flatten().map(|own| self.names.name(own)).collect();
+        let is_absent = |entry: &PropertyEntry<'_>| !names.contains(self.names.name(entry));
+        let absent: Vec<_> = others.into_iter().flatten().filter(is_absent).map(Some).collect();
+        drop(names);
+        own.extend(absent);
+        self.names.push_object(out, &own);
     }
 }
 

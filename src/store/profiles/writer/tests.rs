@@ -26,14 +26,31 @@ struct Model {
 }
 
 impl Model {
-    /// Implements the rules "Identity" and "Rows apply in file order" record by record. Returns the
-    /// number of moved ids.
-    fn apply(&mut self, (ids, at, changes): &Record) -> u64 {
+    /// Implements the rules "Identity" and "Rows apply in file order" record by record. New profiles
+    /// get the ids after `last`.
+    fn apply(&mut self, (ids, at, changes): &Record, last: &mut i64) -> CommitCounts {
         let keys: Vec<_> = keys(ids).map(|(kind, id)| (kind.as_str().to_owned(), id)).collect();
         let known = keys.iter().find_map(|key| self.ids.get(key).copied());
-        let id = known.unwrap_or(self.profiles.len() as i64 + 1);
-        let before = keys.into_iter().filter_map(|key| self.ids.insert(key, id));
-        let moved = before.filter(|&before| before != id).count();
+        let is_new_identity = keys[0].0 == "identity" && !self.ids.contains_key(&keys[0]);
+        let has_identity = |profile| {
+            self.ids.iter().any(|((kind, _), owner)| kind == "identity" && *owner == profile)
+        };
+        let id = known.filter(|&profile| !is_new_identity || !has_identity(profile));
+        let id = id.unwrap_or_else(|| {
+            *last += 1;
+            *last
+        });
+        let mut counts = CommitCounts { records: 1, ..CommitCounts::default() };
+        for key in keys {
+            let Some(before) = self.ids.insert(key, id).filter(|before| *before != id) else {
+                continue;
+            };
+            counts.moved_ids += 1;
+            if !self.ids.values().any(|owner| *owner == before) {
+                counts.absorbed_profiles += 1;
+                self.absorb(id, before);
+            }
+        }
         let profile = self.profiles.entry(id).or_insert((Map::new(), *at, *at));
         profile.1 = profile.1.min(*at);
         profile.2 = profile.2.max(*at);
@@ -41,7 +58,26 @@ impl Model {
             let text = change.2.to_string();
             naive(&mut profile.0, NAMES[change.0], made(*change, &text));
         }
-        moved as u64
+        counts
+    }
+
+    /// Does [`Self::apply`] for all records of an import.
+    fn apply_all<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>) -> CommitCounts {
+        let mut last = self.profiles.keys().max().copied().unwrap_or_default();
+        let mut counts = CommitCounts::default();
+        records.into_iter().for_each(|record| counts += self.apply(record, &mut last));
+        counts
+    }
+
+    fn absorb(&mut self, winner: i64, loser: i64) {
+        let (properties, created_at, updated_at) = self.profiles.remove(&loser).unwrap();
+        let winner = self.profiles.entry(winner);
+        let winner = winner.or_insert((Map::new(), created_at, updated_at));
+        winner.1 = winner.1.min(created_at);
+        winner.2 = winner.2.max(updated_at);
+        for (name, value) in properties {
+            winner.0.entry(name).or_insert(value);
+        }
     }
 
     /// Reads the database without the program.
@@ -161,8 +197,7 @@ proptest! {
             }
             let before = Model::stored(&folder.profiles());
             prop_assert_eq!(&before, &model, "visible before its commit");
-            let moved_ids = records.iter().map(|record| model.apply(record)).sum();
-            let expected = CommitCounts { records: records.len() as u64, moved_ids, ts_range: None };
+            let expected = model.apply_all(records);
             prop_assert_eq!(Box::new(writer).commit().unwrap(), expected);
             prop_assert_eq!(&Model::stored(&folder.profiles()), &model);
         }
@@ -192,12 +227,11 @@ proptest! {
         let mut writer = begin_new(&folder, &imports[0], &properties, MergeLimits::default());
         writer.push(Batch::Profiles(batch(&properties, &first))).unwrap();
         Box::new(writer).commit().unwrap();
-        first.iter().for_each(|record| _ = model.apply(record));
+        model.apply_all(&first);
         let database = Database::begin(&folder.profiles()).unwrap();
         let spill_path = folder.profiles_spill();
         let mut merge =
             ProfileMerge::new(database, &imports[1], &properties, spill_path, limits).unwrap();
-        let mut expected = CommitCounts::default();
         for (records, is_slow) in &parts {
             let batch = batch(&properties, records);
             let ProfileMerge { window, table, .. } = &mut merge;
@@ -208,9 +242,8 @@ proptest! {
             if window.is_full() {
                 merge.merge_window().unwrap();
             }
-            expected.records += records.len() as u64;
-            expected.moved_ids += records.iter().map(|record| model.apply(record)).sum::<u64>();
         }
+        let expected = model.apply_all(parts.iter().flat_map(|(records, _)| records));
         prop_assert_eq!(merge.commit().unwrap(), expected);
         prop_assert_eq!(&Model::stored(&folder.profiles()), &model);
     }

@@ -81,6 +81,19 @@ fn scan_ids(
     Ok(())
 }
 
+/// Passes the profile of each id, and whether the id is an identity, to `take`.
+pub fn scan_owners(
+    connection: &Connection,
+    mut take: impl FnMut(i64, bool),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("SELECT profile_id, kind FROM identity")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        take(row.get(0)?, row.get_ref(1)?.as_str()? == IdKind::Identity.as_str());
+    }
+    Ok(())
+}
+
 /// Some rows of `identity`.
 #[derive(Default)]
 struct IdRowGroup {

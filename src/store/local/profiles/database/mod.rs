@@ -11,6 +11,7 @@ pub mod copy;
 mod id_table;
 pub mod new_database;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Statement, params};
@@ -46,7 +47,8 @@ const SCHEMA: &str = "
     CREATE TABLE checkpoint (
         import TEXT PRIMARY KEY,
         records INTEGER NOT NULL,
-        moved_ids INTEGER NOT NULL
+        moved_ids INTEGER NOT NULL,
+        absorbed_profiles INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID;
     PRAGMA user_version = 1;
 ";
@@ -176,6 +178,14 @@ impl Database {
     fn migrate(&self) -> Result<(), Error> {
         let found = version(&self.connection).map_err(self.error("read the version"))?;
         match found {
+            // Version 0.2 has no such column, and ignores it. Committed with the import.
+            VERSION
+                if !has_absorbed(&self.connection).map_err(self.error("read the schema"))? =>
+            {
+                let sql = "ALTER TABLE checkpoint
+                    ADD COLUMN absorbed_profiles INTEGER NOT NULL DEFAULT 0";
+                self.connection.execute_batch(sql).map_err(self.error("add a column"))
+            }
             VERSION => Ok(()),
             0 => self
                 .connection
@@ -210,6 +220,10 @@ impl ProfileTable for Database {
         id_table::find_profiles(&self.connection, ids, scan).map_err(self.error("look up ids"))
     }
 
+    fn scan_owners(&self, take: impl FnMut(i64, bool)) -> Result<(), Error> {
+        id_table::scan_owners(&self.connection, take).map_err(self.error("count ids"))
+    }
+
     fn id_reader(&self) -> SqliteIdReader {
         SqliteIdReader::new(&self.path)
     }
@@ -240,6 +254,15 @@ impl ProfileTable for Database {
             .map_err(self.error("store profiles"))
     }
 
+    fn remove_profiles(&self, ids: &BTreeSet<i64>) -> Result<(), Error> {
+        let remove = || {
+            let mut statement =
+                self.connection.prepare_cached("DELETE FROM profile WHERE id = ?1")?;
+            ids.iter().try_for_each(|id| statement.execute([id]).map(drop))
+        };
+        remove().map_err(self.error("remove profiles"))
+    }
+
     fn store_ids(&self, ids: &IdRows) -> Result<(), Error> {
         let bind = |statement: &mut Statement<'_>, at: usize, (value, profile): (&str, i64)| {
             statement.raw_bind_parameter(at, value)?;
@@ -251,10 +274,13 @@ impl ProfileTable for Database {
     }
 
     fn commit(self, import: &ImportId, counts: CommitCounts) -> Result<(), Error> {
-        let sql = "INSERT INTO checkpoint (import, records, moved_ids) VALUES (?1, ?2, ?3)";
-        let (records, moved_ids) = (counts.records.cast_signed(), counts.moved_ids.cast_signed());
+        let sql = "INSERT INTO checkpoint (import, records, moved_ids, absorbed_profiles)
+            VALUES (?1, ?2, ?3, ?4)";
+        let CommitCounts { records, moved_ids, absorbed_profiles, ts_range: _ } = counts;
+        let [records, moved_ids, absorbed_profiles] =
+            [records, moved_ids, absorbed_profiles].map(u64::cast_signed);
         self.connection
-            .execute(sql, params![import.as_str(), records, moved_ids])
+            .execute(sql, params![import.as_str(), records, moved_ids, absorbed_profiles])
             .and_then(|_| self.connection.execute_batch("COMMIT"))
             .map_err(self.error("commit"))?;
         self.publish()
@@ -269,12 +295,23 @@ fn commit_counts(
     connection: &Connection,
     import: &ImportId,
 ) -> rusqlite::Result<Option<CommitCounts>> {
-    let sql = "SELECT records, moved_ids FROM checkpoint WHERE import = ?1";
+    let absorbed = if has_absorbed(connection)? { "absorbed_profiles" } else { "0" };
+    let sql = format!("SELECT records, moved_ids, {absorbed} FROM checkpoint WHERE import = ?1");
     let read = |row: &rusqlite::Row<'_>| {
         let count = |column| row.get(column).map(i64::cast_unsigned);
-        Ok(CommitCounts { records: count(0)?, moved_ids: count(1)?, ts_range: None })
+        Ok(CommitCounts {
+            records: count(0)?,
+            moved_ids: count(1)?,
+            absorbed_profiles: count(2)?,
+            ts_range: None,
+        })
     };
-    connection.query_row(sql, [import.as_str()], read).optional()
+    connection.query_row(&sql, [import.as_str()], read).optional()
+}
+
+/// Whether checkpoints count absorbed profiles. Those of version 0.2 don't.
+fn has_absorbed(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.column_exists(None, "checkpoint", "absorbed_profiles")
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ fn a_new_database_appears_with_its_first_import() {
     let database = Database::begin(&path).unwrap();
     fill(&database);
     let import = "sftp1-1".parse().unwrap();
-    let counts = CommitCounts { records: 7, ..CommitCounts::default() };
+    let counts = CommitCounts { records: 7, moved_ids: 3, absorbed_profiles: 2, ts_range: None };
     database.commit(&import, counts).unwrap();
     assert_eq!(names(folder.path()), CLOSED);
     assert_eq!(Database::read_commit_counts(&path, &import).unwrap(), Some(counts));
@@ -74,6 +74,23 @@ fn an_empty_wal_stays_after_commit_and_abort() {
     assert_eq!(names(folder.path()), CLOSED);
     assert_eq!(wal_len(&path), 0);
     assert_eq!(Database::begin(&path).unwrap().last_profile().unwrap(), 7);
+}
+
+#[test]
+fn a_database_of_version_0_2_counts_absorptions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("profiles.db");
+    let imports = ["sftp1-1", "sftp1-2", "sftp1-3"].map(|id| id.parse().unwrap());
+    Database::begin(&path).unwrap().commit(&imports[0], CommitCounts::default()).unwrap();
+    let sql = "ALTER TABLE checkpoint DROP COLUMN absorbed_profiles";
+    Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    let read = |n: usize| Database::read_commit_counts(&path, &imports[n]).unwrap();
+    assert_eq!(read(0), Some(CommitCounts::default()));
+    drop(Database::begin(&path).unwrap());
+    assert!(!has_absorbed(&Connection::open(&path).unwrap()).unwrap(), "an abort changes nothing");
+    let counts = CommitCounts { records: 1, moved_ids: 2, absorbed_profiles: 3, ts_range: None };
+    Database::begin(&path).unwrap().commit(&imports[1], counts).unwrap();
+    assert_eq!([0, 1, 2].map(read), [Some(CommitCounts::default()), Some(counts), None]);
 }
 
 #[test]
