@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use super::nulls;
+use crate::config::Limits;
 use crate::manifest::{DateFormat, PropertyType};
 use crate::records::{SpecialProperty, Value, is_forbidden, of_type};
 
@@ -51,6 +52,8 @@ pub struct ColumnFacts {
     /// Values that can be the time of an event: epoch seconds or a date in one reading.
     pub times: u64,
     rule: Option<SpecialProperty>,
+    /// Whether the domain of an email needs a dot.
+    needs_dot: bool,
     is_time: bool,
     hasher: RandomState,
     distinct: HashSet<u64>,
@@ -157,7 +160,7 @@ fn is_exact(value: &str) -> bool {
 impl ColumnFacts {
     /// `rule` is that of the property which the column is likely to be; `is_time` whether its
     /// name is that of a time.
-    pub fn new(rule: Option<SpecialProperty>, is_time: bool) -> Self {
+    pub fn new(rule: Option<SpecialProperty>, is_time: bool, limits: &Limits) -> Self {
         use PropertyType::{Boolean, Date, Float, Integer, Long};
         let dates = (0..DATE_FORMATS.len()).map(|format| Reading::new(Date, Some(format)));
         let others = [Boolean, Integer, Long, Float, Date].map(|kind| Reading::new(kind, None));
@@ -174,6 +177,7 @@ impl ColumnFacts {
             no_names: 0,
             times: 0,
             rule,
+            needs_dot: limits.email_domain_dot,
             is_time,
             hasher: RandomState::new(),
             distinct: HashSet::new(),
@@ -196,7 +200,8 @@ impl ColumnFacts {
         if self.is_time && matches!(of_type(cell, PropertyType::Date, None), Ok(Value::Date(_))) {
             self.times += u64::from(Self::is_time_form(value));
         }
-        self.broken += u64::from(self.rule.is_some_and(|rule| rule.check(cell).is_err()));
+        self.broken +=
+            u64::from(self.rule.is_some_and(|rule| rule.normal(cell, self.needs_dot).is_err()));
         if self.distinct.len() < MAX_DISTINCT
             && self.distinct.insert(self.hasher.hash_one(value))
             && self.values.len() < SHOWN

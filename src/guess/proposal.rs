@@ -91,7 +91,7 @@ fn is_value(name: &str) -> bool {
     let reads = |kind| matches!(of_type(name, kind, None), Ok(value) if value != Value::None);
     reads(PropertyType::Float)
         || reads(PropertyType::Date)
-        || SpecialProperty::Email.check(name).is_ok()
+        || SpecialProperty::Email.normal(name, true).is_ok()
 }
 
 /// Returns whether the values of a property have a rule of their own.

@@ -46,7 +46,7 @@ impl Survey {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, Failure> {
         let mut scan = Scan::open(input, file_name, manifest, limits)?;
-        let mut survey = Self::new(scan.header.clone());
+        let mut survey = Self::new(scan.header.clone(), limits);
         let mut read = 0;
         scan.each_record(&mut |record, bytes| {
             survey.count(record);
@@ -59,7 +59,7 @@ impl Survey {
         Ok(survey)
     }
 
-    fn new(header: Vec<String>) -> Self {
+    fn new(header: Vec<String>, limits: &Limits) -> Self {
         let rule = |name: &String| names::profile_property(name).and_then(SpecialProperty::of);
         let mut id_columns: Vec<usize> = (0..header.len()).collect();
         id_columns.sort_by_key(|at| id_rank(&header[*at]));
@@ -67,7 +67,7 @@ impl Survey {
         Self {
             columns: header
                 .iter()
-                .map(|name| ColumnFacts::new(rule(name), names::is_time(name)))
+                .map(|name| ColumnFacts::new(rule(name), names::is_time(name), limits))
                 .collect(),
             header,
             records: 0,

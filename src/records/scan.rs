@@ -16,13 +16,14 @@ use super::input::source::{Meter, MeteredInput, read_failure};
 use crate::config::Limits;
 use crate::manifest::{Encoding, Manifest};
 use crate::report::Failure;
+use crate::sanitize::normalized;
 
 /// Bytes of [`read_head`].
 pub const HEAD: usize = 1 << 20;
 
 /// A data file whose header is read.
 pub struct Scan<R: Read> {
-    /// The names of the columns, without white space around them.
+    /// The names of the columns, normalized and without white space around them.
     pub header: Vec<String>,
     dialect: Dialect,
     first: Option<Block>,
@@ -83,7 +84,7 @@ impl<R: Read> Scan<R> {
         let meter = Meter::default();
         let opened = open_text(input, file_name, manifest, limits, &meter)?;
         let OpenText { header, splitter, .. } = opened;
-        let names = header.names.iter().map(|name| name.trim().to_owned()).collect();
+        let names = header.names.iter().map(|name| normalized(name).trim().to_owned()).collect();
         Ok(Self {
             header: names,
             dialect: Dialect::of(manifest),
