@@ -23,7 +23,7 @@ pub use sections::limits::Limits;
 pub use sections::mail::{Mail, MailServer, Smtp, Tls};
 pub use sections::metrics::{Metrics, MetricsListener};
 pub use sections::node::{HostAddress, Node, Paths};
-pub use sections::pairing::Pairing;
+pub use sections::pairing::{Pairing, ReusedManifest};
 pub use sections::per_account::PerAccount;
 pub use sections::readme::Readme;
 pub use sections::retention::Retention;

@@ -132,6 +132,7 @@ impl Importer {
             context: &self.context,
             memory: &self.intake,
             early_starts: &self.runs.early_starts,
+            answer_locks: &self.runs.answer_locks,
             audit: self.audit.as_deref(),
         }
     }

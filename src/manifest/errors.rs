@@ -4,10 +4,11 @@ use std::fmt;
 
 use email_address::{EmailAddress, Options};
 
+use super::Manifest;
 use crate::report::{DataType, Failure, FailureText};
 
 /// All errors of a manifest, with the values that could be read nevertheless.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ManifestErrors {
     /// One sentence each, in the order of the manifest's keys. Never empty.
     pub findings: Vec<String>,
@@ -19,6 +20,8 @@ pub struct ManifestErrors {
     pub client_email: Option<String>,
     /// `type`, if it is valid.
     pub data_type: Option<DataType>,
+    /// The valid values, if the data file can be read with them, to find its errors too.
+    pub readable: Option<Box<Manifest>>,
 }
 
 impl ManifestErrors {
@@ -27,16 +30,23 @@ impl ManifestErrors {
         failure_of(&self.findings)
     }
 
+    /// Returns whether two of the three mandatory keys have valid values: it is a manifest.
+    pub fn has_most_mandatory_keys(&self) -> bool {
+        let valid =
+            [self.data_type.is_some(), self.file_name.is_some(), self.client_email.is_some()];
+        valid.into_iter().filter(|is_valid| *is_valid).count() >= 2
+    }
+
     /// Returns the errors for a text that is not JSON: `finding`, and the values found by their
     /// keys.
-    pub(super) fn of_syntax(finding: String, text: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(text);
+    pub(super) fn of_syntax(finding: String, text: &str) -> Self {
         Self {
             findings: vec![finding],
             syntax: true,
-            file_name: string_after(&text, "fileName").filter(|name| is_plain_name(name)),
-            client_email: string_after(&text, "clientEmail").filter(|email| is_address(email)),
-            data_type: string_after(&text, "type").and_then(|text| data_type(&text)),
+            file_name: string_after(text, "fileName").filter(|name| is_plain_name(name)),
+            client_email: string_after(text, "clientEmail").filter(|email| is_address(email)),
+            data_type: string_after(text, "type").and_then(|text| data_type(&text)),
+            readable: None,
         }
     }
 }
@@ -132,7 +142,7 @@ mod tests {
 
     #[test]
     fn reads_the_contact_of_an_incomplete_manifest() {
-        let text = br#"{"type" : "Event","fileName":"e.csv", "clientEmail":"a@b.example", "colu"#;
+        let text = r#"{"type" : "Event","fileName":"e.csv", "clientEmail":"a@b.example", "colu"#;
         let errors = ManifestErrors::of_syntax("cut".into(), text);
         assert_eq!(errors.client_email.as_deref(), Some("a@b.example"));
         assert_eq!(errors.file_name.as_deref(), Some("e.csv"));
@@ -141,7 +151,7 @@ mod tests {
 
     #[test]
     fn partial_values_are_validated() {
-        let text = br#"{"fileName":"../e.csv","clientEmail":"a@b.c\r\nBcc: x@y.z","type":"#;
+        let text = r#"{"fileName":"../e.csv","clientEmail":"a@b.c\r\nBcc: x@y.z","type":"#;
         let errors = ManifestErrors::of_syntax("cut".into(), text);
         assert_eq!((errors.client_email, errors.file_name, errors.data_type), (None, None, None));
     }

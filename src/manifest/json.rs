@@ -15,11 +15,67 @@ pub(super) enum Json {
     Bool(bool),
     /// An integer of zero or more.
     Whole(u64),
-    /// Any other number.
-    Number(f64),
+    /// Any other number, as written.
+    Number(String),
     Text(String),
     Array(Vec<Json>),
     Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    /// Parses a JSON text.
+    pub fn read(text: &str) -> Result<Self, serde_json::Error> {
+        let mut json: Self = serde_json::from_str(text)?;
+        json.set_numbers(&mut number_texts(text));
+        Ok(json)
+    }
+
+    /// Gives each number its text, in the order of the document: serde_json returns only values.
+    fn set_numbers<'a>(&mut self, texts: &mut impl Iterator<Item = &'a str>) {
+        match self {
+            Self::Whole(_) => drop(texts.next()),
+            Self::Number(number) => *number = texts.next().unwrap_or(number).to_owned(),
+            Self::Array(items) => items.iter_mut().for_each(|item| item.set_numbers(texts)),
+            Self::Object(entries) => {
+                entries.iter_mut().for_each(|(_, value)| value.set_numbers(texts));
+            }
+            Self::Null | Self::Bool(_) | Self::Text(_) => {}
+        }
+    }
+}
+
+/// Returns the numbers of a JSON text as written.
+fn number_texts(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let start = rest.find(|c: char| matches!(c, '"' | '-' | '0'..='9'))?;
+            rest = &rest[start..];
+            let number = match rest.strip_prefix('"') {
+                Some(_) => None,
+                None => {
+                    let is_inside = |c| matches!(c, '-' | '+' | '.' | 'e' | 'E' | '0'..='9');
+                    Some(&rest[..rest.find(|c| !is_inside(c)).unwrap_or(rest.len())])
+                }
+            };
+            let length = number.map_or_else(|| length_in_quotes(rest), str::len);
+            rest = &rest[length..];
+            if number.is_some() {
+                return number;
+            }
+        }
+    })
+}
+
+/// Returns the length of the quoted text that `rest` begins with, with its quotes.
+fn length_in_quotes(rest: &str) -> usize {
+    let mut is_escaped = false;
+    let is_end = |(_, c): &(usize, char)| {
+        let ends = *c == '"' && !is_escaped;
+        is_escaped = *c == '\\' && !is_escaped;
+        ends
+    };
+    rest.char_indices().skip(1).find(is_end).map_or(rest.len(), |(at, _)| at + 1)
 }
 
 impl fmt::Display for Json {
@@ -29,7 +85,7 @@ impl fmt::Display for Json {
             Self::Null => f.write_str("null"),
             Self::Bool(value) => value.fmt(f),
             Self::Whole(n) => n.fmt(f),
-            Self::Number(n) => n.fmt(f),
+            Self::Number(text) => f.write_str(&text.chars().take(64).collect::<String>()),
             Self::Text(text) => f.write_str(&quote(text)),
             Self::Array(_) => f.write_str("a list"),
             Self::Object(_) => f.write_str("an object"),
@@ -70,11 +126,11 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_i64<E>(self, n: i64) -> Result<Json, E> {
-        Ok(u64::try_from(n).map_or(Json::Number(n as f64), Json::Whole))
+        Ok(u64::try_from(n).map_or_else(|_| Json::Number(n.to_string()), Json::Whole))
     }
 
     fn visit_f64<E>(self, n: f64) -> Result<Json, E> {
-        Ok(Json::Number(n))
+        Ok(Json::Number(n.to_string()))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Json, E> {
@@ -106,8 +162,20 @@ mod tests {
     fn keeps_the_order_and_duplicate_keys() {
         let json: Json = serde_json::from_str(r#"{"b":1,"a":-1,"b":[null,true,"x"]}"#).unwrap();
         let list = Json::Array(vec![Json::Null, Json::Bool(true), Json::Text("x".into())]);
-        let entries = [("b", Json::Whole(1)), ("a", Json::Number(-1.0)), ("b", list)];
+        let entries = [("b", Json::Whole(1)), ("a", Json::Number("-1".into())), ("b", list)];
         assert_eq!(json, Json::Object(entries.map(|(k, v)| (k.to_owned(), v)).into()));
+    }
+
+    #[test]
+    fn shows_numbers_as_written() {
+        let text = r#"{"-1":2.0,"\\":"\"3","a":[7,1e3,-0,{"b":1.50}],"c":123456789012345678901}"#;
+        let Json::Object(entries) = Json::read(text).unwrap() else { panic!() };
+        let number = |text: &str| Json::Number(text.into());
+        assert_eq!(entries[0].1, number("2.0"));
+        let Json::Array(list) = &entries[2].1 else { panic!() };
+        let inner = Json::Object(vec![("b".into(), number("1.50"))]);
+        assert_eq!(*list, [Json::Whole(7), number("1e3"), number("-0"), inner]);
+        assert_eq!(entries[3].1.to_string(), "123456789012345678901");
     }
 
     #[test]

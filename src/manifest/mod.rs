@@ -8,13 +8,14 @@ mod errors;
 mod json;
 mod parse;
 mod property_type;
+mod syntax;
 mod write;
 
 use std::collections::BTreeMap;
 
 use crate::report::DataType;
 
-pub use date_format::{DATE_FORMATS, DateFormat, DayOrder};
+pub use date_format::{DateFormat, DayOrder};
 pub use errors::ManifestErrors;
 pub(crate) use errors::{failure_of, is_address};
 pub(crate) use parse::parse_digest;

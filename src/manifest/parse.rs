@@ -7,9 +7,10 @@ use std::collections::HashSet;
 
 use super::errors::{self, ManifestErrors};
 use super::json::{Json, quote};
-use super::{Encoding, Manifest};
+use super::{Encoding, Manifest, syntax};
 use crate::config::Limits;
 use crate::report::DataType;
+use crate::sanitize::is_unprintable;
 
 const KEYS: [&str; 13] = [
     "type",
@@ -38,7 +39,8 @@ impl Manifest {
             return Err(ManifestErrors { findings, ..ManifestErrors::default() });
         }
         let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        let json = read_json(text).map_err(|finding| ManifestErrors::of_syntax(finding, text))?;
+        let json = read_json(text)
+            .map_err(|finding| ManifestErrors::of_syntax(finding, &syntax::decode(text)))?;
         let Json::Object(entries) = json else {
             let findings = vec![format!("the manifest is {json}, not a JSON object")];
             return Err(ManifestErrors { findings, ..ManifestErrors::default() });
@@ -47,12 +49,12 @@ impl Manifest {
     }
 }
 
-fn read_json(text: &[u8]) -> Result<Json, String> {
-    if let Err(error) = std::str::from_utf8(text) {
-        let line = 1 + text[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
-        return Err(format!("the manifest is not UTF-8 text: line {line}"));
+fn read_json(bytes: &[u8]) -> Result<Json, String> {
+    if let Some(finding) = syntax::explain_bytes(bytes) {
+        return Err(finding);
     }
-    serde_json::from_slice(text).map_err(|error| format!("the manifest is not valid JSON: {error}"))
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    Json::read(text).map_err(|error| syntax::explain(text, &error))
 }
 
 /// Reads the values of the manifest's object and collects findings about them.
@@ -63,8 +65,9 @@ pub(super) struct ManifestReader {
 }
 
 impl ManifestReader {
-    fn new(entries: Vec<(String, Json)>) -> Self {
-        Self { entries, findings: Vec::new(), warnings: Vec::new() }
+    fn new(mut entries: Vec<(String, Json)>) -> Self {
+        let findings = correct_keys(&mut entries, &KEYS);
+        Self { entries, findings, warnings: Vec::new() }
     }
 
     fn manifest(mut self) -> Result<Manifest, ManifestErrors> {
@@ -76,34 +79,38 @@ impl ManifestReader {
         let size = self.whole_number("size", "the data file's size in bytes");
         let rows = self.whole_number("rows", "the number of records after the header");
         let sha256 = self.sha256();
+        let known = self.findings.len();
         let delimiter = self.delimiter();
         let quoting = self.quoting(delimiter);
         let null = self.null_texts();
         let encoding = self.encoding();
+        let is_readable = self.findings.len() == known;
         let dry_run = self.dry_run();
         self.warn_of_unknown_keys();
-        match (data_type, file_name, client_email, self.findings.is_empty()) {
-            (Some(data_type), Some(file_name), Some(client_email), true) => Ok(Manifest {
-                data_type,
-                file_name,
-                client_email,
-                columns,
-                size,
-                rows,
-                sha256,
-                delimiter: delimiter.unwrap_or(b','),
-                quoting,
-                null,
-                encoding,
-                dry_run: dry_run.unwrap_or(false),
-                warnings: self.warnings,
-            }),
-            (data_type, file_name, client_email, _) => Err(ManifestErrors {
+        let manifest = data_type.zip(file_name.clone()).map(|(data_type, file_name)| Manifest {
+            data_type,
+            file_name,
+            client_email: client_email.clone().unwrap_or_default(),
+            columns,
+            size,
+            rows,
+            sha256,
+            delimiter: delimiter.unwrap_or(b','),
+            quoting,
+            null,
+            encoding,
+            dry_run: dry_run.unwrap_or(false),
+            warnings: self.warnings,
+        });
+        match manifest {
+            Some(manifest) if self.findings.is_empty() => Ok(manifest),
+            manifest => Err(ManifestErrors {
                 findings: self.findings,
                 syntax: false,
                 file_name,
                 client_email,
                 data_type,
+                readable: manifest.filter(|_| is_readable).map(Box::new),
             }),
         }
     }
@@ -144,11 +151,7 @@ impl ManifestReader {
         check: impl FnOnce(&Json) -> Option<T>,
     ) -> Option<T> {
         if !self.entries.iter().any(|(name, value)| name == key && *value != Json::Null) {
-            let alike =
-                self.entries.iter().find(|(name, _)| name != key && name.eq_ignore_ascii_case(key));
-            let hint = alike
-                .map_or(String::new(), |(name, _)| format!(" (write {} as {key:?})", quote(name)));
-            self.findings.push(format!("{key} is missing{hint}"));
+            self.findings.push(format!("{key} is missing"));
             return None;
         }
         self.read(key, wanted, check)
@@ -159,10 +162,23 @@ impl ManifestReader {
     }
 
     fn file_name(&mut self) -> Option<String> {
+        if let Some((_, Json::Array(_))) = self.entries.iter().find(|(key, _)| key == "fileName") {
+            self.take("fileName");
+            self.findings.push("fileName is a list: a manifest names one file".to_owned());
+            return None;
+        }
         let wanted = "the plain name of a visible file in the manifest's own folder, at most 255 \
                       bytes, without a path or control characters";
-        self.require("fileName", wanted, |json| {
+        let name = self.require("fileName", wanted, |json| {
             text(json).filter(|name| errors::is_plain_name(name)).map(str::to_owned)
+        });
+        name.filter(|name| {
+            let has_wildcard = name.contains('*');
+            if has_wildcard {
+                let name = quote(name);
+                self.findings.push(format!("fileName {name}: a manifest names one file"));
+            }
+            !has_wildcard
         })
     }
 
@@ -213,6 +229,32 @@ impl ManifestReader {
             }
         }
     }
+}
+
+/// Returns a finding for each key that differs from one of `known` in case, space, `-` or `_` alone,
+/// and corrects it, so that its value is checked too. Removes it if the right key is there as well.
+pub(super) fn correct_keys(entries: &mut Vec<(String, Json)>, known: &[&str]) -> Vec<String> {
+    let known: Vec<_> = known.iter().map(|key| (*key, plain_key(key))).collect();
+    let meant = |key: &str| {
+        let plain = plain_key(key);
+        let (right, _) = known.iter().find(|(_, known)| *known == plain)?;
+        (*right != key).then_some(*right)
+    };
+    let mut findings = Vec::new();
+    let mut present: HashSet<String> = entries.iter().map(|(key, _)| key.clone()).collect();
+    entries.retain_mut(|(key, _)| {
+        let Some(right) = meant(key) else { return true };
+        findings.push(format!("write {} as {right:?}", quote(key)));
+        *key = right.to_owned();
+        present.insert(right.to_owned())
+    });
+    findings
+}
+
+/// Returns a key without its case, spaces, `-`, `_` and invisible characters.
+fn plain_key(key: &str) -> String {
+    let is_part = |c: &char| !matches!(c, '-' | '_') && !c.is_whitespace() && !is_unprintable(*c);
+    key.chars().filter(is_part).flat_map(char::to_lowercase).collect()
 }
 
 pub(super) fn text(json: &Json) -> Option<&str> {

@@ -94,7 +94,10 @@ impl Composer {
         let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
             return Vec::new();
         };
-        let Ok((file, _)) = self.attachments.open(account, name) else { return Vec::new() };
+        let import = report.import.as_ref();
+        let Ok((file, _)) = self.attachments.open(account, import, name) else {
+            return Vec::new();
+        };
         let mut head = Vec::new();
         // A read error is ignored: the bytes read so far are enough.
         let _ = file.take(MAX_SCANNED).read_to_end(&mut head);
@@ -123,7 +126,7 @@ impl Composer {
         let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
             return Enclosure::None;
         };
-        let opened = self.attachments.open(account, name);
+        let opened = self.attachments.open(account, report.import.as_ref(), name);
         opened.and_then(|(file, len)| self.sizes.pack(name, file, len)).unwrap_or_else(|error| {
             let import = report.import.as_ref().map(ImportId::as_str);
             warn!(account, import, %error, "the error file can't be attached");

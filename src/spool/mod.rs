@@ -32,6 +32,9 @@ pub use incoming::empty::{EmptyIncoming, changed_accounts};
 pub use incoming::entry::{DirEntry, FileKind};
 pub use incoming::listing::{IncomingUsage, ScanError, each_name};
 pub use incoming::manifest_cache::ManifestCache;
+pub use incoming::manifest_name::{
+    is_manifest_name, manifest_stem, naming_advice, right_name, spent_name,
+};
 pub use incoming::scan::{Incoming, ScanResult};
 pub use incoming::snapshot::{
     Age, ListedManifest, ManifestContent, ManifestValues, ParsedManifest, Snapshot,
@@ -40,6 +43,7 @@ pub use incoming::unclaimed::unclaimed;
 pub use layout::Layout;
 pub use log_socket::{LogLink, LogSocket, LogSocketError, has_log_folder, link_into, log_link};
 pub use opener::{Access, Lease, Opener, OpenerFolder};
+pub use pairing::hints::{is_same_name, missing_file_hints, quote_name, reused_name_advice};
 pub use pairing::{Decisions, PlannedClaim};
 pub use results::usage::answer_bytes;
 pub use results::{Results, ResultsError, UnpublishedFile};

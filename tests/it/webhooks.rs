@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use sftp_import::config::Config;
+use sftp_import::import_id::ImportId;
 use sftp_import::outbox::{
     Attachments, AttemptRunner, Milestone, Recipients, Secret, WebhookRequest, WebhookSender,
     enqueue, message_id,
@@ -24,7 +25,12 @@ use crate::store_readers::python;
 struct NoFiles;
 
 impl Attachments for NoFiles {
-    fn open(&self, _account: &str, _name: &str) -> io::Result<(Box<dyn Read>, u64)> {
+    fn open(
+        &self,
+        _account: &str,
+        _import: Option<&ImportId>,
+        _name: &str,
+    ) -> io::Result<(Box<dyn Read>, u64)> {
         Err(io::ErrorKind::NotFound.into())
     }
 }
@@ -32,7 +38,7 @@ impl Attachments for NoFiles {
 /// Returns a report on import `n` with every field set.
 fn full(n: i64, state: ImportState) -> Report {
     let at = Timestamp::now();
-    let import = sftp_import::import_id::ImportId::new("sftp1", n).unwrap();
+    let import = ImportId::new("sftp1", n).unwrap();
     let mut report = Report::queued("e.manifest", at).of(&import, &"acme".parse().unwrap());
     report.data_type = Some(DataType::Profile);
     report.data_file = Some("\u{1b}é\".csv".into());

@@ -26,6 +26,18 @@ pub struct Pairing {
     pub unclaimed_after: Period,
     /// The interval at which every account is scanned, even without a wake-up.
     pub rescan_every: Period,
+    pub reused_manifest: ReusedManifest,
+}
+
+/// What happens to a manifest whose name was used before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReusedManifest {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is a new import.
+    Accept,
 }
 
 impl Default for Pairing {
@@ -38,6 +50,7 @@ impl Default for Pairing {
             linger: None,
             unclaimed_after: Period::seconds(24 * 60 * 60),
             rescan_every: Period::seconds(60),
+            reused_manifest: ReusedManifest::default(),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Claims: writes the row of a new import, moves its pair into the spool, and queues it.
 //!
 //! Invariant: the row is written before any file is moved, so that a scan after a crash finds the
-//! claim and completes or undoes it.
+//! claim and completes or undoes it. An earlier answer with the same stem is renamed after the files
+//! are moved and before the import is queued.
 
 use jiff::Timestamp;
 
 use super::scanner::Scanner;
 use crate::account::AccountId;
 use crate::import::context::Context;
+use crate::import::run::answer::earlier_answer::{self, RenameError};
 use crate::import::run::early_start::{self, ClaimEnd};
 use crate::import::run::queue::{Queued, Weight};
 use crate::import::run::store_check;
@@ -44,6 +46,7 @@ pub(super) fn claim(
     let mail = known.client_email.as_deref().map(|named| recipient(rule, contact, named));
     let mail = mail.unwrap_or_default();
     warnings.extend(mail.warning);
+    let spends = spool::spent_name(&take.manifest.name);
     let new = NewImport {
         account,
         manifest: &take.manifest.name,
@@ -51,6 +54,7 @@ pub(super) fn claim(
         data_type: known.data_type,
         client_email: mail.address.as_deref(),
         stem: &|import| take.stem(import),
+        spends: spends.as_deref(),
         origin: Origin::Claim(claim.clone()),
         refusal: take.data.as_ref().err(),
         warnings: &warnings,
@@ -69,7 +73,7 @@ pub(super) fn execute(
     claim: &Claim,
     begins: bool,
 ) -> Result<ClaimOutcome, outbox::Error> {
-    let Scanner { context, memory, early_starts, audit } = scanner;
+    let Scanner { context, memory, early_starts, answer_locks, audit } = scanner;
     let began = Timestamp::now();
     let unusable = match claim.execute(&context.layout, account, import, &context.opener) {
         Ok(_) => None,
@@ -92,9 +96,19 @@ pub(super) fn execute(
             return Ok(ClaimOutcome::Unfinished);
         }
     };
+    let naming = answer_locks.lock(account);
+    let renamed = match earlier_answer::rename(context, account, import) {
+        Ok(renamed) => renamed,
+        Err(RenameError::State(error)) => return Err(error.into()),
+        Err(error) => {
+            tracing::error!(%account, %import, "cannot rename the earlier answer: {}", chain(&error));
+            return Ok(ClaimOutcome::Unfinished);
+        }
+    };
     let manifest = claim.manifest.name.as_str();
-    let end = ClaimEnd { account, import, manifest, begins, unusable };
+    let end = ClaimEnd { account, import, manifest, begins, unusable, renamed };
     let has_begun = early_start::end_claim(&context.state, early_starts, end)?;
+    drop(naming);
     memory.arrivals.forget(account, manifest);
     if let Some(audit) = audit {
         let files = [claim.data.as_ref(), Some(&claim.manifest)];

@@ -25,7 +25,7 @@ use crate::import::row::ImportRow;
 use crate::import::run::early_start;
 use crate::import::run::queue::Queued;
 use crate::import_id::ImportId;
-use crate::manifest::{Manifest, ManifestErrors};
+use crate::manifest::{Manifest, ManifestErrors, failure_of};
 use crate::outbox;
 use crate::sanitize::chain;
 use crate::spool::pairing;
@@ -180,30 +180,48 @@ fn list(
     let Scanner { context, memory, .. } = scanner;
     let limits = context.config.limits_of(account);
     let mut cache = memory.take_manifests(account);
-    let seen = incoming.scan(&mut cache, limits, |bytes| verdict(Manifest::parse(bytes, limits)));
+    let seen = incoming
+        .scan(&mut cache, limits, |name, bytes| verdict(name, Manifest::parse(bytes, limits)));
     memory.keep_manifests(account, cache);
     let seen = seen?;
     memory.empty_accounts.record(account, seen.empty);
     Ok(seen)
 }
 
-/// Returns the verdict of a parsed manifest, which pairing uses.
-fn verdict(parsed: Result<Manifest, ManifestErrors>) -> ParsedManifest {
-    match parsed {
-        Ok(manifest) => ParsedManifest::Valid {
-            data_type: manifest.data_type,
-            data_file: manifest.file_name,
-            client_email: manifest.client_email,
+/// Returns the verdict of the file `name`, parsed as a manifest, which pairing uses.
+fn verdict(name: &str, parsed: Result<Manifest, ManifestErrors>) -> ParsedManifest {
+    let is_named_so = spool::is_manifest_name(name);
+    let errors = match parsed {
+        Ok(manifest) if is_named_so => {
+            return ParsedManifest::Valid {
+                data_type: manifest.data_type,
+                data_file: manifest.file_name,
+                client_email: manifest.client_email,
+            };
+        }
+        Ok(manifest) => ManifestErrors {
+            data_type: Some(manifest.data_type),
+            file_name: Some(manifest.file_name),
+            client_email: Some(manifest.client_email),
+            ..ManifestErrors::default()
         },
-        Err(errors) => ParsedManifest::Invalid {
-            values: ManifestValues {
-                data_type: errors.data_type,
-                data_file: errors.file_name.clone(),
-                client_email: errors.client_email.clone(),
-            },
-            findings: errors.into_failure().detail,
-        },
+        Err(errors) => errors,
+    };
+    let values = ManifestValues {
+        data_type: errors.data_type,
+        data_file: errors.file_name.clone(),
+        client_email: errors.client_email.clone(),
+    };
+    if is_named_so {
+        return ParsedManifest::Invalid { values, findings: errors.into_failure().detail };
     }
+    // Other JSON files may have one of the keys.
+    if !errors.has_most_mandatory_keys() {
+        return ParsedManifest::Foreign;
+    }
+    let mut findings = vec![spool::naming_advice(name)];
+    findings.extend(errors.findings);
+    ParsedManifest::Misnamed { values, findings: failure_of(&findings).detail }
 }
 
 /// Returns the imports that used the listed manifests' names before.
@@ -216,7 +234,8 @@ fn spent_names(
     state.read(|tx| {
         let mut spent = HashMap::new();
         for name in names() {
-            if let Some(import) = imports::find_spender(tx, account, name)? {
+            let Some(spends) = spool::spent_name(name) else { continue };
+            if let Some(import) = imports::find_spender(tx, account, &spends)? {
                 spent.insert(name.clone(), import);
             }
         }

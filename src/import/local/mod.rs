@@ -19,13 +19,15 @@ use super::run::progress::Monitor;
 use super::run::store_check;
 use super::run::transitions;
 use crate::account::AccountId;
-use crate::config::Limits;
+use crate::config::{Limits, ReusedManifest};
 use crate::files::durable;
 use crate::import_id::ImportId;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, ManifestErrors};
 use crate::outbox;
 use crate::recipient::{Recipient, RecipientRule, recipient};
 use crate::report::{Failure, FailureText, Report};
+use crate::sanitize::excerpt;
+use crate::spool;
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, Transaction, accounts};
 use crate::store;
@@ -76,7 +78,7 @@ impl LocalPair {
 
     /// The manifest's file name without `.manifest`; the error files are named after it.
     pub fn stem(&self) -> &str {
-        self.name.strip_suffix(".manifest").unwrap_or(&self.name)
+        spool::manifest_stem(&self.name)
     }
 
     /// The folder that holds manifest and data file.
@@ -84,31 +86,77 @@ impl LocalPair {
         &self.folder
     }
 
-    fn manifest(&self, limits: &Limits) -> Result<Manifest, Failure> {
-        if !self.name.ends_with(".manifest") {
-            let detail = format!("the name {:?} does not end in .manifest", self.name);
-            return Err(Failure::new(FailureText::Manifest, detail));
+    /// Parses the manifest. One that is named otherwise has this as an error more.
+    /// Returns whether neither name nor content is a manifest's.
+    pub fn is_foreign(&self, limits: &Limits) -> bool {
+        let has_few_keys = |errors: ManifestErrors| !errors.has_most_mandatory_keys();
+        !spool::is_manifest_name(&self.name)
+            && Manifest::parse(&self.bytes, limits).is_err_and(has_few_keys)
+    }
+
+    /// Returns the manifests in the folder that name this file.
+    pub fn naming_manifests(&self, limits: &Limits) -> Vec<String> {
+        let names_this = |name: &String| {
+            let read = fs::read(self.folder.join(name)).unwrap_or_default();
+            let named = match Manifest::parse(&read, limits) {
+                Ok(manifest) => Some(manifest.file_name),
+                Err(errors) => errors.file_name,
+            };
+            named.is_some_and(|named| spool::is_same_name(&named, &self.name))
+        };
+        let mut names = self.names();
+        names.retain(|name| spool::is_manifest_name(name) && names_this(name));
+        names.sort();
+        names
+    }
+
+    fn manifest(&self, limits: &Limits) -> Result<Manifest, ManifestErrors> {
+        let parsed = Manifest::parse(&self.bytes, limits);
+        if spool::is_manifest_name(&self.name) {
+            return parsed;
         }
-        Manifest::parse(&self.bytes, limits).map_err(|errors| errors.into_failure())
+        let advice = spool::naming_advice(&self.name);
+        let finding = format!("the name {:?} does not end in .manifest: {advice}", self.name);
+        let mut errors = parsed.map_or_else(
+            |errors| errors,
+            |valid| ManifestErrors { readable: Some(Box::new(valid)), ..ManifestErrors::default() },
+        );
+        errors.findings.insert(0, finding);
+        Err(errors)
     }
 
     fn data(&self, manifest: &Manifest) -> Result<File, Failure> {
-        let path = self.folder.join(&manifest.file_name);
+        let named = &manifest.file_name;
+        let mut path = self.folder.join(named);
+        let shown = excerpt(named);
         let missing = |error: io::Error| {
-            let name = &manifest.file_name;
             if error.kind() == io::ErrorKind::NotFound {
-                let detail = format!("{name} is not in the manifest's folder");
+                let names = self.names();
+                let others = names.iter().filter(|name| !spool::is_manifest_name(name));
+                let hints = spool::missing_file_hints(named, others.map(String::as_str));
+                let detail = format!("{shown} is not in the manifest's folder{hints}");
                 return Failure::new(FailureText::NoDataFile, detail);
             }
-            Failure::new(FailureText::Unreadable, format_args!("{name}: {error}"))
+            Failure::new(FailureText::Unreadable, format_args!("{shown}: {error}"))
         };
+        if !path.exists()
+            && let Some(equal) = self.names().iter().find(|name| spool::is_same_name(name, named))
+        {
+            path = self.folder.join(equal);
+        }
         // Opening a FIFO would wait for its writer. Checking first is enough: these are the
         // caller's own files.
         if !fs::metadata(&path).map_err(missing)?.is_file() {
-            let detail = format!("{} is not a regular file", manifest.file_name);
+            let detail = format!("{shown} is not a regular file");
             return Err(Failure::new(FailureText::Unreadable, detail));
         }
         File::open(path).map_err(missing)
+    }
+
+    /// Returns the names in the folder. Without the right to list it there are none.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }
 
     fn run(
@@ -119,28 +167,46 @@ impl LocalPair {
         output: &mut dyn ErrorOutput,
         monitor: &Monitor,
     ) -> Result<(Option<Manifest>, ImportOutcome), pipeline::StopSignal> {
+        let read = |manifest: &Manifest, data: File, target, output: &mut dyn ErrorOutput| {
+            monitor.set_total(data.metadata().map_or(0, |m| m.len()));
+            let source = DataSource {
+                manifest,
+                data,
+                limits,
+                processing_time: at.as_second(),
+                unchanged: &|| Ok(()), // the caller's own file
+            };
+            pipeline::run(source, target, output, monitor)
+        };
         let manifest = match self.manifest(limits) {
             Ok(manifest) => manifest,
-            Err(failure) => return Ok((None, ImportOutcome::failed(failure))),
+            Err(mut errors) => {
+                if let Some(manifest) = errors.readable.take()
+                    && let Ok(data) = self.data(&manifest)
+                {
+                    // Nothing is stored. The rejections count only for a valid manifest.
+                    let outcome = read(&manifest, data, None, &mut ErrorFolder::none())?;
+                    errors.findings.extend(outcome.failure.map(finding_of));
+                }
+                return Ok((None, ImportOutcome::failed(errors.into_failure())));
+            }
         };
         let outcome = match self.data(&manifest) {
             Err(failure) => ImportOutcome {
                 warnings: manifest.warnings.clone(),
                 ..ImportOutcome::failed(failure)
             },
-            Ok(data) => {
-                monitor.set_total(data.metadata().map_or(0, |m| m.len()));
-                let source = DataSource {
-                    manifest: &manifest,
-                    data,
-                    limits,
-                    processing_time: at.as_second(),
-                    unchanged: &|| Ok(()), // the caller's own file
-                };
-                pipeline::run(source, target, output, monitor)?
-            }
+            Ok(data) => read(&manifest, data, target, output)?,
         };
         Ok((Some(manifest), outcome))
+    }
+}
+
+/// Returns the failure of a data file as a finding about its manifest.
+fn finding_of(failure: Failure) -> String {
+    match failure.message {
+        FailureText::Manifest => failure.detail,
+        _ => failure.to_string(),
     }
 }
 
@@ -223,8 +289,14 @@ fn insert(
     local: &LocalPair,
     now: Timestamp,
 ) -> state::Result<ImportId> {
-    let refusal = imports::find_spender(tx, account, &local.name)?.map(|import| {
-        let detail = format!("the name {} was used before, by import {import}", local.name);
+    let spends = spool::spent_name(&local.name);
+    let spender = match &spends {
+        Some(name) => imports::find_spender(tx, account, name)?,
+        None => None,
+    };
+    let policy = context.config.pairing_of(account).reused_manifest;
+    let refusal = spender.as_ref().filter(|_| policy == ReusedManifest::Refuse).map(|import| {
+        let detail = spool::reused_name_advice(&local.name, import, now);
         Failure::new(FailureText::Manifest, detail)
     });
     let manifest = local.manifest(context.config.limits_of(account)).ok();
@@ -242,7 +314,12 @@ fn insert(
         data_file: manifest.as_ref().map(|m| m.file_name.as_str()),
         data_type: manifest.as_ref().map(|m| m.data_type),
         client_email: mail.address.as_deref(),
-        stem: &|_| local.stem().to_owned(),
+        // The answer of an upload with this stem stays the newest in results/.
+        stem: &|import| match spender {
+            Some(_) => import.to_string(),
+            None => local.stem().to_owned(),
+        },
+        spends: spends.as_deref(),
         origin: Origin::Ingest,
         refusal: refusal.as_ref(),
         warnings: mail.warning.as_slice(),

@@ -4,23 +4,17 @@
 //! assigned again, as the store would treat the new import as the old one. An import that has ended
 //! since the backup has its answer in results/ and is not run again.
 
-use std::io::Read;
-
 use jiff::Timestamp;
 
 use crate::import::context::Context;
 use crate::import::row::{self, ImportRow};
-use crate::import::run::answer::answer_names;
+use crate::import::run::answer::{own_answer_names, read_report};
 use crate::import_id::ImportId;
 use crate::report::{ImportState, Report};
-use crate::sanitize::chain;
 use crate::spool::{self, Layout, Results, SpooledError};
 use crate::state::imports::{self, unfinished};
 use crate::state::{self, PreviousDatabase, activity};
 use crate::store;
-
-/// The most bytes read of a report.
-const MAX_REPORT: u64 = 16 << 20;
 
 /// Why a restored state database can't be reconciled.
 #[derive(Debug, thiserror::Error)]
@@ -92,16 +86,9 @@ pub fn reconcile(
 
 /// Reads the final report of an import from results/, if it is there.
 fn answer_of(layout: &Layout, row: &ImportRow) -> Option<Report> {
-    let (account, [.., name]) = (&row.account, answer_names(&row.stem));
-    let file = Results::open(layout, account).and_then(|r| r.read(&name)).ok()?;
-    let mut json = Vec::new();
-    file.take(MAX_REPORT).read_to_end(&mut json).ok()?;
-    let report: Report = serde_json::from_slice(&json)
-        .inspect_err(|error| {
-            tracing::warn!(%account, "the report {name:?} in results/ can't be read: {}",
-                chain(error));
-        })
-        .ok()?;
+    let results = Results::open(layout, &row.account).ok()?;
+    let [.., name] = own_answer_names(&results, &row.id, &row.stem)?;
+    let report = read_report(&results, &name)?;
     let is_final = matches!(report.state, ImportState::Completed | ImportState::Failed);
     (is_final && report.import.as_ref() == Some(&row.id)).then_some(report)
 }

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::account::AccountId;
 use crate::config::Retention;
 use crate::import::context::Context;
-use crate::import::run::answer::{self, answer_names};
+use crate::import::run::answer::{self, own_answer_names};
 use crate::sanitize::chain;
 use crate::spool::{Layout, Results, ResultsError, SpooledError};
 use crate::state::retention::{self as kept, OldAnswer};
@@ -171,7 +171,9 @@ fn remove_files(
     };
     let mut removed = 0;
     for OldAnswer { id, stem } in batch {
-        let files = results.remove_all(&answer_names(stem))?;
+        // A restored state database may not know that the answer was renamed.
+        let Some(names) = own_answer_names(&results, id, stem) else { continue };
+        let files = results.remove_all(&names)?;
         if files > 0 {
             tracing::info!(%account, import = %id, files, "removed an old answer from results/");
             removed += 1;

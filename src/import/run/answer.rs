@@ -3,6 +3,8 @@
 //! No file gets its final name before the whole answer is known. An answer written again after a
 //! crash is the same.
 
+pub mod earlier_answer;
+
 use std::io::{self, Read, Write};
 
 use super::error_files::ErrorOutput;
@@ -10,14 +12,18 @@ use crate::account::AccountId;
 use crate::config::Size;
 use crate::files::dir::FolderError;
 use crate::import::row::ImportRow;
+use crate::import_id::ImportId;
 use crate::outbox::Attachments;
 use crate::report::Report;
 use crate::sanitize::chain;
 use crate::spool::{Layout, Results, ResultsError, UnpublishedFile, answer_bytes};
 
 /// The endings of an import's error files, which also distinguish the temporary files.
-const ERROR_FILE: &str = "errors.csv";
+pub(super) const ERROR_FILE: &str = "errors.csv";
 const ERROR_LINES: &str = "errors.jsonl";
+
+/// The most bytes read of a report.
+const MAX_REPORT: u64 = 16 << 20;
 
 /// The two error files under temporary names: CSV and JSON lines.
 pub(super) type ErrorTemps = [Option<UnpublishedFile>; 2];
@@ -61,6 +67,32 @@ pub fn answer_names(stem: &str) -> [String; 3] {
     [ERROR_FILE, ERROR_LINES, "result.json"].map(|ending| format!("{stem}.{ending}"))
 }
 
+/// Reads the report `name` in results/, if there is one that can be read.
+pub fn read_report(results: &Results, name: &str) -> Option<Report> {
+    let mut json = Vec::new();
+    results.read(name).ok()?.take(MAX_REPORT).read_to_end(&mut json).ok()?;
+    serde_json::from_slice(&json)
+        .inspect_err(|error| {
+            tracing::warn!("the report {name:?} in results/ can't be read: {}", chain(error));
+        })
+        .ok()
+}
+
+/// Returns the import whose answer has this stem in results/, according to the report there.
+pub fn owner_of(results: &Results, stem: &str) -> Option<ImportId> {
+    read_report(results, &answer_names(stem)[2])?.import
+}
+
+/// Returns the names of an import's answer in results/. `None` if another import's answer has the
+/// stem: then this one was renamed or removed.
+pub fn own_answer_names(results: &Results, import: &ImportId, stem: &str) -> Option<[String; 3]> {
+    let renamed = answer_names(import.as_str());
+    if results.read(&renamed[2]).is_ok() {
+        return Some(renamed);
+    }
+    owner_of(results, stem).is_none_or(|owner| owner == *import).then(|| answer_names(stem))
+}
+
 /// Removes temporary error files of interrupted runs that this answer does not use.
 fn clear_temps(results: &Results, row: &ImportRow) {
     for purpose in [ERROR_FILE, ERROR_LINES] {
@@ -77,10 +109,21 @@ fn clear_temps(results: &Results, row: &ImportRow) {
 pub struct ResultsAttachments(pub Layout);
 
 impl Attachments for ResultsAttachments {
-    fn open(&self, account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)> {
+    fn open(
+        &self,
+        account: &str,
+        import: Option<&ImportId>,
+        name: &str,
+    ) -> io::Result<(Box<dyn Read>, u64)> {
         let account: AccountId = account.parse().map_err(io::Error::other)?;
         let results = Results::open(&self.0, &account).map_err(io::Error::other)?;
-        let file = results.read(name).map_err(io::Error::other)?;
+        let named = results.read(name);
+        // Checked after that: a later answer gets the name only once this one is renamed.
+        let renamed = import.and_then(|id| results.read(&format!("{id}.{ERROR_FILE}")).ok());
+        let file = match renamed {
+            Some(file) => file,
+            None => named.map_err(io::Error::other)?,
+        };
         let length = file.metadata()?.len();
         Ok((Box::new(file), length))
     }

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use super::answer::earlier_answer::{self, EarlierAnswer};
 use super::decide::{self, StartDecision};
 use super::milestone_log;
 use super::queue::Weight;
@@ -52,6 +53,8 @@ pub struct ClaimEnd<'a> {
     pub begins: bool,
     /// Why a file in the spool can't be imported, if it can't.
     pub unusable: Option<Failure>,
+    /// Earlier answers that have been renamed.
+    pub renamed: Vec<EarlierAnswer>,
 }
 
 /// Whether a new import of `take` may begin with its claim. Only a light one may, as it soon gets a
@@ -68,7 +71,7 @@ pub fn end_claim(
     early_starts: &EarlyStarts,
     end: ClaimEnd<'_>,
 ) -> Result<bool, outbox::Error> {
-    let ClaimEnd { account, import, manifest, begins, unusable } = end;
+    let ClaimEnd { account, import, manifest, begins, unusable, renamed } = end;
     let now = state::now();
     let may_begin = begins && unusable.is_none();
     // Inserted before the row is visible: a survey may queue it immediately.
@@ -77,6 +80,7 @@ pub fn end_claim(
     }
     let begun = state.write(|tx| {
         imports::set_queued(tx, import, unusable.as_ref())?;
+        earlier_answer::record(tx, &renamed)?;
         let at = Timestamp::now();
         activity::log(tx, at, Some(account), Some(import), "import.claimed", manifest)?;
         let row: Option<ImportRow> = match may_begin {

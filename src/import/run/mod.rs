@@ -21,6 +21,7 @@ pub mod transitions;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use self::answer::earlier_answer::AnswerLocks;
 use self::answer::{ErrorTemps, ResultsOutput};
 use self::decide::{RetryDecision, StartDecision};
 use self::early_start::EarlyStarts;
@@ -76,6 +77,7 @@ pub struct RunMemory {
     pub retries: Retries,
     pub early_starts: EarlyStarts,
     pub progress_reports: ProgressReports,
+    pub answer_locks: AnswerLocks,
 }
 
 /// Calls [`run`], and turns a panic into a failure of the import.
@@ -246,6 +248,9 @@ fn finish(
     let mut report = outcome.report(begun, manifest, state::now());
     property_types::warn(&context.state, account, &mut report, &properties)?;
     let _final_answer = memory.progress_reports.begin_final_answer(import);
+    let _naming = memory.answer_locks.lock(account);
+    // A later import may have the name since.
+    let row = &ImportRow { stem: find(context, import)?.stem, ..row.clone() };
     match Results::open(&context.layout, account) {
         Ok(folder) => answer::publish(&folder, row, &mut report, temps)?,
         // The account was removed during the run: no partner is left to read an answer.

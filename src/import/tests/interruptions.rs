@@ -82,6 +82,7 @@ fn claiming(host: &Host) -> crate::import_id::ImportId {
         data_type: None,
         client_email: None,
         stem: &|_| "e".into(),
+        spends: Some("e.manifest"),
         origin: Origin::Claim(claim),
         refusal: None,
         warnings: &[],

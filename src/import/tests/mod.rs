@@ -7,6 +7,7 @@ mod interleavings;
 mod interruptions;
 mod progress_report;
 mod retention;
+mod reused_names;
 mod spool_cleanup;
 mod store_check;
 mod unclaimed;
@@ -67,22 +68,6 @@ fn a_refused_pair_is_not_picked_up() {
     let report = host.run(&import);
     assert_eq!(report["failure"]["message"], FailureText::NoDataFile.as_str());
     assert_eq!(host.mails(&import), ["import.failed"]);
-}
-
-#[test]
-fn a_manifest_name_is_accepted_once() {
-    let host = Host::new();
-    host.upload("e", "event", EVENTS);
-    let first = host.claim();
-    host.run(&first);
-    let answer = std::fs::read(host.results("e.result.json")).unwrap();
-    host.upload("e", "event", EVENTS);
-    let second = host.claim();
-    let report = host.run(&second);
-    assert_eq!(report["failure"]["message"], FailureText::Manifest.as_str());
-    assert!(report["failure"]["detail"].as_str().unwrap().contains(first.as_str()), "{report:#}");
-    assert_eq!(std::fs::read(host.results("e.result.json")).unwrap(), answer, "unchanged");
-    assert_eq!(host.stored_events(), [format!("import={first}")]);
 }
 
 /// Makes a host whose account has `contact`, and the recipient rule of `account add --email

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{ManifestReader, duplicates, text};
+use super::{ManifestReader, correct_keys, duplicates, text};
 use crate::manifest::date_format::DATE_FORMATS;
 use crate::manifest::json::{Json, quote};
 use crate::manifest::property_type::PropertyType;
 use crate::manifest::{Column, DateFormat};
 use crate::sanitize::normalized;
+
+const COLUMN_KEYS: [&str; 3] = ["ctName", "dataType", "format"];
 
 impl ManifestReader {
     pub fn columns(&mut self) -> BTreeMap<String, Column> {
@@ -29,7 +31,7 @@ impl ManifestReader {
 
     fn column(&mut self, header: String, value: Json) -> (String, Column) {
         let name = quote(&header);
-        let entries = match value {
+        let mut entries = match value {
             Json::Object(entries) => entries,
             Json::Null => Vec::new(),
             other => {
@@ -38,6 +40,8 @@ impl ManifestReader {
                 Vec::new()
             }
         };
+        let findings = correct_keys(&mut entries, &COLUMN_KEYS);
+        self.findings.extend(findings.iter().map(|finding| format!("column {name}: {finding}")));
         let mut column = Column::default();
         for key in duplicates(entries.iter().map(|(key, _)| key.as_str())) {
             self.findings.push(format!("column {name}: key {} comes twice", quote(key)));

@@ -62,8 +62,8 @@ fn reports_all_mistakes() {
     assert_eq!(
         errors.findings,
         [
+            r#"write "filename" as "fileName""#,
             r#"type must be "event" or "profile", not "events""#,
-            r#"fileName is missing (write "filename" as "fileName")"#,
             r#"clientEmail must be one valid email address, not "nobody""#,
             "columns must be an object, not a list",
             "size must be the data file's size in bytes, a whole number, not -1",
@@ -77,7 +77,7 @@ fn reports_all_mistakes() {
     assert!(!errors.syntax);
     let failure = errors.into_failure();
     assert_eq!(failure.message.as_str(), "Incorrect details in manifest file");
-    assert!(failure.detail.contains(r#"not "events"; fileName is missing"#));
+    assert!(failure.detail.contains(r#"not "events"; clientEmail must"#));
 }
 
 #[test]
@@ -177,14 +177,55 @@ fn syntax_errors_have_line_and_column() {
     let errors = read("{\n  \"type\": event\n}").unwrap_err();
     assert_eq!(
         errors.findings,
-        ["the manifest is not valid JSON: expected value at line 2 column 11"]
+        ["the manifest is not valid JSON: line 2, column 11: text without quotes: write \"event\""]
     );
     assert!(errors.syntax);
     let errors = Manifest::parse(b"{\n\"type\xff\"", &Limits::default()).unwrap_err();
-    assert_eq!(errors.findings, ["the manifest is not UTF-8 text: line 2"]);
+    let expected =
+        "the manifest is not UTF-8 text: line 2, column 6 has the byte 0xFF; save it as UTF-8";
+    assert_eq!(errors.findings, [expected]);
     assert!(errors.syntax);
     assert!(read("").unwrap_err().syntax);
     assert!(!read("[]").unwrap_err().syntax);
+}
+
+#[test]
+fn utf16_manifest_yields_its_contact() {
+    let text = r#"{"fileName":"e.csv","clientEmail":"a@b.example"}"#;
+    for bytes in [
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
+        format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_be_bytes).collect(),
+    ] {
+        let errors = Manifest::parse(&bytes, &Limits::default()).unwrap_err();
+        assert_eq!(errors.findings, ["the manifest is UTF-16 text: save it as UTF-8"]);
+        assert_eq!(errors.client_email.as_deref(), Some("a@b.example"));
+        assert!(errors.syntax);
+    }
+}
+
+/// A value under a key that is almost right is checked like the right one.
+#[test]
+fn corrected_keys_are_read() {
+    let errors = findings(r#","DryRun":"yes","ROWS":2.0"#);
+    assert_eq!(
+        errors,
+        [
+            r#"write "DryRun" as "dryRun""#,
+            r#"write "ROWS" as "rows""#,
+            "rows must be the number of records after the header, a whole number, not 2.0",
+            r#"dryRun must be true or false, not "yes""#,
+        ]
+    );
+}
+
+#[test]
+fn data_file_is_readable_in_a_known_form() {
+    let readable = |text: &str| with(text).unwrap_err().readable.is_some();
+    assert!(readable(r#","dryrun":true"#));
+    assert!(readable(r#","columns":{"a":{"dataType":"int"}}"#));
+    assert!(!readable(r#","delimiter":"ab""#));
+    assert!(!readable(r#","encoding":"x""#));
+    assert!(read(r#"{"type":"x","fileName":"e.csv"}"#).unwrap_err().readable.is_none());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::read::GzEncoder;
 
 use crate::config::{Mail, Size};
+use crate::import_id::ImportId;
 
 /// The largest ratio of file size to attachment limit at which gzip is tried. CSV shrinks to a
 /// fifth or a tenth, so that a larger file would not fit.
@@ -17,12 +18,17 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Opens error files. The outbox does not know where the files are.
 pub trait Attachments: Send + Sync {
-    /// Opens the file `name` in the results of `account`. Returns the open file and its length in
-    /// bytes.
+    /// Opens the error file of `import`, called `name` when it was written, in the results of
+    /// `account`. Returns the open file and its length in bytes.
     ///
     /// # Errors
     /// Returns an error also if the file is not a regular file.
-    fn open(&self, account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)>;
+    fn open(
+        &self,
+        account: &str,
+        import: Option<&ImportId>,
+        name: &str,
+    ) -> io::Result<(Box<dyn Read>, u64)>;
 }
 
 /// The error file of an import in a mail.

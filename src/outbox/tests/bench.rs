@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::account::AccountId;
 use crate::config::Config;
+use crate::import_id::ImportId;
 use crate::outbox::{Attachments, AttemptRunner, Milestone, Recipients, Relay, Secret, enqueue};
 use crate::report::{Counts, RejectionCount, Report};
 use crate::state::State;
@@ -55,7 +56,12 @@ impl Drop for Catcher {
 struct MemoryFile(String);
 
 impl Attachments for MemoryFile {
-    fn open(&self, _account: &str, name: &str) -> io::Result<(Box<dyn Read>, u64)> {
+    fn open(
+        &self,
+        _account: &str,
+        _import: Option<&ImportId>,
+        name: &str,
+    ) -> io::Result<(Box<dyn Read>, u64)> {
         match name {
             "events.errors.csv" => {
                 let content = self.0.clone().into_bytes();

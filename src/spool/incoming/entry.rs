@@ -6,8 +6,7 @@
 use jiff::Timestamp;
 use nix::sys::stat::{FileStat, SFlag};
 
-/// The ending of a manifest's name.
-pub const MANIFEST_ENDING: &str = ".manifest";
+use super::manifest_name::is_manifest_name;
 
 /// The endings of a data file's name, in any case.
 pub const DATA_ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".csv.zst"];
@@ -69,7 +68,7 @@ impl DirEntry {
     /// Folders stay in incoming. SFTP sessions cannot create them, and the daemon lacks the rights
     /// to move another user's folder.
     pub fn is_manifest(&self) -> bool {
-        self.name.ends_with(MANIFEST_ENDING) && self.kind != FileKind::Folder
+        is_manifest_name(&self.name) && self.kind != FileKind::Folder
     }
 
     /// Returns whether the file was removed or replaced between its lookup and its stat(2).

@@ -10,6 +10,7 @@ use nix::sys::stat::FileStat;
 
 use super::entry::{DirEntry, usable_name};
 use super::readme::is_readme;
+use super::temporary::hidden_temporary_name;
 use crate::account::AccountId;
 use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
@@ -34,6 +35,8 @@ pub enum ScanError {
 pub struct IncomingListing {
     /// The entries with usable names, in no order.
     pub entries: Vec<DirEntry>,
+    /// The entries with hidden names under which a client may be uploading a data file.
+    pub hidden: Vec<DirEntry>,
     /// The number of unusable names (not UTF-8, control characters). Hidden names do not count.
     pub unusable: usize,
     pub usage: IncomingUsage,
@@ -84,7 +87,10 @@ impl IncomingListing {
             self.usage.bytes.saturating_add(u64::try_from(stat.st_size).unwrap_or(0));
         match usable_name(name) {
             Some(name) => self.entries.push(DirEntry::new(name, stat)),
-            None => self.unusable += usize::from(!name.starts_with(b".")),
+            None => match hidden_temporary_name(name) {
+                Some(name) => self.hidden.push(DirEntry::new(name, stat)),
+                None => self.unusable += usize::from(!name.starts_with(b".")),
+            },
         }
     }
 }

@@ -14,6 +14,8 @@ use super::snapshot::{Age, ParsedManifest};
 pub struct ManifestCache {
     pub manifests: HashMap<FileVersion, CachedFile>,
     pub data_files: HashMap<FileVersion, CachedFile>,
+    /// Uploads under temporary names.
+    pub temporary: HashMap<FileVersion, CachedFile>,
 }
 
 /// One version of a file: every change changes the ctime.
@@ -30,6 +32,8 @@ pub struct FileVersion {
 pub struct CachedFile {
     first_seen: Instant,
     age_then: Duration,
+    /// Whether the last scan found it open for writing.
+    was_open: bool,
     /// The result of parsing a manifest. `None` before it is read, and for data files.
     pub parsed: Option<ParsedManifest>,
 }
@@ -43,7 +47,15 @@ impl FileVersion {
 impl CachedFile {
     pub fn now(entry: &DirEntry) -> Self {
         let age_then = Age::by_clock(entry.ctime, Timestamp::now());
-        Self { first_seen: Instant::now(), age_then, parsed: None }
+        Self { first_seen: Instant::now(), age_then, was_open: false, parsed: None }
+    }
+
+    /// Notes whether the file is open for writing. Its age begins when it is closed.
+    pub fn note_writer(&mut self, is_open: bool) {
+        if is_open || self.was_open {
+            (self.first_seen, self.age_then) = (Instant::now(), Duration::ZERO);
+        }
+        self.was_open = is_open;
     }
 
     pub fn age(&self) -> Age {

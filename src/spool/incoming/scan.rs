@@ -2,11 +2,14 @@
 //!
 //! A scan changes nothing. A manifest is read once per version: the result is kept in the account's
 //! [`ManifestCache`] until the file changes or is removed. A file that changes during the scan is
-//! skipped; the change itself causes another scan.
+//! skipped; the change itself causes another scan. Files with another ending by which a manifest may
+//! be meant are read too, after the manifests.
 //!
 //! The cost of a scan is bounded: names by the account's limit, manifests by [`MAX_MANIFESTS`],
 //! bytes read by [`MAX_READ_PER_SCAN`]. The earliest manifests are read first, so later ones cannot
 //! overtake them.
+
+mod arriving;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -21,8 +24,10 @@ use nix::time::{ClockId, clock_getres, clock_gettime};
 
 use super::empty::EmptyIncoming;
 use super::entry::DirEntry;
+use super::file_index::FileIndex;
 use super::listing::{IncomingListing, IncomingUsage, ScanError};
 use super::manifest_cache::{CachedFile, FileVersion, ManifestCache};
+use super::manifest_name::right_name;
 use super::readme;
 use super::snapshot::{ListedManifest, ManifestContent, ManifestValues, ParsedManifest, Snapshot};
 use crate::account::AccountId;
@@ -91,7 +96,7 @@ impl Incoming {
         &self,
         cache: &mut ManifestCache,
         limits: &Limits,
-        parse: impl Fn(&[u8]) -> ParsedManifest,
+        parse: impl Fn(&str, &[u8]) -> ParsedManifest,
     ) -> Result<ScanResult, ScanError> {
         let failed = |errno: Errno| IoError::new("list", self.folder.path(), errno);
         let before = fstat(self.folder.as_fd()).map_err(failed)?;
@@ -119,7 +124,7 @@ impl Incoming {
         listing: IncomingListing,
         cache: &mut ManifestCache,
         limits: &Limits,
-        parse: impl Fn(&[u8]) -> ParsedManifest,
+        parse: impl Fn(&str, &[u8]) -> ParsedManifest,
     ) -> ScanResult {
         let mut result = ScanResult {
             unusable: listing.unusable,
@@ -131,13 +136,16 @@ impl Incoming {
             listing.entries.into_iter().partition(DirEntry::is_manifest);
         result.snapshot.files = files;
         result.manifests = manifests.iter().map(|entry| entry.name.clone()).collect();
-        manifests.sort_by(|a, b| (a.ctime, &a.name).cmp(&(b.ctime, &b.name)));
+        sort_by_change(&mut manifests);
+        // Files with another ending delay no manifest.
+        manifests.extend(possible_manifests(&result.snapshot.files, limits.max_manifest));
         manifests.truncate(MAX_MANIFESTS);
         self.read_manifests(manifests, cache, limits.max_manifest, &parse, &mut result);
         if result.usage.cut {
             self.find_data_files(&mut result);
         }
         self.find_written_files(&mut result);
+        self.find_arriving_files(listing.hidden, cache, &mut result);
         remember_data_files(&mut result.snapshot, cache);
         result
     }
@@ -148,7 +156,7 @@ impl Incoming {
         manifests: Vec<DirEntry>,
         cache: &mut ManifestCache,
         max: Size,
-        parse: impl Fn(&[u8]) -> ParsedManifest,
+        parse: impl Fn(&str, &[u8]) -> ParsedManifest,
         result: &mut ScanResult,
     ) {
         let mut kept = HashMap::with_capacity(manifests.len());
@@ -165,6 +173,7 @@ impl Incoming {
                 read += entry.size.min(max.bytes());
             }
             match self.content(&entry, &mut cached, max, &parse) {
+                Ok(Some(content)) if !entry.is_manifest() && !is_misnamed(&content) => {}
                 Ok(Some(content)) => {
                     let age = cached.age();
                     result.snapshot.manifests.push(ListedManifest { entry, content, age });
@@ -181,14 +190,10 @@ impl Incoming {
     fn find_data_files(&self, result: &mut ScanResult) {
         let listed: HashSet<_> =
             result.snapshot.files.iter().map(|file| file.name.as_str()).collect();
-        let named =
-            result.snapshot.manifests.iter().filter_map(|manifest| match &manifest.content {
-                ManifestContent::Read(ParsedManifest::Valid { data_file, .. }) => Some(data_file),
-                _ => None,
-            });
+        let named = result.snapshot.manifests.iter().filter_map(ListedManifest::data_file);
         let found: Vec<_> = named
-            .filter(|name| !listed.contains(name.as_str()))
-            .filter_map(|name| Some(DirEntry::new(name, &self.folder.stat(name.as_str()).ok()?)))
+            .filter(|name| !listed.contains(name))
+            .filter_map(|name| Some(DirEntry::new(name, &self.folder.stat(name).ok()?)))
             .collect();
         result.snapshot.files.extend(found);
     }
@@ -199,7 +204,7 @@ impl Incoming {
         entry: &DirEntry,
         cached: &mut CachedFile,
         max: Size,
-        parse: impl Fn(&[u8]) -> ParsedManifest,
+        parse: impl Fn(&str, &[u8]) -> ParsedManifest,
     ) -> Result<Option<ManifestContent>, ScanError> {
         if entry.is_unlinked() {
             return Ok(None);
@@ -220,7 +225,8 @@ impl Incoming {
         if !lease.is_unbroken().map_err(failed)? {
             return Ok(Some(ManifestContent::BeingWritten));
         }
-        let parsed = bytes.map_or_else(|| too_large(entry, max), |bytes| parse(&bytes));
+        let parsed =
+            bytes.map_or_else(|| too_large(entry, max), |bytes| parse(&entry.name, &bytes));
         cached.parsed = Some(parsed.clone());
         Ok(Some(ManifestContent::Read(parsed)))
     }
@@ -228,14 +234,12 @@ impl Incoming {
     /// Finds the data files of manifests that are still being written.
     fn find_written_files(&self, result: &mut ScanResult) {
         let ScanResult { snapshot, problems, changed, .. } = result;
-        let files: HashMap<_, _> = snapshot.files.iter().map(|f| (f.name.as_str(), f)).collect();
+        let files = FileIndex::new(&snapshot.files);
         let being_written = &mut snapshot.being_written;
         snapshot.manifests.retain(|manifest| {
-            let ManifestContent::Read(ParsedManifest::Valid { data_file, .. }) = &manifest.content
-            else {
+            let Some(file) = manifest.data_file().and_then(|name| files.find(name)) else {
                 return true;
             };
-            let Some(file) = files.get(data_file.as_str()) else { return true };
             if file.is_unlinked() {
                 *changed = true;
                 return false;
@@ -246,7 +250,7 @@ impl Incoming {
             match self.lease(file) {
                 Ok(OpenResult::Leased(_)) => true,
                 Ok(OpenResult::BeingWritten) => {
-                    being_written.insert(data_file.clone());
+                    being_written.insert(file.name.clone());
                     true
                 }
                 Ok(OpenResult::Changed) => {
@@ -288,6 +292,24 @@ impl Incoming {
     }
 }
 
+fn sort_by_change(entries: &mut [DirEntry]) {
+    entries.sort_by(|a, b| (a.ctime, &a.name).cmp(&(b.ctime, &b.name)));
+}
+
+/// Returns the files that may be manifests with another ending, the earliest first.
+fn possible_manifests(files: &[DirEntry], max: Size) -> Vec<DirEntry> {
+    let may_be = |file: &&DirEntry| {
+        file.is_plain() && file.size <= max.bytes() && right_name(&file.name).is_some()
+    };
+    let mut found: Vec<_> = files.iter().filter(may_be).cloned().collect();
+    sort_by_change(&mut found);
+    found
+}
+
+fn is_misnamed(content: &ManifestContent) -> bool {
+    matches!(content, ManifestContent::Read(ParsedManifest::Misnamed { .. }))
+}
+
 /// Returns the ctime of a change made now, and the time until the next clock tick.
 fn clock_tick() -> nix::Result<(Timestamp, Duration)> {
     let time = |clock| clock_gettime(clock).map(Duration::from);
@@ -300,20 +322,15 @@ fn clock_tick() -> nix::Result<(Timestamp, Duration)> {
 
 /// Notes how long the data files of manifests have been unchanged.
 fn remember_data_files(snapshot: &mut Snapshot, cache: &mut ManifestCache) {
-    let files: HashMap<_, _> =
-        snapshot.files.iter().map(|file| (file.name.as_str(), file)).collect();
+    let files = FileIndex::new(&snapshot.files);
     let mut kept = HashMap::new();
-    for manifest in &snapshot.manifests {
-        let ManifestContent::Read(ParsedManifest::Valid { data_file, .. }) = &manifest.content
-        else {
-            continue;
-        };
-        let Some(file) = files.get(data_file.as_str()) else { continue };
+    let named = snapshot.manifests.iter().filter_map(ListedManifest::data_file);
+    for file in named.filter_map(|name| files.find(name)) {
         let version = FileVersion::of(file);
         let cached = cache.data_files.remove(&version).unwrap_or_else(|| CachedFile::now(file));
         // Another manifest may name the same file.
         let cached = kept.entry(version).or_insert(cached);
-        snapshot.ages.insert(data_file.clone(), cached.age());
+        snapshot.ages.insert(file.name.clone(), cached.age());
     }
     cache.data_files = kept;
 }

@@ -38,12 +38,21 @@ pub enum ParsedManifest {
         /// The values that could be read.
         values: ManifestValues,
     },
+    /// A manifest whose name does not end in `.manifest`.
+    Misnamed {
+        /// What to call it, and what else is wrong.
+        findings: String,
+        values: ManifestValues,
+    },
+    /// A file with another name than a manifest's, and with another content.
+    Foreign,
 }
 
 impl ParsedManifest {
     pub fn values(&self) -> ManifestValues {
         match self {
-            Self::Invalid { values, .. } => values.clone(),
+            Self::Invalid { values, .. } | Self::Misnamed { values, .. } => values.clone(),
+            Self::Foreign => ManifestValues::default(),
             Self::Valid { data_type, data_file, client_email } => ManifestValues {
                 data_type: Some(*data_type),
                 data_file: Some(data_file.clone()),
@@ -72,6 +81,16 @@ pub struct ListedManifest {
     pub age: Age,
 }
 
+impl ListedManifest {
+    /// Returns the data file's name in a valid manifest.
+    pub fn data_file(&self) -> Option<&str> {
+        match &self.content {
+            ManifestContent::Read(ParsedManifest::Valid { data_file, .. }) => Some(data_file),
+            _ => None,
+        }
+    }
+}
+
 /// The age of a file's last change. The host's clock is read once, at the first scan; afterwards
 /// the monotonic clock counts. So if the host's clock jumps while a file waits, the wait neither
 /// ends early, which would refuse a good upload, nor lasts for ever.
@@ -96,6 +115,26 @@ impl Age {
     }
 }
 
+/// A data file that is uploaded under a temporary name.
+#[derive(Clone, Debug)]
+pub struct ArrivingFile {
+    /// The name in incoming, perhaps hidden.
+    pub name: String,
+    /// Whether somebody has it open for writing.
+    pub is_open: bool,
+    /// How long it has been closed and unchanged.
+    pub age: Age,
+}
+
+impl ArrivingFile {
+    /// Returns whether a pair has to wait longer for this one than for `other`.
+    pub fn is_later_than(&self, other: &Self) -> bool {
+        let total = |file: &Self| file.age.then.saturating_add(file.age.since);
+        (self.is_open, std::cmp::Reverse(total(self)))
+            > (other.is_open, std::cmp::Reverse(total(other)))
+    }
+}
+
 /// A snapshot of an account's incoming, with everything that decisions need.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -105,7 +144,9 @@ pub struct Snapshot {
     pub files: Vec<DirEntry>,
     /// The names of data files that somebody has open for writing.
     pub being_written: HashSet<String>,
-    /// How long each data file that a manifest names has been unchanged, by name.
+    /// Uploads under temporary names of the data files that are missing, by the names of these.
+    pub arriving: HashMap<String, ArrivingFile>,
+    /// How long each data file that a manifest names has been unchanged, by its name in incoming.
     pub ages: HashMap<String, Age>,
     /// The clock tick when the listing began: later changes have at least this ctime.
     pub tick: Timestamp,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::entry::{DirEntry, data_ending};
 use super::snapshot::{ManifestContent, Snapshot};
+use crate::sanitize::normalized;
 
 /// Returns the files that are named like data files, have been unchanged for `after` at `now`, and
 /// are named by no manifest in incoming. Oldest first.
@@ -17,7 +18,9 @@ pub fn unclaimed(snapshot: &Snapshot, now: Timestamp, after: Duration) -> Vec<&D
         .manifests
         .iter()
         .filter_map(|manifest| match &manifest.content {
-            ManifestContent::Read(parsed) => parsed.values().data_file,
+            ManifestContent::Read(parsed) => {
+                parsed.values().data_file.map(|name| normalized(&name).into_owned())
+            }
             ManifestContent::BeingWritten | ManifestContent::NotPlain => None,
         })
         .collect();
@@ -28,7 +31,7 @@ pub fn unclaimed(snapshot: &Snapshot, now: Timestamp, after: Duration) -> Vec<&D
         .files
         .iter()
         .filter(|entry| data_ending(&entry.name).is_some() && entry.is_plain())
-        .filter(|entry| is_old(entry) && !named.contains(&entry.name))
+        .filter(|entry| is_old(entry) && !named.contains(&*normalized(&entry.name)))
         .collect();
     files.sort_by_key(|entry| (entry.ctime, &entry.name));
     files

@@ -14,6 +14,7 @@ use nix::sys::stat::fstat;
 use nix::unistd::geteuid;
 
 use super::super::incoming::entry::{DirEntry, FileKind, usable_name};
+use super::super::incoming::temporary::hidden_temporary_name;
 use super::super::layout::{DATA, INCOMING, MANIFEST, SPOOL};
 use crate::account::AccountId;
 use crate::files::dir::Folder;
@@ -49,7 +50,10 @@ impl Access {
     /// nor the user of this process.
     pub(super) fn open(&self, place: &OpenerFolder, name: &str) -> nix::Result<File> {
         let is_possible = match place {
-            OpenerFolder::Incoming(_) => usable_name(name.as_bytes()).is_some(),
+            OpenerFolder::Incoming(_) => {
+                usable_name(name.as_bytes()).is_some()
+                    || hidden_temporary_name(name.as_bytes()).is_some()
+            }
             OpenerFolder::Spooled(_) => [DATA, MANIFEST].contains(&name),
         };
         if !is_possible {

@@ -9,25 +9,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::hints::{cut_short, missing_file_hints, quote_name, reused_name_advice};
 use crate::audit::{UploadState, WriterState};
 use crate::config::Pairing;
 use crate::import_id::ImportId;
 use crate::report::{Failure, FailureText};
-use crate::sanitize::printable;
 use crate::spool::incoming::entry::{DirEntry, FileKind, data_ending};
+use crate::spool::incoming::file_index::FileIndex;
 use crate::spool::incoming::snapshot::{
-    Age, ListedManifest, ManifestContent, ParsedManifest, Snapshot,
+    Age, ArrivingFile, ListedManifest, ManifestContent, ParsedManifest, Snapshot,
 };
 use crate::spool::watch::arrivals::ArrivalOrder;
 
 /// The longest step of the kernel's coarse clock (CONFIG_HZ=100).
 const TICK: Duration = Duration::from_millis(10);
-
-/// The most similar file names that a refusal lists.
-const MAX_SIMILAR: usize = 5;
-
-/// The most characters of a name that a refusal quotes.
-const MAX_QUOTED: usize = 64;
 
 /// Why a manifest stays in incoming for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +36,12 @@ pub enum WaitReason {
     Cut,
     /// The manifest cannot be parsed and may be incomplete.
     ManifestIncomplete,
+    /// The data file is missing, and not being written under a temporary name either.
     NoDataFile,
+    /// The data file is being written, perhaps under a temporary name.
     DataFileBeingWritten,
+    /// Its name does not end in `.manifest`. It may be renamed yet.
+    Misnamed,
 }
 
 /// The decision about one manifest.
@@ -61,13 +60,14 @@ impl Judgement {
 
 /// Decides about manifests in order, earliest first.
 pub struct Judge<'a> {
-    files: HashMap<&'a str, &'a DirEntry>,
+    files: FileIndex<'a>,
     being_written: &'a HashSet<String>,
+    arriving: &'a HashMap<String, ArrivingFile>,
     ages: &'a HashMap<String, Age>,
     tick: Timestamp,
     next_tick: Duration,
     order: &'a ArrivalOrder,
-    /// By data file, when the manifests that name it were complete.
+    /// By the data file's name in incoming, when the manifests that name it were complete.
     naming: HashMap<&'a str, Vec<Timestamp>>,
     /// The data files already claimed, each with its manifest.
     given: HashMap<&'a str, &'a str>,
@@ -83,8 +83,9 @@ impl<'a> Judge<'a> {
         upload: &'a dyn Fn(&DirEntry) -> UploadState,
     ) -> Self {
         let mut judge = Self {
-            files: snapshot.files.iter().map(|file| (file.name.as_str(), file)).collect(),
+            files: FileIndex::new(&snapshot.files),
             being_written: &snapshot.being_written,
+            arriving: &snapshot.arriving,
             ages: &snapshot.ages,
             tick: snapshot.tick,
             next_tick: snapshot.next_tick,
@@ -95,11 +96,9 @@ impl<'a> Judge<'a> {
             upload,
         };
         for manifest in &snapshot.manifests {
-            if let ManifestContent::Read(ParsedManifest::Valid { data_file, .. }) =
-                &manifest.content
-            {
+            if let Some(file) = manifest.data_file().and_then(|name| judge.files.find(name)) {
                 let completed = judge.completed(&manifest.entry);
-                judge.naming.entry(data_file).or_default().push(completed);
+                judge.naming.entry(&file.name).or_default().push(completed);
             }
         }
         judge
@@ -125,17 +124,20 @@ impl<'a> Judge<'a> {
         if let Some(left) = self.cut_wait(&[(&manifest.entry, manifest.age)]) {
             return Judgement::Wait(WaitReason::Cut, Some(left));
         }
+        if let ParsedManifest::Misnamed { findings, .. } = parsed {
+            // Even if its session has ended: the next one may rename it.
+            return match self.settle_left(&manifest.entry, manifest.age) {
+                Some(left) => Judgement::Wait(WaitReason::Misnamed, Some(left)),
+                None => Judgement::refuse(FailureText::Manifest, findings.clone()),
+            };
+        }
         if let ParsedManifest::Invalid { .. } = parsed
             && let Some(wait) = self.incomplete_wait(manifest)
         {
             return wait;
         }
         if let Some(import) = earlier {
-            let detail = format!(
-                "the name {} was used before, by import {import}; \
-                 create a new manifest file with a new name",
-                quote(&manifest.entry.name)
-            );
+            let detail = reused_name_advice(&manifest.entry.name, import, self.tick);
             return self.refuse(manifest, FailureText::Manifest, detail);
         }
         match parsed {
@@ -144,6 +146,9 @@ impl<'a> Judge<'a> {
                 Judgement::refuse(FailureText::Manifest, findings.clone())
             }
             ParsedManifest::Valid { data_file, .. } => self.data(manifest, data_file),
+            ParsedManifest::Misnamed { .. } | ParsedManifest::Foreign => {
+                Judgement::Wait(WaitReason::Misnamed, None)
+            }
         }
     }
 
@@ -151,14 +156,15 @@ impl<'a> Judge<'a> {
         if data_ending(name).is_none() {
             let detail = format!(
                 "a data file's name ends in .csv, .csv.gz or .csv.zst; {} does not",
-                quote(name)
+                quote_name(name)
             );
             return self.refuse(manifest, FailureText::Unreadable, detail);
         }
-        let file = match self.files.get(name) {
-            Some(file) if !self.given.contains_key(name) => *file,
+        let file = match self.files.find(name) {
+            Some(file) if !self.given.contains_key(file.name.as_str()) => file,
             _ => return self.no_data_file(manifest, name),
         };
+        let name = file.name.as_str();
         let age = self.ages.get(name).copied().unwrap_or_default();
         let both = [(&manifest.entry, manifest.age), (file, age)];
         if !file.is_plain() {
@@ -265,19 +271,29 @@ impl<'a> Judge<'a> {
     }
 
     fn no_data_file(&self, manifest: &ListedManifest, name: &str) -> Judgement {
-        if let Some(left) = manifest.age.left(self.periods.data_file_grace.get()) {
+        let grace = self.periods.data_file_grace.get();
+        let mut left = manifest.age.left(grace);
+        let arriving = self.arriving.get(name);
+        if let Some(file) = arriving {
+            if file.is_open {
+                return self.data_file_being_written(manifest, &file.name);
+            }
+            // Its client may still rename it, but not for ever.
+            let most = manifest.age.left(self.periods.open_file_grace.get());
+            left = left.max(file.age.left(grace).min(most));
+        }
+        if let Some(left) = left {
             return Judgement::Wait(WaitReason::NoDataFile, Some(left));
         }
-        let mut detail = match self.given.get(name) {
+        let given = self.files.find(name).and_then(|file| self.given.get(file.name.as_str()));
+        let mut detail = match given {
             Some(other) => {
-                format!("{} was claimed with the manifest {}", quote(name), quote(other))
+                format!("{} was claimed with the manifest {}", quote_name(name), quote_name(other))
             }
-            None => format!("{} is not in incoming", quote(name)),
+            None => format!("{} is not in incoming", quote_name(name)),
         };
-        let similar = self.similar(name);
-        if !similar.is_empty() {
-            detail += &format!("; similar names there: {}", similar.join(", "));
-        }
+        let hidden = arriving.map(|file| file.name.as_str()).filter(|name| name.starts_with('.'));
+        detail += &missing_file_hints(name, self.files.names().chain(hidden));
         self.refuse(manifest, FailureText::NoDataFile, detail)
     }
 
@@ -289,23 +305,10 @@ impl<'a> Judge<'a> {
         let detail = format!(
             "{} is still being written {period:?} after its manifest arrived; \
              upload the manifest when the data file is complete",
-            quote(name)
+            quote_name(name)
         );
         Judgement::refuse(FailureText::NoDataFile, detail)
     }
-
-    /// Returns similar names, the most similar first, quoted.
-    fn similar(&self, name: &str) -> Vec<String> {
-        let stem = &name[..name.len() - data_ending(name).unwrap_or(0)];
-        let mut names: Vec<_> =
-            self.files.keys().filter(|other| **other != name && begins_with(other, stem)).collect();
-        names.sort_unstable_by_key(|other| (other.len().abs_diff(name.len()), **other));
-        names.into_iter().take(MAX_SIMILAR).map(|other| quote(other)).collect()
-    }
-}
-
-fn begins_with(name: &str, stem: &str) -> bool {
-    name.get(..stem.len()).is_some_and(|start| start.eq_ignore_ascii_case(stem))
 }
 
 fn not_plain(role: &str, entry: &DirEntry) -> String {
@@ -314,23 +317,5 @@ fn not_plain(role: &str, entry: &DirEntry) -> String {
         FileKind::Folder => "is a folder".to_owned(),
         FileKind::Other => "is not a regular file".to_owned(),
     };
-    format!("the {role} {} {what}; upload it as a file of its own", quote(&entry.name))
-}
-
-/// Quotes and escapes `name`. Truncates a long one.
-pub fn quote(name: &str) -> String {
-    let quoted = match name.char_indices().nth(MAX_QUOTED) {
-        Some((end, _)) => format!("{:?}…", &name[..end]),
-        None => format!("{name:?}"),
-    };
-    printable(&quoted)
-}
-
-/// Escapes and truncates `name`, without quotation marks.
-fn cut_short(name: &str) -> String {
-    let (begin, rest) = match name.char_indices().nth(MAX_QUOTED) {
-        Some((end, _)) => (&name[..end], "…"),
-        None => (name, ""),
-    };
-    printable(&format!("{}{rest}", begin.escape_debug()))
+    format!("the {role} {} {what}; upload it as a file of its own", quote_name(&entry.name))
 }

@@ -5,6 +5,7 @@
 //! period from now, even if the clock jumps ([`Age`](super::incoming::snapshot::Age)). Texts for
 //! partners quote names escaped.
 
+pub mod hints;
 pub mod judge;
 
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::incoming::snapshot::{ListedManifest, ManifestContent, ManifestValues,
 use super::results;
 use super::watch::arrivals::{Arrival, ArrivalOrder};
 use crate::audit::UploadState;
-use crate::config::Pairing;
+use crate::config::{Pairing, ReusedManifest};
 use crate::import_id::ImportId;
 use crate::report::Failure;
 
@@ -37,8 +38,6 @@ pub struct PlannedClaim {
     pub values: ManifestValues,
     /// Its data file, or why the manifest is refused.
     pub data: Result<DirEntry, Failure>,
-    /// Whether an earlier import had a manifest of this name. That import's answers are kept.
-    pub spent: bool,
 }
 
 impl PlannedClaim {
@@ -52,7 +51,7 @@ impl PlannedClaim {
 
     /// Returns the stem of the answers' names in results/.
     pub fn stem(&self, import: &ImportId) -> String {
-        if self.spent { import.to_string() } else { results::stem(&self.manifest.name, import) }
+        results::stem(&self.manifest.name, import)
     }
 }
 
@@ -89,6 +88,7 @@ impl Decisions {
 pub fn is_arrival_pending(snapshot: &Snapshot, order: &ArrivalOrder, now: Timestamp) -> bool {
     let is_awaited = |ListedManifest { entry, .. }: &ListedManifest| {
         now.duration_since(entry.ctime).unsigned_abs() < EVENT_DELAY
+            && entry.is_manifest()
             && !order.contains_key(&entry.name)
     };
     snapshot.manifests.len() > 1 && snapshot.manifests.iter().any(is_awaited)
@@ -120,7 +120,10 @@ pub fn decide(
             decisions.more = true;
             break;
         }
-        let earlier = spent(&manifest.entry.name);
+        let earlier = match periods.reused_manifest {
+            ReusedManifest::Refuse => spent(&manifest.entry.name),
+            ReusedManifest::Accept => None,
+        };
         let wait = |reason, at_most| WaitingManifest {
             manifest: manifest.entry.name.clone(),
             reason,
@@ -143,7 +146,6 @@ pub fn decide(
                     }
                 },
                 data,
-                spent: earlier.is_some(),
             }),
         }
     }

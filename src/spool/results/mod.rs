@@ -12,7 +12,8 @@ use nix::errno::Errno;
 use nix::fcntl::RenameFlags;
 use nix::sys::stat::{Mode, fchmod, fstat};
 
-use super::incoming::entry::{DirEntry, FileKind, MANIFEST_ENDING, MAX_NAME, usable_name};
+use super::incoming::entry::{DirEntry, FileKind, MAX_NAME, usable_name};
+use super::incoming::manifest_name::manifest_stem;
 use super::layout::Layout;
 use crate::account::AccountId;
 use crate::files::IoError;
@@ -165,6 +166,19 @@ impl Results {
             .map_err(|errno| self.error("rename to", name, errno))
     }
 
+    /// Renames the answer `from` to `to` if it exists. Not durable before [`Self::sync`].
+    pub fn rename_existing(&self, from: &str, to: &str) -> Result<(), ResultsError> {
+        match self.folder.rename(from, &self.folder, to, RenameFlags::empty()) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(self.error("rename to", to, errno)),
+        }
+    }
+
+    /// Makes renames durable.
+    pub fn sync(&self) -> Result<(), ResultsError> {
+        self.folder.sync().map_err(|errno| self.error("sync the folder of", ".", errno))
+    }
+
     /// Opens the answer `name`, to attach it. Fails if it is not a regular file.
     pub fn read(&self, name: &str) -> Result<File, ResultsError> {
         let error = |errno| self.error("open", name, errno);
@@ -191,9 +205,9 @@ impl Results {
 /// a usable name, too long for some ending or formatted like an import id of this node, it is the
 /// import's id.
 pub fn stem(manifest: &str, import: &ImportId) -> String {
-    let stem = manifest.strip_suffix(MANIFEST_ENDING).unwrap_or(manifest);
+    let stem = manifest_stem(manifest);
     match usable_name(stem.as_bytes()) {
-        // The answers of an import with a spent name are named after its id.
+        // An earlier answer of the same stem is renamed to its import's id.
         Some(stem) if stem.len() + MAX_ENDING <= MAX_NAME && !import.is_of_same_node(stem) => {
             stem.to_owned()
         }
@@ -274,7 +288,7 @@ mod tests {
         }
     }
 
-    /// The answers of an import with a spent name are named after its id.
+    /// An earlier answer of the same stem is renamed to its import's id.
     #[test]
     fn stem_is_never_another_import_id() {
         let import = "sftp1-42".parse().unwrap();

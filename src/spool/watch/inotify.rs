@@ -20,7 +20,7 @@ use nix::libc;
 use super::arrivals::Arrivals;
 use super::wakeup::{ScanTarget, WatchError};
 use crate::account::AccountId;
-use crate::spool::incoming::entry::MANIFEST_ENDING;
+use crate::spool::incoming::manifest_name::is_manifest_name;
 use crate::spool::layout::Layout;
 
 /// The size of the event buffer in bytes. An event has at most 272 bytes (inotify(7)).
@@ -173,7 +173,7 @@ impl InotifyWatches {
         }
         let name = event.name.as_ref().and_then(|name| name.to_str());
         let is_there = !mask.contains(EventMask::DELETE);
-        if let Some(name) = name.filter(|name| is_there && name.ends_with(MANIFEST_ENDING)) {
+        if let Some(name) = name.filter(|name| is_there && is_manifest_name(name)) {
             self.arrivals.note(&account, name, Timestamp::now());
         }
         Some(ScanTarget::Account(account))

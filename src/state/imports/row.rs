@@ -97,6 +97,19 @@ pub fn unfinished_of<C: DeserializeOwned>(
     )
 }
 
+/// Returns the account's last claimed import with this stem, other than `except`. Reads the
+/// account's imports from the newest one on.
+pub fn last_with_stem(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    stem: &str,
+    except: &ImportId,
+) -> Result<Option<ImportId>> {
+    let sql = "SELECT id FROM import WHERE account = ?1 AND stem = ?2 AND id <> ?3
+               AND claim <> '\"ingest\"' ORDER BY n DESC LIMIT 1";
+    tx.select_first(sql, [account.as_str(), stem, except.as_str()], |row| parsed(row, 0))
+}
+
 pub(super) fn select<C: DeserializeOwned>(
     tx: &Transaction<'_>,
     condition: &str,

@@ -27,6 +27,8 @@ pub struct NewImport<'a, C> {
     pub client_email: Option<&'a str>,
     /// Returns the common beginning of the names of the import's files in results/.
     pub stem: &'a dyn Fn(&ImportId) -> String,
+    /// The manifest name that it uses up, if it does.
+    pub spends: Option<&'a str>,
     pub origin: Origin<C>,
     /// The reason why the pair is refused. `None` if it is not refused.
     pub refusal: Option<&'a Failure>,
@@ -69,10 +71,12 @@ pub fn insert<C: Serialize>(
     let id = ImportId::new(node, n).map_err(|e| Error::Value(e.to_string()))?;
     let sql = "UPDATE import SET id = ?1, stem = ?2 WHERE n = ?3";
     tx.change(sql, params![id.as_str(), (new.stem)(&id), n])?;
-    tx.change(
-        "INSERT OR IGNORE INTO manifest_name (account, name, import) VALUES (?1, ?2, ?3)",
-        [new.account.as_str(), new.manifest, id.as_str()],
-    )?;
+    if let Some(name) = new.spends {
+        tx.change(
+            "INSERT OR IGNORE INTO manifest_name (account, name, import) VALUES (?1, ?2, ?3)",
+            [new.account.as_str(), name, id.as_str()],
+        )?;
+    }
     Ok((n, id))
 }
 
@@ -139,6 +143,16 @@ pub fn set_finished(
         params![id.as_str(), state, millis(at), serde_json::to_string(report)?, data_type],
     )?;
     expect_one(rows, id, "running")
+}
+
+/// Records that an import's files in results/ are named after its id, and the report that names
+/// them so, if it has ended.
+pub fn set_stem_to_id(tx: &Transaction<'_>, id: &ImportId, report: Option<&Report>) -> Result<()> {
+    tx.change(
+        "UPDATE import SET stem = id, report = coalesce(?2, report) WHERE id = ?1",
+        params![id.as_str(), report.map(serde_json::to_string).transpose()?],
+    )?;
+    Ok(())
 }
 
 /// Moves an import from `failed` to `queued`, so that it runs again with its spooled files.

@@ -15,10 +15,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::rules::Rules;
-use super::scripts::{DATA, Do, MANIFESTS, Script};
+use super::scripts::{DATA, Do, MANIFESTS, PART, Script};
 use crate::account::AccountId;
 use crate::audit::{LogLine, LoggedName, SessionTracker, UploadOutcome, UploadState};
-use crate::config::Pairing;
+use crate::config::{Pairing, ReusedManifest};
+use crate::spool::incoming::snapshot::ArrivingFile;
 use crate::spool::watch::arrivals::{Arrival, ArrivalOrder};
 use crate::spool::{Age, ListedManifest, ManifestContent, ParsedManifest, PlannedClaim, Snapshot};
 use crate::spool::{Claim, ClaimStep, DirEntry, FileId, FileKind, PairFile, pairing};
@@ -78,6 +79,8 @@ pub(super) struct Inode {
     pub(super) time_is_set: bool,
     pub(super) version: usize,
     pub(super) is_complete: bool,
+    /// When it was last closed by a writer.
+    pub(super) closed: i64,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -102,6 +105,8 @@ struct Daemon {
     plan: Vec<PlannedClaim>,
     /// The claim under way: its import, its next step, and when it began.
     claiming: Option<(usize, ClaimStep, Timestamp)>,
+    /// Whether this claim has renamed the earlier answer.
+    has_renamed: bool,
 }
 
 /// The whole state.
@@ -121,6 +126,9 @@ pub struct World {
     /// Upload outcomes, as the state database has them.
     stored: Vec<(String, UploadOutcome)>,
     answers: Vec<Answer>,
+    /// The names of reports in results/, with their imports.
+    results: BTreeMap<String, usize>,
+    reused: ReusedManifest,
     /// Files that a client replaces while they were in incoming.
     replaced: BTreeSet<(String, usize)>,
     /// Manifests that were complete in incoming.
@@ -156,6 +164,8 @@ impl World {
             daemon: None,
             stored: Vec::new(),
             answers: Vec::new(),
+            results: BTreeMap::new(),
+            reused: script.reused,
             replaced: BTreeSet::new(),
             complete: BTreeSet::new(),
             budget,
@@ -255,14 +265,30 @@ impl World {
                 ));
             }
         }
-        self.broken
+        self.broken_result().or(self.broken)
+    }
+
+    /// Returns the report in results/ that is missing, or is not under its name.
+    fn broken_result(&self) -> Option<String> {
+        for (n, row) in self.rows.iter().filter(|(_, row)| row.is_queued) {
+            let is_same = |other: &&Row| other.claim.manifest.name == row.claim.manifest.name;
+            let later = self.rows.range(n + 1..).map(|(_, row)| row);
+            let name = match later.clone().any(|other| is_same(&other)) {
+                true => format!("t-{n}"),
+                false => row.claim.manifest.name.clone(),
+            };
+            if self.results.get(&name) != Some(n) {
+                return Some(format!("import {n} is not {name}: {:?}", self.results));
+            }
+        }
+        None
     }
 
     /// Hashes everything that later moves depend on.
     pub fn digest(&self, hasher: &mut impl Hasher) {
         (self.now, self.budget, self.has_crashed).hash(hasher);
         (&self.incoming, &self.inodes, &self.spool, &self.rows, &self.stored).hash(hasher);
-        (&self.answers, &self.replaced, &self.complete).hash(hasher);
+        (&self.answers, &self.results, &self.replaced, &self.complete).hash(hasher);
         for Connection { at, logged, session, handle, .. } in &self.connections {
             (at, logged, session, handle).hash(hasher);
         }
@@ -277,7 +303,7 @@ impl World {
         for take in &daemon.plan {
             (take.claim(), take.data.as_ref().err().map(|failure| &failure.detail)).hash(hasher);
         }
-        daemon.claiming.hash(hasher);
+        (daemon.claiming, daemon.has_renamed).hash(hasher);
     }
 
     /// Returns for each connection whether the tracker knows its session from the begin.
@@ -311,7 +337,9 @@ impl World {
             Ok(data) if data != version && self.rules == Rules::Now => {
                 self.breaks_unless_crashed(format!("{manifest} is imported with version {data}"));
             }
-            Ok(_) if is_again => self.breaks(|| format!("{manifest} is imported twice")),
+            Ok(_) if is_again && self.reused == ReusedManifest::Refuse => {
+                self.breaks(|| format!("{manifest} is imported twice"))
+            }
             Ok(_) => {}
             Err(text) if is_again && text.contains("was used before") => {}
             Err(text) if is_replaced && text.contains("was uploaded again before") => {}
@@ -338,4 +366,4 @@ impl World {
 }
 
 /// Every name in the scripts.
-const NAMES: [&str; 5] = [DATA, MANIFESTS[0], MANIFESTS[1], "t", "u"];
+const NAMES: [&str; 6] = [DATA, PART, MANIFESTS[0], MANIFESTS[1], "t", "u"];

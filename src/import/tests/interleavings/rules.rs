@@ -36,7 +36,7 @@ pub(super) fn decide(world: &World, snapshot: &Snapshot) -> Vec<PlannedClaim> {
             None => Err(Failure::new(FailureText::NoDataFile, DATA)),
         };
         let manifest = seen.entry.clone();
-        takes.push(PlannedClaim { manifest, values: ManifestValues::default(), data, spent });
+        takes.push(PlannedClaim { manifest, values: ManifestValues::default(), data });
     }
     takes
 }

@@ -1,7 +1,11 @@
 //! Scripts of clients: concurrent connections, each with its steps in order.
 
+use crate::config::ReusedManifest;
+
 /// The data file of both pairs.
 pub const DATA: &str = "e.csv";
+/// A temporary name of the data file.
+pub const PART: &str = "e.csv.filepart";
 /// The manifests, in the order of the versions that they name.
 pub const MANIFESTS: [&str; 2] = ["m1.manifest", "m2.manifest"];
 
@@ -22,6 +26,8 @@ pub enum Do {
     Set(&'static str),
     /// Renames a file, and replaces one with the new name.
     Rename(&'static str, &'static str),
+    /// The upload takes longer than every grace period.
+    Wait,
     /// The session ends.
     End,
 }
@@ -33,6 +39,7 @@ pub struct Script {
     pub connections: Vec<Vec<Do>>,
     /// How often nothing may happen for longer than `settle`, in the normal run.
     pub settles: usize,
+    pub reused: ReusedManifest,
 }
 
 use Do::*;
@@ -47,7 +54,13 @@ fn pair(version: usize) -> Vec<Do> {
 
 pub fn all() -> Vec<Script> {
     let [m1, m2] = MANIFESTS;
-    let script = |name, settles, connections| Script { name, connections, settles };
+    let script = |name, settles, connections| {
+        let reused = ReusedManifest::Refuse;
+        Script { name, connections, settles, reused }
+    };
+    let again = vec![
+        [vec![Begin], pair(1), put(DATA, 2).to_vec(), put(m1, 2).to_vec(), vec![End]].concat(),
+    ];
     vec![
         script("one session", 1, vec![[vec![Begin], pair(1), pair(2), vec![End]].concat()]),
         script(
@@ -112,12 +125,17 @@ pub fn all() -> Vec<Script> {
             ],
         ),
         script(
-            "the whole pair comes again under the same names",
+            "a long upload under a temporary name",
             1,
             vec![
-                [vec![Begin], pair(1), put(DATA, 2).to_vec(), put(m1, 2).to_vec(), vec![End]]
-                    .concat(),
+                vec![Begin, Open(PART, 1), Wait, Close(PART), Rename(PART, DATA), End],
+                [vec![Begin], put(m1, 1).to_vec(), vec![End]].concat(),
             ],
         ),
+        script("the whole pair comes again under the same names", 1, again.clone()),
+        Script {
+            reused: ReusedManifest::Accept,
+            ..script("the same names are accepted", 1, again)
+        },
     ]
 }

@@ -12,11 +12,18 @@ use super::super::entry::FileKind;
 use super::*;
 use crate::files::dir::FolderError;
 use crate::report::DataType;
+use crate::spool::incoming::manifest_name::is_manifest_name;
 use crate::spool::test_host::TestHost;
 
 /// Parses a manifest's text as the name of its data file. `bad` is invalid.
-fn parse(bytes: &[u8]) -> ParsedManifest {
+fn parse(name: &str, bytes: &[u8]) -> ParsedManifest {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
+    if !is_manifest_name(name) {
+        return match text.as_str() {
+            "other" => ParsedManifest::Foreign,
+            _ => ParsedManifest::Misnamed { findings: text, values: ManifestValues::default() },
+        };
+    }
     if text == "bad" {
         return ParsedManifest::Invalid {
             findings: "bad".into(),
@@ -112,15 +119,77 @@ fn finds_writers_of_manifests_and_data_files() {
     assert!(result.snapshot.being_written.is_empty());
 }
 
+/// Returns the uploads under temporary names: the final name, the name, whether it is open.
+fn arriving(result: &ScanResult) -> Vec<(String, String, bool)> {
+    let files = result.snapshot.arriving.iter();
+    files.map(|(name, file)| (name.clone(), file.name.clone(), file.is_open)).collect()
+}
+
+#[test]
+fn finds_uploads_under_temporary_names() {
+    for name in ["e.csv.filepart", ".e.csv.partial", "e.csv.a1b2c3d4.partial", ".in.e.csv"] {
+        let host = TestHost::new();
+        host.put("e.manifest", "e.csv");
+        host.put("other.csv.part", "x");
+        let writer = OpenOptions::new().append(true).open(host.put(name, "x")).unwrap();
+        let mut cache = ManifestCache::default();
+        let file = |is_open| [("e.csv".to_owned(), name.to_owned(), is_open)];
+        assert_eq!(arriving(&scan(&host, &mut cache)), file(true));
+        std::thread::sleep(Duration::from_millis(30));
+        drop(writer);
+        host.closed(name);
+        let result = scan(&host, &mut cache);
+        assert_eq!(arriving(&result), file(false));
+        let age = result.snapshot.arriving["e.csv"].age;
+        assert_eq!(age.then, Duration::ZERO, "it was open until now");
+        assert!(age.since < Duration::from_millis(30), "{age:?}");
+        host.put("e.csv", "x");
+        assert!(arriving(&scan(&host, &mut cache)).is_empty(), "the data file is there");
+    }
+}
+
+#[test]
+fn reads_files_that_may_be_manifests() {
+    let host = TestHost::new();
+    for (name, text) in [
+        ("a.manifest.txt", "a.csv"),
+        ("b.json", "b.csv"),
+        ("c.json", "other"),
+        ("d.txt", "d.csv"),
+        ("e.manifest", "e.csv"),
+    ] {
+        host.put(name, text);
+    }
+    host.put("large.json", "x".repeat(101));
+    let result = scan(&host, &mut ManifestCache::default());
+    let names: Vec<_> =
+        result.snapshot.manifests.iter().map(|manifest| manifest.entry.name.as_str()).collect();
+    assert_eq!(names, ["e.manifest", "a.manifest.txt", "b.json"]);
+    assert_eq!(result.manifests, HashSet::from(["e.manifest".to_owned()]));
+}
+
+#[test]
+fn decomposed_data_file_is_checked_for_writers() {
+    let host = TestHost::new();
+    host.put("e.manifest", "K\u{e4}ufe.csv");
+    let decomposed = "Ka\u{308}ufe.csv";
+    let writer = OpenOptions::new().append(true).open(host.put(decomposed, "x")).unwrap();
+    let mut cache = ManifestCache::default();
+    let result = scan(&host, &mut cache);
+    assert_eq!(result.snapshot.being_written, HashSet::from([decomposed.to_owned()]));
+    assert!(result.snapshot.ages.contains_key(decomposed));
+    drop(writer);
+}
+
 #[test]
 fn reads_a_manifest_once_until_it_changes() {
     let host = TestHost::new();
     let reads = Cell::new(0);
     let mut cache = ManifestCache::default();
     let mut scan = |host: &TestHost| {
-        let counted = |bytes: &[u8]| {
+        let counted = |name: &str, bytes: &[u8]| {
             reads.set(reads.get() + 1);
-            parse(bytes)
+            parse(name, bytes)
         };
         host.open().scan(&mut cache, &limits(), counted).unwrap()
     };
@@ -216,7 +285,7 @@ fn next_scan_continues_with_earliest_manifest() {
         host.closed(name);
         std::thread::sleep(Duration::from_millis(15)); // the next tick of the file system's clock
     }
-    let short = |_: &[u8]| parse(b"x");
+    let short = |name: &str, _: &[u8]| parse(name, b"x");
     let mut cache = ManifestCache::default();
     for (unread, expected) in [(true, &names[..2]), (false, &names)] {
         let result = host.open().scan(&mut cache, &limits, short).unwrap();

@@ -5,9 +5,10 @@ pub mod times;
 
 use super::super::incoming::entry::FileKind;
 use super::*;
-use crate::config::Period;
+use crate::config::{Period, ReusedManifest};
 use crate::report::DataType;
 use crate::spool::ArrivalOrder;
+use crate::spool::incoming::snapshot::ArrivingFile;
 use crate::spool::{Age, ParsedManifest};
 
 const NOW: i64 = 1000;
@@ -211,7 +212,7 @@ fn claims_in_upload_order_then_by_name() {
     assert_eq!(
         lines(&snapshot),
         [
-            r#"refuse spent.manifest: Incorrect details in manifest file: the name "spent.manifest" was used before, by import sftp1-7; create a new manifest file with a new name"#,
+            r#"refuse spent.manifest: Incorrect details in manifest file: the name "spent.manifest" was used before, by import sftp1-7; create a new manifest file with a new name: give it a name with a date in it, such as "spent-1970-01-01.manifest""#,
             "take b.manifest with b.csv",
             "take a.manifest with a.csv",
             "take c.manifest with c.csv",
@@ -257,7 +258,7 @@ fn refused_manifest_leaves_data_file_to_next() {
 }
 
 #[test]
-fn spent_name_waits_and_keeps_earlier_answers() {
+fn spent_name_waits_and_is_refused_alone() {
     let waits = Snapshot {
         manifests: vec![manifest("spent.manifest", NOW, invalid())],
         ..Snapshot::default()
@@ -265,13 +266,113 @@ fn spent_name_waits_and_keeps_earlier_answers() {
     assert_eq!(lines(&waits), ["wait spent.manifest ManifestIncomplete 2000ms"]);
     let refused = Snapshot {
         manifests: vec![manifest("spent.manifest", NOW, valid("e.csv"))],
+        files: files(&["e.csv"]),
         ..Snapshot::default()
     };
     let decisions = decide(&refused, &ArrivalOrder::new(), &periods(), spent, silent);
     let import = "sftp1-9".parse().unwrap();
-    assert_eq!(decisions.claims[0].stem(&import), "sftp1-9");
+    assert_eq!(decisions.claims[0].stem(&import), "spent", "the newest answer has the name");
     assert_eq!(decisions.claims[0].values.client_email.as_deref(), Some("a@example.com"));
     assert_eq!(decisions.claims[0].claim().data, None);
+    let accepts = Pairing { reused_manifest: ReusedManifest::Accept, ..periods() };
+    let decisions = decide(&refused, &ArrivalOrder::new(), &accepts, spent, silent);
+    assert_eq!(words(&decisions), ["take spent.manifest with e.csv"]);
+}
+
+/// Returns the decision about a manifest whose data file is there under a temporary name.
+fn arriving(manifest_age: i64, is_open: bool, age: u64) -> String {
+    let file = ArrivingFile {
+        name: ".in.e.csv".into(),
+        is_open,
+        age: Age { then: Duration::ZERO, since: Duration::from_secs(age) },
+    };
+    let snapshot = Snapshot {
+        manifests: vec![manifest("e.manifest", NOW - manifest_age, valid("e.csv"))],
+        arriving: [("e.csv".to_owned(), file)].into(),
+        ..Snapshot::default()
+    };
+    lines(&snapshot).join("\n")
+}
+
+#[test]
+fn upload_under_temporary_name_counts_as_arriving() {
+    for (manifest_age, is_open, age, expected) in [
+        // Open for writing: as long as for the data file itself.
+        (1, true, 0, "wait e.manifest DataFileBeingWritten 1799000ms"),
+        (600, true, 0, "wait e.manifest DataFileBeingWritten 1200000ms"),
+        (
+            1800,
+            true,
+            0,
+            r#"refuse e.manifest: No data file found: ".in.e.csv" is still being written 1800s after its manifest arrived; upload the manifest when the data file is complete"#,
+        ),
+        // Closed: the grace period begins with the last change.
+        (600, false, 10, "wait e.manifest NoDataFile 50000ms"),
+        (1, false, 100, "wait e.manifest NoDataFile 59000ms"),
+        (1790, false, 0, "wait e.manifest NoDataFile 10000ms"),
+        (
+            600,
+            false,
+            60,
+            r#"refuse e.manifest: No data file found: "e.csv" is not in incoming; ".in.e.csv" was not renamed after its upload"#,
+        ),
+    ] {
+        assert_eq!(
+            arriving(manifest_age, is_open, age),
+            expected,
+            "{manifest_age} {is_open} {age}"
+        );
+    }
+}
+
+#[test]
+fn misnamed_manifest_is_refused_after_settle() {
+    let content = || {
+        let values =
+            ManifestValues { data_file: Some("e.csv".into()), ..ManifestValues::default() };
+        let findings = "call it e.manifest".into();
+        ManifestContent::Read(ParsedManifest::Misnamed { findings, values })
+    };
+    let snapshot = |age: i64| Snapshot {
+        manifests: vec![
+            manifest("e.json", NOW - age, content()),
+            manifest("f.manifest", NOW, valid("f.csv")),
+        ],
+        files: files(&["e.csv", "f.csv"]),
+        ..Snapshot::default()
+    };
+    let ended = |entry: &DirEntry| UploadState {
+        sessions: crate::audit::WriterState::Ended,
+        closed_at: Some(entry.ctime),
+        is_known: true,
+        ..UploadState::default()
+    };
+    let decided = |age| {
+        let snapshot = Snapshot { tick: second(NOW + 1), ..snapshot(age) };
+        words(&decide(&snapshot, &ArrivalOrder::new(), &Pairing::default(), spent, ended))
+    };
+    // It delays no other manifest.
+    assert_eq!(decided(1), ["take f.manifest with f.csv", "wait e.json Misnamed 1000ms"]);
+    let refused = "refuse e.json: Incorrect details in manifest file: call it e.manifest";
+    assert_eq!(decided(2), [refused, "take f.manifest with f.csv"]);
+}
+
+#[test]
+fn decomposed_name_is_the_data_file() {
+    let (composed, decomposed) = ("K\u{e4}ufe.csv", "Ka\u{308}ufe.csv");
+    let expected = format!("take e.manifest with {decomposed}");
+    assert_eq!(line(valid(composed), 0, &[decomposed], &[]), expected);
+    let written = line(valid(composed), NOW - 1, &[decomposed], &[decomposed]);
+    assert_eq!(written, "wait e.manifest DataFileBeingWritten 1799000ms");
+    let twice = Snapshot {
+        manifests: vec![
+            manifest("a.manifest", 1, valid(composed)),
+            manifest("b.manifest", 2, valid(decomposed)),
+        ],
+        files: files(&[decomposed]),
+        ..Snapshot::default()
+    };
+    assert!(lines(&twice)[1].contains("was claimed with the manifest \"a.manifest\""));
 }
 
 #[test]
@@ -287,7 +388,7 @@ fn refusal_lists_similar_names() {
     ];
     assert_eq!(
         line(valid("events.csv"), 0, &others, &[]),
-        r#"refuse e.manifest: No data file found: "events.csv" is not in incoming; similar names there: "Events.csv", "events.txt", "events-2.csv", "events.CSV.gz", "events (1).csv""#
+        r#"refuse e.manifest: No data file found: "events.csv" is not in incoming; "events.csv.filepart" was not renamed after its upload; similar names there: "Events.csv", "events.txt", "events-2.csv", "events.CSV.gz", "events (1).csv""#
     );
 }
 

@@ -14,8 +14,10 @@ impl World {
             if let Do::Open(name, _) | Do::Rename(_, name) = step {
                 self.replace(name);
             }
-            self.log(n, &line(step));
-            if !matches!(step, Do::Begin | Do::End) {
+            if step != Do::Wait {
+                self.log(n, &line(step));
+            }
+            if !matches!(step, Do::Begin | Do::Wait | Do::End) {
                 return;
             }
         }
@@ -24,6 +26,7 @@ impl World {
         connection.at += 1;
         match step {
             Do::Begin | Do::End => {}
+            Do::Wait => self.now += LONG,
             Do::Open(name, version) => {
                 self.replace(name);
                 let ino = self.create(name, version);
@@ -33,7 +36,7 @@ impl World {
             Do::Close(name) => {
                 let ino = self.connections[n].handle.take();
                 if let Some(inode) = ino.and_then(|ino| self.inodes.get_mut(&ino)) {
-                    inode.is_complete = true;
+                    (inode.is_complete, inode.closed) = (true, self.now);
                 }
                 self.arrived(name);
             }
@@ -64,7 +67,8 @@ impl World {
         let last = self.inodes.keys().last().copied().unwrap_or_default();
         let ino = *self.incoming.entry(name.to_owned()).or_insert(last + 1);
         let ctime = self.now;
-        let inode = Inode { ino, ctime, time_is_set: false, version, is_complete: false };
+        let inode =
+            Inode { ino, ctime, time_is_set: false, version, is_complete: false, closed: ctime };
         self.inodes.insert(ino, inode);
         ino
     }
@@ -122,6 +126,7 @@ fn line(step: Do) -> String {
         Do::Rename(from, to) => {
             format!("posix-rename old \"/incoming/{from}\" new \"/incoming/{to}\"")
         }
+        Do::Wait => String::new(),
         Do::End => "session closed for local user acme from [192.0.2.7]".into(),
     }
 }

@@ -14,8 +14,13 @@ impl World {
             outcomes.load(LoggedName::of(&name), fact);
         }
         outcomes.set_complete_since(since);
-        self.daemon =
-            Some(Daemon { tracker, order: ArrivalOrder::new(), plan: Vec::new(), claiming: None });
+        self.daemon = Some(Daemon {
+            tracker,
+            order: ArrivalOrder::new(),
+            plan: Vec::new(),
+            claiming: None,
+            has_renamed: false,
+        });
     }
 
     pub(super) fn crash(&mut self, stored: bool) {
@@ -61,7 +66,8 @@ impl World {
             upload.unwrap_or_else(UploadState::default)
         };
         let spent = |name: &str| self.spent.get(name).map(|n| format!("t-{n}").parse().unwrap());
-        pairing::decide(&snapshot, &daemon.order, &Pairing::default(), spent, upload).claims
+        let periods = Pairing { reused_manifest: self.reused, ..Pairing::default() };
+        pairing::decide(&snapshot, &daemon.order, &periods, spent, upload).claims
     }
 
     fn snapshot(&self, now: i64) -> Snapshot {
@@ -76,6 +82,12 @@ impl World {
                 let content = if is_open { ManifestContent::BeingWritten } else { content() };
                 snapshot.manifests.push(ListedManifest { entry, content, age });
                 continue;
+            }
+            if name == PART && !self.incoming.contains_key(DATA) {
+                let age = Duration::from_millis((now - inode.closed).unsigned_abs());
+                let age = Age { then: age, since: Duration::ZERO };
+                let file = ArrivingFile { name: name.clone(), is_open, age };
+                snapshot.arriving.insert(DATA.to_owned(), file);
             }
             if name == DATA {
                 snapshot.ages.insert(name.clone(), age);
@@ -128,7 +140,13 @@ impl World {
                 self.return_file(n, part, file);
                 step.next(&claim)
             }
+            (ClaimStep::Queue, _) if !self.daemon.as_ref().unwrap().has_renamed => {
+                self.rename_earlier_answer(n, &claim.manifest.name);
+                self.daemon.as_mut().unwrap().has_renamed = true;
+                return;
+            }
             (ClaimStep::Queue, _) => {
+                self.daemon.as_mut().unwrap().has_renamed = false;
                 self.queue(n, &claim, began);
                 self.daemon.as_mut().unwrap().claiming = None;
                 return;
@@ -183,10 +201,19 @@ impl World {
         }
     }
 
+    /// Renames the report that the next one would replace.
+    fn rename_earlier_answer(&mut self, n: usize, name: &str) {
+        if let Some(earlier) = self.results.get(name).copied().filter(|earlier| *earlier != n) {
+            self.results.remove(name);
+            self.results.insert(format!("t-{earlier}"), earlier);
+        }
+    }
+
     /// Queues the row, which determines its answer.
     fn queue(&mut self, n: usize, claim: &Claim, began: Timestamp) {
         let row = self.rows.get_mut(&n).unwrap();
         row.is_queued = true;
+        self.results.insert(claim.manifest.name.clone(), n); // its progress report
         let version = |part| self.spool.get(&(n, part)).map(|ino| &self.inodes[ino]);
         let manifest = version(PairFile::Manifest).unwrap().version;
         let outcome = match (&row.refusal, version(PairFile::Data)) {

@@ -1,0 +1,143 @@
+//! Renames the earlier answer when a new import gets the same stem: the newest answer is
+//! `<stem>.result.json`, and the earlier one is named after its import's id.
+//!
+//! Invariant: the files are renamed before the transaction that queues the new import and records
+//! the earlier import's new stem; only after it is an answer of the new import written. After a
+//! crash in between the claim is executed again, which repeats both. [`AnswerLocks`] keeps the end
+//! of the earlier import's run out of these steps.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{ERROR_FILE, answer_names, is_missing, owner_of, to_json};
+use crate::account::AccountId;
+use crate::import::context::Context;
+use crate::import::row::{self, ImportRow};
+use crate::import_id::ImportId;
+use crate::report::Report;
+use crate::spool::{self, Results, ResultsError};
+use crate::state::imports;
+use crate::state::{self, Transaction};
+
+/// The number of locks; accounts share them.
+const LOCKS: usize = 64;
+
+/// One lock per account (accounts may share one): held while answers in results/ are named.
+#[derive(Debug)]
+pub struct AnswerLocks([Mutex<()>; LOCKS]);
+
+impl Default for AnswerLocks {
+    fn default() -> Self {
+        Self([const { Mutex::new(()) }; LOCKS])
+    }
+}
+
+impl AnswerLocks {
+    pub fn lock(&self, account: &AccountId) -> MutexGuard<'_, ()> {
+        let sum: usize = account.as_str().bytes().map(usize::from).sum();
+        self.0[sum % LOCKS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An earlier import whose answer is named after its id now.
+#[derive(Debug)]
+pub struct EarlierAnswer {
+    import: ImportId,
+    /// Its report, if it has ended.
+    report: Option<Report>,
+}
+
+/// Why an earlier answer could not be renamed.
+#[derive(Debug, thiserror::Error)]
+pub enum RenameError {
+    #[error(transparent)]
+    State(#[from] state::Error),
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+}
+
+/// Renames the files of the answer that has the stem of `new`, if another import's has it. Returns
+/// what to [`record`]. Can be repeated.
+pub fn rename(
+    context: &Context,
+    account: &AccountId,
+    new: &ImportId,
+) -> Result<Vec<EarlierAnswer>, RenameError> {
+    let Some(row) = row::find(&context.state, new)? else { return Ok(Vec::new()) };
+    let stem = row.stem.as_str();
+    if stem == new.as_str() {
+        return Ok(Vec::new()); // no other import can have it
+    }
+    let results = match Results::open(&context.layout, account) {
+        Ok(results) => Some(results),
+        Err(error) if is_missing(&error) => None, // the account was removed
+        Err(error) => return Err(error.into()),
+    };
+    let owner = results.as_ref().and_then(|results| owner_of(results, stem));
+    let owner = owner.filter(|owner| owner != new);
+    let known = earlier_import(context, &row, owner.is_some())?;
+    let mut renamed = Vec::new();
+    // A restored state database doesn't know the owner of the files.
+    for import in owner.iter().chain(known.iter().filter(|known| owner.as_ref() != Some(known))) {
+        let report = row::find(&context.state, import)?.and_then(|row| row.report);
+        let report = report.map(|report| with_own_names(report, import));
+        renamed.push(EarlierAnswer { import: import.clone(), report });
+    }
+    if let (Some(results), Some(first)) = (&results, renamed.first()) {
+        rename_files(results, stem, first)?;
+    }
+    Ok(renamed)
+}
+
+/// Returns the earlier import that has the stem of `new`. Most names are new, so this reads the
+/// account's imports only if there may be one.
+fn earlier_import(
+    context: &Context,
+    new: &ImportRow,
+    has_owner: bool,
+) -> state::Result<Option<ImportId>> {
+    let ImportRow { account, stem, id, .. } = new;
+    context.state.read(|tx| {
+        let spender = match spool::spent_name(&new.manifest) {
+            Some(name) => imports::find_spender(tx, account, &name)?,
+            None => None,
+        };
+        let is_reused = spender.is_some_and(|spender| spender != *id);
+        // A misnamed manifest spends no name.
+        match has_owner || is_reused || spool::right_name(stem).is_some() {
+            true => imports::last_with_stem(tx, account, stem, id),
+            false => Ok(None),
+        }
+    })
+}
+
+fn rename_files(
+    results: &Results,
+    stem: &str,
+    EarlierAnswer { import, report }: &EarlierAnswer,
+) -> Result<(), ResultsError> {
+    let names = answer_names(stem).into_iter().zip(answer_names(import.as_str()));
+    for (from, to) in names {
+        results.rename_existing(&from, &to)?;
+    }
+    results.sync()?;
+    let [.., name] = answer_names(import.as_str());
+    match report {
+        // It names the error file. Without its file the answer was removed.
+        Some(report) if report.error_file.is_some() && results.read(&name).is_ok() => {
+            results.write(import, &name, &to_json(report))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn with_own_names(report: Report, import: &ImportId) -> Report {
+    let error_file = report.error_file.map(|_| format!("{import}.{ERROR_FILE}"));
+    Report { error_file, ..report }
+}
+
+/// Records the new stems of earlier imports, in the transaction that queues the new one.
+pub fn record(tx: &Transaction<'_>, renamed: &[EarlierAnswer]) -> state::Result<()> {
+    renamed.iter().try_for_each(|EarlierAnswer { import, report }| {
+        imports::set_stem_to_id(tx, import, report.as_ref())
+    })
+}

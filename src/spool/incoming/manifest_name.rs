@@ -1,0 +1,82 @@
+//! The names of manifests, and names by which a manifest was probably meant. Pure.
+
+/// The ending of a manifest's name, in any case.
+pub const MANIFEST_ENDING: &str = ".manifest";
+
+/// Endings that editors and browsers add to a manifest's name, or give it instead.
+const WRONG_ENDINGS: [&str; 3] = [".manifest.txt", ".manifest.json", ".json"];
+
+/// Returns whether `name` ends in `.manifest`, in any case.
+pub fn is_manifest_name(name: &str) -> bool {
+    before_ending(name, MANIFEST_ENDING).is_some()
+}
+
+/// Returns `name` without `.manifest`, or the whole name if it does not end so.
+pub fn manifest_stem(name: &str) -> &str {
+    before_ending(name, MANIFEST_ENDING).unwrap_or(name)
+}
+
+/// Returns the name that the manifest `name` uses up. Names that differ in the case of the ending
+/// are one name, as their answers have one stem. `None` for a misnamed manifest.
+pub fn spent_name(name: &str) -> Option<String> {
+    before_ending(name, MANIFEST_ENDING).map(|stem| format!("{stem}{MANIFEST_ENDING}"))
+}
+
+/// Returns the name that the manifest `name` should have. `None` if its name has no ending by
+/// which a manifest was meant.
+pub fn right_name(name: &str) -> Option<String> {
+    let stem = WRONG_ENDINGS.iter().find_map(|ending| before_ending(name, ending))?;
+    (!stem.is_empty()).then(|| format!("{stem}{MANIFEST_ENDING}"))
+}
+
+/// Returns how to name the manifest `name`, which does not end in `.manifest`.
+pub fn naming_advice(name: &str) -> String {
+    let right = right_name(name).unwrap_or_else(|| format!("{name}{MANIFEST_ENDING}"));
+    format!("call it {right}")
+}
+
+/// Returns `name` without `ending`, if it ends so in any case.
+fn before_ending<'a>(name: &'a str, ending: &str) -> Option<&'a str> {
+    let (stem, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
+    end.eq_ignore_ascii_case(ending).then_some(stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manifests_end_in_manifest_in_any_case() {
+        for (name, stem) in [
+            ("e.manifest", Some("e")),
+            ("E.MANIFEST", Some("E")),
+            ("e.csv.Manifest", Some("e.csv")),
+            (".manifest", Some("")),
+            ("manifest", None),
+            ("é.manifes", None),
+            ("e.manifest.txt", None),
+        ] {
+            assert_eq!(is_manifest_name(name), stem.is_some(), "{name}");
+            assert_eq!(manifest_stem(name), stem.unwrap_or(name), "{name}");
+            let spent = stem.map(|stem| format!("{stem}.manifest"));
+            assert_eq!(spent_name(name), spent, "{name}");
+        }
+    }
+
+    #[test]
+    fn knows_what_a_misnamed_manifest_should_be_called() {
+        for (name, right) in [
+            ("e.manifest.txt", Some("e.manifest")),
+            ("e.MANIFEST.TXT", Some("e.manifest")),
+            ("e.manifest.json", Some("e.manifest")),
+            ("e.json", Some("e.manifest")),
+            (".json", None),
+            ("e.manifest", None),
+            ("e.txt", None),
+            ("e.csv", None),
+        ] {
+            assert_eq!(right_name(name).as_deref(), right, "{name}");
+        }
+        assert_eq!(naming_advice("manifest.txt"), "call it manifest.txt.manifest");
+    }
+}

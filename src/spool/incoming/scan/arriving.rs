@@ -1,0 +1,65 @@
+//! Finds uploads under temporary names of the data files that are missing.
+
+use std::collections::HashMap;
+
+use super::{Incoming, OpenResult, ScanResult};
+use crate::sanitize::normalized;
+use crate::spool::incoming::entry::DirEntry;
+use crate::spool::incoming::file_index::FileIndex;
+use crate::spool::incoming::manifest_cache::{CachedFile, FileVersion, ManifestCache};
+use crate::spool::incoming::snapshot::ArrivingFile;
+use crate::spool::incoming::temporary::final_name;
+
+impl Incoming {
+    /// Notes the upload under a temporary name of each data file that is missing. `hidden` are the
+    /// hidden files with such names. A closed file counts as changed when it was closed.
+    pub(super) fn find_arriving_files(
+        &self,
+        hidden: Vec<DirEntry>,
+        cache: &mut ManifestCache,
+        result: &mut ScanResult,
+    ) {
+        let ScanResult { snapshot, problems, changed, .. } = result;
+        let mut temporary: HashMap<String, Vec<&DirEntry>> = HashMap::new();
+        for file in snapshot.files.iter().chain(&hidden).filter(|file| file.is_plain()) {
+            if let Some(name) = final_name(&file.name) {
+                temporary.entry(normalized(name).into_owned()).or_default().push(file);
+            }
+        }
+        let known = std::mem::take(&mut cache.temporary);
+        if temporary.is_empty() {
+            return;
+        }
+        let files = FileIndex::new(&snapshot.files);
+        let missing = snapshot.manifests.iter().filter_map(|manifest| manifest.data_file());
+        for name in missing.filter(|name| files.find(name).is_none()) {
+            for file in temporary.get(&*normalized(name)).into_iter().flatten() {
+                let version = FileVersion::of(file);
+                let mut cached = match cache.temporary.get(&version).or(known.get(&version)) {
+                    Some(cached) => cached.clone(),
+                    None => CachedFile::now(file),
+                };
+                let is_open = match self.lease(file) {
+                    Ok(OpenResult::Leased(_)) => false,
+                    Ok(OpenResult::BeingWritten) => true,
+                    Ok(OpenResult::Changed) => {
+                        *changed = true;
+                        continue;
+                    }
+                    Err(problem) => {
+                        problems.push(problem);
+                        continue;
+                    }
+                };
+                cached.note_writer(is_open);
+                let age = cached.age();
+                cache.temporary.insert(version, cached);
+                let arriving = ArrivingFile { name: file.name.clone(), is_open, age };
+                let latest = snapshot.arriving.entry(name.to_owned()).or_insert(arriving.clone());
+                if arriving.is_later_than(latest) {
+                    *latest = arriving;
+                }
+            }
+        }
+    }
+}
