@@ -91,7 +91,10 @@ pub fn run(arguments: &ManifestArguments, context: &CliContext) -> CliResult {
     let text = proposal.manifest.to_json(&header);
     let summary = Summary { proposal: &proposal, report: &report };
     match &target {
-        ManifestFile::StandardOutput => context.output().json_text(&text)?,
+        ManifestFile::StandardOutput => {
+            proposal.notes.iter().for_each(|text| context.output().note(text));
+            context.output().json_text(&text)?;
+        }
         ManifestFile::Path(path) => {
             target.write(&text, arguments.force)?;
             summary.print(context.output(), path, &text)?;

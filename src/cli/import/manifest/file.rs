@@ -25,7 +25,7 @@ impl ManifestFile {
     pub fn new(wanted: Option<&Path>, data_file: &Path, name: &str) -> Result<Self, CliError> {
         match wanted {
             Some(path) if path == Path::new("-") => Ok(Self::StandardOutput),
-            Some(path) if !file_name(path).is_some_and(|name| name.ends_with(ENDING)) => {
+            Some(path) if !file_name(path).is_some_and(is_manifest) => {
                 let message = format_args!("the name {} does not end in {ENDING}", path.display());
                 Err(CliError::wrong_usage(message))
             }
@@ -114,7 +114,7 @@ pub fn data_file_name(path: &Path) -> Result<String, CliError> {
     let name = file_name(path).ok_or_else(|| {
         CliError::new(format_args!("{} is not the path of a data file", path.display()))
     })?;
-    if name.to_ascii_lowercase().ends_with(ENDING) {
+    if is_manifest(name) {
         let message = format_args!("{name} is a manifest; name the data file");
         return Err(CliError::wrong_usage(message).hint(format_args!("sftp-import check {name}")));
     }
@@ -132,6 +132,10 @@ pub fn open(path: &Path) -> Result<File, CliError> {
         return Err(CliError::new(format_args!("{} is not a regular file", path.display())));
     }
     File::open(path).map_err(failed)
+}
+
+fn is_manifest(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with(ENDING)
 }
 
 /// Returns the last name of a path if it is UTF-8.
