@@ -104,6 +104,17 @@ impl Output {
         writeln!(anstream::stdout().lock(), "{line}")
     }
 
+    /// Prints a note on standard error, where it is not mixed with a result.
+    pub fn note(&self, text: &str) {
+        // Errors are ignored: there is no other stream to report them on.
+        let _ = writeln!(anstream::stderr().lock(), "note: {}", printable(text));
+    }
+
+    /// Prints a JSON text, even if JSON was not requested.
+    pub fn json_text(&self, json: &str) -> io::Result<()> {
+        io::stdout().lock().write_all(escape_json(json).as_bytes())
+    }
+
     /// Prints `value` as JSON, if JSON was requested.
     pub fn json(&self, value: &impl Serialize) -> io::Result<()> {
         if !self.json {

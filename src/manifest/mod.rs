@@ -9,6 +9,7 @@ mod json;
 mod parse;
 mod property_type;
 mod syntax;
+mod write;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use crate::report::DataType;
 pub use date_format::{DateFormat, DayOrder};
 pub use errors::ManifestErrors;
 pub(crate) use errors::{failure_of, is_address};
+pub(crate) use parse::parse_digest;
 pub use property_type::PropertyType;
 
 /// A valid manifest. `records` checks whether it fits the header of the data file.
@@ -47,6 +49,27 @@ pub struct Manifest {
     pub dry_run: bool,
     /// For the report: unknown keys, for example.
     pub warnings: Vec<String>,
+}
+
+impl Manifest {
+    /// Returns a manifest with the mandatory values, and the defaults of all others.
+    pub fn new(data_type: DataType, file_name: &str, client_email: &str) -> Self {
+        Self {
+            data_type,
+            file_name: file_name.to_owned(),
+            client_email: client_email.to_owned(),
+            columns: BTreeMap::new(),
+            size: None,
+            rows: None,
+            sha256: None,
+            delimiter: b',',
+            quoting: Quoting::default(),
+            null: Vec::new(),
+            encoding: None,
+            dry_run: false,
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// How cells are quoted, and how a quote is written inside a quoted cell.

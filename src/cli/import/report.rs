@@ -55,7 +55,18 @@ pub fn print_text(report: &Report, output: &Output) -> io::Result<()> {
     lines(report).iter().try_for_each(|line| output.styled(line))
 }
 
+/// Prints `report` as text without a line on the error file, unless JSON was requested.
+pub fn print_verdict(report: &Report, output: &Output) -> io::Result<()> {
+    verdict(report).iter().try_for_each(|line| output.styled(line))
+}
+
 fn lines(report: &Report) -> Vec<StyledLine> {
+    let mut lines = verdict(report);
+    lines.extend(wrap(error_file(report)));
+    lines
+}
+
+fn verdict(report: &Report) -> Vec<StyledLine> {
     let mut lines = vec![title(report)];
     lines.extend(facts(report));
     lines.extend(wrap(report.failure.iter().flat_map(failure)));
@@ -67,7 +78,6 @@ fn lines(report: &Report) -> Vec<StyledLine> {
         }
     }
     lines.extend(wrap(listed("warning", FAIR, report.warnings.iter().map(String::as_str))));
-    lines.extend(wrap(error_file(report)));
     lines
 }
 

@@ -70,6 +70,12 @@ impl LocalPair {
         Ok(Self { folder, name, bytes })
     }
 
+    /// Makes a pair of a manifest that is not on disk, and a data file in `folder`. `name` is the
+    /// manifest's.
+    pub fn of_manifest(folder: &Path, name: &str, manifest: &[u8]) -> Self {
+        Self { folder: folder.to_owned(), name: name.to_owned(), bytes: manifest.to_vec() }
+    }
+
     /// The manifest's file name without `.manifest`; the error files are named after it.
     pub fn stem(&self) -> &str {
         spool::manifest_stem(&self.name)
