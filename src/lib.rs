@@ -27,6 +27,7 @@
 //! | changes of accounts and keys | `admission` |
 //! | keys, Unix users, deliveries, sshd | `key`, `outbox`, `provision`, `sshd` |
 //! | folders and databases | `registry`, `spool`, `state`, `store` |
+//! | manifests for data files | `guess` |
 //! | records | `records` |
 //! | formats | `audit`, `manifest`, `metrics` |
 //! | settings, reports, the helper for sshd | `authorized_keys`, `config`, `report` |
@@ -67,6 +68,8 @@ mod with_daemon {
     pub mod doctor;
     #[forbid(unsafe_code)]
     pub mod files;
+    #[forbid(unsafe_code)]
+    pub mod guess;
     #[forbid(unsafe_code)]
     pub mod import;
     #[forbid(unsafe_code)]

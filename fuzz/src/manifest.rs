@@ -14,6 +14,8 @@ pub const SEEDS: &[&[u8]] = &[
       \"delimiter\":\"|\",\"quote\":\"\",\"escape\":\"\\\"\",\"null\":[\"\\\\N\",\"\"]}",
     b"{\"type\":\"profile\",\"columns\":{\"ts\":{\"dataType\":\"DATE\",\"format\":\"yyyyMMdd HH:mm\"},\
       \"a\":{\"dataType\":\"DATE\",\"format\":\"epoch-ms\"}}}",
+    b"{\"Type\":\"event\",\"file-name\":\"e-*.csv\",\"dryrun\":True,// no\n\"rows\":2.0,}",
+    "{\u{201c}type\u{201d}: 'event'}".as_bytes(),
     b"{\"type\":\"profile\",\"type\":1,\"columns\":{\"a\":{},\"a\":null},\"x\":[{}]",
 ];
 

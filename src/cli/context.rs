@@ -30,11 +30,17 @@ pub struct CliError {
     message: String,
     hint: Option<String>,
     broken_pipe: bool,
+    wrong_usage: bool,
 }
 
 impl CliError {
     pub fn new(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), hint: None, broken_pipe: false }
+        Self { message: message.to_string(), hint: None, broken_pipe: false, wrong_usage: false }
+    }
+
+    /// Makes the failure of a command whose arguments are not sufficient. Its exit status is 2.
+    pub fn wrong_usage(message: impl fmt::Display) -> Self {
+        Self { wrong_usage: true, ..Self::new(message) }
     }
 
     #[must_use]
@@ -65,7 +71,7 @@ impl<E: Error + 'static> From<E> for CliError {
     fn from(error: E) -> Self {
         let io = (&error as &dyn Error).downcast_ref::<io::Error>();
         let broken_pipe = io.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
-        Self { message: chain(&error), hint: hints::hint(&error), broken_pipe }
+        Self { message: chain(&error), hint: hints::hint(&error), broken_pipe, wrong_usage: false }
     }
 }
 
@@ -170,7 +176,7 @@ impl CliContext {
             Err(error) if error.broken_pipe => ExitCode::SUCCESS,
             Err(error) => {
                 error.print(&self.output);
-                ExitCode::FAILURE
+                if error.wrong_usage { ExitCode::from(2) } else { ExitCode::FAILURE }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The command `sftp-import`: parses arguments, calls a workflow and prints the result.
 //!
 //! The exit status is 0 for success, 1 for a failure or a bad answer, and 2 for wrong usage (from
-//! clap).
+//! clap) or a question that nobody answers.
 
 mod account;
 mod activity;
@@ -59,6 +59,8 @@ enum Command {
     Activity(activity::ActivityCommand),
     /// Check local files against the import rules; nothing is stored
     Check(import::check::CheckArguments),
+    /// Write the manifest of a data file; its columns, types and dates are guessed
+    Manifest(import::manifest::ManifestArguments),
     /// Import local files now, for an account
     Ingest(import::ingest::IngestArguments),
     /// The configuration file
@@ -79,7 +81,7 @@ enum Command {
     Completions(host::completions::CompletionArguments),
 }
 
-/// Checks data files and manifests before an upload.
+/// Writes manifests, and checks them and their data files before an upload.
 #[derive(Debug, Parser)]
 #[command(name = "sftp-import", version, max_term_width = 100)]
 struct PartnerCli {
@@ -97,6 +99,8 @@ struct PartnerCli {
 enum PartnerCommand {
     /// Check local files against the import rules; nothing is stored
     Check(import::check::CheckArguments),
+    /// Write the manifest of a data file; its columns, types and dates are guessed
+    Manifest(import::manifest::ManifestArguments),
 }
 
 /// Runs the commands that partners need on their own machines, and no others.
@@ -106,6 +110,7 @@ pub fn partner_main() -> ExitCode {
     let context = CliContext::new(cli.config, cli.json);
     let result = match cli.command {
         PartnerCommand::Check(arguments) => import::check::run(arguments, &context),
+        PartnerCommand::Manifest(arguments) => import::manifest::run(&arguments, &context),
     };
     context.finish(result)
 }
@@ -124,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Delivery(command) => delivery::run(command, &context),
         Command::Activity(command) => activity::run(command, &context),
         Command::Check(arguments) => import::check::run(arguments, &context),
+        Command::Manifest(arguments) => import::manifest::run(&arguments, &context),
         Command::Ingest(arguments) => import::ingest::run(arguments, &context),
         Command::Config(command) => host::config::run(command, &context),
         Command::Provision => host::provision::run(&context),

@@ -40,6 +40,35 @@ impl StyledLine {
     }
 }
 
+impl StyledLine {
+    /// Breaks the line at spaces so that each line has at most `width` characters, unless a word is
+    /// longer. The lines after the first begin with `indent` spaces.
+    pub fn wrapped(&self, width: usize, indent: usize) -> Vec<Self> {
+        let mut lines = vec![Self::default()];
+        let mut column = 0;
+        for (style, text) in &self.0 {
+            let mut kept = String::new();
+            for word in text.split_inclusive(' ') {
+                let length = word.trim_end_matches(' ').chars().count();
+                if column + length > width && column > indent {
+                    let kept = std::mem::take(&mut kept);
+                    if let Some(line) = lines.last_mut() {
+                        line.0.push((*style, kept.trim_end().to_owned()));
+                    }
+                    lines.push(Self(vec![(PLAIN, " ".repeat(indent))]));
+                    column = indent;
+                }
+                kept += word;
+                column += word.chars().count();
+            }
+            if let Some(line) = lines.last_mut().filter(|_| !kept.is_empty()) {
+                line.0.push((*style, kept));
+            }
+        }
+        lines
+    }
+}
+
 impl fmt::Display for StyledLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|(style, text)| write!(f, "{style}{text}{style:#}"))
@@ -73,6 +102,17 @@ impl Output {
             return Ok(());
         }
         writeln!(anstream::stdout().lock(), "{line}")
+    }
+
+    /// Prints a note on standard error, where it is not mixed with a result.
+    pub fn note(&self, text: &str) {
+        // Errors are ignored: there is no other stream to report them on.
+        let _ = writeln!(anstream::stderr().lock(), "note: {}", printable(text));
+    }
+
+    /// Prints a JSON text, even if JSON was not requested.
+    pub fn json_text(&self, json: &str) -> io::Result<()> {
+        io::stdout().lock().write_all(escape_json(json).as_bytes())
     }
 
     /// Prints `value` as JSON, if JSON was requested.
@@ -175,6 +215,24 @@ mod tests {
             line.to_string(),
             "\x1b[1m\x1b[31ma\\u{1b}[2J\x1b[0mb\\u{a}\x1b[2m\\u{9b}31m\x1b[0m"
         );
+    }
+
+    #[test]
+    fn long_lines_are_broken_at_spaces() {
+        let line =
+            StyledLine::new(FAINT, "  warning  ").and(FAIR, "one two three, four").and(PLAIN, " x");
+        let shown = |width| {
+            let lines = line.wrapped(width, 4);
+            let lines = lines
+                .iter()
+                .map(|line| anstream::adapter::strip_str(&line.to_string()).to_string());
+            lines.collect::<Vec<_>>()
+        };
+        assert_eq!(shown(40), ["  warning  one two three, four x"]);
+        assert_eq!(shown(25), ["  warning  one two three,", "    four x"]);
+        assert_eq!(shown(12), ["  warning  ", "    one two", "    three,", "    four x"]);
+        let word = StyledLine::new(PLAIN, "x".repeat(30));
+        assert_eq!(word.wrapped(10, 4).len(), 1, "a word stays whole");
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! [`confirm`]: asks before an account is removed or erased.
+//! Questions on the terminal: [`confirm`] asks before an account is removed or erased, [`choose`]
+//! asks which reading is right.
 
 use std::io::{self, IsTerminal, Write};
 
 use super::context::CliError;
 use crate::account::AccountId;
+use crate::sanitize::printable;
 
 /// On a terminal, asks the user to type the account's id. Elsewhere the answer is no.
 ///
@@ -26,4 +28,34 @@ pub(super) fn confirm(
         }
     }
     Err(CliError::new(refusal).hint(command))
+}
+
+/// Returns whether somebody can answer a question.
+pub(super) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks on the terminal for one of `choices`, by number. An empty line is the first one. Returns its
+/// index; `None` at the end of the input.
+pub(super) fn choose(question: &str, choices: &[String]) -> io::Result<Option<usize>> {
+    let mut stderr = io::stderr().lock();
+    writeln!(stderr, "{}", printable(question))?;
+    for (number, choice) in (1..).zip(choices) {
+        writeln!(stderr, "  {number}) {}", printable(choice))?;
+    }
+    loop {
+        write!(stderr, "1 to {} [1]: ", choices.len())?;
+        stderr.flush()?;
+        let mut answer = String::new();
+        if io::stdin().read_line(&mut answer)? == 0 {
+            return Ok(None);
+        }
+        match answer.trim() {
+            "" => return Ok(Some(0)),
+            number => match number.parse::<usize>() {
+                Ok(number) if (1..=choices.len()).contains(&number) => return Ok(Some(number - 1)),
+                _ => {}
+            },
+        }
+    }
 }

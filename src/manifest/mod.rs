@@ -9,14 +9,16 @@ mod json;
 mod parse;
 mod property_type;
 mod syntax;
+mod write;
 
 use std::collections::BTreeMap;
 
 use crate::report::DataType;
 
-pub use date_format::{DATE_FORMATS, DateFormat, DayOrder};
+pub use date_format::{DateFormat, DayOrder};
 pub use errors::ManifestErrors;
 pub(crate) use errors::{failure_of, is_address};
+pub(crate) use parse::parse_digest;
 pub use property_type::PropertyType;
 
 /// A valid manifest. `records` checks whether it fits the header of the data file.
@@ -54,6 +56,28 @@ pub struct Manifest {
 
 /// The byte that replaces a delimiter beyond ASCII in the text: U+001F.
 pub const DELIMITER_SUBSTITUTE: u8 = 0x1F;
+
+impl Manifest {
+    /// Returns a manifest with the mandatory values, and the defaults of all others.
+    pub fn new(data_type: DataType, file_name: &str, client_email: &str) -> Self {
+        Self {
+            data_type,
+            file_name: file_name.to_owned(),
+            client_email: client_email.to_owned(),
+            columns: BTreeMap::new(),
+            size: None,
+            rows: None,
+            sha256: None,
+            delimiter: b',',
+            wide_delimiter: None,
+            quoting: Quoting::default(),
+            null: Vec::new(),
+            encoding: None,
+            dry_run: false,
+            warnings: Vec::new(),
+        }
+    }
+}
 
 /// How cells are quoted, and how a quote is written inside a quoted cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -198,7 +198,7 @@ impl ManifestReader {
 
     fn sha256(&mut self) -> Option<[u8; 32]> {
         let wanted = "the data file's SHA-256, 64 hexadecimal digits";
-        self.read("sha256", wanted, |json| digest(text(json)?))
+        self.read("sha256", wanted, |json| parse_digest(text(json)?))
     }
 
     fn delimiter(&mut self) -> Option<char> {
@@ -272,7 +272,8 @@ pub(super) fn duplicates<'a>(keys: impl Iterator<Item = &'a str>) -> impl Iterat
     keys.filter(move |key| !seen.insert(*key) && returned.insert(*key))
 }
 
-fn digest(hex: &str) -> Option<[u8; 32]> {
+/// Parses a SHA-256: 64 hexadecimal digits.
+pub fn parse_digest(hex: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> =
         hex.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();

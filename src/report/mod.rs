@@ -7,6 +7,7 @@ mod tally;
 mod ts_range;
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,15 @@ impl DataType {
             Self::Event => "event",
             Self::Profile => "profile",
         }
+    }
+}
+
+impl FromStr for DataType {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let types = [Self::Event, Self::Profile];
+        types.into_iter().find(|kind| kind.as_str() == word).ok_or("must be event or profile")
     }
 }
 

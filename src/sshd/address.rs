@@ -16,7 +16,7 @@ const DROP_IN: &str = "/etc/ssh/sshd_config.d/50-sftp-import.conf";
 /// The configuration of the dedicated sshd, where accounts log in otherwise.
 const DEDICATED: &str = "/etc/sftp-import/sshd_config";
 
-/// Stands for the host in commands if its name is not known.
+/// Replaces the host in commands if its name is not known.
 const UNKNOWN_HOST: &str = "HOST";
 
 /// The server's address and host keys.

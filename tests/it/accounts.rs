@@ -42,7 +42,8 @@ fn the_first_key_creates_user_and_folders() {
     assert!(user(&id).is_none(), "there must be no user before the first key");
 
     let output = host.done(&["key", "add", &id, &key_file("ed25519.pub"), "--name", "laptop"]);
-    assert!(output.contains(&format!("sftp {id}@sftp1")), "{output}");
+    let address = format!("  user name    {id}\n  host key ");
+    assert!(output.contains(&address) && output.contains(&format!("{id}@HOST")), "{output}");
     let made = user(&id).unwrap();
     let (uid, gid) = (made.uid.as_raw(), made.gid.as_raw());
     assert_eq!((uid, gid), (host.first_uid, host.first_uid));

@@ -82,7 +82,8 @@ fn a_manifest_name_can_be_used_once() {
     assert_eq!((second["state"].as_str(), code), (Some("failed"), 1));
     assert_eq!(second["failure"]["message"], "Incorrect details in manifest file");
     let detail = second["failure"]["detail"].as_str().unwrap();
-    assert!(detail.contains("e.manifest was used before, by import"), "{detail}");
+    assert!(detail.contains("\"e.manifest\" was used before, by import"), "{detail}");
+    assert!(detail.contains("give it a name with a date in it"), "{detail}");
     assert!(detail.contains(first["import"].as_str().unwrap()), "{detail}");
     assert_eq!(host.profiles("acme"), 1);
     // The names of another account are independent of this account's names. Another name is unused.
@@ -111,5 +112,38 @@ fn a_manifest_name_must_end_in_manifest() {
     let (report, code) = host.ingest("acme", "e.json");
     assert_eq!(code, 1);
     assert_eq!(report["failure"]["message"], "Incorrect details in manifest file");
-    assert_eq!(report["failure"]["detail"], "the name \"e.json\" does not end in .manifest");
+    let detail = "the name \"e.json\" does not end in .manifest: call it e.manifest";
+    assert_eq!(report["failure"]["detail"], detail);
+    // That name is not used up.
+    host.pair("e.manifest", "identity\nj\n");
+    assert_eq!(host.ingest("acme", "e.manifest").1, 0);
+}
+
+#[test]
+fn reused_names_are_accepted_if_configured() {
+    let host = Host::new();
+    let path = host.0.path().join("config.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let accept = "[account.acme.pairing]\nreused-manifest = 'accept'\n";
+    fs::write(path, format!("{config}{accept}")).unwrap();
+    for data in ["identity\nj\n", "identity\nk\n"] {
+        host.pair("e.manifest", data);
+        assert_eq!(host.ingest("acme", "e.manifest").1, 0);
+    }
+    assert_eq!(host.profiles("acme"), 2);
+    host.pair("E.MANIFEST", "identity\nj\n");
+    assert_eq!(host.ingest("other", "E.MANIFEST").1, 0);
+    host.pair("E.manifest", "identity\nj\n");
+    assert_eq!(host.ingest("other", "E.manifest").1, 1);
+}
+
+#[test]
+fn a_decomposed_name_is_the_data_file() {
+    let host = Host::new();
+    let text =
+        "{\"type\":\"profile\",\"fileName\":\"K\u{e4}ufe.csv\",\"clientEmail\":\"a@b.example\"}";
+    fs::write(host.0.path().join("e.manifest"), text).unwrap();
+    fs::write(host.0.path().join("Ka\u{308}ufe.csv"), "identity\nj\n").unwrap();
+    assert_eq!(host.ingest("acme", "e.manifest").1, 0);
+    assert_eq!(host.profiles("acme"), 1);
 }

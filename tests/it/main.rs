@@ -14,6 +14,7 @@ mod docs;
 mod doctor;
 mod erase;
 mod fuzz;
+mod guess;
 mod helper_closure;
 mod house;
 mod memory;

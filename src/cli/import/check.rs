@@ -62,6 +62,9 @@ fn check_distinct_stems(paths: &[PathBuf]) -> Result<(), CliError> {
 
 fn check_one(path: &Path, errors: Option<&Path>, limits: &Limits) -> Result<Report, CliError> {
     let local = LocalPair::open(path, limits).map_err(cannot_open)?;
+    if local.is_foreign(limits) {
+        return Err(no_manifest(path, &local.naming_manifests(limits)));
+    }
     let mut answers = match errors {
         Some(folder) => {
             ErrorFolder::create(folder, local.stem()).map_err(|e| cannot_write(folder, &e))?
@@ -80,6 +83,18 @@ fn check_one(path: &Path, errors: Option<&Path>, limits: &Limits) -> Result<Repo
 
 fn cannot_open(error: LocalError) -> CliError {
     CliError::from(error).hint("name the manifest, the file that ends in .manifest")
+}
+
+/// Returns the error for a file that is no manifest. `manifests` name it as their data file.
+fn no_manifest(path: &Path, manifests: &[String]) -> CliError {
+    let error = CliError::new(format_args!("{} is not a manifest", path.display()));
+    match manifests {
+        [] => error.hint("name the manifest, the file that ends in .manifest"),
+        [first, ..] => {
+            let manifest = path.with_file_name(first);
+            error.hint(format_args!("sftp-import check {}", manifest.display()))
+        }
+    }
 }
 
 fn cannot_write(folder: &Path, error: &io::Error) -> CliError {

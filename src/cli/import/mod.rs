@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod ingest;
+pub mod manifest;
 mod progress;
 mod report;
 mod watch;
@@ -37,7 +38,7 @@ pub enum ImportCommand {
         #[arg(long, value_name = "WHEN", value_parser = parse_since)]
         since: Option<Timestamp>,
         /// Only imports of events, or of profiles
-        #[arg(long = "type", value_name = "TYPE", value_parser = parse_type)]
+        #[arg(long = "type", value_name = "TYPE")]
         data_type: Option<DataType>,
         /// Only imports whose manifest's name contains this text
         #[arg(long, value_name = "TEXT")]
@@ -117,11 +118,6 @@ pub fn run(command: ImportCommand, context: &CliContext) -> CliResult {
 fn parse_state(word: &str) -> Result<ImportState, String> {
     serde_json::from_value(serde_json::Value::from(word))
         .map_err(|_| "must be one of claiming, queued, running, completed, failed".into())
-}
-
-fn parse_type(word: &str) -> Result<DataType, String> {
-    serde_json::from_value(serde_json::Value::from(word))
-        .map_err(|_| "must be event or profile".into())
 }
 
 /// Parses a time, a day (UTC), or a duration before now.

@@ -17,6 +17,10 @@ const SHOWN: usize = 10;
 /// The most warnings, or findings of a failure, that the text lists.
 const MAX_LINES: usize = 40;
 
+/// The most characters of a line, and where the values of fields begin.
+const WIDTH: usize = 100;
+const INDENT: usize = 14;
+
 /// The shortest duration that is shown.
 const LONG: Duration = Duration::from_secs(1);
 
@@ -51,10 +55,21 @@ pub fn print_text(report: &Report, output: &Output) -> io::Result<()> {
     lines(report).iter().try_for_each(|line| output.styled(line))
 }
 
+/// Prints `report` as text without a line on the error file, unless JSON was requested.
+pub fn print_verdict(report: &Report, output: &Output) -> io::Result<()> {
+    verdict(report).iter().try_for_each(|line| output.styled(line))
+}
+
 fn lines(report: &Report) -> Vec<StyledLine> {
+    let mut lines = verdict(report);
+    lines.extend(wrap(error_file(report)));
+    lines
+}
+
+fn verdict(report: &Report) -> Vec<StyledLine> {
     let mut lines = vec![title(report)];
     lines.extend(facts(report));
-    lines.extend(report.failure.iter().flat_map(failure));
+    lines.extend(wrap(report.failure.iter().flat_map(failure)));
     if let Some((first, others)) = report.rejections.split_first() {
         lines.push(field("reasons", PLAIN, "each with its first line and with advice"));
         lines.extend([first].into_iter().chain(others).take(SHOWN).flat_map(rejection));
@@ -62,9 +77,13 @@ fn lines(report: &Report) -> Vec<StyledLine> {
             lines.push(indented(format!("and {} more", report.rejections.len() - SHOWN)));
         }
     }
-    lines.extend(listed("warning", FAIR, report.warnings.iter().map(String::as_str)));
-    lines.extend(error_file(report));
+    lines.extend(wrap(listed("warning", FAIR, report.warnings.iter().map(String::as_str))));
     lines
+}
+
+/// Wraps long lines; those with a fixed text stay whole, so that it can be found.
+fn wrap(lines: impl IntoIterator<Item = StyledLine>) -> impl Iterator<Item = StyledLine> {
+    lines.into_iter().flat_map(|line| line.wrapped(WIDTH, INDENT))
 }
 
 fn title(report: &Report) -> StyledLine {
@@ -136,7 +155,7 @@ fn rejection(rejection: &RejectionCount) -> Vec<StyledLine> {
     let reason = StyledLine::new(STRONG, count).and(BAD, &rejection.message);
     let reason = reason.and(PLAIN, format!(", first in line {}", rejection.first_line));
     let advice = records::advice(&rejection.message);
-    [reason].into_iter().chain(advice.map(indented)).collect()
+    [reason].into_iter().chain(wrap(advice.map(indented))).collect()
 }
 
 fn error_file(report: &Report) -> Option<StyledLine> {

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_host_with_an_optional_port() {
+    fn an_address_has_an_optional_port() {
         for (text, host, port) in [
             ("sftp.example.com", "sftp.example.com", None),
             ("sftp.example.com:2222", "sftp.example.com", Some(2222)),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::scanner::Scanner;
 use crate::account::AccountId;
 use crate::import::context::Context;
-use crate::import::run::earlier_answer::{self, RenameError};
+use crate::import::run::answer::earlier_answer::{self, RenameError};
 use crate::import::run::early_start::{self, ClaimEnd};
 use crate::import::run::queue::{Queued, Weight};
 use crate::import::run::store_check;

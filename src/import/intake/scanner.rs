@@ -7,7 +7,7 @@ use super::empty_accounts::EmptyAccounts;
 use super::readme::CheckedReadmes;
 use crate::account::AccountId;
 use crate::import::context::Context;
-use crate::import::run::earlier_answer::AnswerLocks;
+use crate::import::run::answer::earlier_answer::AnswerLocks;
 use crate::import::run::early_start::EarlyStarts;
 use crate::import::upload_audit::UploadAudit;
 use crate::spool::{Arrivals, ManifestCache};

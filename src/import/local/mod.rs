@@ -26,6 +26,7 @@ use crate::manifest::{Manifest, ManifestErrors};
 use crate::outbox;
 use crate::recipient::{Recipient, RecipientRule, recipient};
 use crate::report::{Failure, FailureText, Report};
+use crate::sanitize::excerpt;
 use crate::spool;
 use crate::state::imports::{self, NewImport, Origin};
 use crate::state::{self, Transaction, accounts};
@@ -69,6 +70,12 @@ impl LocalPair {
         Ok(Self { folder, name, bytes })
     }
 
+    /// Makes a pair of a manifest that is not on disk, and a data file in `folder`. `name` is the
+    /// manifest's.
+    pub fn of_manifest(folder: &Path, name: &str, manifest: &[u8]) -> Self {
+        Self { folder: folder.to_owned(), name: name.to_owned(), bytes: manifest.to_vec() }
+    }
+
     /// The manifest's file name without `.manifest`; the error files are named after it.
     pub fn stem(&self) -> &str {
         spool::manifest_stem(&self.name)
@@ -80,6 +87,30 @@ impl LocalPair {
     }
 
     /// Parses the manifest. One that is named otherwise has this as an error more.
+    /// Returns whether neither name nor content is a manifest's.
+    pub fn is_foreign(&self, limits: &Limits) -> bool {
+        let has_few_keys = |errors: ManifestErrors| !errors.has_most_mandatory_keys();
+        !spool::is_manifest_name(&self.name)
+            && Manifest::parse(&self.bytes, limits).is_err_and(has_few_keys)
+    }
+
+    /// Returns the manifests in the folder that name this file, the one with its stem first.
+    pub fn naming_manifests(&self, limits: &Limits) -> Vec<String> {
+        let names_this = |name: &String| {
+            let read = fs::read(self.folder.join(name)).unwrap_or_default();
+            let named = match Manifest::parse(&read, limits) {
+                Ok(manifest) => Some(manifest.file_name),
+                Err(errors) => errors.file_name,
+            };
+            named.is_some_and(|named| spool::is_same_name(&named, &self.name))
+        };
+        let mut names = self.names();
+        names.retain(|name| spool::is_manifest_name(name) && names_this(name));
+        let stem = |name: &str| name.split('.').next().map(str::to_owned);
+        names.sort_by_key(|name| (stem(name) != stem(&self.name), name.clone()));
+        names
+    }
+
     fn manifest(&self, limits: &Limits) -> Result<Manifest, ManifestErrors> {
         let parsed = Manifest::parse(&self.bytes, limits);
         if spool::is_manifest_name(&self.name) {
@@ -98,11 +129,12 @@ impl LocalPair {
     fn data(&self, manifest: &Manifest) -> Result<File, Failure> {
         let named = &manifest.file_name;
         let mut path = self.folder.join(named);
-        let shown = spool::quote_name(named);
+        let shown = excerpt(named);
         let missing = |error: io::Error| {
             if error.kind() == io::ErrorKind::NotFound {
                 let names = self.names();
-                let hints = spool::missing_file_hints(named, names.iter().map(String::as_str));
+                let others = names.iter().filter(|name| !spool::is_manifest_name(name));
+                let hints = spool::missing_file_hints(named, others.map(String::as_str));
                 let detail = format!("{shown} is not in the manifest's folder{hints}");
                 return Failure::new(FailureText::NoDataFile, detail);
             }

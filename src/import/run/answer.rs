@@ -3,6 +3,8 @@
 //! No file gets its final name before the whole answer is known. An answer written again after a
 //! crash is the same.
 
+pub mod earlier_answer;
+
 use std::io::{self, Read, Write};
 
 use super::error_files::ErrorOutput;

@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use super::answer::earlier_answer::{self, EarlierAnswer};
 use super::decide::{self, StartDecision};
-use super::earlier_answer::{self, EarlierAnswer};
 use super::milestone_log;
 use super::queue::Weight;
 use super::transitions;

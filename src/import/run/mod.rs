@@ -6,7 +6,6 @@
 
 pub mod answer;
 mod decide;
-pub mod earlier_answer;
 pub mod early_start;
 pub mod error_files;
 mod input;
@@ -22,9 +21,9 @@ pub mod transitions;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use self::answer::earlier_answer::AnswerLocks;
 use self::answer::{ErrorTemps, ResultsOutput};
 use self::decide::{RetryDecision, StartDecision};
-use self::earlier_answer::AnswerLocks;
 use self::early_start::EarlyStarts;
 use self::pipeline::{DataSource, ImportOutcome, StopSignal, StoreTarget};
 use self::progress::Monitor;

@@ -64,7 +64,7 @@ pub struct ImportOutcome {
     pub failure: Option<Failure>,
     pub rejections: Vec<RejectionCount>,
     pub warnings: Vec<String>,
-    /// The properties of the data file as stored, if its header fits the manifest.
+    /// The properties whose types are compared between imports, if the header fits the manifest.
     pub properties: Vec<Property>,
 }
 
@@ -208,7 +208,7 @@ struct Pipeline<'a> {
     /// The CSV error file's header, and the error files once a record was rejected.
     errors: Option<(Vec<u8>, Option<ErrorFiles>)>,
     left_out: LeftOut,
-    /// The properties as stored.
+    /// The properties whose types are compared between imports.
     properties: Vec<Property>,
     limits: &'a Limits,
     monitor: &'a Monitor,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::host::{EVENTS, Host, names};
 use crate::config::{Period, ReusedManifest};
-use crate::import::run::earlier_answer;
+use crate::import::run::answer::earlier_answer;
 use crate::import::{ResultsAttachments, RunOutcome};
 use crate::import_id::ImportId;
 use crate::outbox::Attachments;

@@ -219,7 +219,7 @@ fn corrected_keys_are_read() {
 }
 
 #[test]
-fn data_file_is_readable_unless_its_form_is_unknown() {
+fn data_file_is_readable_in_a_known_form() {
     let readable = |text: &str| with(text).unwrap_err().readable.is_some();
     assert!(readable(r#","dryrun":true"#));
     assert!(readable(r#","columns":{"a":{"dataType":"int"}}"#));

@@ -20,10 +20,24 @@ pub fn find_samples<'a>(
 ) -> Vec<Option<String>> {
     let records = records(head);
     let find = |message: &str| {
-        let found = records.iter().find(|(_, why)| contains(why, message.as_bytes()))?;
-        Some(String::from_utf8_lossy(found.0).trim().to_owned()).filter(|text| !text.is_empty())
+        let found = records.iter().find(|(_, why)| contains(why, message.as_bytes()));
+        let found = found.map(|(record, _)| *record).or_else(|| line_before(head, message))?;
+        Some(String::from_utf8_lossy(found).trim().to_owned()).filter(|text| !text.is_empty())
     };
     messages.map(find).collect()
+}
+
+/// Returns the text of a line before its description, which begins with `message`: the fields of a
+/// line whose quoting is broken.
+fn line_before<'a>(head: &'a [u8], message: &str) -> Option<&'a [u8]> {
+    let (delimiter, rest) = after_header(head)?;
+    let description = [&[delimiter, b'"'], message.as_bytes()].concat();
+    let mut lines =
+        rest.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    lines.find_map(|line| {
+        let at = line.windows(description.len()).position(|window| window == description)?;
+        Some(&line[..at])
+    })
 }
 
 /// Returns each complete record after the header: its original fields, and the last field.
@@ -39,7 +53,7 @@ fn records(head: &[u8]) -> Vec<(&[u8], &[u8])> {
         if *byte == delimiter {
             last_field = Some(at);
         } else if *byte == b'\n' {
-            // Every record of an error file has a delimiter. A line without one is no record.
+            // Only a record that is too long can have no field before its description.
             records.extend(last_field.take().map(|last| (&rest[start..last], &rest[last..at])));
             start = at + 1;
         }
@@ -115,6 +129,17 @@ mod tests {
         let found = find_samples(file.as_bytes(), messages.into_iter());
         let expected = ["5\",x", "7,\"y, \"\"z\"\"\"\"\"", "\"a\"b\"c,8"];
         assert_eq!(found, expected.map(|text| Some(text.to_owned())));
+    }
+
+    #[test]
+    fn a_line_with_broken_quoting_is_a_sample() {
+        let file = "a,b,\"Failure Description\"\n\
+                    1,\"size 5,\"Text after a closing quote - write it twice, or set quote\"\n\
+                    2,\"size 6,\"Text after a closing quote - write it twice, or set quote\"\n\
+                    3,x,\"FLOAT value expected\"\n";
+        let messages = ["Text after a closing quote", "FLOAT value expected"];
+        let found = find_samples(file.as_bytes(), messages.into_iter());
+        assert_eq!(found, ["1,\"size 5", "3,x"].map(|text| Some(text.to_owned())));
     }
 
     #[test]

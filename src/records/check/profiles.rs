@@ -34,8 +34,10 @@ pub fn build(
         for (index, property) in plan.columns.properties.iter().enumerate() {
             changes.read(plan, rows, row, (index, property), found);
         }
-        let nul = nul_columns(plan, rows, row);
-        found.extend(nul.map(|column| rows.found(row, &NUL, Some(column))));
+        if rows.has_nul {
+            let nul = nul_columns(plan, rows, row);
+            found.extend(nul.map(|column| rows.found(row, &NUL, Some(column))));
+        }
         if let Some((at, ids)) = user.filter(|_| found.len() == before && !rows.is_rejected(row)) {
             batch.push(rows.line(row), at, ids, changes.iter());
         }
@@ -111,27 +113,40 @@ impl<'a> ChangeList<'a> {
             ),
         };
         let special = column.special.filter(|_| !matches!(value, Ok(Value::None)));
-        let normal = special.map_or(Ok(Normal::Unchanged), |special| {
-            special.normal(cell, plan.limits.email_domain_dot)
-        });
-        match (value, &normal) {
-            (Ok(Value::None), _) => {}
-            (Ok(_), Ok(Normal::Value(value))) => {
-                self.push(column, Change { property, operation, value: *value });
+        let change = value.map(|value| Change { property, operation, value });
+        let broken = match (special, change) {
+            (_, Err(rule)) => {
+                found.push(rows.found(row, rule, Some(column.column)));
+                special.and_then(|special| special.normal(cell, plan.limits.email_domain_dot).err())
             }
-            (Ok(_), Ok(Normal::Text(text))) => {
-                let change = Change { property, operation, value: Value::None };
-                self.push_text(change, |texts| texts.push_str(text));
+            (None, Ok(change)) => {
+                self.push(column, change);
+                None
             }
-            (Ok(value), _) => self.push(column, Change { property, operation, value }),
-            (Err(rule), _) => found.push(rows.found(row, rule, Some(column.column))),
-        }
-        let broken_rules = length.into_iter().chain(normal.err());
+            (Some(special), Ok(change)) => {
+                let normal = special.normal(cell, plan.limits.email_domain_dot);
+                normal.map(|normal| self.push_normal(column, change, normal)).err()
+            }
+        };
+        let broken_rules = length.into_iter().chain(broken);
         found.extend(broken_rules.map(|rule| rows.found(row, rule, Some(column.column))));
+    }
+
+    /// Adds a change whose value has a form of its own.
+    fn push_normal(&mut self, column: &PropertyColumn, change: Change<'a>, normal: Normal<'a>) {
+        match normal {
+            Normal::Unchanged => self.push(column, change),
+            Normal::Value(value) => self.push(column, Change { value, ..change }),
+            Normal::Text(text) => {
+                self.texts.push_str(&text);
+                self.list.push((change, Some(text.len())));
+            }
+        }
     }
 
     fn push(&mut self, column: &PropertyColumn, change: Change<'a>) {
         match change.value {
+            Value::None => {}
             Value::Date(seconds) if column.property.kind == PropertyType::String => {
                 let Self { list, texts, calendar } = self;
                 let before = texts.len();
@@ -140,13 +155,6 @@ impl<'a> ChangeList<'a> {
             }
             _ => self.list.push((change, None)),
         }
-    }
-
-    /// Adds a change with the text that `push` appends.
-    fn push_text(&mut self, change: Change<'a>, push: impl FnOnce(&mut String)) {
-        let before = self.texts.len();
-        push(&mut self.texts);
-        self.list.push((change, Some(self.texts.len() - before)));
     }
 
     fn iter(&self) -> impl Iterator<Item = Change<'_>> {

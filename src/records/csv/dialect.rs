@@ -46,15 +46,17 @@ impl Dialect {
 
     /// Appends quoted text, without its quotes, unescaped to `out`.
     pub fn unescape(self, text: &[u8], out: &mut Vec<u8>) {
-        let mut from = 0;
+        let (mut start, mut from) = (0, 0);
         while let Some(at) = self.special(&text[from..]) {
             let at = from + at;
-            let escaped = text.get(at + 1).filter(|next| matches!(next, b'"' | b'\\'));
-            out.extend_from_slice(&text[from..at]);
-            out.push(*escaped.unwrap_or(&text[at]));
-            from = at + 1 + usize::from(escaped.is_some());
+            from = at + 1;
+            if matches!(text.get(from), Some(b'"' | b'\\')) {
+                out.extend_from_slice(&text[start..at]);
+                start = from;
+                from += 1;
+            }
         }
-        out.extend_from_slice(&text[from..]);
+        out.extend_from_slice(&text[start..]);
     }
 
     /// Returns whether `cell`, which ends at a delimiter or a line end, has spaces, then a quote

@@ -83,7 +83,7 @@ mod tests {
 
     const COMMA: Dialect = Dialect { delimiter: b',', quoting: Quoting::Doubled };
 
-    fn fields<'a>(record: &'a str, dialect: Dialect) -> (Vec<&'a str>, bool) {
+    fn fields(record: &str, dialect: Dialect) -> (Vec<&str>, bool) {
         let RawFields { fields, is_broken } = RawFields::of(record.as_bytes(), dialect);
         (fields.into_iter().map(|field| &record[field]).collect(), is_broken)
     }

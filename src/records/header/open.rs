@@ -4,10 +4,11 @@ use std::io::{Chain, Cursor, Read};
 
 use super::Header;
 use super::plan::{ReadOptions, ReadPlan};
+use crate::config::Limits;
 use crate::manifest::{Encoding, Manifest};
 use crate::records::csv::blocks::{Block, Splitter};
 use crate::records::csv::dialect::Dialect;
-use crate::records::input::decode::Utf8Stream;
+use crate::records::input::decode::{FileHead, Utf8Stream};
 use crate::records::input::decompress::{Compression, Decompressor};
 use crate::records::input::file_kind::{HEAD, foreign_kind, not_compressed};
 use crate::records::input::source::{Meter, MeteredInput, read_failure};
@@ -22,7 +23,7 @@ const MAX_RECORD: u64 = 1 << 30;
 const MAX_DESCRIPTION: usize = 2 << 20;
 
 /// The data file as uploaded, its first bytes in memory.
-type Input<R> = Chain<Cursor<Vec<u8>>, MeteredInput<R>>;
+pub type Input<R> = Chain<Cursor<Vec<u8>>, MeteredInput<R>>;
 
 /// A file whose header is read and fits the manifest.
 pub struct OpenDataFile<R> {
@@ -35,14 +36,22 @@ pub struct OpenDataFile<R> {
     pub is_utf8: Utf8Example,
 }
 
-pub fn open<R: Read>(
+/// A file whose header is read.
+pub struct OpenText<R> {
+    pub head: FileHead,
+    pub header: Header,
+    pub splitter: Splitter<R>,
+}
+
+/// Decompresses and decodes a data file, and reads its header. Of the manifest only the
+/// description of the text is used.
+pub fn open_text<R: Read>(
     input: R,
     file_name: &str,
     manifest: &Manifest,
-    options: &ReadOptions<'_>,
+    limits: &Limits,
     meter: &Meter,
-) -> Result<OpenDataFile<Decompressor<Input<R>>>, Failure> {
-    let limits = options.limits;
+) -> Result<OpenText<Decompressor<Input<R>>>, Failure> {
     let compression = Compression::of(file_name).ok_or_else(|| {
         Failure::unreadable("the data file's name must end in .csv, .csv.gz or .csv.zst")
     })?;
@@ -64,6 +73,18 @@ pub fn open<R: Read>(
     let dialect = Dialect::of(manifest);
     let mut splitter = Splitter::new(stream, meter.clone(), dialect, max_record);
     let header = Header::read(&mut splitter, manifest, head.encoding, limits)?;
+    Ok(OpenText { head, header, splitter })
+}
+
+pub fn open<R: Read>(
+    input: R,
+    file_name: &str,
+    manifest: &Manifest,
+    options: &ReadOptions<'_>,
+    meter: &Meter,
+) -> Result<OpenDataFile<Decompressor<Input<R>>>, Failure> {
+    let OpenText { head, header, mut splitter } =
+        open_text(input, file_name, manifest, options.limits, meter)?;
     let plan = ReadPlan::new(&header, manifest, options)?;
     if plan.columns.description.is_some() {
         splitter.extend_max_record(MAX_DESCRIPTION);

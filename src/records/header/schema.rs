@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 
 use crate::manifest::PropertyType;
+use crate::records::rules::profile::SpecialProperty;
 
 /// The four kinds of ids of a user, strongest first: if known ids disagree, the earlier kind wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,10 +54,15 @@ pub enum Schema {
 }
 
 impl Schema {
-    /// Returns the properties with their names as stored.
+    /// Returns the properties with their names as stored, but those that are stored in one form by a
+    /// rule of their own.
     pub fn properties(&self) -> Vec<Property> {
         match self {
-            Self::Profile(properties) => properties.to_vec(),
+            Self::Profile(properties) => {
+                let has_one_form =
+                    |name| SpecialProperty::of(name).is_some_and(SpecialProperty::has_one_form);
+                properties.iter().filter(|p| !has_one_form(&p.name)).cloned().collect()
+            }
             Self::Event(schema) => {
                 let fields = schema.arrow.fields().iter().skip(FIXED.len());
                 let kind = |field: &Field| {

@@ -73,6 +73,11 @@ impl SpecialProperty {
         }
     }
 
+    /// Returns whether values are stored in one form, for any type of the column.
+    pub fn has_one_form(self) -> bool {
+        self != Self::Scalar
+    }
+
     /// Returns the form in which a cell that is not empty is stored. `needs_dot`: an email's domain
     /// must have a dot.
     pub fn normal(self, cell: &str, needs_dot: bool) -> Result<Normal<'_>, &'static Rule> {
@@ -130,7 +135,9 @@ fn phone(cell: &str) -> Result<Normal<'_>, &'static Rule> {
 }
 
 fn any_phone(cell: &str) -> Option<String> {
-    let is_ignored = |c: char| c.is_whitespace() || matches!(c, '-' | '(' | ')' | '[' | ']');
+    let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
+    let is_bracket = |c: char| matches!(c, '(' | ')' | '[' | ']');
+    let is_ignored = |c: char| c.is_whitespace() || is_dash(c) || is_bracket(c);
     let phone: String = cell.chars().filter(|c| !is_ignored(*c)).take(17).collect();
     let digits = phone.strip_prefix('+')?;
     let is_valid =
@@ -150,11 +157,13 @@ fn gender(text: &str) -> Option<&'static str> {
 /// Parses an age in years. A whole number is stored without decimals.
 fn age(text: &str) -> Option<Value<'static>> {
     let age = super::value::float(text).ok().filter(|age| (0.0..=150.0).contains(age))?;
-    Some(if age.fract() == 0.0 { Value::Integer(age as i64) } else { Value::Float(age) })
+    let whole = age as i64;
+    Some(if whole as f64 == age { Value::Integer(whole) } else { Value::Float(age) })
 }
 
 fn has_domain_dot(email: &str) -> bool {
-    email.rsplit_once('@').is_some_and(|(_, domain)| domain.contains('.'))
+    let at = memchr::memrchr(b'@', email.as_bytes());
+    at.is_some_and(|at| memchr::memchr(b'.', &email.as_bytes()[at..]).is_some())
 }
 
 /// Returns why an email is not valid.
@@ -227,6 +236,7 @@ mod tests {
             ("+123456789012345", "+123456789012345"),
             ("+49 (30) 123-456", "+4930123456"),
             (" +1 [555] 010\u{a0}0123 ", "+15550100123"),
+            ("+1\u{2011}555\u{2013}0100123", "+15550100123"),
         ] {
             let found = match normal(SpecialProperty::Phone, cell) {
                 Ok(Normal::Value(Value::Text(text))) => text.to_owned(),

@@ -196,6 +196,29 @@ fn rejections_have_the_lines_of_the_file() {
 }
 
 #[test]
+fn broken_lines_are_counted_across_blocks() {
+    let mut text = "identity,a\n".to_owned();
+    for n in 0..60_000 {
+        let rest = if n % 3 == 0 { "\"x\" y" } else { "\"two\nlines\"" };
+        text.push_str(&format!("user {n},{rest}\n"));
+    }
+    assert!(text.len() > 2 * super::super::csv::blocks::BLOCK);
+    text.push_str("y,\"closed\nz,\"later\n\nu,1\nv,\"open\nw,1\n");
+    for workers in 1..=2 {
+        let (sink, result) = read_with(text.as_bytes(), &plain(), &Limits::default(), workers);
+        let counts = result.unwrap().counts;
+        assert_eq!((counts.accepted, counts.rejected), (40_002, 20_003));
+        let lines: Vec<_> = sink.rejected.iter().map(|(line, ..)| *line).collect();
+        let broken = (0..20_000).map(|n| 2 + 5 * n);
+        assert_eq!(lines, broken.chain([100_002, 100_003, 100_006]).collect::<Vec<u64>>());
+        let file_lines: Vec<_> = text.lines().collect();
+        for (line, raw, _) in &sink.rejected {
+            assert_eq!(raw.as_deref(), Some(file_lines[*line as usize - 1].as_bytes()));
+        }
+    }
+}
+
+#[test]
 fn an_input_error_is_an_infra_failure() {
     struct FailingReader(bool);
     impl Read for FailingReader {

@@ -5,37 +5,37 @@ use std::collections::HashMap;
 use super::entry::DirEntry;
 use crate::sanitize::normalized;
 
-/// Files by name. Some systems decompose the letters of a name, so a name that looks the same finds
-/// a file too, if no file has exactly that name.
+/// Files by name. Some systems decompose the letters of a name, so a name that is equal when
+/// normalized finds a file too, if no file has exactly that name.
 #[derive(Debug)]
 pub struct FileIndex<'a> {
     by_name: HashMap<&'a str, &'a DirEntry>,
     /// The files whose names are not ASCII, by the normalized name.
-    by_looks: HashMap<String, &'a DirEntry>,
+    by_normal_name: HashMap<String, &'a DirEntry>,
 }
 
 impl<'a> FileIndex<'a> {
     pub fn new(files: impl IntoIterator<Item = &'a DirEntry>) -> Self {
         let by_name: HashMap<_, _> =
             files.into_iter().map(|file| (file.name.as_str(), file)).collect();
-        let mut by_looks: HashMap<String, &DirEntry> = HashMap::new();
+        let mut by_normal_name: HashMap<String, &DirEntry> = HashMap::new();
         for file in by_name.values().filter(|file| !file.name.is_ascii()) {
-            let first = by_looks.entry(normalized(&file.name).into_owned()).or_insert(file);
+            let first = by_normal_name.entry(normalized(&file.name).into_owned()).or_insert(file);
             if file.name < first.name {
                 *first = file; // the same one in every scan
             }
         }
-        Self { by_name, by_looks }
+        Self { by_name, by_normal_name }
     }
 
     /// Returns the file that a manifest calls `name`.
     pub fn find(&self, name: &str) -> Option<&'a DirEntry> {
         let found = self.by_name.get(name).copied();
-        if found.is_some() || (name.is_ascii() && self.by_looks.is_empty()) {
+        if found.is_some() || (name.is_ascii() && self.by_normal_name.is_empty()) {
             return found;
         }
         let name = normalized(name);
-        self.by_looks.get(&*name).or_else(|| self.by_name.get(&*name)).copied()
+        self.by_normal_name.get(&*name).or_else(|| self.by_name.get(&*name)).copied()
     }
 
     /// Returns the names of all files, in any order.

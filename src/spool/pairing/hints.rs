@@ -14,7 +14,7 @@ const MAX_SIMILAR: usize = 5;
 /// The most characters of a name that a hint quotes.
 const MAX_QUOTED: usize = 64;
 
-/// Returns whether two file names look the same to a reader: some systems decompose letters.
+/// Returns whether two file names are equal to a reader: some systems decompose letters.
 pub fn is_same_name(a: &str, b: &str) -> bool {
     a == b || (!(a.is_ascii() && b.is_ascii()) && normalized(a) == normalized(b))
 }

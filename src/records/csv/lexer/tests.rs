@@ -40,18 +40,21 @@ fn by_csv_crate(text: &[u8], dialect: Dialect) -> Vec<Lexed> {
     let mut start = 0;
     while reader.read_byte_record(&mut record).unwrap() {
         let end = reader.position().byte() as usize;
-        let lines = &text[std::mem::replace(&mut start, end)..end];
-        let begin = lines.iter().position(|byte| !matches!(byte, b'\n' | b'\r'));
-        let lines = &lines[begin.unwrap_or(0)..];
-        if is_broken(lines, dialect) {
-            let lines = lines.split(|byte| matches!(byte, b'\n' | b'\r'));
-            let lines = lines.filter(|line| !line.is_empty());
-            found.extend(lines.map(|line| Lexed::Broken(line.to_vec())));
+        let raw = &text[std::mem::replace(&mut start, end)..end];
+        let begin = raw.iter().position(|byte| !matches!(byte, b'\n' | b'\r'));
+        let raw = &raw[begin.unwrap_or(0)..];
+        if is_broken(raw, dialect) {
+            found.extend(lines(raw).map(|line| Lexed::Broken(line.to_vec())));
         } else {
             found.push(Lexed::Cells(record.iter().map(<[u8]>::to_vec).collect()));
         }
     }
     found
+}
+
+/// Returns the lines that are not empty.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty())
 }
 
 /// Returns whether the quoting of one record is broken, byte by byte.
@@ -209,6 +212,17 @@ proptest::proptest! {
     fn matches_the_csv_crate_without_quotes(text in "[a-z,\n]{0,100}") {
         let text = text.as_bytes();
         proptest::prop_assert_eq!(cells(text, COMMA), by_csv_crate(text, COMMA));
+    }
+
+    #[test]
+    fn every_line_belongs_to_one_record(text in "[ab,\" \\\\\r\n]{0,60}") {
+        let text = text.as_bytes();
+        for quoting in [Quoting::Doubled, Quoting::Backslash, Quoting::None] {
+            let records = lex(text, Dialect { quoting, ..COMMA }, usize::MAX).records;
+            let raw = |record: &RecordSpan| &text[record.start as usize..record.end as usize];
+            let found: Vec<_> = records.iter().flat_map(|record| lines(raw(record))).collect();
+            proptest::prop_assert_eq!(found, lines(text).collect::<Vec<_>>());
+        }
     }
 
     #[test]

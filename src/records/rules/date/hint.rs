@@ -3,7 +3,7 @@
 use super::day::{compact_day, has_short_year, is_ambiguous};
 use super::instant::instant;
 use crate::config::Limits;
-use crate::manifest::{DATE_FORMATS, DateFormat};
+use crate::manifest::DateFormat;
 use crate::records::rules::LATEST_EPOCH;
 use crate::records::rules::rejection::{Detail, RuleCase};
 
@@ -21,10 +21,18 @@ pub fn hint(case: &RuleCase<'_>) -> Detail {
         "only a format in the manifest can distinguish day and month"
     } else if has_short_year(day) {
         "write the year in four digits"
+    } else if has_twelve_hours(text) {
+        "write the time in 24 hours, HH:mm or HH:mm:ss"
     } else {
         return Some(general_hint(case.format).into());
     };
     Some(hint.into())
+}
+
+/// Whether the text ends in AM or PM.
+fn has_twelve_hours(text: &str) -> bool {
+    let end = text.rsplit(' ').next().unwrap_or_default();
+    end.eq_ignore_ascii_case("am") || end.eq_ignore_ascii_case("pm")
 }
 
 /// Returns the hint for digits alone that are no epoch in seconds; `None` for any other text.
@@ -88,9 +96,6 @@ fn general_hint(format: Option<DateFormat>) -> String {
         }
         Some(DateFormat::Epoch) => format!("write seconds since 1970, or {ISO}"),
         Some(_) => format!("write milliseconds since 1970, or {ISO}"),
-        None => format!(
-            "write {ISO}, seconds since 1970 in 9 to 11 digits, or name the format in the manifest: \
-             {DATE_FORMATS}"
-        ),
+        None => format!("write {ISO}, or name the column's format in the manifest"),
     }
 }

@@ -160,7 +160,7 @@ fn reads_files_that_may_be_manifests() {
     ] {
         host.put(name, text);
     }
-    host.put("large.json", &"x".repeat(101));
+    host.put("large.json", "x".repeat(101));
     let result = scan(&host, &mut ManifestCache::default());
     let names: Vec<_> =
         result.snapshot.manifests.iter().map(|manifest| manifest.entry.name.as_str()).collect();

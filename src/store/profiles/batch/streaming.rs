@@ -120,8 +120,10 @@ fn resolve(
         table.scan_owners(|profile, is_identity| counts.add_stored(profile, is_identity))
     };
     let profile = resolver.resolve(numbers, ids, count_stored)?;
-    for loser in resolver.absorbed.drain(..) {
-        partitions.absorptions.absorb(profile, loser, spill)?;
+    if !resolver.absorbed.is_empty() {
+        for loser in resolver.absorbed.drain(..) {
+            partitions.absorptions.absorb(profile, loser, spill)?;
+        }
     }
     Ok(profile)
 }

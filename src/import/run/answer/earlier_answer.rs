@@ -8,7 +8,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::answer::{ERROR_FILE, answer_names, is_missing, owner_of, to_json};
+use super::{ERROR_FILE, answer_names, is_missing, owner_of, to_json};
 use crate::account::AccountId;
 use crate::import::context::Context;
 use crate::import::row::{self, ImportRow};
