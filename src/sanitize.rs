@@ -65,9 +65,10 @@ fn escape(text: impl Iterator<Item = char>, is_escaped: impl Fn(char) -> bool) -
 /// The maximum number of characters that a message shows of a partner's text.
 const EXCERPT: usize = 64;
 
-/// Returns the first `max` characters of `text` with unprintable characters escaped.
+/// Returns the first `max` characters of `text` with unprintable characters and no-break spaces
+/// escaped.
 pub fn printable_start(text: &str, max: usize) -> String {
-    printable(&text.chars().take(max).collect::<String>())
+    escape(text.chars().take(max), |c| is_unprintable(c) || is_no_break_space(c))
 }
 
 /// Returns a partner's text for use in a message. The text is truncated, and unprintable characters
@@ -76,8 +77,7 @@ pub fn excerpt(text: &str) -> Cow<'_, str> {
     if text.len() <= EXCERPT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Cow::Borrowed(text);
     }
-    let mut excerpt =
-        escape(text.chars().take(EXCERPT), |c| is_unprintable(c) || is_no_break_space(c));
+    let mut excerpt = printable_start(text, EXCERPT);
     if text.chars().nth(EXCERPT).is_some() {
         excerpt.push('…');
     }
