@@ -101,7 +101,7 @@ mod tests {
         assert!(text.starts_with("Questions: imports@host.example\n\nHOW TO UPLOAD\n"), "{text}");
         let (begin, end) = (text.find('{').unwrap(), text.find('}').unwrap());
         let manifest =
-            Manifest::parse(text[begin..=end].as_bytes(), &host.importer.context.config.limits);
+            Manifest::parse(&text.as_bytes()[begin..=end], &host.importer.context.config.limits);
         assert_eq!(manifest.unwrap().file_name, "customers.csv");
         assert!(text.lines().all(|line| line.len() <= 90), "{text}");
     }
