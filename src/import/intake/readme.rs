@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_is_no_upload() {
+    fn the_readme_does_not_count_as_upload() {
         let host = host();
         host.upload("e", "event", EVENTS);
         host.claim();
