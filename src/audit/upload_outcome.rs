@@ -27,7 +27,7 @@ const SLACK: SignedDuration = SignedDuration::from_millis(100);
 pub enum WriteEnd {
     /// The client closed the file.
     Closed,
-    /// The end is unknown, as the file was changed while the log was incomplete.
+    /// The outcome is unknown: the file was changed while the log was incomplete.
     Unknown,
     /// The file was opened, and the log has no close. Either the file is still open, or the server
     /// process was killed.

@@ -3,9 +3,9 @@
 //!
 //! The helper prints the matching line of authorized_keys, or nothing if no key matches. Exit
 //! status 0 means that the answer is right, even if no key matches. After a failure the helper
-//! prints nothing, logs the reason to syslog (sshd discards standard error), and exits with status
-//! 1. After wrong arguments the status is 2. The helper writes no file. It reads only the file of
-//! published keys, and only if nobody but root can write to that file.
+//! prints nothing, logs the reason to syslog (sshd discards standard error), and exits with
+//! status 1. After wrong arguments the status is 2. The helper writes no file. It reads only the
+//! file of published keys, and only if nobody but root can write to that file.
 
 pub mod line;
 pub mod lookup;

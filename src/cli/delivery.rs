@@ -150,7 +150,7 @@ fn show(context: &CliContext, id: i64) -> CliResult {
     lines.extend(delivery.next_attempt_at.map(|next| format!("  next     {}", clock(next))));
     lines.extend(log.iter().enumerate().map(|(n, attempt)| {
         let (n, at, took) = (n + 1, clock(attempt.at), attempt.took_ms);
-        format!("  try {n:<4} {at}  after {took} ms: {}", attempt.outcome)
+        format!("  attempt {n:<4} {at} took {took} ms: {}", attempt.outcome)
     }));
     context.done(&details, lines)
 }

@@ -74,7 +74,7 @@ mod tests {
 
     /// The test runs in its own thread, as the confinement applies to a thread.
     #[test]
-    fn a_confined_thread_opens_no_other_file() {
+    fn a_confined_thread_cannot_open_other_files() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         std::fs::write(&path, "x").unwrap();

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_root_need_no_other_rights() {
+    fn folders_owned_by_root_keep_roots_rights() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(Owner::of(root.path()).unwrap(), Owner(None));
         assert!(Owner::of(&root.path().join("missing")).is_err() || !geteuid().is_root());

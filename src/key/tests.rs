@@ -392,7 +392,7 @@ fn the_folder_time_is_the_last_publication_time() {
 /// When a publisher returns, sshd must use its change, even if other publishers run at the same
 /// time.
 #[test]
-fn concurrent_publishers_lose_no_change() {
+fn concurrent_publishers_keep_every_change() {
     let fixture = Fixture::new();
     let files = ["ed25519.pub", "ecdsa-256.pub", "ecdsa-384.pub", "ecdsa-521.pub"];
     let Fixture { folder, config, acme, now, .. } = fixture;

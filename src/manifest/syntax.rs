@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn names_what_is_no_text() {
+    fn names_formats_that_are_not_text() {
         let utf16: Vec<u8> = "{\"a\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
         for (bytes, expected) in [
             (&b" \n"[..], "the manifest is empty"),

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_beyond_the_longest_wait_are_due() {
+    fn deliveries_scheduled_beyond_the_longest_delay_are_due() {
         let second = Duration::from_secs(1);
         assert_eq!(find_one_due(0), (vec![1], POLL, Some(0)));
         assert_eq!(find_one_due(7), (vec![], 7 * second, Some(7)));

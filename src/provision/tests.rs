@@ -242,7 +242,7 @@ fn a_removal_keeps_unrelated_users() {
 
 /// An id in the row of an account does not prove that this program created the Unix user.
 #[test]
-fn a_recorded_uid_changes_no_unrelated_user() {
+fn a_recorded_uid_does_not_change_unrelated_users() {
     let Accounts { first_uid, last_uid, .. } = Accounts::default();
     let unrelated = [
         (0, GECOS, HOME),

@@ -136,7 +136,7 @@ fn missing_files_belong_to_the_folder_owner() {
 
 /// The name of a table becomes part of a statement, and of the name of an export file.
 #[test]
-fn unknown_tables_prevent_no_export_or_erasure() {
+fn unknown_tables_do_not_prevent_export_or_erasure() {
     let (host, _) = host_with_data();
     let sql =
         format!("CREATE TABLE \"../x y\" (account); INSERT INTO \"../x y\" VALUES ('{ACCOUNT}')");
@@ -266,7 +266,7 @@ fn only_root_can_access_the_lock_folder() {
 /// The copy that an upgrade creates is in the daemon's folder. A link in that folder could point to
 /// a backup of root's, and the daemon would then get the content of the backup.
 #[test]
-fn a_restore_follows_no_link_of_the_daemon() {
+fn a_restore_does_not_follow_the_daemons_links() {
     let (host, roots) = host_with_data();
     let (backup, copy) = (roots.join("backup.db"), host.state().join("state.db.schema-1-x"));
     host.cli(&["backup", text(&backup)]).ok();

@@ -41,7 +41,7 @@ fn patient(mail_port: u16) -> Host {
 }
 
 #[test]
-fn hanging_receivers_delay_no_other_delivery() {
+fn hanging_receivers_do_not_delay_other_deliveries() {
     let ((mail_port, _mail), (web_port, _web)) = (silent(), silent());
     let host = patient(mail_port);
     let (stuck, free) = (host.account("e2e-stuck"), host.account("e2e-free"));

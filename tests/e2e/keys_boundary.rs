@@ -67,7 +67,7 @@ c.commit()";
 }
 
 #[test]
-fn locks_of_the_daemon_delay_no_revocation() {
+fn locks_of_the_daemon_do_not_delay_revocation() {
     let host = Host::new("");
     let account = host.account("e2e-lock");
     // Earlier versions published in this folder. The daemon's user can create its own lock file

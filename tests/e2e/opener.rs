@@ -57,7 +57,7 @@ fn mailing_by(program: &str) -> Host {
 }
 
 #[test]
-fn the_daemon_and_its_children_have_no_capability() {
+fn the_daemon_and_its_children_have_no_capabilities() {
     let folder = tempfile::tempdir_in("/srv").unwrap();
     set_mode(folder.path(), 0o777);
     let program = folder.path().join("sendmail");

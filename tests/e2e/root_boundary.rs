@@ -56,7 +56,7 @@ fn members() -> String {
 /// The accounts have the names and ids of unrelated Unix users. Some of these ids are in the range
 /// of accounts.
 #[test]
-fn database_rows_change_no_unrelated_unix_user() {
+fn database_rows_do_not_change_unrelated_unix_users() {
     let host = Host::new("");
     host.cli(&["account", "add", "e2e-partner", "--any-recipient"]).ok();
     let config = std::fs::read_to_string(host.config()).unwrap();
@@ -116,7 +116,7 @@ fn database_rows_change_no_unrelated_unix_user() {
 /// The rows add and change keys and accounts in every way that could allow a login. Some changes
 /// help another partner.
 #[test]
-fn rows_in_the_state_database_allow_no_login() {
+fn rows_in_the_state_database_allow_no_logins() {
     let host = Host::running();
     let account = host.account("e2e-registry");
     let other = host.account("e2e-registry-other");
@@ -150,7 +150,7 @@ fn rows_in_the_state_database_allow_no_login() {
 
 /// A process of the daemon's user can hold the write lock of the state database forever.
 #[test]
-fn a_locked_state_database_delays_no_revocation() {
+fn a_locked_state_database_does_not_delay_revocation() {
     let host = Host::new("");
     let account = host.account("e2e-registry-locked");
     assert!(account.can_log_in());

@@ -40,7 +40,7 @@ fn helper(host: &Host, keys: &Path, account: &str) -> Ran {
 }
 
 #[test]
-fn a_damaged_state_database_stops_no_upload() {
+fn a_damaged_state_database_does_not_stop_uploads() {
     let host = Host::running();
     let account = host.account("e2e-state");
     account.import_all(&Pair::events(&account.local(), "before", 2), 2);

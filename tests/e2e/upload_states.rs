@@ -89,7 +89,7 @@ fn open_handles_cannot_change_a_claimed_file() {
 
 /// A file that is uploaded again after the claim is a new file. The running import must not use it.
 #[test]
-fn overwriting_after_the_claim_changes_no_import() {
+fn overwriting_after_the_claim_does_not_affect_imports() {
     let host = impatient();
     let account = host.account("e2e-overwritten");
     let pair = Pair::events(&account.local(), "e", 3);

@@ -40,7 +40,7 @@ fn inotify_and_polling_import_the_same_uploads() {
 /// While the daemon is stopped (SIGSTOP), more files are closed than the kernel queues events for.
 /// The events of the last pair are lost, and only the overflow event reports this.
 #[test]
-fn an_inotify_overflow_loses_no_upload() {
+fn uploads_survive_an_inotify_overflow() {
     let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
     let limit: usize = limit.trim().parse().unwrap();
     if limit > 100_000 {

@@ -208,7 +208,7 @@ fn a_host_without_the_package_gets_a_hint() {
 }
 
 #[test]
-fn a_removal_ends_sessions_and_follows_no_link() {
+fn a_removal_ends_sessions_and_ignores_links() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let uid = user(&id).unwrap().uid.as_raw();

@@ -101,36 +101,36 @@ fn run(target: fn(&[u8]), seeds: &'static [&'static [u8]]) {
 }
 
 #[test]
-fn fuzzed_manifests_cause_no_failure() {
+fn fuzzed_manifests_do_not_cause_failures() {
     run(targets::manifest::run, targets::manifest::SEEDS);
 }
 
 #[test]
-fn fuzzed_records_cause_no_failure() {
+fn fuzzed_records_do_not_cause_failures() {
     run(targets::records::run, targets::records::SEEDS);
 }
 
 #[test]
-fn fuzzed_profiles_cause_no_failure() {
+fn fuzzed_profiles_do_not_cause_failures() {
     run(targets::profile::run, targets::profile::SEEDS);
 }
 
 #[test]
-fn fuzzed_key_files_cause_no_failure() {
+fn fuzzed_key_files_do_not_cause_failures() {
     run(targets::key::run, targets::key::SEEDS);
 }
 
 #[test]
-fn fuzzed_log_lines_cause_no_failure() {
+fn fuzzed_log_lines_do_not_cause_failures() {
     run(targets::log_line::run, targets::log_line::SEEDS);
 }
 
 #[test]
-fn fuzzed_state_databases_cause_no_failure() {
+fn fuzzed_state_databases_do_not_cause_failures() {
     run(targets::state_db::run, targets::state_db::SEEDS);
 }
 
 #[test]
-fn fuzzed_fingerprints_cause_no_failure() {
+fn fuzzed_fingerprints_do_not_cause_failures() {
     run(targets::fingerprint::run, targets::fingerprint::SEEDS);
 }

@@ -172,7 +172,7 @@ fn ambiguous_failure_is_logged_as_unconfirmed() {
 }
 
 #[test]
-fn failure_of_another_request_changes_no_line() {
+fn another_requests_failure_does_not_change_the_line() {
     // The file exists, so the status belongs to a request for another file.
     let rename = "posix-rename old \"e.csv\" new \"f.csv\"";
     shows(
@@ -219,7 +219,7 @@ fn upload(tracker: &SessionTracker, name: &str) -> crate::audit::UploadState {
 /// A refused request doesn't change an outcome. A request that may have been refused makes the
 /// outcome worse.
 #[test]
-fn refused_request_changes_no_outcome() {
+fn a_refused_request_does_not_change_the_outcome() {
     let g = [OPEN.replace("e.csv", "g.csv"), CLOSE.replace("e.csv", "g.csv")];
     let before = |tracker: &mut SessionTracker| {
         of_process(tracker, 7, &[SESSION, OPEN, CLOSE, &g[0], &g[1], END]);
@@ -304,7 +304,7 @@ fn log_lines_are_limited_but_outcomes_are_kept() {
 }
 
 #[test]
-fn a_login_line_read_twice_is_ignored() {
+fn a_repeated_login_line_is_ignored() {
     let mut tracker = tracker();
     let login = |second, from: &str| Login {
         at: at(second),

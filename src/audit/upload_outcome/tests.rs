@@ -133,7 +133,7 @@ fn files_changed_during_downtime_are_in_doubt() {
 }
 
 #[test]
-fn time_set_after_close_causes_no_doubt() {
+fn setting_a_time_after_close_keeps_certainty() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv", false, 2000);
     outcomes.record_touch(&name("e.csv"), by(2500, None));

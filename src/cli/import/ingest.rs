@@ -65,7 +65,7 @@ pub fn run(arguments: IngestArguments, context: &CliContext) -> CliResult {
     Ok(done.failure.is_none() && done.records.accepted > 0)
 }
 
-/// The locks that are held while an ingest runs, or while no ingest may run.
+/// Locks that prevent an ingest and the work that excludes it from running at the same time.
 #[derive(Debug)]
 #[must_use]
 pub struct IngestLock {

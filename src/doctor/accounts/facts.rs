@@ -57,7 +57,7 @@ impl AccountFacts {
         self.row.id.to_string()
     }
 
-    /// Returns the fingerprint of a key that must work now.
+    /// Returns the fingerprint of a key that sshd must accept at present, if there is one.
     pub fn first_fingerprint(&self) -> Option<&str> {
         self.fingerprints.first().map(String::as_str)
     }

@@ -42,9 +42,9 @@ pub fn find_process(config: &Config) -> Option<i32> {
     find_lock_holder(&locks, &device, lock.ino(), is_daemon)
 }
 
-/// Finds the process that holds a flock(2) on a file in /proc/locks (proc(5)). For btrfs and
-/// overlayfs, /proc/locks and stat(2) name different devices. Then inode and process name must
-/// match.
+/// Finds in the text of /proc/locks (proc(5)) the process that holds a flock(2) on a file. On btrfs
+/// and overlayfs, the devices in /proc/locks and stat(2) differ. There the inode and the name of the
+/// process are compared instead.
 fn find_lock_holder(
     locks: &str,
     device: &str,

@@ -101,7 +101,7 @@ mod tests {
         assert!(text.starts_with("Questions: imports@host.example\n\nHOW TO UPLOAD\n"), "{text}");
         let (begin, end) = (text.find('{').unwrap(), text.find('}').unwrap());
         let manifest =
-            Manifest::parse(text[begin..=end].as_bytes(), &host.importer.context.config.limits);
+            Manifest::parse(&text.as_bytes()[begin..=end], &host.importer.context.config.limits);
         assert_eq!(manifest.unwrap().file_name, "customers.csv");
         assert!(text.lines().all(|line| line.len() <= 90), "{text}");
     }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_is_no_upload() {
+    fn the_readme_does_not_count_as_upload() {
         let host = host();
         host.upload("e", "event", EVENTS);
         host.claim();

@@ -104,7 +104,7 @@ fn mail_to_a_disallowed_address_reaches_the_contact() {
 }
 
 #[test]
-fn without_a_contact_a_stranger_gets_no_mail() {
+fn without_a_contact_strangers_are_not_mailed() {
     let host = limited_host(None);
     host.upload("e", "event", EVENTS);
     let import = host.claim();

@@ -29,7 +29,7 @@ fn answered_import(host: &Host, stem: &str) {
 }
 
 #[test]
-fn rows_and_answers_are_removed_at_their_age() {
+fn rows_and_answers_are_removed_after_retention() {
     let host = Host::new();
     answered_import(&host, "e");
     let now = Timestamp::now();

@@ -86,7 +86,7 @@ fn reused_name_is_imported_if_accepted() {
 }
 
 #[test]
-fn case_of_the_ending_makes_no_new_name() {
+fn names_differing_in_ending_case_are_equal() {
     let host = Host::new();
     host.run(&upload(&host));
     host.put("e.MANIFEST", r#"{"type":"event","fileName":"e.csv","clientEmail":"a@b.example"}"#);

@@ -25,7 +25,7 @@ impl LogLinks {
         Self { wanted: Vec::new(), done: HashSet::new(), check_at: now + CHECK_EVERY }
     }
 
-    /// Replaces the set of accounts. Returns whether one has no link yet.
+    /// Replaces the set of accounts. Returns whether any of them has no link yet.
     pub(super) fn set_accounts(&mut self, accounts: Vec<AccountId>) -> bool {
         self.wanted = accounts;
         let known: HashSet<_> = self.wanted.iter().collect();

@@ -15,7 +15,7 @@ pub(super) struct Wakeup {
 
 #[derive(Debug, Default)]
 struct Flags {
-    /// There may be chroots to link.
+    /// Some chroots may lack their link to the log socket.
     link: bool,
     /// There are changes to store.
     store: bool,

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_another_form_have_no_samples() {
+    fn unrecognized_error_files_have_no_samples() {
         for file in ["", "a,b\n1,2\n", "\"Failure Description\"\n\"x\"\n", "a\n\n\n\"\n"] {
             assert_eq!(find_samples(file.as_bytes(), ["x"].into_iter()), [None], "{file:?}");
         }

@@ -110,7 +110,7 @@ async fn wrong_passwords_and_certificates_are_retried() {
 
 /// `sftp-import doctor` checks the mail server with this greeting.
 #[test]
-fn a_greeting_logs_in_and_sends_nothing() {
+fn a_connection_check_sends_no_mail() {
     use crate::outbox::greet_mail_server as greet;
     let begun =
         |password, scheme, query, options: &[&str]| secure(options, password, scheme, query);

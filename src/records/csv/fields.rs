@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_end_is_found_from_the_end() {
+    fn finds_a_quoted_field_at_the_end() {
         for (line, rest) in [
             ("a,\"b,\"Text \"\"x\"\", y\"", "a,\"b"),
             ("a\"", "a\""),

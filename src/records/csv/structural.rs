@@ -14,7 +14,7 @@ pub struct StructuralBytes<'a, const N: usize> {
     marks: [u8; N],
     /// The start of the window that `found` describes.
     base: usize,
-    /// One bit for each byte of the window that is a mark and was not returned yet.
+    /// A bit mask of the window. A set bit is a byte of `marks` that was not returned yet.
     found: u64,
 }
 

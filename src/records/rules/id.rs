@@ -88,7 +88,7 @@ fn is_absent(id: &str) -> bool {
         || id.chars().all(is_dash)
 }
 
-/// Returns whether a spreadsheet rounded an id of digits, such as `1.23457E+11`.
+/// Returns whether an id has the form of a number that a spreadsheet rounded: `1.23457E+11`.
 fn is_rounded(id: &str) -> bool {
     let Some((mantissa, exponent)) = id.split_once(['E', 'e']) else { return false };
     let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_alone_is_no_value() {
+    fn white_space_alone_counts_as_empty() {
         for cell in ["", " ", "\t \r\n", "\u{a0}", "\u{2003}\u{3000} "] {
             assert!(!is_plain(cell.as_bytes(), 512), "{cell:?}");
             for kind in PropertyType::ALL {

@@ -138,7 +138,7 @@ fn other_users_files_are_neither_opened_nor_leased() {
 
 /// The opener process must not end after an invalid message, and must not return a file.
 #[test]
-fn invalid_requests_get_no_file() {
+fn invalid_requests_are_answered_without_a_file() {
     let host = TestHost::new();
     host.put("e.csv", "x");
     let socket = socket(&host);

@@ -106,7 +106,7 @@ fn keep_watching(
     let config = Config::default().with_poll_interval(every).with_follow_symlinks(false);
     let mut watcher = match PollWatcher::new(notify, config) {
         Ok(watcher) => watcher,
-        Err(error) => return tracing::error!("cannot poll with notify: {error}"),
+        Err(error) => return tracing::error!("cannot start the watcher that polls: {error}"),
     };
     let mut watched = BTreeSet::new();
     while let Ok(mut accounts) = wanted.recv() {

@@ -108,7 +108,7 @@ fn the_last_day_is_a_date() {
 }
 
 #[test]
-fn short_numbers_are_no_epochs() {
+fn short_numbers_are_not_parsed_as_epochs() {
     assert_eq!(read("1589274432", None), Some(1_589_274_432));
     assert_eq!(read("100000000", None), Some(100_000_000));
     assert_eq!(read("99999999999", None), Some(99_999_999_999));

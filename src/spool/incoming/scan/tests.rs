@@ -331,7 +331,7 @@ fn file_replaced_during_listing_counts_as_changed() {
 }
 
 #[test]
-fn repeated_replacement_is_no_hard_link() {
+fn repeated_replacement_is_not_a_hard_link() {
     let host = TestHost::new();
     host.put("e.manifest", "e.csv");
     host.put("e.csv", "1");

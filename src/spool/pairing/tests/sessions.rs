@@ -83,7 +83,7 @@ fn cut_upload_waits_for_resume() {
 }
 
 #[test]
-fn invalid_manifest_waits_after_its_session_ended() {
+fn an_invalid_manifest_waits_for_its_quiet_period() {
     let snapshot = Snapshot {
         manifests: vec![manifest("e.manifest", NOW - 1, invalid())],
         tick: second(NOW),

@@ -50,7 +50,7 @@ fn age_in_the_future_is_zero() {
 }
 
 #[test]
-fn rescans_at_the_earliest_end_of_wait() {
+fn rescans_when_the_earliest_wait_ends() {
     let snapshot = Snapshot {
         manifests: vec![
             manifest("a.manifest", NOW - 10, valid("a.csv")),

@@ -137,7 +137,7 @@ fn after_a_failed_commit_all_writers_fail() {
 }
 
 #[test]
-fn concurrent_writers_lose_no_change() {
+fn concurrent_writers_keep_every_change() {
     let (_folder, path, writers) = writers();
     let start = Barrier::new(8);
     std::thread::scope(|scope| {
