@@ -151,7 +151,7 @@ fn faults_of_unix_users_and_groups_are_reported() {
     changing_users(|| run("gpasswd", &["-d", &account.id, "sftp-import-accounts"])).ok();
     let findings = examine(&host);
     let log = findings.failed("account-group", "is not in the group sftp-import-accounts");
-    findings.failed("sshd-drop-in", "has it for `Match Group sftp-import-accounts`");
+    findings.failed("sshd-drop-in", "contains it for `Match Group sftp-import-accounts`");
     expect_in_sshd_log(&account, &log);
     changing_users(|| host.cli(&["provision"])).ok();
     expect_content(&host);
@@ -328,7 +328,7 @@ fn faults_of_databases_and_daemon_are_reported() {
     std::fs::write(&path, whole).unwrap();
     change("PRAGMA user_version = 99");
     let log =
-        examine(&host).failed("state-database", "state.db has schema 99, this program knows up to");
+        examine(&host).failed("state-database", "state.db has schema 99, but this program knows up to");
     assert!(host.cli(&["account", "list"]).stderr.contains(&log));
 }
 
