@@ -52,8 +52,10 @@ pub fn likely_delimiter(text: &[u8], dialect: Dialect) -> Option<u8> {
     let header_fields = |candidate: &u8| {
         let fields = fields(*candidate);
         let (header, records) = fields.split_first().filter(|(header, _)| **header > 1)?;
-        let alike = records.iter().filter(|fields| *fields == header).count();
-        (alike * 2 >= records.len()).then_some((*header, *candidate))
+        // Lines whose quoting is broken have no fields.
+        let whole = records.iter().filter(|fields| **fields > 0);
+        let alike = whole.clone().filter(|fields| *fields == header).count();
+        (alike * 2 >= whole.count()).then_some((*header, *candidate))
     };
     let others = CANDIDATES.iter().filter(|candidate| **candidate != dialect.delimiter);
     let (_, found) = others.filter_map(header_fields).max_by_key(|(fields, _)| *fields)?;
@@ -102,6 +104,7 @@ mod tests {
         assert_eq!(likely("identity|Name\nj|\"A|B\"\nk\n"), Some(b'|'));
         assert_eq!(likely("identity\x01Name\nj\x01Ann\n"), Some(1));
         assert_eq!(likely("identity;Name\n"), Some(b';'), "a header alone");
+        assert_eq!(likely("identity;Name\nj;\"5\nk;\"6\nl;7\n"), Some(b';'), "broken quoting");
         assert_eq!(likely_delimiter(b"identity,Name\nj,Ann\n", dialect(b';')), Some(b','));
         let unquoted = Dialect { quoting: Quoting::None, ..dialect(b',') };
         assert_eq!(likely_delimiter(b"identity;Name\nj;\"Ann\n", unquoted), Some(b';'));
