@@ -327,8 +327,8 @@ fn faults_of_databases_and_daemon_are_reported() {
     examine(&host).failed("state-database", "");
     std::fs::write(&path, whole).unwrap();
     change("PRAGMA user_version = 99");
-    let log =
-        examine(&host).failed("state-database", "state.db has schema 99, but this program knows up to");
+    let log = examine(&host)
+        .failed("state-database", "state.db has schema 99, but this program knows up to");
     assert!(host.cli(&["account", "list"]).stderr.contains(&log));
 }
 

@@ -118,7 +118,9 @@ fn a_claimed_data_file_name_can_be_reused() {
     let incoming = account.incoming();
     upload(
         &account,
-        &format!("time.sleep(2.5)\n    while any(n.endswith(('csv', 'manifest')) for n in os.listdir({incoming:?})): time.sleep(0.01)"),
+        &format!(
+            "time.sleep(2.5)\n    while any(n.endswith(('csv', 'manifest')) for n in os.listdir({incoming:?})): time.sleep(0.01)"
+        ),
     );
     assert_eq!(answers(&account), [true; PAIRS]);
 }
