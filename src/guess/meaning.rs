@@ -64,8 +64,7 @@ impl Meaning {
 
     fn ignore(&mut self, survey: &Survey) {
         for (at, name) in survey.header.iter().enumerate() {
-            let is_operation = self.data_type == DataType::Profile
-                && (0..survey.header.len()).any(|base| survey.operations_of(base) == Some(at));
+            let is_operation = self.data_type == DataType::Profile && survey.has_operations(at);
             if name.is_empty() || fold(name) == fold(FAILURE_DESCRIPTION) || is_operation {
                 self.targets[at] = Target::Ignored;
             }

@@ -29,6 +29,8 @@ pub struct Survey {
     pub invalid: u64,
     /// Lines whose quoting is broken, and records with another number of fields than the header.
     pub uneven: u64,
+    /// For each column the one with its operations.
+    operations: Vec<Option<usize>>,
     /// Columns that may have ids; a bit of a mask in `ids` is an index into this.
     id_columns: Vec<usize>,
     /// Records by the columns that have a usable id.
@@ -65,6 +67,7 @@ impl Survey {
         id_columns.sort_by_key(|at| id_rank(&header[*at]));
         id_columns.truncate(MAX_IDS);
         Self {
+            operations: find_operations(&header),
             columns: header
                 .iter()
                 .map(|name| ColumnFacts::new(rule(name), names::is_time(name), limits))
@@ -125,12 +128,25 @@ impl Survey {
         &self.id_columns
     }
 
-    /// Returns whether a column with this name, ignoring case and spaces, has the operations of
-    /// `base`.
+    /// Returns the column with the operations of the column `base`.
     pub fn operations_of(&self, base: usize) -> Option<usize> {
-        let wanted = format!("{}.operation", fold(&self.header[base]));
-        self.header.iter().position(|name| fold(name) == wanted)
+        self.operations[base]
     }
+
+    /// Returns whether the column `at` has the operations of another one.
+    pub fn has_operations(&self, at: usize) -> bool {
+        self.operations.contains(&Some(at))
+    }
+}
+
+/// Returns for each column the one that has its operations, ignoring case and spaces.
+fn find_operations(header: &[String]) -> Vec<Option<usize>> {
+    let mut columns = HashMap::new();
+    for (at, name) in header.iter().enumerate() {
+        columns.entry(fold(name)).or_insert(at);
+    }
+    let operations = |name: &String| columns.get(&format!("{}.operation", fold(name))).copied();
+    header.iter().map(operations).collect()
 }
 
 /// The rank of a name that is not that of an id.

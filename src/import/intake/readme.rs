@@ -28,8 +28,8 @@ pub(super) struct CheckedReadmes(Mutex<HashMap<AccountId, Instant>>);
 struct ReadmeText<'a> {
     /// The host's own text.
     own_text: &'a str,
-    /// The account's contact, or an example.
-    email: &'a str,
+    /// The account's contact, or an example, as JSON.
+    email: String,
 }
 
 impl CheckedReadmes {
@@ -54,6 +54,7 @@ impl CheckedReadmes {
             _ => {}
         }
         let email = account.email.as_deref().unwrap_or("you@example.com");
+        let email = serde_json::Value::from(email).to_string();
         let text = ReadmeText { own_text: config.text.trim(), email }.render();
         let placed = text
             .map_err(|error| error.to_string())

@@ -1,5 +1,7 @@
 //! The names of manifests, and names by which a manifest was probably meant. Pure.
 
+use crate::sanitize::printable;
+
 /// The ending of a manifest's name, in any case.
 pub const MANIFEST_ENDING: &str = ".manifest";
 
@@ -32,7 +34,7 @@ pub fn right_name(name: &str) -> Option<String> {
 /// Returns how to name the manifest `name`, which does not end in `.manifest`.
 pub fn naming_advice(name: &str) -> String {
     let right = right_name(name).unwrap_or_else(|| format!("{name}{MANIFEST_ENDING}"));
-    format!("call it {right}")
+    format!("call it {}", printable(&right))
 }
 
 /// Returns `name` without `ending`, if it ends so in any case.

@@ -45,7 +45,11 @@ pub fn place(incoming: &Folder, text: &str) -> Result<bool, IoError> {
         file => file.map_err(failed)?,
     };
     fchmod(&file, MODE).map_err(failed)?; // independent of the umask
-    file.write_all(text.as_bytes()).map_err(IoError::of("write", path()))?;
+    if let Err(error) = file.write_all(text.as_bytes()) {
+        // A part of it would count as the readme.
+        let _ = incoming.remove_existing(README);
+        return Err(IoError::new("write", path(), error));
+    }
     Ok(true)
 }
 

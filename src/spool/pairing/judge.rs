@@ -73,6 +73,8 @@ pub struct Judge<'a> {
     given: HashMap<&'a str, &'a str>,
     periods: &'a Pairing,
     upload: &'a dyn Fn(&DirEntry) -> UploadState,
+    /// Whether an earlier pair is settling. No manifest is claimed then, so refusals need no hints.
+    pub is_behind: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -94,6 +96,7 @@ impl<'a> Judge<'a> {
             given: HashMap::new(),
             periods,
             upload,
+            is_behind: false,
         };
         for manifest in &snapshot.manifests {
             if let Some(file) = manifest.data_file().and_then(|name| judge.files.find(name)) {
@@ -292,6 +295,9 @@ impl<'a> Judge<'a> {
             }
             None => format!("{} is not in incoming", quote_name(name)),
         };
+        if self.is_behind {
+            return self.refuse(manifest, FailureText::NoDataFile, detail);
+        }
         let hidden = arriving.map(|file| file.name.as_str()).filter(|name| name.starts_with('.'));
         detail += &missing_file_hints(name, self.files.names().chain(hidden));
         self.refuse(manifest, FailureText::NoDataFile, detail)

@@ -132,6 +132,7 @@ pub fn decide(
         match judge.manifest(manifest, earlier.as_ref()) {
             Judgement::Wait(reason, at_most) => {
                 settling |= reason == WaitReason::Settling;
+                judge.is_behind = settling;
                 decisions.waiting.push(wait(reason, at_most));
             }
             Judgement::Claim(_) if settling => {

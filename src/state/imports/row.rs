@@ -97,8 +97,7 @@ pub fn unfinished_of<C: DeserializeOwned>(
     )
 }
 
-/// Returns the account's last claimed import with this stem, other than `except`. Reads the
-/// account's imports from the newest one on.
+/// Returns the account's last claimed import with this stem, other than `except`.
 pub fn last_with_stem(
     tx: &Transaction<'_>,
     account: &AccountId,

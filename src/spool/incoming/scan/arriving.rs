@@ -1,6 +1,7 @@
 //! Finds uploads under temporary names of the data files that are missing.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Incoming, OpenResult, ScanResult};
 use crate::sanitize::normalized;
@@ -9,6 +10,12 @@ use crate::spool::incoming::file_index::FileIndex;
 use crate::spool::incoming::manifest_cache::{CachedFile, FileVersion, ManifestCache};
 use crate::spool::incoming::snapshot::ArrivingFile;
 use crate::spool::incoming::temporary::final_name;
+
+/// The most temporary names of one data file that a scan opens, the latest ones.
+const MAX_UPLOADS_OF_NAME: usize = 16;
+
+/// The most temporary names that a scan opens. Each takes some microseconds.
+const MAX_UPLOADS: usize = 1000;
 
 impl Incoming {
     /// Notes the upload under a temporary name of each data file that is missing. `hidden` are the
@@ -32,32 +39,43 @@ impl Incoming {
         }
         let files = FileIndex::new(&snapshot.files);
         let missing = snapshot.manifests.iter().filter_map(|manifest| manifest.data_file());
+        // Manifests can name one file in different forms.
+        let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for name in missing.filter(|name| files.find(name).is_none()) {
-            for file in temporary.get(&*normalized(name)).into_iter().flatten() {
-                let version = FileVersion::of(file);
-                let mut cached = match cache.temporary.get(&version).or(known.get(&version)) {
-                    Some(cached) => cached.clone(),
-                    None => CachedFile::now(file),
-                };
-                let is_open = match self.lease(file) {
-                    Ok(OpenResult::Leased(_)) => false,
-                    Ok(OpenResult::BeingWritten) => true,
-                    Ok(OpenResult::Changed) => {
-                        *changed = true;
-                        continue;
-                    }
-                    Err(problem) => {
-                        problems.push(problem);
-                        continue;
-                    }
-                };
-                cached.note_writer(is_open);
-                let age = cached.age();
-                cache.temporary.insert(version, cached);
-                let arriving = ArrivingFile { name: file.name.clone(), is_open, age };
-                let latest = snapshot.arriving.entry(name.to_owned()).or_insert(arriving.clone());
+            wanted.entry(normalized(name).into_owned()).or_default().insert(name.to_owned());
+        }
+        let uploads = wanted.into_iter().flat_map(|(name, written)| {
+            let mut uploads = temporary.remove(&name).unwrap_or_default();
+            uploads.sort_unstable_by_key(|file| Reverse((file.ctime, &file.name)));
+            uploads.truncate(MAX_UPLOADS_OF_NAME);
+            uploads.into_iter().map(move |file| (file, written.clone()))
+        });
+        for (file, names) in uploads.take(MAX_UPLOADS) {
+            let version = FileVersion::of(file);
+            let mut cached = match known.get(&version) {
+                Some(cached) => cached.clone(),
+                None => CachedFile::now(file),
+            };
+            let is_open = match self.lease(file) {
+                Ok(OpenResult::Leased(_)) => false,
+                Ok(OpenResult::BeingWritten) => true,
+                Ok(OpenResult::Changed) => {
+                    *changed = true;
+                    continue;
+                }
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
+            cached.note_writer(is_open);
+            let age = cached.age();
+            cache.temporary.insert(version, cached);
+            let arriving = ArrivingFile { name: file.name.clone(), is_open, age };
+            for name in names {
+                let latest = snapshot.arriving.entry(name).or_insert(arriving.clone());
                 if arriving.is_later_than(latest) {
-                    *latest = arriving;
+                    *latest = arriving.clone();
                 }
             }
         }
