@@ -33,10 +33,12 @@ impl ManifestReader {
                     self.findings.push(finding.to_owned());
                 }
                 // `Failure Description` has to be one field of the error file.
-                if delimiter == ' ' {
-                    let finding =
-                        r#"a file without quoting (quote "") can't have a space as delimiter"#;
-                    self.findings.push(finding.to_owned());
+                if "Failure Description".contains(delimiter) {
+                    let shown =
+                        if delimiter == ' ' { "a space".into() } else { delimiter.to_string() };
+                    self.findings.push(format!(
+                        r#"a file without quoting (quote "") can't have {shown} as delimiter"#
+                    ));
                 }
                 Quoting::None
             }
@@ -45,9 +47,9 @@ impl ManifestReader {
 
     pub fn null_texts(&mut self) -> Vec<String> {
         let wanted = format!(
-            r#"a list of at most {MOST_NULL_TEXTS} texts such as ["\\N", "NULL"], each of at most {LONGEST_NULL_TEXT} bytes"#
+            r#"a list of at most {MOST_NULL_TEXTS} texts such as ["\\N", "NULL"], each of at most {LONGEST_NULL_TEXT} bytes without NUL"#
         );
-        let is_short = |text: &&str| text.len() <= LONGEST_NULL_TEXT;
+        let is_short = |text: &&str| text.len() <= LONGEST_NULL_TEXT && !text.contains('\0');
         let texts = self.read("null", &wanted, |json| match json {
             Json::Array(items) if items.len() <= MOST_NULL_TEXTS => items
                 .iter()

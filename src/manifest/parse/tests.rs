@@ -114,7 +114,7 @@ fn null_is_a_short_list_of_short_texts() {
     let many = format!("[{}\"\"]", "\"\",".repeat(32));
     for null in ["\"NULL\"", "[1]", "[null]", &long, &many] {
         let found = findings(&format!(r#","null":{null}"#));
-        let wanted = r#"null must be a list of at most 32 texts such as ["\\N", "NULL"], each of at most 64 bytes, not "#;
+        let wanted = r#"null must be a list of at most 32 texts such as ["\\N", "NULL"], each of at most 64 bytes without NUL, not "#;
         assert!(found[0].starts_with(wanted), "{found:?}");
     }
 }

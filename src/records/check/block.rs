@@ -118,12 +118,18 @@ fn drop_consequences(form: usize, found: &mut Vec<RecordFinding>) {
     });
 }
 
+/// Returns whether a character is no value in a column without a name. A record with NUL is rejected
+/// for it.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == '\0'
+}
+
 /// Returns the failure of a file with a value in a column without a name.
 fn nameless_value(plan: &ReadPlan, rows: &Rows<'_>) -> Option<Failure> {
     let nameless = &plan.columns.nameless;
     let (row, column) = (0..if nameless.is_empty() { 0 } else { rows.len() })
         .flat_map(|row| nameless.iter().map(move |column| (row, *column)))
-        .find(|(row, column)| !rows.cell(*row, *column).trim().is_empty())?;
+        .find(|(row, column)| !rows.cell(*row, *column).chars().all(is_blank))?;
     Some(failure_of(&[
         format!(
             "line {}, column {}: the header has no name here, but line {} has the value {}",

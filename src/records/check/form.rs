@@ -63,7 +63,9 @@ impl FormCheck<'_> {
         }
         if let Some(column) = self.plan.columns.description {
             let cells = well_formed.rows.iter().map(|row| self.cell(row.cells, column));
-            let other = cells.filter(|cell| !cell.trim_ascii().is_empty() && !is_description(cell));
+            let other = cells.filter(|cell| {
+                !cell.trim_ascii().is_empty() && !is_description(cell, self.plan.dialect)
+            });
             well_formed.other_descriptions = other.count() as u64;
         }
         well_formed
@@ -184,7 +186,7 @@ impl FormCheck<'_> {
     fn error_text(&self, record: &RecordSpan) -> Option<usize> {
         let is_moved = |column: &usize| {
             !self.plan.columns.is_description(*column)
-                && is_description(self.cell(record.cells, *column))
+                && is_description(self.cell(record.cells, *column), self.plan.dialect)
         };
         if !self.plan.has_description {
             return None;

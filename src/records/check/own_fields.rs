@@ -19,7 +19,7 @@ pub fn own_line<'a>(plan: &ReadPlan, record: &RecordSpan, raw: &'a [u8]) -> &'a 
     }
     let own = without_quoted_end(raw, plan.dialect);
     let end = raw[own.len()..].strip_prefix(&[plan.dialect.delimiter]);
-    if end.is_some_and(|end| is_description(without_quotes(end))) { own } else { raw }
+    if end.is_some_and(|end| is_description(without_quotes(end), plan.dialect)) { own } else { raw }
 }
 
 /// Returns the field of a record that has the description of an earlier error file. In a record
@@ -32,7 +32,8 @@ pub fn description_field(plan: &ReadPlan, raw: &[u8]) -> Option<usize> {
     }
     let last = fields.len().checked_sub(1)?;
     let is_description = |at: &usize| {
-        fields.get(*at).is_some_and(|field| is_description(without_quotes(&raw[field.clone()])))
+        let field = fields.get(*at).map(|field| without_quotes(&raw[field.clone()]));
+        field.is_some_and(|field| is_description(field, plan.dialect))
     };
     [column, last].into_iter().find(is_description)
 }

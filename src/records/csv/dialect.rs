@@ -15,6 +15,17 @@ impl Dialect {
         Self { delimiter: manifest.delimiter, quoting: manifest.quoting }
     }
 
+    /// Returns `byte` of a text of ours as the error file has it: without quoting, the text cannot
+    /// have the delimiter.
+    pub fn written(self, byte: u8) -> u8 {
+        match (self.quoting, self.delimiter) {
+            (Quoting::None, b',') if byte == b',' => b';',
+            (Quoting::None, b' ') if byte == b' ' => b'_',
+            (Quoting::None, delimiter) if byte == delimiter => b' ',
+            _ => byte,
+        }
+    }
+
     /// Returns whether `byte` ends a cell that is not quoted.
     pub fn ends_cell(self, byte: u8) -> bool {
         byte == self.delimiter || matches!(byte, b'\n' | b'\r')

@@ -123,12 +123,7 @@ fn push_field(text: &str, dialect: Dialect, out: &mut Vec<u8>) {
         }
         return out.push(b'"');
     };
-    let other = match dialect.delimiter {
-        b',' => b';',
-        b' ' => b'_',
-        _ => b' ',
-    };
-    out.extend(text.bytes().map(|byte| if byte == dialect.delimiter { other } else { byte }));
+    out.extend(text.bytes().map(|byte| dialect.written(byte)));
 }
 
 /// Appends the reasons of a rejected record to `out` as lines of `<stem>.errors.jsonl`.

@@ -46,8 +46,12 @@ pub fn likely_delimiter(text: &[u8], dialect: Dialect) -> Option<u8> {
         }
         records.iter().take(1 + SAMPLE_RECORDS).map(|record| record.fields).collect()
     };
-    if fields(dialect.delimiter).first() != Some(&1) {
-        return None;
+    // The quoting of a header with another delimiter can seem broken; it then has no fields.
+    let header = sample.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    match fields(dialect.delimiter).first() {
+        Some(1) => {}
+        Some(0) if !header.contains(&dialect.delimiter) => {}
+        _ => return None,
     }
     let header_fields = |candidate: &u8| {
         let fields = fields(*candidate);

@@ -10,7 +10,7 @@ use std::io::Read;
 
 use self::delimiter::{delimiter_finding, likely_delimiter, separator_line};
 use crate::config::Limits;
-use crate::manifest::{Encoding, Manifest, failure_of};
+use crate::manifest::{Encoding, Manifest, Quoting, failure_of};
 use crate::records::csv::blocks::{Block, FilePiece, Splitter};
 use crate::records::csv::dialect::Dialect;
 use crate::records::csv::lexer::{BrokenQuoting, Span, lex};
@@ -65,6 +65,11 @@ impl Header {
         splitter.skip(end);
         if let Some(separator) = separator {
             dialect.delimiter = separator.delimiter;
+            if dialect.quoting == Quoting::None && separator.delimiter == b' ' {
+                let detail =
+                    "line 1 has sep= with a space, which a file without quoting can't have";
+                return Err(Failure::unreadable(detail));
+            }
             splitter.set_delimiter(separator.delimiter);
         }
         loop {
@@ -85,7 +90,7 @@ impl Header {
             let names =
                 names(&raw, dialect, encoding, limits).map_err(
                     |detail| match likely_delimiter {
-                        Some(likely) if likely < b' ' => failure_of(&[delimiter_finding(likely)]),
+                        Some(likely) => failure_of(&[delimiter_finding(likely)]),
                         _ => Failure::unreadable(format!("{detail}; {}", quoted_line(line, &raw))),
                     },
                 )?;

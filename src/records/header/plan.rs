@@ -42,6 +42,12 @@ pub struct ReadPlan {
     pub processing_time: i64,
 }
 
+/// Returns a cell of the header as the records' cells are compared with it: empty if it is one of
+/// the texts for an empty cell.
+fn without_null(name: &str, null: &NullTexts) -> String {
+    if null.contains(name.as_bytes()) { String::new() } else { name.to_owned() }
+}
+
 impl ReadPlan {
     /// Maps the columns of `header` by the manifest.
     pub fn new(
@@ -58,16 +64,17 @@ impl ReadPlan {
             DataType::Profile => Schema::Profile(properties.into()),
         };
         let items = columns.properties.iter().find(|column| is_items(&column.property.name));
+        let null = NullTexts::new(&manifest.null);
         Ok(Self {
             items: items.map(|items| items.column),
             has_description: (0..columns.header.len()).any(|at| columns.is_description(at)),
             columns,
-            header_cells: header.names.clone(),
+            header_cells: header.names.iter().map(|name| without_null(name, &null)).collect(),
             quoted_header: header.quoted_line.clone(),
             header_line: header.line,
             schema,
             dialect: header.dialect,
-            null: NullTexts::new(&manifest.null),
+            null,
             limits: options.limits.clone(),
             reserved: ReservedNames::new(&options.limits.reserved_event_names),
             processing_time: options.processing_time,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::rejection::Rule;
 use super::{date, event, id, profile, property, record, timestamp, value};
 use crate::config::Limits;
+use crate::records::csv::dialect::Dialect;
 
 /// All rules, in the order of docs/rules.md.
 pub static RULES: [&Rule; 29] = [
@@ -42,7 +43,8 @@ pub static RULES: [&Rule; 29] = [
 /// Returns what to fix in a record that was rejected with `text`, a rule's text under any limits.
 pub fn advice(text: &str) -> Option<&'static str> {
     let is_of = |rule: &&&Rule| {
-        rule.text() == text || rule.after_text(text.as_bytes()).is_some_and(<[u8]>::is_empty)
+        rule.text() == text
+            || rule.after_text(text.as_bytes(), |byte| byte).is_some_and(<[u8]>::is_empty)
     };
     RULES.iter().find(is_of).map(|rule| rule.advice())
 }
@@ -58,12 +60,14 @@ pub fn text_under(text: &'static str, limits: &Limits) -> Cow<'static, str> {
 const AFTER_TEXT: [&[u8]; 3] = [b" - ", b"; ", b"  "];
 
 /// Returns whether a cell is a `Failure Description` as error files have it: a rule's text under any
-/// limits, alone, with details, or followed by others.
-pub fn is_description(cell: &[u8]) -> bool {
-    let cell = cell.trim_ascii();
-    RULES
+/// limits, alone, with details, or followed by others. `dialect` is that of the file.
+pub fn is_description(cell: &[u8], dialect: Dialect) -> bool {
+    // A text can begin with a space that took the place of the delimiter.
+    let forms = [cell.trim_ascii(), cell];
+    forms
         .iter()
-        .filter_map(|rule| rule.after_text(cell))
+        .flat_map(|form| RULES.iter().map(move |rule| (form, rule)))
+        .filter_map(|(form, rule)| rule.after_text(form, |byte| dialect.written(byte)))
         .any(|rest| rest.is_empty() || AFTER_TEXT.iter().any(|after| rest.starts_with(after)))
 }
 
@@ -77,6 +81,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::manifest::Quoting;
 
     #[test]
     fn rules_have_different_texts() {
@@ -110,20 +115,42 @@ mod tests {
         }
     }
 
+    const QUOTED: Dialect = Dialect { delimiter: b',', quoting: Quoting::Doubled };
+
+    #[test]
+    fn descriptions_without_quoting_are_recognised() {
+        for delimiter in (1..128).map(char::from).filter(|c| !c.is_ascii_alphanumeric()) {
+            if matches!(delimiter, '"' | '\r' | '\n' | ' ') {
+                continue;
+            }
+            let dialect = Dialect { delimiter: delimiter as u8, quoting: Quoting::None };
+            for rule in RULES {
+                let text = rule.text().replace(" N ", " 12 ").replace(" M", " 3");
+                for text in [text.clone(), format!("{text} - column a"), format!("{text}; more")] {
+                    let cell: Vec<u8> = text.bytes().map(|byte| dialect.written(byte)).collect();
+                    assert!(is_description(&cell, dialect), "{delimiter:?} {text}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn descriptions_are_recognised() {
         for rule in RULES {
             let text = rule.text().replace(" N ", " 12 ").replace(" M", " 3");
             for cell in [text.clone(), format!(" {text} - column a"), format!("{text}; more")] {
-                assert!(is_description(cell.as_bytes()), "{cell}");
+                assert!(is_description(cell.as_bytes(), QUOTED), "{cell}");
             }
-            assert!(!is_description(format!("{text}!").as_bytes()), "{text}");
-            assert!(!is_description(format!("The {text}").as_bytes()), "{text}");
+            assert!(!is_description(format!("{text}!").as_bytes(), QUOTED), "{text}");
+            assert!(!is_description(format!("The {text}").as_bytes(), QUOTED), "{text}");
         }
-        assert!(is_description(b"Property value is longer than 10 characters - column a"));
-        assert!(is_description(b"Event name is mandatory  DATE value expected"), "no quoting");
+        assert!(is_description(b"Property value is longer than 10 characters - column a", QUOTED));
+        assert!(
+            is_description(b"Event name is mandatory  DATE value expected", QUOTED),
+            "no quoting"
+        );
         for cell in ["", "Record has many fields", "a", "Age"] {
-            assert!(!is_description(cell.as_bytes()), "{cell}");
+            assert!(!is_description(cell.as_bytes(), QUOTED), "{cell}");
         }
     }
 }

@@ -79,16 +79,23 @@ impl Rule {
     }
 
     /// Returns what follows this rule's text at the start of `description`, with any numbers in it;
-    /// `None` if it begins otherwise.
-    pub fn after_text<'d>(&self, description: &'d [u8]) -> Option<&'d [u8]> {
+    /// `None` if it begins otherwise. `written` returns a byte of the text as the description has it.
+    pub fn after_text<'d>(
+        &self,
+        description: &'d [u8],
+        written: impl Fn(u8) -> u8,
+    ) -> Option<&'d [u8]> {
+        let after = |rest: &'d [u8], word: &str| {
+            let (start, rest) = rest.split_at_checked(word.len())?;
+            start.iter().copied().eq(word.bytes().map(&written)).then_some(rest)
+        };
         let mut rest = description;
         for (n, word) in self.text.split(' ').enumerate() {
             if n > 0 {
-                rest = rest.strip_prefix(b" ")?;
+                rest = after(rest, " ")?;
             }
             let is_number = matches!(word, "N" | "M") || word.bytes().all(|b| b.is_ascii_digit());
-            rest =
-                if is_number { after_digits(rest)? } else { rest.strip_prefix(word.as_bytes())? };
+            rest = if is_number { after_digits(rest)? } else { after(rest, word)? };
         }
         Some(rest)
     }
