@@ -7,7 +7,7 @@ use super::names;
 use super::question::{Answers, Choice, Question, Topic, delimiter_name};
 use crate::config::Limits;
 use crate::manifest::{Encoding, Manifest, Quoting};
-use crate::records::{HEAD, Scan, decode_head, separator_line};
+use crate::records::{HEAD, Scan, decode_head, separator_line, utf16_without_mark};
 use crate::report::DataType;
 use crate::sanitize::excerpt;
 
@@ -80,7 +80,7 @@ fn guess_encoding(head: &[u8]) -> (Option<Encoding>, Option<String>) {
     if matches!(head, [0xEF, 0xBB, 0xBF, ..] | [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
         return (None, None);
     }
-    if let Some(encoding) = utf_16(head) {
+    if let Some(encoding) = utf16_without_mark(head) {
         let note = "the file seems to be UTF-16 without a byte order mark";
         return (Some(encoding), Some(note.to_owned()));
     }
@@ -110,19 +110,6 @@ fn guess_encoding(head: &[u8]) -> (Option<Encoding>, Option<String>) {
          it as UTF-8)"
     );
     (Some(Encoding::Windows1252), Some(note))
-}
-
-/// Returns UTF-16 if every other byte of a text without a byte order mark is zero.
-fn utf_16(head: &[u8]) -> Option<Encoding> {
-    let begin = &head[..head.len().min(4096)];
-    let zeros = |from: usize| begin.iter().skip(from).step_by(2).filter(|b| **b == 0).count();
-    let (even, odd) = (zeros(0), zeros(1));
-    let many = begin.len() / 5;
-    match (even > many, odd > many) {
-        (true, false) => Some(Encoding::Utf16Be),
-        (false, true) => Some(Encoding::Utf16Le),
-        _ => None,
-    }
 }
 
 /// How well a delimiter and a way to quote divide the first records.

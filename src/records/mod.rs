@@ -41,6 +41,7 @@ pub use header::delimiter::separator_line;
 pub use header::plan::ReadOptions;
 pub use header::schema::{EventSchema, IdKind, Property, Schema};
 pub use input::decompress::Compression;
+pub use input::file_kind::utf16_without_mark;
 pub use profile_change::{Change, Operation, PackedChange, PackedValue, Value, unpack};
 pub use reader::{ReadError, ReadSummary, read};
 pub use rules::catalogue::{RULES, advice};

@@ -1,5 +1,6 @@
 //! Turns one block into batches and rejections. Pure: the result depends on the block and the plan.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::form::{FormCheck, InvalidRecord, WellFormed};
@@ -14,6 +15,7 @@ use crate::records::csv::blocks::Block;
 use crate::records::csv::lexer::{LexedBlock, RecordSpan, Span, lex};
 use crate::records::header::plan::ReadPlan;
 use crate::records::header::schema::Schema;
+use crate::records::input::wide_delimiter::exchanged;
 use crate::records::rules::catalogue;
 use crate::records::rules::record::{ERROR_TEXT, FIELD_COUNT, RECORD_TOO_LONG};
 use crate::records::rules::rejection::{BrokenRule, Rejection, RuleCase};
@@ -65,11 +67,25 @@ pub fn parse(block: Block, plan: &ReadPlan) -> ParsedBlock {
 fn find_cells(text: &mut Vec<u8>, plan: &ReadPlan) -> LexedBlock {
     let mut lexed = lex(text, plan.dialect, plan.width());
     text.append(&mut lexed.unquoted);
+    if let Some(delimiter) = plan.wide_delimiter {
+        restore_cells(text, &mut lexed.cells, delimiter);
+    }
     if !plan.null.is_empty() {
         let is_null = |cell: &&mut Span| plan.null.contains(&text[cell.range()]);
         lexed.cells.iter_mut().filter(is_null).for_each(|cell| cell.end = cell.start);
     }
     lexed
+}
+
+/// Appends the original content of the cells that have the delimiter or U+001F inside.
+fn restore_cells(text: &mut Vec<u8>, cells: &mut [Span], delimiter: char) {
+    for cell in cells {
+        if let Cow::Owned(original) = exchanged(delimiter, &text[cell.range()]) {
+            let start = text.len() as u32;
+            text.extend_from_slice(&original);
+            *cell = Span { start, end: text.len() as u32 };
+        }
+    }
 }
 
 /// Checks the records of a block.

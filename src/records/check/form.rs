@@ -46,10 +46,13 @@ impl FormCheck<'_> {
         let mut well_formed =
             WellFormed { rows: Vec::with_capacity(records.len()), ..WellFormed::default() };
         let mut invalid = invalid.iter().peekable();
-        let last = if is_last { records.len().wrapping_sub(1) } else { usize::MAX };
+        let (text, delimiter) = (self.text, self.plan.dialect.delimiter);
+        let raw_of = |record: &RecordSpan| &text[record.start as usize..record.end as usize];
+        let is_record = |record: &RecordSpan| !is_padding(raw_of(record), delimiter);
+        let last = if is_last { records.iter().rposition(is_record) } else { None };
         for (at, record) in records.iter().enumerate() {
-            let raw = &self.text[record.start as usize..record.end as usize];
-            if is_padding(raw, self.plan.dialect.delimiter) || (at == last && is_end_mark(raw)) {
+            let raw = raw_of(record);
+            if !is_record(record) || (Some(at) == last && is_end_mark(raw)) {
                 continue;
             }
             let invalid = invalid.next_if(|(start, _)| *start == record.start);
@@ -79,6 +82,11 @@ impl FormCheck<'_> {
         let max_record = plan.limits.max_record.bytes();
         if raw.len() as u64 > max_record && length_alone(plan, record, raw) > max_record {
             self.reject(at, &RECORD_TOO_LONG, None);
+            return false;
+        }
+        let separator = &plan.separator_line;
+        if !separator.is_empty() && without_marks(raw) == separator {
+            self.reject(at, &REPEATED_HEADER, None);
             return false;
         }
         if record.fields as usize != width {

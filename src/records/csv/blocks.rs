@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::dialect::Dialect;
 use super::fields::KEPT_START;
+use super::lexer::ESCAPE_ADVICE;
 use super::line_count::{LineCounter, count_lines};
 use super::record_ends::{RecordEnds, end_of_open_line};
 use crate::records::input::buffer::TextBuffer;
@@ -231,6 +232,6 @@ fn unclosed_quote(line: u64) -> Failure {
 fn broken_lines(line: u64, lines: u64) -> Failure {
     Failure::unreadable(format!(
         "a quote in the record that begins in line {line} is closed {lines} lines later, before \
-         other text: write a quote inside a cell twice, or set escape/quote in the manifest"
+         other text: {ESCAPE_ADVICE}"
     ))
 }

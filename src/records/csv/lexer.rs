@@ -45,6 +45,10 @@ pub struct RecordSpan {
     pub broken: Option<BrokenQuoting>,
 }
 
+/// What to do about text after a closing quote.
+pub const ESCAPE_ADVICE: &str =
+    "write a quote inside a cell twice, or set escape/quote in the manifest";
+
 /// How the quoting of a record is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokenQuoting {

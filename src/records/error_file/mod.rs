@@ -14,7 +14,7 @@ use self::reason_cache::ReasonCache;
 use super::csv::dialect::Dialect;
 use super::csv::fields::RawFields;
 use super::header::columns::FAILURE_DESCRIPTION;
-use super::input::wide_delimiter::restore;
+use super::input::wide_delimiter::exchanged;
 use super::sink::{FileStart, RejectedRecord};
 use crate::manifest::Quoting;
 
@@ -43,20 +43,16 @@ impl ErrorFile {
             line.extend_from_slice(b"\xEF\xBB\xBF");
         }
         line.extend_from_slice(&start.separator_line);
-        self.fields(&start.header, start.description, &mut line);
+        self.original_fields(&start.header, start.description, &mut line);
         push_field(FAILURE_DESCRIPTION, self.dialect, &mut line);
         line.extend_from_slice(self.line_end.as_bytes());
-        if let Some(delimiter) = self.wide_delimiter {
-            restore(delimiter, &mut line, 0);
-        }
         line
     }
 
     /// Appends a rejected record to `out`, with its reasons joined by `; `.
     pub fn push(&self, record: &RejectedRecord<'_>, cache: &mut ReasonCache, out: &mut Vec<u8>) {
-        let start = out.len();
         if let Some(raw) = record.raw {
-            self.fields(raw, record.description, out);
+            self.original_fields(raw, record.description, out);
         }
         if self.dialect.quoting == Quoting::Doubled {
             out.push(b'"');
@@ -72,9 +68,14 @@ impl ErrorFile {
             push_field(&reasons.join("; "), self.dialect, out);
         }
         out.extend_from_slice(self.line_end.as_bytes());
-        if let Some(delimiter) = self.wide_delimiter {
-            restore(delimiter, out, start);
-        }
+    }
+
+    /// Appends the fields of a record but `dropped` as the data file has them.
+    fn original_fields(&self, raw: &[u8], dropped: Option<usize>, out: &mut Vec<u8>) {
+        let Some(delimiter) = self.wide_delimiter else { return self.fields(raw, dropped, out) };
+        let mut fields = Vec::with_capacity(raw.len() + 1);
+        self.fields(raw, dropped, &mut fields);
+        out.extend_from_slice(&exchanged(delimiter, &fields));
     }
 
     /// Appends the fields of a record but `dropped`, with a delimiter after each.

@@ -66,13 +66,17 @@ pub fn likely_delimiter(text: &[u8], dialect: Dialect) -> Option<u8> {
     Some(found)
 }
 
-/// Returns the finding that a file seems to have another delimiter.
-pub fn delimiter_finding(likely: u8) -> String {
+/// Returns the finding that a file seems to have another delimiter. `separator_line` is its `sep=`
+/// line, or empty.
+pub fn delimiter_finding(likely: u8, separator_line: &[u8]) -> String {
     let shown = match likely {
         b'\t' => "\\t".to_owned(),
         0..=b'\x1F' => format!("\\u{likely:04x}"),
         _ => char::from(likely).to_string(),
     };
+    if !separator_line.is_empty() {
+        return format!("the header seems separated by '{shown}': correct or remove line 1, sep=");
+    }
     format!("the header seems separated by '{shown}': set \"delimiter\": \"{shown}\"")
 }
 
@@ -122,7 +126,7 @@ mod tests {
         for (likely, shown) in [(b';', ";"), (b'\t', "\\t"), (1, "\\u0001")] {
             let expected =
                 format!("the header seems separated by '{shown}': set \"delimiter\": \"{shown}\"");
-            assert_eq!(delimiter_finding(likely), expected);
+            assert_eq!(delimiter_finding(likely, b""), expected);
         }
     }
 }

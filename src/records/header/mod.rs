@@ -6,6 +6,7 @@ pub mod open;
 pub mod plan;
 pub mod schema;
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use self::delimiter::{delimiter_finding, likely_delimiter, separator_line};
@@ -16,7 +17,7 @@ use crate::records::csv::dialect::Dialect;
 use crate::records::csv::lexer::{BrokenQuoting, Span, lex};
 use crate::records::csv::line_count::count_lines;
 use crate::records::csv::record_ends::RecordEnds;
-use crate::records::input::wide_delimiter::restore;
+use crate::records::input::wide_delimiter::exchanged;
 use crate::report::Failure;
 use crate::sanitize::printable_start;
 
@@ -87,13 +88,12 @@ impl Header {
             let raw = block.text[start..end].to_vec();
             let line = block.first_line + count_lines(&block.text[..start]);
             let likely_delimiter = likely_delimiter(&block.text[start..], dialect);
-            let names =
-                names(&raw, dialect, encoding, limits).map_err(
-                    |detail| match likely_delimiter {
-                        Some(likely) => failure_of(&[delimiter_finding(likely)]),
-                        _ => Failure::unreadable(format!("{detail}; {}", quoted_line(line, &raw))),
-                    },
-                )?;
+            let names = names(&raw, dialect, manifest.wide_delimiter, encoding, limits).map_err(
+                |detail| match likely_delimiter {
+                    Some(likely) => failure_of(&[delimiter_finding(likely, &separator_line)]),
+                    _ => Failure::unreadable(format!("{detail}; {}", quoted_line(line, &raw))),
+                },
+            )?;
             // The line end stays in the block. The lexer skips it as an empty line.
             block.first_line += count_lines(&block.text[..end]);
             block.text.drain(..end);
@@ -113,7 +113,7 @@ impl Header {
     /// Returns the failure of a header that does not fit the manifest, with these findings.
     pub fn failure(&self, findings: &[String]) -> Failure {
         if let Some(likely) = self.likely_delimiter {
-            return failure_of(&[delimiter_finding(likely)]);
+            return failure_of(&[delimiter_finding(likely, &self.separator_line)]);
         }
         let mut failure = failure_of(findings);
         failure.detail = format!("{}; {}", failure.detail, self.quoted_line);
@@ -122,13 +122,15 @@ impl Header {
 }
 
 fn quoted_line(line: u64, raw: &[u8], wide_delimiter: Option<char>) -> String {
-    let mut raw = raw.to_vec();
-    if let Some(delimiter) = wide_delimiter {
-        restore(delimiter, &mut raw, 0);
-    }
+    let raw = original(raw, wide_delimiter);
     let text = String::from_utf8_lossy(&raw);
     let cut = if text.chars().nth(QUOTED).is_some() { "…" } else { "" };
     format!("line {line} was taken as the header: {}{cut}", printable_start(&text, QUOTED))
+}
+
+/// Returns a text as the data file has it.
+fn original(text: &[u8], wide_delimiter: Option<char>) -> Cow<'_, [u8]> {
+    wide_delimiter.map_or(Cow::Borrowed(text), |delimiter| exchanged(delimiter, text))
 }
 
 /// Returns `text` without the byte order marks that it begins with. A tool that reads the first as a
@@ -156,14 +158,17 @@ fn first_record(text: &[u8], delimiter: u8) -> Option<usize> {
 fn names(
     raw: &[u8],
     dialect: Dialect,
+    wide_delimiter: Option<char>,
     encoding: Encoding,
     limits: &Limits,
 ) -> Result<Vec<String>, String> {
-    let text = std::str::from_utf8(raw).map_err(|_| {
+    let text = original(raw, wide_delimiter);
+    let text = std::str::from_utf8(&text).map_err(|_| {
         "the header has bytes that are invalid in the file's encoding: save the file as UTF-8, or \
          name its encoding in the manifest"
     })?;
-    let is_plain = |c: char| matches!(c, '\t' | '\r' | '\n') || c == char::from(dialect.delimiter);
+    let delimiter = wide_delimiter.unwrap_or(char::from(dialect.delimiter));
+    let is_plain = |c: char| matches!(c, '\t' | '\r' | '\n') || c == delimiter;
     if text.contains(|c: char| c.is_control() && !is_plain(c)) {
         let hint = match encoding {
             Encoding::Utf8 => " (for UTF-16, name the encoding in the manifest)",
@@ -190,7 +195,7 @@ fn names(
         return Err(format!("the header has {columns} columns, at most {max} are allowed"));
     }
     let all = [raw, &lexed.unquoted].concat();
-    let name = |range| String::from_utf8_lossy(&all[range]).into_owned();
+    let name = |range| String::from_utf8_lossy(&original(&all[range], wide_delimiter)).into_owned();
     Ok(lexed.cells.iter().map(|cell: &Span| name(cell.range())).collect())
 }
 

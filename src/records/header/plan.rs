@@ -28,12 +28,16 @@ pub struct ReadPlan {
     pub header_cells: Vec<String>,
     /// The header's line for messages.
     pub quoted_header: String,
+    /// The `sep=` line without its line end; empty if the file has none.
+    pub separator_line: Vec<u8>,
     pub header_line: u64,
     /// Whether a column is called `Failure Description`, mapped or ignored.
     pub has_description: bool,
     pub schema: Schema,
     pub dialect: Dialect,
     pub null: NullTexts,
+    /// A delimiter beyond ASCII, which has changed places with U+001F in the blocks.
+    pub wide_delimiter: Option<char>,
     pub limits: Limits,
     pub reserved: ReservedNames,
     /// The column with the items of a Charged event.
@@ -71,10 +75,12 @@ impl ReadPlan {
             columns,
             header_cells: header.names.iter().map(|name| without_null(name, &null)).collect(),
             quoted_header: header.quoted_line.clone(),
+            separator_line: header.separator_line.trim_ascii_end().to_vec(),
             header_line: header.line,
             schema,
             dialect: header.dialect,
             null,
+            wide_delimiter: manifest.wide_delimiter,
             limits: options.limits.clone(),
             reserved: ReservedNames::new(&options.limits.reserved_event_names),
             processing_time: options.processing_time,

@@ -11,7 +11,7 @@ use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use super::buffer::TextBuffer;
 use super::file_kind::HEAD;
 use super::utf8_check::{Utf8Check, Utf8Example};
-use super::wide_delimiter::DelimiterSubstitution;
+use super::wide_delimiter::DelimiterExchange;
 use crate::manifest::Encoding;
 
 /// Bytes of another encoding that are decoded per step.
@@ -34,7 +34,7 @@ pub struct Utf8Stream<R> {
     head: Vec<u8>,
     transcoder: Option<Transcoder>,
     /// For a delimiter beyond ASCII.
-    substitution: Option<DelimiterSubstitution>,
+    exchange: Option<DelimiterExchange>,
 }
 
 /// A decoder for another encoding, and its pending input.
@@ -77,25 +77,25 @@ impl<R: Read> Utf8Stream<R> {
             utf8_check,
         });
         let opening = FileHead { bytes, encoding, marked: mark.is_some(), is_utf8 };
-        Ok((Self { input, head, transcoder, substitution: None }, opening))
+        Ok((Self { input, head, transcoder, exchange: None }, opening))
     }
 
     /// Replaces a delimiter beyond ASCII in all of the text by its substitute. To be called before
     /// [`Self::append`].
     pub fn replace_delimiter(&mut self, delimiter: char) {
-        self.substitution = Some(DelimiterSubstitution::new(delimiter));
+        self.exchange = Some(DelimiterExchange::new(delimiter));
     }
 
     /// Appends at most `most` bytes to `text` and returns their number, which is 0 at the end.
     pub fn append(&mut self, text: &mut TextBuffer, most: usize) -> io::Result<usize> {
-        if self.substitution.is_none() {
+        if self.exchange.is_none() {
             return self.append_decoded(text, most);
         }
         let start = text.len();
         loop {
             let read = self.append_decoded(text, most)?;
-            if let Some(substitution) = &mut self.substitution {
-                substitution.replace(text, start, read == 0);
+            if let Some(exchange) = &mut self.exchange {
+                exchange.apply(text, start, read == 0);
             }
             if read == 0 || text.len() > start {
                 return Ok(text.len() - start);

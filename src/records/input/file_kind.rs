@@ -170,8 +170,9 @@ fn other_encoding(head: &[u8], encoding: Encoding) -> Option<String> {
     }
     let is_utf16 = matches!(encoding, Encoding::Utf16Le | Encoding::Utf16Be);
     match utf16_without_mark(head) {
-        Some((found, name)) if found != encoding => Some(format!(
-            "it is UTF-16 without a byte order mark: set \"encoding\": \"{name}\" in the manifest"
+        Some(found) if found != encoding => Some(format!(
+            "it is UTF-16 without a byte order mark: set \"encoding\": \"{}\" in the manifest",
+            found.as_str()
         )),
         None if is_utf16 && head.len() > 1 && is_utf8_without_nul(head) => {
             Some("it is not UTF-16: remove \"encoding\" from the manifest".to_owned())
@@ -196,16 +197,16 @@ fn is_utf32(head: &[u8]) -> bool {
     characters.len() > 1 && (all(little) || all(big)) && characters.iter().any(is_ascii)
 }
 
-/// Returns the byte order of UTF-16 text: most of its characters are below U+0100, so that every
-/// second byte is zero.
-fn utf16_without_mark(head: &[u8]) -> Option<(Encoding, &'static str)> {
+/// Returns the byte order of UTF-16 text without a mark: so many of its characters are below U+0100
+/// that a fifth of every second byte is zero, and no other byte is.
+pub fn utf16_without_mark(head: &[u8]) -> Option<Encoding> {
     let (units, _) = head.as_chunks::<2>();
     let zeros = |at: usize| units.iter().filter(|unit| unit[at] == 0).count();
     let (first, second) = (zeros(0), zeros(1));
-    let most = |zeros: usize| zeros > 1 && zeros * 2 >= units.len();
+    let most = |zeros: usize| zeros > 1 && zeros * 5 >= units.len();
     match (first, second) {
-        (0, zeros) if most(zeros) => Some((Encoding::Utf16Le, "utf-16le")),
-        (zeros, 0) if most(zeros) => Some((Encoding::Utf16Be, "utf-16be")),
+        (0, zeros) if most(zeros) => Some(Encoding::Utf16Le),
+        (zeros, 0) if most(zeros) => Some(Encoding::Utf16Be),
         _ => None,
     }
 }

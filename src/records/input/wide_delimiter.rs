@@ -1,77 +1,105 @@
-//! A delimiter beyond ASCII: one byte replaces it in the text, as the lexer reads bytes.
+//! A delimiter beyond ASCII, for the lexer, which reads bytes.
 //!
-//! The byte is U+001F, which separates fields in ASCII. In a file that has it in a cell, the record
-//! has one field more, and is rejected.
+//! In the text that is lexed, the delimiter and U+001F have changed places. A second exchange, of a
+//! cell or of a line for the error file, gives the original bytes.
+
+use std::borrow::Cow;
 
 use super::buffer::TextBuffer;
 use crate::manifest::DELIMITER_SUBSTITUTE;
 
-/// Replaces the delimiter in a text that arrives in pieces.
+/// Exchanges the delimiter and U+001F in a text that arrives in pieces.
 #[derive(Debug)]
-pub struct DelimiterSubstitution {
-    /// The delimiter in UTF-8.
-    delimiter: Vec<u8>,
+pub struct DelimiterExchange {
+    delimiter: char,
     /// The end of a piece, which may be the beginning of the delimiter.
     pending: Vec<u8>,
 }
 
-impl DelimiterSubstitution {
+impl DelimiterExchange {
     pub fn new(delimiter: char) -> Self {
-        Self { delimiter: delimiter.to_string().into_bytes(), pending: Vec::new() }
+        Self { delimiter, pending: Vec::new() }
     }
 
-    /// Replaces the delimiter in the piece that was appended to `text` at `start`.
-    pub fn replace(&mut self, text: &mut TextBuffer, start: usize, at_end: bool) {
+    /// Exchanges them in the piece that was appended to `text` at `start`.
+    pub fn apply(&mut self, text: &mut TextBuffer, start: usize, at_end: bool) {
         let mut piece = std::mem::take(&mut self.pending);
         piece.extend_from_slice(&text[start..]);
         text.truncate(start);
         if !at_end {
-            let is_begun = |length: &usize| piece.ends_with(&self.delimiter[..*length]);
-            let begun = (1..self.delimiter.len()).rev().find(is_begun).unwrap_or(0);
+            let mut buffer = [0; 4];
+            let delimiter = self.delimiter.encode_utf8(&mut buffer).as_bytes();
+            let is_begun = |length: &usize| piece.ends_with(&delimiter[..*length]);
+            let begun = (1..delimiter.len()).rev().find(is_begun).unwrap_or(0);
             self.pending = piece.split_off(piece.len() - begun);
         }
-        let mut from = 0;
-        for at in memchr::memmem::find_iter(&piece, &self.delimiter) {
-            text.push(&piece[from..at]);
-            text.push(&[DELIMITER_SUBSTITUTE]);
-            from = at + self.delimiter.len();
-        }
-        text.push(&piece[from..]);
+        text.push(&exchanged(self.delimiter, &piece));
     }
 }
 
-/// Replaces the substitute by `delimiter` again, in the bytes from `start` on.
-pub fn restore(delimiter: char, bytes: &mut Vec<u8>, start: usize) {
-    let delimiter = delimiter.to_string();
-    for byte in bytes.split_off(start) {
-        match byte {
-            DELIMITER_SUBSTITUTE => bytes.extend_from_slice(delimiter.as_bytes()),
-            byte => bytes.push(byte),
-        }
+/// Returns `text` with `delimiter` and U+001F exchanged.
+pub fn exchanged(delimiter: char, text: &[u8]) -> Cow<'_, [u8]> {
+    let mut buffer = [0; 4];
+    let delimiter = delimiter.encode_utf8(&mut buffer).as_bytes();
+    let mut out = Vec::new();
+    let mut from = 0;
+    for at in memchr::memchr2_iter(delimiter[0], DELIMITER_SUBSTITUTE, text) {
+        let (found, other): (&[u8], &[u8]) = match text[at] {
+            DELIMITER_SUBSTITUTE => (&[DELIMITER_SUBSTITUTE], delimiter),
+            _ if text[at..].starts_with(delimiter) => (delimiter, &[DELIMITER_SUBSTITUTE]),
+            _ => continue,
+        };
+        out.extend_from_slice(&text[from..at]);
+        out.extend_from_slice(other);
+        from = at + found.len();
     }
+    if from == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.extend_from_slice(&text[from..]);
+    Cow::Owned(out)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn replaces_and_restores_in_pieces() {
-        let original = "a§b€§§é\u{c2}§".as_bytes();
-        for piece in 1..10 {
-            let mut substitution = DelimiterSubstitution::new('§');
-            let mut text = TextBuffer::default();
-            for bytes in original.chunks(piece) {
-                let start = text.len();
-                text.push(bytes);
-                substitution.replace(&mut text, start, false);
-            }
+    fn in_pieces(original: &[u8], piece: usize) -> Vec<u8> {
+        let mut exchange = DelimiterExchange::new('§');
+        let mut text = TextBuffer::default();
+        for bytes in original.chunks(piece) {
             let start = text.len();
-            substitution.replace(&mut text, start, true);
-            assert_eq!(*text, *"a\x1Fb€\x1F\x1Fé\u{c2}\x1F".as_bytes(), "{piece}");
-            let mut restored = text.to_vec();
-            restore('§', &mut restored, 0);
-            assert_eq!(restored, original);
+            text.push(bytes);
+            exchange.apply(&mut text, start, false);
+        }
+        let start = text.len();
+        exchange.apply(&mut text, start, true);
+        text.to_vec()
+    }
+
+    #[test]
+    fn pieces_are_exchanged_as_the_whole() {
+        let original = "a§b€§§é\u{c2}\x1F\u{1}§".as_bytes();
+        for piece in 1..10 {
+            let expected = "a\x1Fb€\x1F\x1Fé\u{c2}§\u{1}\x1F".as_bytes();
+            assert_eq!(in_pieces(original, piece), expected, "{piece}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_second_exchange_gives_the_original(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![&b"\xc2\xa7"[..], b"\x1F", b"\xc2", b"\xa7", b"a", b"\xc3\xa9"]),
+                0..12,
+            ),
+            piece in 1..5_usize,
+        ) {
+            let text = parts.concat();
+            let exchanged_text = in_pieces(&text, piece);
+            prop_assert_eq!(&*exchanged('§', &exchanged_text), &text[..]);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The rule for ids: at least one of identity, fbId, gpId and objectId, each under 1024 characters,
 //! and none that a spreadsheet rounded.
 
-use super::trim;
+use super::{is_dash, trim};
 use crate::records::rules::rejection::{Detail, Rule, RuleCase};
 use crate::sanitize::is_unprintable;
 
@@ -83,7 +83,6 @@ fn trim_invisible(cell: &str) -> &str {
 }
 
 fn is_absent(id: &str) -> bool {
-    let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
     id.len() <= LONGEST_ABSENT && ABSENT.iter().any(|absent| id.eq_ignore_ascii_case(absent))
         || id.chars().all(is_dash)
 }

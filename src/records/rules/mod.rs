@@ -18,6 +18,11 @@ pub mod value;
 
 use crate::sanitize::normalized;
 
+/// Returns whether `c` is a hyphen, a dash or a minus sign.
+pub fn is_dash(c: char) -> bool {
+    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
 /// Returns a name for comparison: normalised, in lower case, without white space.
 pub fn fold(name: &str) -> String {
     if name.is_ascii() {

@@ -1,6 +1,6 @@
 //! Rules for profiles: the four operations, and the properties with a rule of their own.
 
-use super::{fold, trim};
+use super::{fold, is_dash, trim};
 use crate::manifest::is_address;
 use crate::records::profile_change::{Operation, Value};
 use crate::records::rules::rejection::{Detail, Rule, RuleCase};
@@ -135,7 +135,6 @@ fn phone(cell: &str) -> Result<Normal<'_>, &'static Rule> {
 }
 
 fn any_phone(cell: &str) -> Option<String> {
-    let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
     let is_bracket = |c: char| matches!(c, '(' | ')' | '[' | ']');
     let is_ignored = |c: char| c.is_whitespace() || is_dash(c) || is_bracket(c);
     let phone: String = cell.chars().filter(|c| !is_ignored(*c)).take(17).collect();

@@ -1,6 +1,6 @@
 //! Rules for the form of a record, checked before its cells.
 
-use crate::records::csv::lexer::BrokenQuoting;
+use crate::records::csv::lexer::{BrokenQuoting, ESCAPE_ADVICE};
 use crate::records::rules::rejection::{Detail, Rule, RuleCase};
 
 pub static FIELD_COUNT: Rule = Rule::new(
@@ -39,7 +39,7 @@ pub static TEXT_AFTER_QUOTE: Rule = Rule::new(
         Some(BrokenQuoting::SpaceBeforeQuote) => {
             "remove the space between the delimiter and the opening quote".into()
         }
-        _ => "write a quote inside a cell twice, or set escape/quote in the manifest".into(),
+        _ => ESCAPE_ADVICE.into(),
     })
 });
 
