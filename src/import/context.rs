@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::import::answer_locks::AnswerLocks;
 use crate::spool::{Layout, Opener};
 use crate::state::{self, State};
 use crate::store::Store;
@@ -18,6 +19,8 @@ pub struct Context {
     pub layout: Layout,
     /// Opens files that accounts own.
     pub(super) opener: Opener,
+    /// Held by every task that names, replaces or removes answers in results/.
+    pub(super) answer_locks: AnswerLocks,
 }
 
 impl Context {
@@ -34,6 +37,7 @@ impl Context {
             store: Store::local(config.paths.data()),
             layout: Layout::new(&config.paths),
             opener,
+            answer_locks: AnswerLocks::default(),
             config,
         })
     }

@@ -13,6 +13,7 @@
 //!
 //! Decisions are in `run::decide`, `run::queue` and [`spool::pairing`](crate::spool::pairing), pure.
 
+mod answer_locks;
 mod context;
 mod intake;
 mod local;
@@ -132,7 +133,6 @@ impl Importer {
             context: &self.context,
             memory: &self.intake,
             early_starts: &self.runs.early_starts,
-            answer_locks: &self.runs.answer_locks,
             audit: self.audit.as_deref(),
         }
     }

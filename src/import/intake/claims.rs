@@ -73,7 +73,7 @@ pub(super) fn execute(
     claim: &Claim,
     begins: bool,
 ) -> Result<ClaimOutcome, outbox::Error> {
-    let Scanner { context, memory, early_starts, answer_locks, audit } = scanner;
+    let Scanner { context, memory, early_starts, audit } = scanner;
     let began = Timestamp::now();
     let unusable = match claim.execute(&context.layout, account, import, &context.opener) {
         Ok(_) => None,
@@ -96,7 +96,7 @@ pub(super) fn execute(
             return Ok(ClaimOutcome::Unfinished);
         }
     };
-    let naming = answer_locks.lock(account);
+    let lock = context.answer_locks.lock(account);
     let renamed = match earlier_answer::rename(context, account, import) {
         Ok(renamed) => renamed,
         Err(RenameError::State(error)) => return Err(error.into()),
@@ -108,7 +108,7 @@ pub(super) fn execute(
     let manifest = claim.manifest.name.as_str();
     let end = ClaimEnd { account, import, manifest, begins, unusable, renamed };
     let has_begun = early_start::end_claim(&context.state, early_starts, end)?;
-    drop(naming);
+    drop(lock);
     memory.arrivals.forget(account, manifest);
     if let Some(audit) = audit {
         let files = [claim.data.as_ref(), Some(&claim.manifest)];

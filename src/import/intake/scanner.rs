@@ -7,7 +7,6 @@ use super::empty_accounts::EmptyAccounts;
 use super::readme::CheckedReadmes;
 use crate::account::AccountId;
 use crate::import::context::Context;
-use crate::import::run::answer::earlier_answer::AnswerLocks;
 use crate::import::run::early_start::EarlyStarts;
 use crate::import::upload_audit::UploadAudit;
 use crate::spool::{Arrivals, ManifestCache};
@@ -51,7 +50,6 @@ pub struct Scanner<'a> {
     pub context: &'a Context,
     pub memory: &'a IntakeMemory,
     pub early_starts: &'a EarlyStarts,
-    pub answer_locks: &'a AnswerLocks,
     /// `None` if uploads are not audited.
     pub audit: Option<&'a UploadAudit>,
 }

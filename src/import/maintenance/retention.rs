@@ -137,6 +137,7 @@ fn remove_answers(
     let mut all = 0;
     for _ in 0..BATCHES {
         let id = account.as_str();
+        let _lock = context.answer_locks.lock(account);
         let batch = context.state.read(|tx| kept::list_old_answers(tx, id, before, BATCH))?;
         let removed = match remove_files(&context.layout, account, &batch) {
             Ok(removed) => removed,

@@ -120,9 +120,14 @@ impl Attachments for ResultsAttachments {
         let named = results.read(name);
         // Checked after that: a later answer gets the name only once this one is renamed.
         let renamed = import.and_then(|id| results.read(&format!("{id}.{ERROR_FILE}")).ok());
+        let is_own = |import: &ImportId| {
+            let stem = name.strip_suffix(ERROR_FILE).and_then(|stem| stem.strip_suffix('.'));
+            stem.and_then(|stem| owner_of(&results, stem)).is_none_or(|owner| owner == *import)
+        };
         let file = match renamed {
             Some(file) => file,
-            None => named.map_err(io::Error::other)?,
+            None if import.is_none_or(is_own) => named.map_err(io::Error::other)?,
+            None => return Err(io::Error::other("a later import's answer has this name")),
         };
         let length = file.metadata()?.len();
         Ok((Box::new(file), length))

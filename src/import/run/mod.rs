@@ -21,7 +21,6 @@ pub mod transitions;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use self::answer::earlier_answer::AnswerLocks;
 use self::answer::{ErrorTemps, ResultsOutput};
 use self::decide::{RetryDecision, StartDecision};
 use self::early_start::EarlyStarts;
@@ -37,7 +36,7 @@ use crate::manifest::Manifest;
 use crate::outbox;
 use crate::report::{Failure, FailureText, ImportState};
 use crate::sanitize::chain;
-use crate::spool::{self, Results, ResultsError};
+use crate::spool::{self, Results, ResultsError, UnpublishedFile};
 use crate::state::{self, imports};
 use crate::store;
 
@@ -77,7 +76,6 @@ pub struct RunMemory {
     pub retries: Retries,
     pub early_starts: EarlyStarts,
     pub progress_reports: ProgressReports,
-    pub answer_locks: AnswerLocks,
 }
 
 /// Calls [`run`], and turns a panic into a failure of the import.
@@ -248,7 +246,9 @@ fn finish(
     let mut report = outcome.report(begun, manifest, state::now());
     property_types::warn(&context.state, account, &mut report, &properties)?;
     let _final_answer = memory.progress_reports.begin_final_answer(import);
-    let _naming = memory.answer_locks.lock(account);
+    // Large files take long, and claims of the account wait for the lock.
+    temps.iter().flatten().flatten().try_for_each(UnpublishedFile::sync)?;
+    let _lock = context.answer_locks.lock(account);
     // A later import may have the name since.
     let row = &ImportRow { stem: find(context, import)?.stem, ..row.clone() };
     match Results::open(&context.layout, account) {

@@ -155,6 +155,8 @@ fn write_report(
     import: &ImportId,
     progress: ImportProgress,
 ) -> state::Result<()> {
+    let Some(row) = row::find(&context.state, import)? else { return Ok(()) };
+    let _lock = context.answer_locks.lock(&row.account);
     // Held until the progress report is written, so that it can't replace the final report.
     let mut memory = reports.lock();
     if memory.final_answers.contains(import) {

@@ -83,6 +83,10 @@ fn reused_name_is_imported_if_accepted() {
         file.read_to_string(&mut content).unwrap();
         assert_eq!(content == "the newest", is_newest, "{content}");
     }
+    // Retention has removed the first answer. The file of that name now is another import's.
+    fs::remove_file(host.results(&format!("{first}.errors.csv"))).unwrap();
+    let opened = attachments.open(host.account.as_str(), Some(first), "e.errors.csv");
+    assert!(opened.err().unwrap().to_string().contains("a later import's answer"));
 }
 
 #[test]
@@ -248,4 +252,19 @@ fn rename_without_its_transaction_can_be_repeated() {
         earlier_answer::rename(context, &host.account, &second).unwrap();
         assert!(host.results(&format!("{first}.result.json")).exists());
     }
+}
+
+/// Imports of a node that was renamed keep their ids.
+#[test]
+fn stem_is_not_an_import_id_of_another_node() {
+    let host = accepting();
+    let first = upload(&host);
+    host.run(&first);
+    host.sql(
+        "PRAGMA defer_foreign_keys = ON; UPDATE import SET id = 'old-1';
+              UPDATE milestone SET import = 'old-1'; UPDATE manifest_name SET import = 'old-1'",
+    );
+    host.upload("old-1", "event", EVENTS);
+    let second = host.claim();
+    assert_eq!(host.row(&second).stem, second.as_str());
 }

@@ -60,6 +60,11 @@ impl UnpublishedFile {
     pub fn try_clone(&self) -> io::Result<File> {
         self.file.try_clone()
     }
+
+    /// Makes its content durable.
+    pub fn sync(&self) -> Result<(), ResultsError> {
+        self.file.sync_all().map_err(|error| IoError::new("sync", &self.name, error).into())
+    }
 }
 
 impl Write for UnpublishedFile {

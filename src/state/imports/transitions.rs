@@ -69,8 +69,11 @@ pub fn insert<C: Serialize>(
     )?;
     let n = tx.last_insert_rowid();
     let id = ImportId::new(node, n).map_err(|e| Error::Value(e.to_string()))?;
-    let sql = "UPDATE import SET id = ?1, stem = ?2 WHERE n = ?3";
-    tx.change(sql, params![id.as_str(), (new.stem)(&id), n])?;
+    // An answer that was renamed is named after its import's id, also one of an earlier node name.
+    let sql = "UPDATE import SET id = ?1,
+                   stem = iif(EXISTS (SELECT 1 FROM import WHERE id = ?2 AND account = ?4), ?1, ?2)
+               WHERE n = ?3";
+    tx.change(sql, params![id.as_str(), (new.stem)(&id), n, new.account.as_str()])?;
     if let Some(name) = new.spends {
         tx.change(
             "INSERT OR IGNORE INTO manifest_name (account, name, import) VALUES (?1, ?2, ?3)",

@@ -3,10 +3,8 @@
 //!
 //! Invariant: the files are renamed before the transaction that queues the new import and records
 //! the earlier import's new stem; only after it is an answer of the new import written. After a
-//! crash in between the claim is executed again, which repeats both. [`AnswerLocks`] keeps the end
-//! of the earlier import's run out of these steps.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! crash in between the claim is executed again, which repeats both. The caller holds the account's
+//! [`AnswerLock`](crate::import::answer_locks::AnswerLock) over all steps.
 
 use super::{ERROR_FILE, answer_names, is_missing, owner_of, to_json};
 use crate::account::AccountId;
@@ -17,26 +15,6 @@ use crate::report::Report;
 use crate::spool::{self, Results, ResultsError};
 use crate::state::imports;
 use crate::state::{self, Transaction};
-
-/// The number of locks; accounts share them.
-const LOCKS: usize = 64;
-
-/// One lock per account (accounts may share one): held while answers in results/ are named.
-#[derive(Debug)]
-pub struct AnswerLocks([Mutex<()>; LOCKS]);
-
-impl Default for AnswerLocks {
-    fn default() -> Self {
-        Self([const { Mutex::new(()) }; LOCKS])
-    }
-}
-
-impl AnswerLocks {
-    pub fn lock(&self, account: &AccountId) -> MutexGuard<'_, ()> {
-        let sum: usize = account.as_str().bytes().map(usize::from).sum();
-        self.0[sum % LOCKS].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// An earlier import whose answer is named after its id now.
 #[derive(Debug)]
