@@ -128,7 +128,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), IoError> {
     sync_parent(to)
 }
 
-/// A new private file with a temporary name. If it is dropped before it is published, the file is
+/// A new file with a temporary name. If it is dropped before it is published, the file is
 /// removed. Files that SQLite may have created beside it are removed as well.
 #[derive(Debug)]
 #[must_use = "the file is removed when this is dropped"]
@@ -140,6 +140,12 @@ impl TempFile {
     /// Creates the empty file `path`, which must not exist. Only its owner can read the file.
     pub fn create(path: PathBuf) -> Result<Self, IoError> {
         create_private_file(&path)?;
+        Ok(Self { path })
+    }
+
+    /// Creates the empty file `path`, which must not exist. The group can read it too.
+    pub fn create_readable(path: PathBuf) -> Result<Self, IoError> {
+        create_file(&path)?;
         Ok(Self { path })
     }
 

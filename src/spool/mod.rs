@@ -29,11 +29,11 @@ pub use claim::lease_probe::{ProbeError, check_leases};
 pub use claim::{Claim, ClaimStep};
 pub use export_copy::{ExportCopyError, copy_folder};
 pub use incoming::empty::{EmptyIncoming, changed_accounts};
-pub use incoming::entry::{DirEntry, FileKind};
+pub use incoming::entry::{DirEntry, FileKind, data_ending};
 pub use incoming::listing::{IncomingUsage, ScanError, each_name};
 pub use incoming::manifest_cache::ManifestCache;
 pub use incoming::manifest_name::{
-    is_manifest_name, manifest_stem, naming_advice, right_name, spent_name,
+    MANIFEST_ENDING, is_manifest_name, manifest_stem, naming_advice, right_name, spent_name,
 };
 pub use incoming::scan::{Incoming, ScanResult};
 pub use incoming::snapshot::{

@@ -120,7 +120,9 @@ pub fn scan(
     let Some(incoming) = open(scanner, account)? else { return Ok(outcome) };
     let seen = list(scanner, account, &incoming)?;
     let readme = &context.config.readme;
-    if let Some(pause) = memory.readmes.keep(readme, &row, &incoming, seen.has_readme) {
+    if let Some(pause) =
+        memory.readmes.keep(readme, &row, &incoming, seen.has_readme || seen.usage.cut)
+    {
         outcome.rescan_after(pause);
     }
     for problem in &seen.problems {

@@ -34,7 +34,8 @@ struct ReadmeText<'a> {
 
 impl CheckedReadmes {
     /// Places the file in the incoming of `account` if it is missing or has another text. Returns
-    /// when the account must be scanned again for it. `is_present`: a listing has the file.
+    /// when the account must be scanned again for it. `is_present`: a listing has the file, or is
+    /// incomplete.
     pub(super) fn keep(
         &self,
         config: &Readme,

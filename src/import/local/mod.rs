@@ -20,7 +20,7 @@ use super::run::store_check;
 use super::run::transitions;
 use crate::account::AccountId;
 use crate::config::{Limits, ReusedManifest};
-use crate::files::durable;
+use crate::files::{self, durable};
 use crate::import_id::ImportId;
 use crate::manifest::{Manifest, ManifestErrors};
 use crate::outbox;
@@ -145,13 +145,10 @@ impl LocalPair {
         {
             path = self.folder.join(equal);
         }
-        // Opening a FIFO would wait for its writer. Checking first is enough: these are the
-        // caller's own files.
-        if !fs::metadata(&path).map_err(missing)?.is_file() {
+        files::open_regular(&path).map_err(missing)?.ok_or_else(|| {
             let detail = format!("{shown} is not a regular file");
-            return Err(Failure::new(FailureText::Unreadable, detail));
-        }
-        File::open(path).map_err(missing)
+            Failure::new(FailureText::Unreadable, detail)
+        })
     }
 
     /// Returns the names in the folder. Without the right to list it there are none.

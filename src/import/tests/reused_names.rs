@@ -256,7 +256,7 @@ fn rename_without_its_transaction_can_be_repeated() {
 
 /// Imports of a node that was renamed keep their ids.
 #[test]
-fn stem_is_not_an_import_id_of_another_node() {
+fn a_stem_is_never_an_old_import_id() {
     let host = accepting();
     let first = upload(&host);
     host.run(&first);
