@@ -120,7 +120,9 @@ fn add(arguments: &AddKey, config: &Config, context: &CliContext) -> CliResult {
             lines.extend(server.handout(account));
             if server.host.is_none() {
                 let file = context.config_path().display();
-                lines.push(format!("HOST is this host's public name: set node.address in {file}"));
+                lines.push(format!(
+                    "replace HOST by this host's public name, or set node.address in {file}"
+                ));
             }
         }
         Err(problem) => lines.push(format!(

@@ -1,20 +1,12 @@
 //! [`ServerAddress`]: where partners connect, and how they recognise the host.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use serde::Serialize;
 
-use super::{EffectiveConfig, run};
+use super::{EffectiveConfig, config_for_accounts, run};
 use crate::account::AccountId;
 use crate::config::Node;
-
-/// The configuration of the host's sshd.
-const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
-/// The drop-in that lets accounts log in to it.
-const DROP_IN: &str = "/etc/ssh/sshd_config.d/50-sftp-import.conf";
-/// The configuration of the dedicated sshd, where accounts log in otherwise.
-const DEDICATED: &str = "/etc/sftp-import/sshd_config";
 
 /// Replaces the host in commands if its name is not known.
 const UNKNOWN_HOST: &str = "HOST";
@@ -45,9 +37,7 @@ impl ServerAddress {
     /// Returns the address of `node`, and what it lacks from the configuration of the sshd that
     /// accounts log in to. The error is sshd's message.
     pub fn of_host(node: &Node) -> Result<Self, String> {
-        let is_dedicated = !Path::new(DROP_IN).exists() && Path::new(DEDICATED).exists();
-        let config = Path::new(if is_dedicated { DEDICATED } else { SSHD_CONFIG });
-        let effective = EffectiveConfig::parse(&run(config, &["-T"])?);
+        let effective = EffectiveConfig::parse(&run(config_for_accounts(node), &["-T"])?);
         let keys = effective.all("hostkey").filter_map(|path| {
             let text = std::fs::read_to_string(format!("{path}.pub")).ok()?;
             HostKey::parse(&text)

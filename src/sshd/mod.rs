@@ -7,8 +7,24 @@ use std::process::Command;
 
 pub use address::{HostKey, ServerAddress};
 
+use crate::config::Node;
+
 /// The path of sshd on Debian, Red Hat and SUSE.
 const PROGRAM: &str = "/usr/sbin/sshd";
+/// The configuration of the host's sshd.
+const HOST_CONFIG: &str = "/etc/ssh/sshd_config";
+/// The drop-in that lets accounts log in to it.
+const DROP_IN: &str = "/etc/ssh/sshd_config.d/50-sftp-import.conf";
+/// The configuration of the dedicated sshd.
+const DEDICATED_CONFIG: &str = "/etc/sftp-import/sshd_config";
+
+/// Returns the configuration file of the sshd that accounts log in to: the one that `node` names,
+/// or else the dedicated sshd's if the host's has no drop-in.
+pub fn config_for_accounts(node: &Node) -> &Path {
+    let is_dedicated = !Path::new(DROP_IN).exists() && Path::new(DEDICATED_CONFIG).exists();
+    let usual = if is_dedicated { DEDICATED_CONFIG } else { HOST_CONFIG };
+    node.sshd_config.as_deref().unwrap_or(Path::new(usual))
+}
 
 /// Runs sshd with the configuration file `config`, and returns its output. The error is what it
 /// printed on standard error.

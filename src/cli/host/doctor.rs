@@ -12,6 +12,7 @@ use crate::account::AccountId;
 use crate::cli::context::{CliContext, CliError, require_root};
 use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Output, PLAIN, STRONG, StyledLine};
 use crate::doctor::{CheckScope, Finding, Level, examine};
+use crate::sshd;
 
 /// The most accounts for which the text shows similar findings.
 const SHOWN: usize = 3;
@@ -22,9 +23,10 @@ pub struct DoctorArguments {
     /// Check only this account, and everything that it depends on
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
-    /// The configuration of the sshd that accounts log in to
-    #[arg(long, value_name = "FILE", default_value = "/etc/ssh/sshd_config")]
-    sshd_config: PathBuf,
+    /// The configuration of the sshd that accounts log in to [default: node.sshd-config, or
+    /// the host's or the dedicated sshd's]
+    #[arg(long, value_name = "FILE")]
+    sshd_config: Option<PathBuf>,
     /// The client address to assume in sshd's `Match` blocks
     #[arg(long, value_name = "ADDRESS", default_value = "192.0.2.1")]
     from: std::net::IpAddr,
@@ -53,6 +55,8 @@ fn examine_host(
         error.hint("sftp-import config check; the daemon would not start either")
     })?;
     let DoctorArguments { account, sshd_config, from } = arguments;
+    let sshd_config =
+        sshd_config.unwrap_or_else(|| sshd::config_for_accounts(&config.node).to_owned());
     Ok(examine(&config, &CheckScope { account, sshd_config, from: from.to_string() }))
 }
 

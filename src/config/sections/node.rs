@@ -17,6 +17,8 @@ pub struct Node {
     /// The address to which partners connect: a host name or IP address, and a port if it differs
     /// from sshd's port.
     pub address: Option<HostAddress>,
+    /// The configuration of the sshd that accounts log in to, if it is another file than usual.
+    pub sshd_config: Option<PathBuf>,
 }
 
 /// A host name or IP address, with an optional port, such as `sftp.example.com:2222`.
@@ -72,7 +74,7 @@ impl Default for Node {
         let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
         let short = host.as_deref().and_then(|name| name.split('.').next()).unwrap_or_default();
         let name = if is_node_name(short) { short } else { "node" };
-        Self { name: name.to_owned(), address: None }
+        Self { name: name.to_owned(), address: None, sshd_config: None }
     }
 }
 
