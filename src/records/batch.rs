@@ -45,16 +45,17 @@ impl Batch {
 /// One accepted profile record.
 #[derive(Clone, Debug)]
 pub struct ProfileRecord<'a> {
-    /// Its line in the data file.
+    /// The line number of the record in the data file; the header is line 1.
     pub line: u64,
-    /// Its `ts`, or the time of processing: seconds since 1970 UTC.
+    /// The `ts` of the record, or the time of processing, in seconds since 1970 UTC.
     pub at: i64,
-    /// Indexed by [`IdKind`]; at least one is `Some`.
+    /// The ids of the record, indexed by [`IdKind`]. At least one is `Some`.
     pub ids: [Option<&'a str>; 4],
     changes: &'a [u8],
 }
 
-/// Many profile records, packed: three allocations for all records, none per record.
+/// Many profile records in packed form. The whole batch needs three allocations; a record needs
+/// none.
 #[derive(Clone, Debug)]
 pub struct ProfileBatch {
     properties: Arc<[Property]>,
@@ -69,21 +70,22 @@ pub struct ProfileBatch {
 struct StoredRecord {
     line: u64,
     at: i64,
-    /// Length of each id in bytes, or [`NO_ID`].
+    /// The length of each id in bytes; [`NO_ID`] if the record does not have the id.
     ids: [u32; 4],
-    /// The end of its changes; those of a batch are below 4 GiB.
+    /// The end of the record's changes in the batch, in bytes. The changes of a batch are below 4
+    /// GiB.
     changes_end: u32,
 }
 
 const NO_ID: u32 = u32::MAX;
 
 impl ProfileBatch {
-    /// Creates an empty batch. Changes index into `properties`.
+    /// Creates an empty batch. `Change::property` is an index into `properties`.
     pub fn new(properties: Arc<[Property]>) -> Self {
         Self { properties, records: Vec::new(), ids: String::new(), changes: Vec::new() }
     }
 
-    /// Returns the properties that changes index into.
+    /// Returns the properties of the import. `Change::property` is an index into them.
     pub fn properties(&self) -> &Arc<[Property]> {
         &self.properties
     }
@@ -96,7 +98,8 @@ impl ProfileBatch {
         self.records.is_empty()
     }
 
-    /// Returns the size in memory, in bytes, for limits on a batch.
+    /// Returns the size of the batch in memory, in bytes. Callers use it to limit the size of
+    /// batches.
     pub fn bytes(&self) -> usize {
         self.records.len() * size_of::<StoredRecord>() + self.ids.len() + self.changes.len()
     }
@@ -132,7 +135,7 @@ impl ProfileBatch {
 }
 
 impl<'a> ProfileRecord<'a> {
-    /// Returns the id of this kind; `None` if the record has none.
+    /// Returns the record's id of the given kind; `None` if the record has no such id.
     pub fn id(&self, kind: IdKind) -> Option<&'a str> {
         self.ids[kind as usize]
     }

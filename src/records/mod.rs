@@ -1,13 +1,14 @@
-//! Records: turns a data file's bytes into typed columns, or into rejections with their reasons.
+//! Reads a data file: turns its bytes into records with typed columns, or into rejections with
+//! reasons.
 //!
-//! It reads the given stream and is pure otherwise: no file paths, no SQL, no clock. The stages of
-//! [`read()`]:
+//! The only input and output of this module is the given stream. It uses no file paths, no SQL and
+//! no clock. [`read()`] has these stages:
 //!
 //! | stage | files | thread |
 //! |---|---|---|
 //! | count and digest the bytes, decompress, decode to UTF-8 | `input` | `import-read` |
 //! | split into blocks of whole records | `csv::blocks`, `csv::record_ends` | `import-read` |
-//! | read the header, plan by the manifest | `header` | the caller's |
+//! | read the header, plan the columns by the manifest | `header` | the caller's |
 //! | find the cells | `csv::lexer`, `csv::structural` | `import-parse` |
 //! | check the `rules`, build the batches | `check` | `import-parse` |
 //! | format rejected records for the `sink` | `worker`, `error_file` | `import-parse` |
@@ -15,9 +16,9 @@
 //!
 //! [`Scan`] returns the records without checking them.
 //!
-//! Invariants: the same bytes give the same verdicts, however they are split into reads and
-//! workers; read = accepted + rejected; the limits and the number of workers bound the memory, not
-//! the size of the file.
+//! Invariants: the same bytes have the same result, however they are split into reads and among
+//! workers. The number of records read is the sum of accepted and rejected records. The memory
+//! depends on the limits and the number of workers, and not on the size of the file.
 
 pub mod batch;
 mod check;

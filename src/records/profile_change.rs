@@ -1,7 +1,7 @@
 //! The changes that a record makes to its profile, and their packed form.
 //!
-//! Packed changes take little memory and no allocation each. Only this process reads them, from its
-//! memory or from an unnamed file, so they are not validated again.
+//! Packed changes take little memory, and a single change needs no allocation. Only this process
+//! reads packed changes, from its memory or from an unnamed file, so they are not validated again.
 //!
 //! ```text
 //! change   property, operation and type (varint) | value
@@ -14,7 +14,7 @@ use crate::codec::varint::{
 /// The effect of a change on its property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// `$set`: replaces.
+    /// `$set`: replaces the value.
     Set,
     /// `$add`: adds the value to the list.
     Add,
@@ -27,16 +27,16 @@ pub enum Operation {
 /// A typed value of a profile property.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// With [`Operation::Delete`] only.
+    /// The value of a change with [`Operation::Delete`], and of no other change.
     None,
     Text(&'a str),
-    /// INTEGER and LONG.
+    /// A value of type INTEGER or LONG.
     Integer(i64),
-    /// Finite.
+    /// A finite number, of type FLOAT.
     Float(f64),
-    /// BOOLEAN and communication preferences.
+    /// A value of type BOOLEAN, or a communication preference.
     Boolean(bool),
-    /// Seconds since 1970 UTC.
+    /// A DATE in seconds since 1970 UTC.
     Date(i64),
 }
 
@@ -58,11 +58,11 @@ pub struct PackedChange<'a> {
     pub value: PackedValue<'a>,
 }
 
-/// The value of a packed change. A text is decoded only when it is needed: later changes replace
-/// many of them.
+/// The value of a packed change. A text is decoded only when it is needed, because later changes
+/// replace many texts.
 #[derive(Clone, Copy, Debug)]
 pub enum PackedValue<'a> {
-    /// UTF-8.
+    /// A text in UTF-8.
     Text(&'a [u8]),
     Other(Value<'a>),
 }

@@ -1,9 +1,10 @@
-//! Runs one reader thread and some workers, and delivers the results in file order on the caller's
-//! thread.
+//! Reads a data file with one reader thread and several worker threads. Delivers the results in
+//! file order on the caller's thread.
 //!
-//! Blocks are sent to the workers round-robin and collected in the same order, so order needs no
-//! bookkeeping. For each block a worker sends rejected records in pieces, then the accepted ones.
-//! Every channel has a capacity of one, which bounds the memory in flight.
+//! The blocks are sent to the workers round-robin, and the results are collected in the same order.
+//! So the results are in file order without sorting. For each block, a worker sends the rejected
+//! records in several parts, and then the accepted records. Every channel has a capacity of one
+//! message, which limits the memory.
 
 use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -25,15 +26,16 @@ use crate::report::{Counts, Failure, FailureText, RejectionCount, RejectionTally
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadSummary {
     pub counts: Counts,
-    /// Of the accepted events.
+    /// The earliest and the latest `ts` of the accepted events.
     pub ts_range: Option<TsRange>,
-    /// Bytes of the data file as uploaded that were read.
+    /// The number of bytes that were read from the data file as uploaded.
     pub bytes: u64,
-    /// SHA-256 of the data file as uploaded, lower-case hex; `None` if it was not read to its end.
+    /// The SHA-256 of the data file as uploaded, in lower-case hex; `None` if the file was not read
+    /// to its end.
     pub sha256: Option<String>,
-    /// By text, most frequent first.
+    /// The number of rejections by text, the most frequent text first.
     pub rejections: Vec<RejectionCount>,
-    /// Findings that did not stop the reading.
+    /// Findings about the file that did not stop the reading.
     pub warnings: Vec<String>,
 }
 
@@ -43,18 +45,19 @@ pub struct ReadSummary {
 pub struct ReadError {
     #[source]
     pub failure: Failure,
-    /// The result up to then.
+    /// The results until the failure.
     pub so_far: Box<ReadSummary>,
 }
 
 /// Reads a data file by its manifest and passes its records to `sink`.
 ///
-/// A file that cannot be imported is read to its end nevertheless: the report has its size and its
-/// digest.
+/// A file that cannot be imported is read to its end too, because the report has the size and the
+/// digest of the file.
 ///
 /// # Errors
-/// The file is invalid, does not fit its manifest, can't be read, or the sink stopped it. A quote
-/// that is never closed is an error: all records after it would silently become one cell.
+/// The file is invalid, does not fit its manifest or cannot be read, or the sink stopped the
+/// reading. A quote that is never closed is an error, because all records after it would silently
+/// become one cell.
 pub fn read(
     mut input: impl Read + Send,
     file_name: &str,
@@ -78,13 +81,15 @@ pub fn read(
     }
 }
 
-/// Returns whether the file caused a failure, and not the host or a stop.
+/// Returns whether the data file caused the failure. The host or a stop of the import can cause one
+/// too.
 fn is_of_the_file(failure: &Failure) -> bool {
     matches!(failure.message, FailureText::Unreadable | FailureText::Manifest)
 }
 
-/// Sends the file's pieces to the workers until the end, a failure, or a closed channel. A piece
-/// waits for the next one, to know whether it is the last.
+/// Sends the pieces of the file to the workers, until the file ends, reading fails, or a channel is
+/// closed. A piece is sent when the next piece was read, because a worker must know whether its
+/// piece is the last.
 fn deal<R: Read>(first: Block, mut splitter: Splitter<R>, channels: &[SyncSender<WorkerJob>]) {
     let mut job = Ok(FilePiece::Block(first));
     for channel in channels.iter().cycle() {
@@ -107,7 +112,7 @@ struct ResultDelivery {
     ts_range: Option<TsRange>,
     tally: RejectionTally,
     consumed: u64,
-    /// Records with a text in the ignored `Failure Description` that is not from an error file.
+    /// The number of records whose ignored `Failure Description` is not from an error file.
     other_descriptions: u64,
     warnings: Vec<String>,
 }
@@ -138,7 +143,8 @@ impl ResultDelivery {
             let worker = |done| Worker::new(plan, empty.clone(), done, splitter.used());
             let (channels, results) = start_workers(scope, worker, options.workers.max(1))?;
             spawn(scope, "import-read", move || deal(first, splitter, &channels))?;
-            // The first closed channel in turn means the end of the file.
+            // The loop asks the channels in turn. The first closed channel means the end of the
+            // file.
             for channel in results.iter().cycle() {
                 if !self.deliver(channel, sink)? {
                     return Ok(());
@@ -148,7 +154,7 @@ impl ResultDelivery {
         })
     }
 
-    /// Delivers the results of a channel's next job. Returns false if there is none.
+    /// Delivers the results of a channel's next job. Returns false if the channel is closed.
     fn deliver<S: Sink>(
         &mut self,
         channel: &Receiver<WorkerOutput<S::Rejections>>,
@@ -189,7 +195,8 @@ impl ResultDelivery {
         sink.progress(ReadProgress { bytes: self.consumed, records: self.counts.read })
     }
 
-    /// Reads the rest of a file that cannot be imported, for its size and digest.
+    /// Reads the rest of a file that cannot be imported, to know the size and the digest of the
+    /// file.
     fn meter_rest(&mut self, mut rest: impl Read, meter: &Meter, sink: &mut impl Sink) {
         let mut buffer = vec![0; BLOCK];
         while let Ok(1..) = rest.read(&mut buffer) {
@@ -200,7 +207,7 @@ impl ResultDelivery {
         }
     }
 
-    /// Compares the file with size, rows and SHA-256 of the manifest.
+    /// Compares the file with `size`, `rows` and `sha256` of the manifest.
     fn check_complete(&self, manifest: &Manifest, meter: &Meter) -> Result<(), Failure> {
         let mut mismatches = Vec::new();
         if self.counts.read == 0 {
@@ -259,7 +266,7 @@ fn warnings(plan: &ReadPlan, other_descriptions: u64, is_utf8: Option<char>) -> 
     warnings
 }
 
-/// One input and one output channel per worker.
+/// The channels of the workers: one input channel and one output channel per worker.
 type WorkerChannels<R> = (Vec<SyncSender<WorkerJob>>, Vec<Receiver<WorkerOutput<R>>>);
 
 fn start_workers<'scope, R: Rejections + 'scope>(

@@ -1,6 +1,7 @@
-//! [`Scan`]: the header and the records of a data file, without any rule applied.
+//! [`Scan`]: reads the header and the records of a data file without checking the rules.
 //!
-//! It reads a file like [`read()`](super::read()), so a scan and an import find the same cells.
+//! A scan reads a file by the same code as [`read()`](super::read()), so a scan and an import find
+//! the same cells.
 
 use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
@@ -18,12 +19,12 @@ use crate::manifest::{Encoding, Manifest};
 use crate::report::Failure;
 use crate::sanitize::normalized;
 
-/// Bytes of [`read_head`].
+/// The number of bytes that [`read_head`] returns at most.
 pub const HEAD: usize = 1 << 20;
 
-/// A data file whose header is read.
+/// A data file whose header was read.
 pub struct Scan<R: Read> {
-    /// The names of the columns, normalized and without white space around them.
+    /// The names of the columns: normalized, and without white space at the start and end.
     pub header: Vec<String>,
     dialect: Dialect,
     first: Option<Block>,
@@ -37,12 +38,12 @@ pub struct ScannedRecord<'a> {
     unquoted: &'a [u8],
     lexed: &'a LexedBlock,
     span: RecordSpan,
-    /// The number of its line in the file; the header is line 1.
+    /// The line number of the record in the file; the header is line 1.
     pub line: u64,
 }
 
 impl ScannedRecord<'_> {
-    /// Returns the cells, or `None` if one has invalid bytes.
+    /// Returns the cells; `None` if a cell has bytes that are not UTF-8.
     pub fn cells(&self) -> Option<impl Iterator<Item = &str>> {
         let RecordSpan { cells, fields, .. } = self.span;
         let spans = &self.lexed.cells[cells as usize..][..fields as usize];
@@ -56,25 +57,26 @@ impl ScannedRecord<'_> {
             std::str::from_utf8(bytes).ok()
         };
         (0..spans.len()).all(|at| cell(at).is_some()).then(move || {
-            // All cells are valid.
+            // All cells are valid UTF-8, so the default is never used.
             (0..spans.len()).map(move |at| cell(at).unwrap_or_default())
         })
     }
 
-    /// Returns whether this is a line of a record whose quoting is broken. It has no fields.
+    /// Returns whether the record is one line of a record whose quoting is broken. Such a line has
+    /// no fields.
     pub fn is_broken(&self) -> bool {
         self.span.broken.is_some()
     }
 
-    /// Returns the number of fields.
+    /// Returns the number of the record's fields.
     pub fn fields(&self) -> usize {
         self.span.fields as usize
     }
 }
 
 impl<R: Read> Scan<R> {
-    /// Opens a data file and reads its header. Of the manifest only the description of the text is
-    /// used: delimiter, encoding and quoting.
+    /// Opens a data file and reads its header. The scan uses only the delimiter, the encoding and
+    /// the quoting of the manifest.
     pub fn open(
         input: R,
         file_name: &str,
@@ -88,11 +90,12 @@ impl<R: Read> Scan<R> {
         Ok(Self { header: names, dialect: header.dialect, first: Some(header.rest), splitter })
     }
 
-    /// Calls `visit` for each record, in order, until it breaks, with the bytes of the file as
-    /// uploaded that were read so far. Records over the limits are left out.
+    /// Calls `visit` for each record in file order, until `visit` returns `Break`. The second
+    /// argument is the number of bytes that were read from the file as uploaded. Records over the
+    /// limits are left out.
     ///
     /// # Errors
-    /// The file can't be read to its end. The records before the fault have been visited.
+    /// The file can't be read to its end. `visit` was called for all records before the fault.
     pub fn each_record(
         &mut self,
         visit: &mut dyn FnMut(&ScannedRecord<'_>, u64) -> ControlFlow<()>,
@@ -129,7 +132,8 @@ impl<R: Read> Scan<R> {
     }
 }
 
-/// Reads the first [`HEAD`] bytes of a data file: decompressed, in the file's own encoding.
+/// Reads the first [`HEAD`] bytes of a data file. They are decompressed, and still in the encoding
+/// of the file.
 pub fn read_head(input: impl Read, file_name: &str, limits: &Limits) -> Result<Vec<u8>, Failure> {
     let compression = Compression::of(file_name).ok_or_else(|| {
         Failure::unreadable("the data file's name must end in .csv, .csv.gz or .csv.zst")

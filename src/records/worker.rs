@@ -1,7 +1,8 @@
-//! [`Worker`]: parses the pieces of its channel and formats rejected records.
+//! [`Worker`]: parses the pieces of the data file that it receives, and formats the rejected
+//! records.
 //!
-//! Invariant: for each job a worker sends the rejected records in pieces, then the batches or the
-//! failure, and nothing more.
+//! Invariant: for each job, a worker first sends the rejected records, in any number of messages.
+//! Then it sends one message with the batches or with the failure.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
@@ -13,17 +14,17 @@ use super::rules::rejection::Rejection;
 use super::sink::{RejectedRecord, Rejections};
 use crate::report::{Failure, RejectionTally};
 
-/// The input of a worker.
+/// The input of a worker: a piece of the data file, or the failure that ended the reading.
 pub(super) type WorkerJob = Result<FilePiece, Failure>;
 
-/// The output for a job: any number of `Rejected`, then one of the others.
+/// The output for a job: any number of `Rejected`, then one `Read` or `Failed`.
 pub(super) enum WorkerOutput<R> {
     Rejected(RejectedRecords<R>),
     Read(AcceptedRecords),
     Failed(Failure),
 }
 
-/// Rejected records of a job.
+/// Some rejected records of a job.
 pub(super) struct RejectedRecords<R> {
     pub(super) rejections: R,
     pub(super) count: u64,
@@ -34,23 +35,23 @@ pub(super) struct RejectedRecords<R> {
 #[derive(Default)]
 pub(super) struct AcceptedRecords {
     pub(super) batches: Vec<Batch>,
-    /// Records with a text in the ignored `Failure Description` that is not from an error file.
+    /// The number of records whose ignored `Failure Description` is not from an error file.
     pub(super) other_descriptions: u64,
-    /// Bytes of the file as uploaded that were processed; `None`: unchanged.
+    /// The number of processed bytes of the file as uploaded; `None` if the job does not change it.
     pub(super) consumed: Option<u64>,
 }
 
 /// Parses pieces and formats rejected records.
 pub(super) struct Worker<'a, R> {
     plan: &'a ReadPlan,
-    /// Rejected records that are not passed on yet.
+    /// The rejected records that were not sent yet.
     rejected: RejectedRecords<R>,
     done: SyncSender<WorkerOutput<R>>,
-    /// The channel that returns a block's memory to the splitter.
+    /// The channel that returns the memory of a block to the splitter.
     used: Sender<Vec<u8>>,
 }
 
-/// The error that the receiver has stopped.
+/// The error that the receiver of a channel has stopped.
 struct ClosedChannel;
 
 impl<'a, R: Rejections> Worker<'a, R> {
@@ -64,7 +65,8 @@ impl<'a, R: Rejections> Worker<'a, R> {
         Self { plan, rejected: RejectedRecords::of(rejections), done, used }
     }
 
-    /// Runs until there are no more jobs, or the receiver has stopped.
+    /// Works on jobs until there are no more jobs, or until the receiver of the results has
+    /// stopped.
     pub(super) fn work(&mut self, jobs: &Receiver<WorkerJob>) {
         for job in jobs {
             let done = match job {
@@ -87,7 +89,7 @@ impl<'a, R: Rejections> Worker<'a, R> {
         }
         let (batches, other_descriptions) = (parsed.batches(), parsed.other_descriptions());
         let ParsedBlock { consumed, text, .. } = parsed;
-        let _ = self.used.send(text); // the splitter is gone at the end of the file
+        let _ = self.used.send(text); // the splitter has ended at the end of the file
         let consumed = Some(consumed);
         Ok(WorkerOutput::Read(AcceptedRecords { batches, other_descriptions, consumed }))
     }
@@ -102,7 +104,8 @@ impl<'a, R: Rejections> Worker<'a, R> {
         Ok(WorkerOutput::Read(AcceptedRecords::default()))
     }
 
-    /// Formats records, and passes them on whenever there are enough.
+    /// Formats rejected records. Sends the formatted records whenever the collection is full, and
+    /// at the end.
     fn reject<'r>(
         &mut self,
         records: impl Iterator<Item = RejectedRecord<'r>>,
@@ -140,7 +143,8 @@ impl<R: Rejections> RejectedRecords<R> {
         }
     }
 
-    /// Adds a record. Each text is counted once per record.
+    /// Adds a rejected record. If a record has the same text more than once, the text is counted
+    /// once.
     fn add(&mut self, record: &RejectedRecord<'_>) {
         self.rejections.add(record);
         self.count += 1;

@@ -395,7 +395,7 @@ fn no_manifest_is_written_for_hopeless_files() {
         ("identity,a\n", "no records"),
         ("PK\u{3}\u{4}", "not CSV"),
         ("a,b\n,\n,\n", "no"),
-        ("identity,identity\n1,2\n", "is column 1 already"),
+        ("identity,identity\n1,2\n", "is already the name of column 1"),
     ] {
         let laptop = Laptop::new("o.csv", text);
         let (code, out, err) = laptop.run(&["manifest", "o.csv", EMAIL[0], EMAIL[1], "--yes"]);

@@ -1,4 +1,4 @@
-//! Turns one block into batches and rejections. Pure: the result depends on the block and the plan.
+//! Turns one block into batches and rejections. The result depends only on the block and the plan.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -26,7 +26,7 @@ use crate::sanitize::excerpt;
 /// The result of parsing a block.
 #[derive(Debug)]
 pub struct ParsedBlock {
-    /// Bytes of the file as uploaded that had been read at its end.
+    /// The number of bytes of the file as uploaded that had been read at the end of the block.
     pub consumed: u64,
     first_line: u64,
     /// The block, followed by its unquoted cells.
@@ -36,11 +36,11 @@ pub struct ParsedBlock {
     invalid: Vec<InvalidRecord>,
 }
 
-/// The records of a block, checked.
+/// The results of checking the records of a block.
 #[derive(Debug)]
 struct BuiltBlock {
     batches: Vec<Batch>,
-    /// Sorted by record.
+    /// The findings, sorted by record.
     found: Vec<RecordFinding>,
     failure: Option<Failure>,
     other_descriptions: u64,
@@ -63,7 +63,7 @@ pub fn parse(block: Block, plan: &ReadPlan) -> ParsedBlock {
     ParsedBlock { consumed, first_line, text, lexed, built, invalid }
 }
 
-/// Finds the cells of a block, and appends those with quotes inside, unescaped.
+/// Finds the cells of a block. Appends the unescaped content of the cells that have quotes inside.
 fn find_cells(text: &mut Vec<u8>, plan: &ReadPlan) -> LexedBlock {
     let mut lexed = lex(text, plan.dialect, plan.width());
     text.append(&mut lexed.unquoted);
@@ -77,7 +77,7 @@ fn find_cells(text: &mut Vec<u8>, plan: &ReadPlan) -> LexedBlock {
     lexed
 }
 
-/// Appends the original content of the cells that have the delimiter or U+001F inside.
+/// Appends the original content of each cell that contains the delimiter or U+001F.
 fn restore_cells(text: &mut Vec<u8>, cells: &mut [Span], delimiter: char) {
     for cell in cells {
         if let Cow::Owned(original) = exchanged(delimiter, &text[cell.range()]) {
@@ -120,7 +120,8 @@ fn build(
     BuiltBlock { batches, found, failure, other_descriptions }
 }
 
-/// Drops the findings about cells whose form is wrong already. `form` are the findings about form.
+/// Drops findings about the values of cells whose form is wrong. `form` is the number of findings
+/// about form at the start of `found`.
 fn drop_consequences(form: usize, found: &mut Vec<RecordFinding>) {
     let key = |found: &RecordFinding| found.finding.column.map(|column| (found.record, column));
     let cells: HashSet<_> = found[..form].iter().filter_map(key).collect();
@@ -134,13 +135,13 @@ fn drop_consequences(form: usize, found: &mut Vec<RecordFinding>) {
     });
 }
 
-/// Returns whether a character is no value in a column without a name. A record with NUL is rejected
-/// for it.
+/// Returns whether a character may be in a column without a name: white space or NUL. A record with
+/// NUL is rejected for another reason.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || c == '\0'
 }
 
-/// Returns the failure of a file with a value in a column without a name.
+/// Returns a failure if a column without a name has a value.
 fn nameless_value(plan: &ReadPlan, rows: &Rows<'_>) -> Option<Failure> {
     let nameless = &plan.columns.nameless;
     let (row, column) = (0..if nameless.is_empty() { 0 } else { rows.len() })
@@ -159,7 +160,8 @@ fn nameless_value(plan: &ReadPlan, rows: &Rows<'_>) -> Option<Failure> {
 }
 
 /// Returns the records of `text` that are not UTF-8, and replaces their bytes beyond ASCII by
-/// question marks. Then all of `text` is UTF-8, and every cell keeps its place.
+/// question marks in `text`. Afterwards all of `text` is UTF-8, and the positions of the cells have
+/// not changed.
 fn take_invalid(text: &mut [u8], plan: &ReadPlan) -> Vec<InvalidRecord> {
     let substitute = if plan.dialect.delimiter == b'?' { b'!' } else { b'?' };
     let mut invalid = Vec::new();
@@ -193,7 +195,8 @@ impl ParsedBlock {
         let (kept, description) = if has(&RECORD_TOO_LONG) {
             kept_fields(plan, own)
         } else if has(&ERROR_TEXT) {
-            // A moved description can't be distinguished from the record's own fields.
+            // A description in the wrong column can't be distinguished from the record's own
+            // fields.
             (before_error_text(plan, raw, found[0].finding.column), None)
         } else if record.broken.is_some() {
             (Some(own), None)
@@ -206,8 +209,8 @@ impl ParsedBlock {
         RejectedRecord { line, raw: kept, description, reasons: found.iter().map(reason).collect() }
     }
 
-    /// Returns the numbers of a record for messages. `described` means that one of a wrong number
-    /// of fields is the description of an earlier error file.
+    /// Returns the numbers of a record for messages. `described` means that the record has a wrong
+    /// number of fields, and that one field is the description of an earlier error file.
     fn numbers<'a>(
         &self,
         plan: &'a ReadPlan,
@@ -252,7 +255,8 @@ impl ParsedBlock {
         finding.rule.reject(line, column, &RuleCase { value, format, ..*numbers })
     }
 
-    /// Returns the failure of the file that was found in the block.
+    /// Returns the failure that the block causes for the whole file; `None` if it causes no
+    /// failure.
     pub fn failure(&mut self) -> Option<Failure> {
         self.built.failure.take()
     }
@@ -262,14 +266,15 @@ impl ParsedBlock {
         std::mem::take(&mut self.built.batches)
     }
 
-    /// Returns the number of records with a text in the ignored `Failure Description` that is not
+    /// Returns the number of records whose ignored `Failure Description` has a text that is not
     /// from an error file.
     pub fn other_descriptions(&self) -> u64 {
         self.built.other_descriptions
     }
 }
 
-/// Returns the rejection of a record that was too long to keep, its first bytes excepted.
+/// Returns the rejection of a record over `max-record`. `start` has the first bytes of the record,
+/// and `bytes` is its length in bytes.
 pub fn too_long<'a>(
     plan: &'a ReadPlan,
     line: u64,

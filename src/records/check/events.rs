@@ -1,13 +1,13 @@
-//! Events: turns rows into Arrow columns, column by column. This and the lexer are the hot loops of
-//! an import.
+//! Turns rows into Arrow columns for events, column by column. The loops in this file and in the
+//! lexer take most of the time of an import.
 //!
-//! Every column is built for all rows, and broken rules are recorded on the way. Then the rows that
-//! break a rule are removed from the batch.
+//! Every column is built for all rows, and each broken rule is recorded. Then the rows that break a
+//! rule are removed from the batch.
 //!
-//! Invariants: each column gets one value or null per row, in the order of rows, also for bad rows.
-//! The rules of a row are checked in this order: name, `ts`, ids, properties by column, rules about
-//! all properties. A cell that passes a `plain` test has the value that its rule would return,
-//! which property tests check; every other cell is checked by its rule.
+//! Invariants: each column gets one value or null per row, in the order of the rows, also for rows
+//! that break a rule. The rules of a row are checked in this order: name, `ts`, ids, properties by
+//! column, rules about all properties. A cell that passes a `plain` test has the value that its
+//! rule would return; property tests check this. Every other cell is checked by its rule.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ use crate::records::rules::record::NUL;
 use crate::records::rules::rejection::Rule;
 use crate::records::rules::{property, value};
 
-/// Returns the rows that break no rule. Adds the broken rules of the others to `found`.
+/// Returns the rows that break no rule. Adds the broken rules of all other rows to `found`.
 pub fn build(
     plan: &ReadPlan,
     schema: &EventSchema,
@@ -75,7 +75,7 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         self.found.push(self.rows.found(row, rule, column));
     }
 
-    /// Records all rules that the cell of a row's property breaks.
+    /// Records all rules that the cell of a property breaks.
     fn reject_property(&mut self, row: usize, property: &PropertyColumn) {
         let cell = self.rows.cell(row, property.column);
         for rule in broken_rules(self.plan, property, cell) {
@@ -143,7 +143,7 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         instants(times, NullRows::default())
     }
 
-    /// Builds the four id columns in the schema's order.
+    /// Builds the four id columns in the order of the schema.
     fn ids(&mut self) -> Vec<ArrayRef> {
         let mut has_one = vec![false; self.rows.len()];
         let order = [IdKind::Identity, IdKind::ObjectId, IdKind::FbId, IdKind::GpId];
@@ -157,7 +157,7 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         columns.into()
     }
 
-    /// Builds an id column. Sets `has_one` for rows with an id, valid or not.
+    /// Builds an id column. Sets `has_one` for each row that has an id, even an invalid one.
     fn id_column(&mut self, column: usize, has_one: &mut [bool]) -> ArrayRef {
         let mut ids = self.texts(column);
         for ((row, cell), has_one) in self.rows.spans(column).enumerate().zip(has_one) {
@@ -225,7 +225,7 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         strings.finish()
     }
 
-    /// Builds the values of a column. `parse` gets a cell without white space around it.
+    /// Builds the values of a column. `parse` gets a cell without white space at its start and end.
     #[inline]
     fn typed<T: Default>(
         &mut self,
@@ -290,13 +290,14 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         instants(times, nulls)
     }
 
-    /// Creates a text column with room for the cells of `column`.
+    /// Creates a text column with memory for the cells of `column`.
     fn texts(&self, column: usize) -> StringColumn<'r> {
         let cells = self.rows.spans(column).map(Span::len);
         StringColumn::new(self.rows.block(), self.rows.len(), cells)
     }
 
-    /// Rejects rows with too many properties. It is a no-op without enough columns for that.
+    /// Rejects rows with too many properties. Returns early if the file has too few columns for
+    /// such a row.
     fn count_properties(&mut self) {
         if self.plan.columns.properties.len() <= self.plan.limits.max_event_properties {
             return;

@@ -1,4 +1,5 @@
-//! Finds all rules that one cell or record breaks: the slow path, with the rules of the fast path.
+//! Finds all rules that a cell or a record breaks. This is the slow path for rejected records; it
+//! checks the same rules as the fast path.
 
 use super::rows::{RecordFinding, Rows};
 use crate::records::header::columns::{PropertyColumn, TimestampColumn};
@@ -19,7 +20,8 @@ pub fn has_charged_items(plan: &ReadPlan, rows: &Rows<'_>, row: usize, items: us
     !trim(rows.cell(row, items)).is_empty() && is_charged(name)
 }
 
-/// Returns the columns in which a row has a NUL character. An ignored description may have them.
+/// Returns the columns in which a row has a NUL character. The ignored column `Failure Description`
+/// may have NUL characters.
 pub fn nul_columns<'a>(
     plan: &ReadPlan,
     rows: &'a Rows<'_>,
@@ -42,13 +44,15 @@ pub fn broken_rules(
     length.into_iter().chain(value)
 }
 
-/// Returns the column to report for a missing id: the only id column, `None` if there are several.
+/// Returns the column to report for a missing id: the only id column, or `None` if the file has
+/// several id columns.
 pub fn only_id(plan: &ReadPlan) -> Option<usize> {
     let mut columns = plan.columns.ids.into_iter().flatten();
     columns.next().filter(|_| columns.next().is_none())
 }
 
-/// Adds the rules for `ts` and the ids that a row of either type breaks.
+/// Adds the rules about `ts` and ids that a row breaks. Events and profiles have the same rules for
+/// these.
 pub fn explain_user(plan: &ReadPlan, rows: &Rows<'_>, row: usize, found: &mut Vec<RecordFinding>) {
     if let Some(TimestampColumn { column, notation }) = plan.columns.timestamp {
         let at = notation.seconds(rows.cell(row, column), plan.limits.min_ts.seconds());

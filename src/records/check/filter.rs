@@ -1,15 +1,15 @@
-//! Removes the bad rows from a batch of events: by slicing if they are few, by copying if they are
-//! many.
+//! Removes the rows that break a rule from a batch of events. If there are few such rows, the batch
+//! is sliced; if there are many, the good rows are copied.
 
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::filter_record_batch;
 
-/// A batch is sliced if the pieces have this many rows on average. A piece shares the batch's
-/// memory, but costs the store a call per column.
+/// The lowest average number of rows per piece for which a batch is sliced and not copied. A piece
+/// shares the memory of the batch, but the store needs one call per piece and column.
 const PIECE: usize = 256;
 
-/// Returns `batch` without its bad rows.
+/// Returns `batch` without the rows that `bad` marks.
 pub fn remove_rows(bad: &[bool], batch: RecordBatch) -> Vec<RecordBatch> {
     let count = bad.iter().filter(|bad| **bad).count();
     if count == 0 {

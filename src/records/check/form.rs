@@ -1,5 +1,6 @@
-//! The form of a block's records, which is checked before their cells: whether a line is a record,
-//! its length, the number of its fields, its bytes.
+//! Checks the form of the records of a block, before the values of their cells are checked. The
+//! form is: whether a line is a record, the length of the record, the number of fields, and valid
+//! bytes.
 
 use super::own_fields::{description_field, length_alone, own_line, without_quotes};
 use super::rows::{RecordFinding, RowSpan};
@@ -14,20 +15,21 @@ use crate::records::rules::record::{
 };
 use crate::records::rules::rejection::{BrokenRule, Rule};
 
-/// A record with invalid bytes: its start, and its original bytes.
+/// A record with invalid bytes: the start of the record in the block, and the original bytes.
 pub type InvalidRecord = (u32, Vec<u8>);
 
 /// The records of a block whose cells can be checked.
 #[derive(Default)]
 pub struct WellFormed {
     pub rows: Vec<RowSpan>,
-    /// The rows that are rejected anyway, in order: one of their cells has no value to check.
+    /// The indexes of the rows that are rejected for the form of a cell, in order.
     pub rejected: Vec<usize>,
-    /// Rows with a text in the ignored `Failure Description` that is not from an error file.
+    /// The number of rows whose ignored `Failure Description` has a text that is not from an error
+    /// file.
     pub other_descriptions: u64,
 }
 
-/// A block, and the findings about the form of its records.
+/// A check of the form of a block's records.
 pub struct FormCheck<'a> {
     pub plan: &'a ReadPlan,
     /// The block, followed by its unquoted cells.
@@ -39,8 +41,8 @@ pub struct FormCheck<'a> {
 }
 
 impl FormCheck<'_> {
-    /// Checks the form of all records. `invalid` are those with invalid bytes; `is_last` means that
-    /// the file ends with the block.
+    /// Checks the form of all records. `invalid` has the records with invalid bytes. `is_last`
+    /// means that the file ends with the block.
     pub fn run(mut self, invalid: &[InvalidRecord], is_last: bool) -> WellFormed {
         let records = &self.lexed.records;
         let mut well_formed =
@@ -74,8 +76,8 @@ impl FormCheck<'_> {
         well_formed
     }
 
-    /// Adds the rules about its form that a record breaks. Returns whether its cells are those of
-    /// the header's columns.
+    /// Adds the rules about form that a record breaks. Returns whether each cell of the record
+    /// belongs to a column of the header.
     fn check(&mut self, at: u32, record: &RecordSpan, raw: &[u8], invalid: Option<&[u8]>) -> bool {
         let plan = self.plan;
         let width = plan.width();
@@ -129,8 +131,8 @@ impl FormCheck<'_> {
         true
     }
 
-    /// Checks the fields of a record that has a wrong number of them, so that their columns are not
-    /// known. A line whose quoting is broken counts as one field of any length.
+    /// Checks the fields of a record with a wrong number of fields. The columns of these fields are
+    /// not known. A line whose quoting is broken counts as one field of any length.
     #[cold]
     fn check_fields(&mut self, at: u32, record: &RecordSpan, raw: &[u8]) {
         let max_field = self.plan.limits.max_field.bytes();
@@ -169,8 +171,9 @@ impl FormCheck<'_> {
         &self.text[self.lexed.cells[first as usize + column].range()]
     }
 
-    /// Returns whether a record with the header's number of fields equals the header, also behind a
-    /// byte order mark: files that were concatenated have it in their middle.
+    /// Returns whether a record equals the header. The record must have as many fields as the
+    /// header. A byte order mark before the record is ignored, because concatenated files have one
+    /// before each header.
     #[inline]
     fn repeats_header(&self, record: &RecordSpan, raw: &[u8]) -> bool {
         let first = self.lexed.cells[record.cells as usize];
@@ -189,8 +192,9 @@ impl FormCheck<'_> {
         })
     }
 
-    /// Returns the first column with a text of ours, in a file that has a `Failure Description`
-    /// elsewhere: a tool filled up a short record or cut a long one.
+    /// Returns the first column that has the text of an error file and is not
+    /// `Failure Description`; `None` if the file has no column of that name. The text is in the
+    /// wrong column if a tool added fields to a short record or removed fields from a long one.
     fn error_text(&self, record: &RecordSpan) -> Option<usize> {
         let is_moved = |column: &usize| {
             !self.plan.columns.is_description(*column)
@@ -203,14 +207,15 @@ impl FormCheck<'_> {
     }
 }
 
-/// Returns whether a line has nothing but delimiters, as spreadsheets write for empty rows.
+/// Returns whether a line consists only of delimiters. Spreadsheets write such lines for empty
+/// rows.
 #[inline]
 fn is_padding(raw: &[u8], delimiter: u8) -> bool {
     raw.first() == Some(&delimiter) && raw.iter().all(|byte| *byte == delimiter)
 }
 
-/// Returns whether the last line of a file has nothing but U+001A, the end of text files in DOS, or
-/// NUL, with which some tools fill up the last block.
+/// Returns whether the last line of a file consists only of U+001A and NUL. U+001A marks the end of
+/// text files in DOS, and some tools fill up the last block of a file with NUL.
 fn is_end_mark(raw: &[u8]) -> bool {
     raw.iter().all(|byte| matches!(byte, 0 | 0x1A))
 }

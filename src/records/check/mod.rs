@@ -1,4 +1,4 @@
-//! Blocks of records checked by the rules and collected into batches.
+//! Checks blocks of records by the rules, and collects the accepted records into batches.
 
 pub mod block;
 pub mod events;

@@ -1,8 +1,9 @@
-//! Caches checked event names: a file has few different ones, and a check costs an allocation.
+//! Caches checked event names. A file has few different event names, and each check needs an
+//! allocation.
 
 use crate::codec::short_bytes::same;
 
-/// Recent cells that are valid event names unchanged.
+/// Recent cells whose text is a valid event name without any change.
 #[derive(Default)]
 pub struct NameCache<'a>([Option<&'a [u8]>; 16]);
 

@@ -1,18 +1,20 @@
-//! The fields of a rejected record that are its own: those that the error file keeps, without the
-//! description of an earlier error file.
+//! Finds the fields of a rejected record that the error file keeps. The description of an earlier
+//! error file is not one of them.
 
 use crate::records::csv::fields::{RawFields, first_fields, without_quoted_end};
 use crate::records::csv::lexer::RecordSpan;
 use crate::records::header::plan::ReadPlan;
 use crate::records::rules::catalogue::is_description;
 
-/// Returns a cell without quotes, which are part of it behind a byte order mark.
+/// Returns a cell without the quotes around it. After a byte order mark, the lexer treats quotes as
+/// part of the cell.
 pub fn without_quotes(cell: &[u8]) -> &[u8] {
     cell.strip_prefix(b"\"").and_then(|cell| cell.strip_suffix(b"\"")).unwrap_or(cell)
 }
 
-/// Returns a line whose quoting is broken without the description of an earlier error file, which is
-/// found from its end: its fields are not known. Other records are returned whole.
+/// Returns a line whose quoting is broken, without the description of an earlier error file. The
+/// description is searched from the end of the line, because the fields of the line are not known.
+/// All other records are returned unchanged.
 pub fn own_line<'a>(plan: &ReadPlan, record: &RecordSpan, raw: &'a [u8]) -> &'a [u8] {
     if record.broken.is_none() || plan.columns.description.is_none() {
         return raw;
@@ -22,8 +24,8 @@ pub fn own_line<'a>(plan: &ReadPlan, record: &RecordSpan, raw: &'a [u8]) -> &'a 
     if end.is_some_and(|end| is_description(without_quotes(end), plan.dialect)) { own } else { raw }
 }
 
-/// Returns the field of a record that has the description of an earlier error file. In a record
-/// with a wrong number of fields it may be the last one.
+/// Returns the index of the field with the description of an earlier error file. In a record with a
+/// wrong number of fields, the last field may be the description.
 pub fn description_field(plan: &ReadPlan, raw: &[u8]) -> Option<usize> {
     let column = plan.columns.description?;
     let fields = RawFields::of(raw, plan.dialect).fields;
@@ -38,7 +40,7 @@ pub fn description_field(plan: &ReadPlan, raw: &[u8]) -> Option<usize> {
     [column, last].into_iter().find(is_description)
 }
 
-/// Returns the length of a record in bytes without the description of an earlier error file.
+/// Returns the length of a record in bytes, without the description of an earlier error file.
 pub fn length_alone(plan: &ReadPlan, record: &RecordSpan, raw: &[u8]) -> u64 {
     if record.broken.is_some() {
         return own_line(plan, record, raw).len() as u64;
@@ -48,9 +50,10 @@ pub fn length_alone(plan: &ReadPlan, record: &RecordSpan, raw: &[u8]) -> u64 {
     raw.len().saturating_sub(field) as u64
 }
 
-/// Returns the first whole fields of a record that is too long, which begins with `start`: fewer
-/// than the header has, so that the record is rejected again. `None` if there is none. Returns too
-/// which of them is the description of an earlier error file.
+/// Returns the first complete fields of a record over `max-record`, and the index of the field with
+/// the description of an earlier error file. The record begins with `start`. The result has fewer
+/// fields than the header, so that the record is rejected again. The fields are `None` if no
+/// complete field is kept.
 pub fn kept_fields<'a>(plan: &ReadPlan, start: &'a [u8]) -> (Option<&'a [u8]>, Option<usize>) {
     let most = plan.own_width() - 1;
     let column = plan.columns.description.filter(|column| *column <= most);
@@ -64,8 +67,9 @@ pub fn kept_fields<'a>(plan: &ReadPlan, start: &'a [u8]) -> (Option<&'a [u8]>, O
     }
 }
 
-/// Returns the fields before `column`, whose text is ours, if a tool filled up a short record: the
-/// rest is empty. They are the original record. Otherwise returns all fields.
+/// Returns the original record if a tool added empty fields to a short one. These are the fields
+/// before `column`, which has the text of an earlier error file, if all fields after it are empty.
+/// Otherwise returns all fields.
 pub fn before_error_text<'a>(
     plan: &ReadPlan,
     raw: &'a [u8],

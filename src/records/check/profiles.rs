@@ -1,7 +1,7 @@
-//! Profiles: turns rows into changes, row by row.
+//! Turns rows into changes of profiles, row by row.
 //!
-//! Only a row that breaks a rule for its time or its ids takes the slow path of `explain`. A cell
-//! that passes a `plain` test has the value that its rule would return.
+//! Only a row that breaks a rule about `ts` or ids takes the slow path in `explain`. A cell that
+//! passes a `plain` test has the value that its rule would return.
 
 use super::explain::{explain_user, nul_columns};
 use super::rows::{RecordFinding, Rows};
@@ -16,7 +16,8 @@ use crate::records::rules::profile::{NO_LIST, Normal, operation};
 use crate::records::rules::property;
 use crate::records::rules::record::NUL;
 
-/// Appends the rows that break no rule to `batch`. Adds the broken rules of the others to `found`.
+/// Appends the rows that break no rule to `batch`. Adds the broken rules of all other rows to
+/// `found`.
 pub fn build(
     plan: &ReadPlan,
     mut batch: ProfileBatch,
@@ -45,7 +46,7 @@ pub fn build(
     batch
 }
 
-/// Returns the time and ids of a row; `None` if it breaks a rule for them.
+/// Returns the time and the ids of a row; `None` if the row breaks a rule about them.
 fn user<'a>(plan: &ReadPlan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Option<&'a str>; 4])> {
     let at = match plan.columns.timestamp {
         None => plan.processing_time,
@@ -68,9 +69,9 @@ fn user<'a>(plan: &ReadPlan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Optio
 /// The changes of one row.
 #[derive(Default)]
 struct ChangeList<'a> {
-    /// Each with the length of its text in `texts`, if that is its value.
+    /// The changes. If the value of a change is in `texts`, its length in bytes follows.
     list: Vec<(Change<'a>, Option<usize>)>,
-    /// Texts that are not those of cells, concatenated: dates in RFC 3339, and phone numbers.
+    /// The texts that differ from their cells, concatenated: dates in RFC 3339, and phone numbers.
     texts: String,
     calendar: Calendar,
 }
@@ -93,7 +94,7 @@ impl<'a> ChangeList<'a> {
         let operation = operation(column.operation.map_or("", |at| rows.cell(row, at)));
         let operation = operation.unwrap_or_else(|rule| {
             found.push(rows.found(row, rule, column.operation));
-            Operation::Set // the cell is checked nevertheless
+            Operation::Set // so that the cell is checked too
         });
         if operation == Operation::Delete {
             self.list.push((Change { property, operation, value: Value::None }, None));
@@ -132,7 +133,7 @@ impl<'a> ChangeList<'a> {
         found.extend(broken_rules.map(|rule| rows.found(row, rule, Some(column.column))));
     }
 
-    /// Adds a change whose value has a form of its own.
+    /// Adds a change of a property that is stored in a normal form.
     fn push_normal(&mut self, column: &PropertyColumn, change: Change<'a>, normal: Normal<'a>) {
         match normal {
             Normal::Unchanged => self.push(column, change),

@@ -1,4 +1,4 @@
-//! [`Rows`]: the records of a block whose cells are checked.
+//! [`Rows`]: the well-formed records of a block, whose cells are checked next.
 
 use crate::records::csv::lexer::{RecordSpan, Span};
 use crate::records::rules::rejection::{BrokenRule, Rule};
@@ -10,27 +10,27 @@ pub struct RecordFinding {
     pub finding: BrokenRule,
 }
 
-/// The records of a block with the header's form, and their cells.
+/// The records of a block that have the form of the header, and their cells.
 pub struct Rows<'a> {
     /// The block, followed by its unquoted cells.
     pub text: &'a str,
     pub cells: &'a [Span],
     pub records: &'a [RecordSpan],
-    /// The line of the block's first byte.
+    /// The line number of the first byte of the block.
     pub first_line: u64,
     /// Whether `text` has a NUL character.
     pub has_nul: bool,
     pub rows: Vec<RowSpan>,
-    /// The rows that are rejected already, in order.
+    /// The indexes of the rows that are already rejected, in order.
     pub rejected: Vec<usize>,
 }
 
-/// A record with the header's form.
+/// A record that has the form of the header.
 #[derive(Clone, Copy)]
 pub struct RowSpan {
-    /// Its index in the block.
+    /// The index of the record in the block.
     pub record: u32,
-    /// The index of its first cell.
+    /// The index of the record's first cell.
     pub cells: u32,
 }
 
@@ -39,18 +39,18 @@ impl<'a> Rows<'a> {
         self.rows.len()
     }
 
-    /// Returns whether a row is rejected already.
+    /// Returns whether a row is already rejected.
     #[inline]
     pub fn is_rejected(&self, row: usize) -> bool {
         !self.rejected.is_empty() && self.rejected.binary_search(&row).is_ok()
     }
 
-    /// Returns the block that contains the cells, followed by its unquoted cells.
+    /// Returns the text of the block, followed by its unquoted cells.
     pub fn block(&self) -> &'a [u8] {
         self.text.as_bytes()
     }
 
-    /// Iterates over the places of the cells of one column.
+    /// Iterates over the positions of the cells of one column.
     #[inline]
     pub fn spans(&self, column: usize) -> impl Iterator<Item = Span> + use<'_, 'a> {
         let cells = self.cells;

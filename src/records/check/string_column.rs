@@ -1,6 +1,7 @@
-//! Builds a column of strings from a block's cells.
+//! Builds a column of strings from the cells of a block.
 //!
-//! Invariant: every string is a cell of the block or was a `str`, so the column is UTF-8.
+//! Invariant: the column is UTF-8, because every string in it is a cell of the block or was a
+//! `str`.
 
 use std::sync::Arc;
 
@@ -11,27 +12,28 @@ use crate::codec::short_bytes;
 use crate::codec::short_bytes::STRIDE;
 use crate::records::csv::lexer::Span;
 
-/// The number of cells that are sampled to reserve memory for all.
+/// The number of cells that are sampled to estimate the memory for the column.
 const SAMPLE: usize = 256;
 
-/// A column being built.
+/// Builds a column of strings.
 pub struct StringColumn<'a> {
     block: &'a [u8],
     values: Vec<u8>,
-    /// The end of each string.
+    /// The end of each string in `values`, in bytes.
     offsets: Vec<i32>,
     nulls: NullRows,
 }
 
 impl<'a> StringColumn<'a> {
-    /// Creates a builder for `rows` cells of a column of `block`. `cells` are their lengths; the
-    /// first ones give an estimate of the memory for all.
+    /// Creates a builder for a column of `block` with `rows` cells. `cells` has the lengths of the
+    /// cells in bytes. The first lengths are used to estimate the memory for the column.
     pub fn new(block: &'a [u8], rows: usize, cells: impl Iterator<Item = usize>) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
         let begin = rows.clamp(1, SAMPLE);
         let bytes = cells.take(begin).sum::<usize>() * rows / begin * 9 / 8;
-        // All cells are never longer than the block, also if the first ones are long.
+        // The sum of a column's cells is never longer than the block, even if the first cells are
+        // long.
         let values = Vec::with_capacity(bytes.min(block.len()) + STRIDE);
         Self { block, values, offsets, nulls: NullRows::default() }
     }
@@ -43,14 +45,14 @@ impl<'a> StringColumn<'a> {
         self.end_text();
     }
 
-    /// Appends another string.
+    /// Appends a string that is not a cell of the block.
     #[inline]
     pub fn push(&mut self, text: &str) {
         self.values.extend_from_slice(text.as_bytes());
         self.end_text();
     }
 
-    /// Appends another string, which must be ASCII.
+    /// Appends an ASCII string that is not a cell of the block.
     #[inline]
     pub fn push_ascii<const N: usize>(&mut self, text: &[u8; N]) {
         self.values.extend_from_slice(text);
@@ -72,7 +74,7 @@ impl<'a> StringColumn<'a> {
     /// Returns the column.
     pub fn finish(mut self) -> ArrayRef {
         if self.values.capacity() / 2 > self.values.len() {
-            self.values.shrink_to_fit(); // it is kept until a row group is written
+            self.values.shrink_to_fit(); // the column stays in memory until a row group is written
         }
         let nulls = self.nulls.finish(self.offsets.len() - 1);
         assert!(i32::try_from(self.values.len()).is_ok(), "a block is far below 2 GiB");
@@ -82,7 +84,7 @@ impl<'a> StringColumn<'a> {
     }
 }
 
-/// The rows of a column without a value.
+/// The rows of a column that have no value.
 #[derive(Debug, Default)]
 pub struct NullRows(Vec<u32>);
 
@@ -93,7 +95,7 @@ impl NullRows {
         self.0.push(row as u32);
     }
 
-    /// Returns the null buffer for a column of `rows`; `None` if there is no null.
+    /// Returns the null buffer for a column of `rows` rows; `None` if every row has a value.
     pub fn finish(self, rows: usize) -> Option<NullBuffer> {
         if self.0.is_empty() {
             return None;
@@ -114,7 +116,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn keeps_every_text_in_place(
+        fn a_string_column_keeps_all_texts_in_order(
             cells in proptest::collection::vec(proptest::option::of("[aé]{0,40}"), 0..20),
         ) {
             let block: String = cells.iter().flatten().map(String::as_str).collect();
@@ -137,14 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn full_columns_have_no_null_buffer() {
+    fn columns_without_nulls_have_no_null_buffer() {
         let mut texts = StringColumn::new(b"a", 1, [1].into_iter());
         texts.push("a");
         assert!(texts.finish().nulls().is_none());
     }
 
     #[test]
-    fn reserves_at_most_the_block() {
+    fn a_column_reserves_at_most_the_block_size() {
         let block = [b'x'; 5000];
         let cells = || std::iter::once(4000).chain(std::iter::repeat_n(1, 999));
         let texts = StringColumn::new(&block, 1000, cells());

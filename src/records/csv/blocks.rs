@@ -1,11 +1,12 @@
 //! Splits a stream of text into blocks of whole records, in bounded memory.
 //!
-//! A block is about [`BLOCK`] bytes long, or one record of up to `max-record`. A longer record is
-//! skipped, its beginning excepted, and results in [`FilePiece::TooLong`]. The pieces don't depend
-//! on the sizes of reads.
+//! A block is about [`BLOCK`] bytes long, or consists of one record of at most `max-record` bytes.
+//! A longer record is skipped and results in [`FilePiece::TooLong`] with its first bytes. The
+//! pieces don't depend on the sizes of reads.
 //!
-//! A quote that is never closed makes the file unreadable. But where quotes had text after them in
-//! earlier records it is one more of these, and only the lines up to it are one record.
+//! A quote that is never closed makes the file unreadable. There is one exception: if earlier
+//! records had text after a closing quote, the quote counts as one more such mistake. The record
+//! then ends with the line of that quote.
 
 use std::io::Read;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -20,23 +21,24 @@ use crate::records::input::decode::Utf8Stream;
 use crate::records::input::source::{Meter, read_failure};
 use crate::report::Failure;
 
-/// The length of a block in bytes: small enough to stay in a core's cache until it is a batch.
+/// The length of a block in bytes. A block of this length stays in the cache of a core until it is
+/// a batch.
 pub const BLOCK: usize = 512 * 1024;
 
-/// The memory of a block above this size, in bytes, is not reused: few files have such long
-/// records.
+/// The largest memory of a block, in bytes, that is reused. Only records longer than a block need
+/// more, and few files have such records.
 const MOST_REUSED: usize = 2 * BLOCK;
 
 /// A block of whole records.
 #[derive(Debug)]
 pub struct Block {
-    /// The records with their line ends, and empty lines.
+    /// The records with their line ends, and the empty lines between them.
     pub text: Vec<u8>,
-    /// The line number of its first byte in the file; the header is line 1.
+    /// The line number of the block's first byte in the file; the header is line 1.
     pub first_line: u64,
-    /// Bytes of the file as uploaded that had been read at its end.
+    /// The number of bytes of the file as uploaded that had been read at the end of the block.
     pub consumed: u64,
-    /// Whether the file ends with it.
+    /// Whether the file ends with this block.
     pub is_last: bool,
 }
 
@@ -48,7 +50,7 @@ pub enum FilePiece {
     TooLong {
         line: u64,
         bytes: u64,
-        /// Its first [`KEPT_START`] bytes.
+        /// The first [`KEPT_START`] bytes of the record.
         start: Vec<u8>,
     },
 }
@@ -59,13 +61,13 @@ pub struct Splitter<R> {
     meter: Meter,
     dialect: Dialect,
     record_ends: RecordEnds,
-    /// Text that was read and is not in a piece yet. It begins with a record.
+    /// The text that was read and is not in a piece yet. It begins with a record.
     text: TextBuffer,
     /// The channel for the memory of blocks that are no longer needed.
     used: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
-    /// The length of `text` that `record_ends` has read.
+    /// The number of bytes of `text` that `record_ends` has read.
     tracked: usize,
-    /// The end of the last whole record in `text`; 0 if there is none.
+    /// The end of the last whole record in `text`; 0 if `text` has no whole record.
     end: usize,
     /// The line number of the first byte of `text`.
     line: u64,
@@ -95,8 +97,8 @@ impl<R: Read> Splitter<R> {
         self.used.0.clone()
     }
 
-    /// Reads and returns the beginning of the text: [`BLOCK`] bytes, or all of a shorter text. To be
-    /// called before [`Self::next`].
+    /// Reads and returns the first [`BLOCK`] bytes of the text, or all bytes of a shorter text.
+    /// Must be called before [`Self::next`].
     pub fn beginning(&mut self) -> Result<&[u8], Failure> {
         while !self.at_end && self.text.len() < BLOCK {
             self.read(BLOCK - self.text.len())?;
@@ -104,8 +106,8 @@ impl<R: Read> Splitter<R> {
         Ok(&self.text)
     }
 
-    /// Removes the first `length` bytes, which end with a line end if they have one. To be called
-    /// before [`Self::next`].
+    /// Removes the first `length` bytes of the text. If they contain a line end, they must end with
+    /// it. Must be called before [`Self::next`].
     pub fn skip(&mut self, length: usize) {
         let mut rest = TextBuffer::default();
         let skipped = std::mem::take(&mut self.text).cut(length, &mut rest);
@@ -113,13 +115,13 @@ impl<R: Read> Splitter<R> {
         self.line += count_lines(&skipped);
     }
 
-    /// Sets the delimiter. To be called before [`Self::next`].
+    /// Sets the delimiter. Must be called before [`Self::next`].
     pub fn set_delimiter(&mut self, delimiter: u8) {
         self.dialect.delimiter = delimiter;
         self.record_ends = RecordEnds::new(self.dialect);
     }
 
-    /// Allows records to have `more` bytes from now on.
+    /// Increases the limit for the length of later records by `more` bytes.
     pub fn extend_max_record(&mut self, more: usize) {
         self.max_record += more;
     }
@@ -128,7 +130,8 @@ impl<R: Read> Splitter<R> {
     pub fn next(&mut self) -> Result<Option<FilePiece>, Failure> {
         self.fill(BLOCK)?;
         while !self.at_end && !self.can_cut() {
-            // One byte more for the line end: a record that is not complete by now is too long.
+            // The line end may need one byte more. A record that is not complete after that byte is
+            // too long.
             if self.end == 0 && self.text.len() > self.max_record + 1 {
                 return self.skip_record().map(Some);
             }
@@ -143,13 +146,14 @@ impl<R: Read> Splitter<R> {
         Ok((self.end > 0).then(|| FilePiece::Block(self.cut())))
     }
 
-    /// Returns whether there is a whole record, and the last one's line end is complete.
+    /// Returns whether `text` has a whole record, and the line end of the last whole record is
+    /// complete.
     fn can_cut(&self) -> bool {
         let split_pair = self.end == self.text.len() && self.text.last() == Some(&b'\r');
         self.end > 0 && !split_pair
     }
 
-    /// Cuts off the lines up to the one with a quote that is never closed.
+    /// Returns the lines up to the line with the quote that is never closed, as a block.
     fn cut_open_lines(&mut self) -> Result<FilePiece, Failure> {
         if !self.record_ends.had_broken() {
             return Err(unclosed_quote(self.line));
@@ -214,7 +218,7 @@ impl<R: Read> Splitter<R> {
         let end = end.unwrap_or(record.len());
         let passed = record.cut(end, &mut self.text);
         lines.push(&passed);
-        // Its lines are records, but they are not kept.
+        // Each line of this record should be a rejected record, but the lines were not kept.
         if self.record_ends.take_broken() && lines.lines > 0 {
             return Err(broken_lines(line, lines.lines + 1));
         }
@@ -231,7 +235,7 @@ fn unclosed_quote(line: u64) -> Failure {
 
 fn broken_lines(line: u64, lines: u64) -> Failure {
     Failure::unreadable(format!(
-        "a quote in the record that begins in line {line} is closed {lines} lines later, before \
-         other text: {ESCAPE_ADVICE}"
+        "a quote in the record that begins in line {line} is closed {lines} lines later, \
+         and other text follows: {ESCAPE_ADVICE}"
     ))
 }

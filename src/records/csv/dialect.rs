@@ -15,8 +15,9 @@ impl Dialect {
         Self { delimiter: manifest.delimiter, quoting: manifest.quoting }
     }
 
-    /// Returns `byte` of a text of ours as the error file has it: without quoting, the text cannot
-    /// have the delimiter.
+    /// Returns the byte that the error file has for `byte` of a failure description. In a file
+    /// without quoting, a description must not contain the delimiter, so another character replaces
+    /// it.
     pub fn written(self, byte: u8) -> u8 {
         match (self.quoting, self.delimiter) {
             (Quoting::None, b',') if byte == b',' => b';',
@@ -31,8 +32,8 @@ impl Dialect {
         byte == self.delimiter || matches!(byte, b'\n' | b'\r')
     }
 
-    /// Returns the place of the closing quote for the opening one at `open`, or the text's length
-    /// without one, and whether there are escaped characters between them.
+    /// Returns the position of the quote that closes the opening quote at `open`; the length of the
+    /// text if no quote closes it. Also returns whether the quoted text has escaped characters.
     pub fn closing_quote(self, text: &[u8], open: usize) -> (usize, bool) {
         let mut from = open + 1;
         let mut escaped = false;
@@ -47,7 +48,7 @@ impl Dialect {
         (text.len(), escaped)
     }
 
-    /// Returns the first place in quoted text with a quote, or with what can escape one.
+    /// Returns the position of the first quote or escape character in quoted text.
     pub fn special(self, text: &[u8]) -> Option<usize> {
         match self.quoting {
             Quoting::Backslash => memchr::memchr2(b'"', b'\\', text),
@@ -55,7 +56,8 @@ impl Dialect {
         }
     }
 
-    /// Appends quoted text, without its quotes, unescaped to `out`.
+    /// Appends the unescaped form of `text` to `out`. `text` is the text between the quotes of a
+    /// cell.
     pub fn unescape(self, text: &[u8], out: &mut Vec<u8>) {
         let (mut start, mut from) = (0, 0);
         while let Some(at) = self.special(&text[from..]) {
@@ -70,8 +72,9 @@ impl Dialect {
         out.extend_from_slice(&text[start..]);
     }
 
-    /// Returns whether `cell`, which ends at a delimiter or a line end, has spaces, then a quote
-    /// that is not closed in it: a quoted cell with one of these inside.
+    /// Returns whether `cell` begins with spaces and a quote that is not closed in `cell`. Such a
+    /// cell is probably a quoted cell with a delimiter or a line end inside, because `cell` ends at
+    /// the first one.
     pub fn opens_after_space(self, cell: &[u8]) -> bool {
         let spaces = cell.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         self.quoting != Quoting::None

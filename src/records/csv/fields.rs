@@ -1,17 +1,17 @@
-//! The fields of one record as they are in the file, quotes included.
+//! Finds the fields of one record with their quotes, as they are in the file.
 
 use std::ops::Range;
 
 use super::dialect::Dialect;
 use crate::manifest::Quoting;
 
-/// The bytes of a record over `max-record` that are kept for the error file.
+/// The number of bytes at the start of a record over `max-record` that are kept for the error file.
 pub const KEPT_START: usize = 64 * 1024;
 
-/// The places of the fields of a record.
+/// The positions of the fields of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawFields {
-    /// All fields, or those before the first one whose quoting is broken.
+    /// All fields, or the fields before the first field whose quoting is broken.
     pub fields: Vec<Range<usize>>,
     /// Whether the quoting of some field is broken.
     pub is_broken: bool,
@@ -47,8 +47,9 @@ fn end_of_field(record: &[u8], start: usize, dialect: Dialect) -> Option<usize> 
     (!dialect.opens_after_space(&record[start..end])).then_some(end)
 }
 
-/// Returns the whole fields in the first [`KEPT_START`] bytes of a record that is too long: at most
-/// `most`, and never the last one of `start`, which may be cut. `None` if there is none.
+/// Returns the complete fields in the first [`KEPT_START`] bytes of a record over `max-record`, but
+/// at most `most` fields; `None` if there are no complete fields. The last field of `start` is
+/// never returned, because it may be incomplete.
 pub fn first_fields(start: &[u8], dialect: Dialect, most: usize) -> Option<&[u8]> {
     let start = &start[..start.len().min(KEPT_START)];
     let RawFields { mut fields, is_broken } = RawFields::of(start, dialect);
@@ -59,8 +60,9 @@ pub fn first_fields(start: &[u8], dialect: Dialect, most: usize) -> Option<&[u8]
     fields.last().map(|last| &start[..last.end])
 }
 
-/// Returns `line` without its last field and the delimiter before it, if that field is quoted;
-/// else all of it. It is found from the end, as the quoting before it can be broken.
+/// Returns `line` without its last field and the delimiter before that field, if the field is
+/// quoted; otherwise returns `line` unchanged. The field is searched from the end of the line,
+/// because the quoting before it can be broken.
 pub fn without_quoted_end(line: &[u8], dialect: Dialect) -> &[u8] {
     let Some(mut inside) = line.strip_suffix(b"\"") else { return line };
     while let Some(quote) = memchr::memrchr(b'"', inside) {
@@ -107,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn first_fields_are_whole_and_not_all() {
+    fn first_fields_never_include_an_incomplete_field() {
         for (start, most, kept) in [
             ("a,b,c", 2, Some("a,b")),
             ("a,b,c", 9, Some("a,b")),
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_a_quoted_field_at_the_end() {
+    fn a_quoted_field_at_the_end_is_removed() {
         for (line, rest) in [
             ("a,\"b,\"Text \"\"x\"\", y\"", "a,\"b"),
             ("a\"", "a\""),

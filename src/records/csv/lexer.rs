@@ -1,60 +1,64 @@
-//! The lexer: finds the cells of a block of whole records. A hot loop of an import.
+//! The lexer: finds the cells of a block of whole records. Its loop takes much of the time of an
+//! import.
 //!
-//! It reads CSV by RFC 4180, and like the `csv` crate where the RFC is silent (a property test
-//! compares the two): a quote opens a cell only as its first byte; a doubled quote is one quote;
-//! LF, CRLF and a lone CR end a record; empty lines are skipped. It works on bytes, because all
-//! structural characters are ASCII and the text is UTF-8.
+//! The lexer reads CSV by RFC 4180. If the RFC has no rule, the lexer works like the `csv` crate; a
+//! property test compares the two. A quote opens a quoted cell only as the first byte of the cell.
+//! A doubled quote is one quote. LF, CRLF and a lone CR end a record. Empty lines are skipped. The
+//! lexer works on bytes, because all structural characters are ASCII and the text is UTF-8.
 //!
-//! The quoting of a record is broken if there is text after a closing quote, or a quoted cell with
-//! a delimiter inside has a space before its quote. Nobody knows its cells then: each of its lines
-//! becomes a record without fields. It ends where it would if text after the closing quote were
-//! literal, as `record_ends` assumes too.
+//! The quoting of a record is broken if text follows a closing quote, or if a quoted cell with a
+//! delimiter inside has a space before its quote. The cells of such a record are unknown, so each
+//! of its lines becomes a record without fields. To find the end of such a record, the lexer and
+//! `record_ends` read the text after the closing quote as literal text.
 //!
-//! Invariants: a cell's span is in the block, or after its end in `unquoted` for cells that differ
-//! from their bytes in the block. A record's first `min(fields, width)` cells begin at
-//! `cells[record.cells]`. A block and its unquoted cells have at most 4 GiB.
+//! Invariants: the span of a cell is in the block. If the content of the cell differs from its
+//! bytes in the block, the span is in `unquoted`, whose positions follow the end of the block. The
+//! first `min(fields, width)` cells of a record begin at `cells[record.cells]`. A block and its
+//! unquoted cells have at most 4 GiB.
 
 use super::dialect::Dialect;
 use super::line_count::count_lines;
 use super::structural::StructuralBytes;
 use crate::manifest::Quoting;
 
-/// The bytes of a block that are sampled to estimate the number of its cells.
+/// The number of bytes of a block that are sampled to estimate the number of its cells.
 const SAMPLE: usize = 4096;
 
-/// The place of a cell's text: in the block or, from the block's length on, in [`LexedBlock::unquoted`].
+/// The position of a cell's text in the block. Positions from the length of the block on are in
+/// [`LexedBlock::unquoted`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub start: u32,
     pub end: u32,
 }
 
-/// The place of a record.
+/// The position of a record in its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordSpan {
-    /// Its first byte in the block.
+    /// The position of the record's first byte in the block.
     pub start: u32,
-    /// The end of its last byte, its line end excluded.
+    /// The end of the record in the block, without its line end.
     pub end: u32,
-    /// Number of line ends between the start of the block and this record.
+    /// The number of line ends between the start of the block and this record.
     pub line: u32,
-    /// 0 for a line of a record whose quoting is broken.
+    /// The number of fields; 0 for a line of a record whose quoting is broken.
     pub fields: u32,
-    /// The index of its first cell.
+    /// The index of the record's first cell.
     pub cells: u32,
     pub broken: Option<BrokenQuoting>,
 }
 
-/// What to do about text after a closing quote.
+/// The advice for a file with text after a closing quote.
 pub const ESCAPE_ADVICE: &str =
     "write a quote inside a cell twice, or set escape/quote in the manifest";
 
-/// How the quoting of a record is broken.
+/// The reason why the quoting of a record is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokenQuoting {
-    /// Text after a closing quote, or a quote that is never closed.
+    /// The record has text after a closing quote, or a quote that is never closed.
     TextAfterQuote,
-    /// Space before the quote of a cell that has a delimiter or a line end inside.
+    /// The record has a space before the opening quote of a cell that contains a delimiter or a
+    /// line end.
     SpaceBeforeQuote,
 }
 
@@ -63,7 +67,7 @@ pub enum BrokenQuoting {
 pub struct LexedBlock {
     pub cells: Vec<Span>,
     pub records: Vec<RecordSpan>,
-    /// The content of cells with quotes inside, unescaped.
+    /// The unescaped content of the cells that have quotes inside.
     pub unquoted: Vec<u8>,
 }
 
@@ -77,7 +81,8 @@ impl Span {
     }
 }
 
-/// Finds the cells of `block`. Of a record with more than `width` fields it keeps the first ones.
+/// Finds the cells of `block`. From a record with more than `width` fields, it keeps the first
+/// `width` cells.
 pub fn lex(block: &[u8], dialect: Dialect, width: usize) -> LexedBlock {
     let delimiter = dialect.delimiter;
     let lexer = Lexer {
@@ -94,9 +99,10 @@ pub fn lex(block: &[u8], dialect: Dialect, width: usize) -> LexedBlock {
         fields: 0,
         first_cell: 0,
     };
-    // A file without quoting has no quotes that count.
+    // In a file without quoting, a quote is an ordinary byte.
     let quote = if dialect.quoting == Quoting::None { b'\r' } else { b'"' };
-    // Most files have neither quotes nor carriage returns, and two marks are enough.
+    // Most files have neither quotes nor carriage returns, so two structural bytes are enough for
+    // them.
     if memchr::memchr2(quote, b'\r', block).is_none() {
         lexer.run(StructuralBytes::new(block, [delimiter, b'\n']))
     } else {
@@ -104,7 +110,8 @@ pub fn lex(block: &[u8], dialect: Dialect, width: usize) -> LexedBlock {
     }
 }
 
-/// Reserves room for the cells and records of the block, extrapolated from its beginning.
+/// Reserves memory for the cells and records of the block. Their numbers are estimated from the
+/// beginning of the block.
 fn room_for(block: &[u8], delimiter: u8) -> LexedBlock {
     let begin = &block[..block.len().min(SAMPLE)];
     let count = |mark| memchr::memchr_iter(mark, begin).count() + 1;
@@ -123,24 +130,24 @@ struct Lexer<'a> {
     delimiter: u8,
     width: usize,
     out: LexedBlock,
-    /// The indexes of records whose quoting is broken.
+    /// The indexes of the records whose quoting is broken, and the reasons.
     broken: Vec<(usize, BrokenQuoting)>,
-    /// Start of the current cell.
+    /// The start of the current cell.
     cell: usize,
-    /// Start of the current record.
+    /// The start of the current record.
     record: usize,
-    /// Line ends before the current record.
+    /// The number of line ends before the current record.
     record_line: u32,
     line: u32,
-    /// Fields of the current record so far.
+    /// The number of fields of the current record until now.
     fields: u32,
     /// The index of the current record's first cell.
     first_cell: usize,
 }
 
 impl Lexer<'_> {
-    /// Lexes the block. `self` is by value so that with two marks, without calls, the state stays
-    /// in registers.
+    /// Finds the cells of the block. `self` is passed by value, so that the compiler keeps the
+    /// state in registers when `N` is 2.
     fn run<const N: usize>(mut self, mut marks: StructuralBytes<'_, N>) -> LexedBlock {
         while let Some(at) = marks.next() {
             let byte = self.block[at];
@@ -178,7 +185,7 @@ impl Lexer<'_> {
         self.fields += 1;
     }
 
-    /// Handles a line end at `at`: it ends a record unless the line is empty.
+    /// Handles the line end at `at`, which ends a record unless the line is empty.
     #[inline(always)]
     fn end_line(&mut self, at: usize) {
         if at > self.record {
@@ -211,8 +218,8 @@ impl Lexer<'_> {
         self.first_cell = self.out.cells.len();
     }
 
-    /// Handles a cell whose first byte, at `open`, is a quote: ends it, and its record if it is the
-    /// last cell.
+    /// Handles a quoted cell that begins at `open`. Ends the cell, and also the record if this is
+    /// the last cell.
     fn quoted(&mut self, open: usize) {
         let (close, escaped) = self.dialect.closing_quote(self.block, open);
         let rest = (close + 1).min(self.block.len());
@@ -235,7 +242,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Handles a quote at `at` in a cell that begins with a space.
+    /// Handles the quote at `at` in a cell that begins with a space.
     #[cold]
     fn spaced(&mut self, at: usize) {
         let cell = &self.block[self.cell..self.end_of_cell(at)];
@@ -253,7 +260,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Replaces the records whose quoting is broken by their lines.
+    /// Replaces each record whose quoting is broken by its lines.
     #[cold]
     fn split_broken(&mut self) {
         let mut broken = self.broken.iter().peekable();
@@ -269,13 +276,14 @@ impl Lexer<'_> {
         }
     }
 
-    /// Returns the place of the next delimiter or line end.
+    /// Returns the position of the next delimiter or line end from `from` on.
     fn end_of_cell(&self, from: usize) -> usize {
         memchr::memchr3(self.delimiter, b'\n', b'\r', &self.block[from..])
             .map_or(self.block.len(), |at| from + at)
     }
 
-    /// Appends the unescaped text `inside` the quotes; returns its place.
+    /// Appends the unescaped form of the text at `inside`, the text between the quotes. Returns the
+    /// position of the result.
     fn unquote(&mut self, inside: std::ops::Range<usize>) -> std::ops::Range<usize> {
         let base = self.block.len();
         let start = base + self.out.unquoted.len();
@@ -284,7 +292,7 @@ impl Lexer<'_> {
     }
 }
 
-/// Adds the lines of `record` that are not empty.
+/// Adds each line of `record` that is not empty to `records`.
 fn push_lines(block: &[u8], record: RecordSpan, records: &mut Vec<RecordSpan>) {
     let (mut start, end) = (record.start as usize, record.end as usize);
     let mut line = record.line;

@@ -1,7 +1,7 @@
-//! Counts line ends: LF, CRLF and a lone CR are one each.
+//! Counts line ends. LF, CRLF and a lone CR count as one line end.
 
-/// Returns the number of line ends in `bytes`, which must not begin or end inside a CRLF. See
-/// [`LineCounter`] for text in pieces.
+/// Returns the number of line ends in `bytes`. `bytes` must not begin or end inside a CRLF.
+/// [`LineCounter`] counts the line ends of a text in pieces.
 pub fn count_lines(bytes: &[u8]) -> u64 {
     let mut counter = LineCounter::default();
     counter.push(bytes);
@@ -19,7 +19,7 @@ impl LineCounter {
     pub fn push(&mut self, bytes: &[u8]) {
         let Some(last) = bytes.last() else { return };
         self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
-        // The LF of a CRLF was counted already with the CR of the piece before.
+        // The LF completes a CRLF, whose CR was already counted in the previous piece.
         if self.after_cr && bytes[0] == b'\n' {
             self.lines -= 1;
         }
@@ -45,7 +45,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn counts_the_same_in_pieces(text in "[a\r\n]{0,20}", at in 0_usize..20) {
+        fn pieces_of_a_text_have_equal_line_counts(text in "[a\r\n]{0,20}", at in 0_usize..20) {
             let text = text.as_bytes();
             let at = at.min(text.len());
             let mut counter = LineCounter::default();

@@ -1,4 +1,4 @@
-//! CSV text: blocks of whole records, and the cells of a record.
+//! Splits CSV text into blocks of whole records, and finds the cells of each record.
 
 pub mod blocks;
 pub mod dialect;

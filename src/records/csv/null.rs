@@ -1,8 +1,8 @@
-//! [`NullTexts`]: the manifest's `null`, texts that mean an empty cell.
+//! [`NullTexts`]: the texts that mean an empty cell, from `null` in the manifest.
 
 use std::collections::HashSet;
 
-/// Texts that are compared with whole cells, byte for byte.
+/// The texts that mean an empty cell. They are compared with whole cells, byte by byte.
 #[derive(Clone, Debug, Default)]
 pub struct NullTexts {
     texts: HashSet<Box<[u8]>>,
@@ -22,7 +22,7 @@ impl NullTexts {
         self.texts.is_empty()
     }
 
-    /// Returns whether `cell` means an empty one.
+    /// Returns whether `cell` means an empty cell.
     pub fn contains(&self, cell: &[u8]) -> bool {
         cell.len() <= self.longest && self.texts.contains(cell)
     }

@@ -1,20 +1,21 @@
-//! Finds the ends of records in a text that arrives in pieces, by the lexer's quoting rules.
+//! Finds the ends of records in a text that arrives in pieces. The quoting rules are the same as in
+//! the lexer.
 
 use super::dialect::Dialect;
 use crate::manifest::Quoting;
 
-/// The context at a place in the text.
+/// The meaning of the next byte of the text with respect to quoting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum QuoteContext {
-    /// A quote here opens a cell.
+    /// At the start of a cell: a quote opens a quoted cell.
     CellStart,
-    /// A quote here is an ordinary byte.
+    /// Inside a cell without quotes: a quote is an ordinary byte.
     Cell,
-    /// Inside quotes.
+    /// Inside the quotes of a quoted cell.
     Quoted,
-    /// After a quote inside quotes: the closing one unless another quote follows.
+    /// After a quote inside quotes: it is the closing quote unless another quote follows.
     QuoteInQuoted,
-    /// After a backslash inside quotes that escapes the next byte.
+    /// After a backslash inside quotes: it escapes the next byte.
     EscapedInQuoted,
 }
 
@@ -25,7 +26,7 @@ pub struct RecordEnds {
     context: QuoteContext,
     /// Whether the current record has text after a closing quote.
     is_broken: bool,
-    /// Whether any record so far had.
+    /// Whether any record until now had text after a closing quote.
     had_broken: bool,
 }
 
@@ -35,29 +36,30 @@ impl RecordEnds {
         Self { dialect, context, is_broken: false, had_broken: false }
     }
 
-    /// Returns whether the text so far ends inside quotes.
+    /// Returns whether the text until now ends inside quotes.
     pub fn is_quoted(self) -> bool {
         matches!(self.context, QuoteContext::Quoted | QuoteContext::EscapedInQuoted)
     }
 
-    /// Returns whether a record so far had text after a closing quote.
+    /// Returns whether any record until now had text after a closing quote.
     pub fn had_broken(self) -> bool {
         self.had_broken
     }
 
-    /// Returns whether the record that [`Self::first_end`] ended had text after a closing quote.
-    /// The next record begins here.
+    /// Returns whether the record that ended in [`Self::first_end`] had text after a closing quote.
+    /// Resets this state for the next record.
     pub fn take_broken(&mut self) -> bool {
         std::mem::take(&mut self.is_broken)
     }
 
-    /// Continues at the start of a record.
+    /// Resets the state to the start of a record.
     pub fn restart(&mut self) {
         self.context = QuoteContext::CellStart;
         self.is_broken = false;
     }
 
-    /// Reads all of `text` and returns the place after the last line end that ends a record.
+    /// Reads all of `text` and returns the position after the last line end that ends a record;
+    /// `None` if no record ends in `text`.
     pub fn last_end(&mut self, text: &[u8]) -> Option<usize> {
         let mut last = None;
         let mut at = 0;
@@ -72,7 +74,8 @@ impl RecordEnds {
         last
     }
 
-    /// Reads `text` up to the first line end that ends a record, and returns its place.
+    /// Reads `text` up to the first line end that ends a record, and returns the position of that
+    /// line end; `None` if no record ends in `text`.
     pub fn first_end(&mut self, text: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < text.len() {
@@ -86,7 +89,8 @@ impl RecordEnds {
         None
     }
 
-    /// Makes one step from `at`. Returns the part outside quotes, and the start of the next step.
+    /// Reads the part of `text` from `at` to the next change of the context. Returns the range that
+    /// is outside quotes, and the start of the next step.
     fn step(&mut self, text: &[u8], at: usize) -> (std::ops::Range<usize>, usize) {
         if self.dialect.quoting == Quoting::None {
             return (at..text.len(), text.len());
@@ -126,7 +130,7 @@ impl RecordEnds {
         }
     }
 
-    /// Makes a step outside quotes, from `at` to the next quote or to the end.
+    /// Reads the text outside quotes from `at` to the next quote or to the end of `text`.
     fn outside(&mut self, text: &[u8], at: usize) -> (std::ops::Range<usize>, usize) {
         let quote = memchr::memchr(b'"', &text[at..]).map(|quote| at + quote);
         let stop = quote.unwrap_or(text.len());
@@ -134,15 +138,16 @@ impl RecordEnds {
             let starts = self.dialect.ends_cell(*before);
             self.context = if starts { QuoteContext::CellStart } else { QuoteContext::Cell };
         }
-        // Inside a cell the quote is skipped; at a cell's start the next step opens the quotes.
+        // A quote inside a cell is skipped. A quote at the start of a cell is read by the next
+        // step.
         let passed = quote.is_some() && self.context == QuoteContext::Cell;
         (at..stop, stop + usize::from(passed))
     }
 }
 
-/// Returns the place after the line with the quote that `text`, the beginning of a record, leaves
-/// open; the text's length if there is none. The lines after that one can't leave a quote open:
-/// each has only quotes that are escaped by others.
+/// Returns the end of the line with the quote that is never closed; the length of `text` if every
+/// quote is closed. `text` begins with a record. The lines after that line have only escaped
+/// quotes, so they can't leave a quote open.
 pub fn end_of_open_line(text: &[u8], dialect: Dialect) -> usize {
     let mut ends = RecordEnds::new(dialect);
     let (mut at, mut open) = (0, text.len());
@@ -173,7 +178,7 @@ mod tests {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn ends_records_where_the_lexer_does(text in "[ab,\"\\\\\n ]{0,40}", cut in 0_usize..40) {
+        fn record_ends_match_the_lexer(text in "[ab,\"\\\\\n ]{0,40}", cut in 0_usize..40) {
             let text = text.as_bytes();
             let cut = cut.min(text.len());
             for dialect in dialects() {
@@ -192,7 +197,7 @@ mod tests {
         }
 
         #[test]
-        fn finds_the_first_end(text in "[ab,\"\\\\\n]{0,40}") {
+        fn the_first_record_end_is_found(text in "[ab,\"\\\\\n]{0,40}") {
             let text = text.as_bytes();
             for dialect in dialects() {
                 let first = RecordEnds::new(dialect).first_end(text);
@@ -204,7 +209,7 @@ mod tests {
         }
 
         #[test]
-        fn no_quote_is_open_after_an_open_line(text in "[ab,\"\\\\\n]{0,40}") {
+        fn an_unclosed_quote_affects_only_its_line(text in "[ab,\"\\\\\n]{0,40}") {
             let text = text.as_bytes();
             for dialect in dialects() {
                 let mut quotes = RecordEnds::new(dialect);
@@ -218,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_whether_a_record_is_broken() {
+    fn records_with_broken_quoting_are_detected() {
         let mut ends = RecordEnds::new(COMMA);
         assert_eq!(ends.first_end(b"\"a\",b\nc"), Some(5));
         assert!(!ends.take_broken() && !ends.had_broken());

@@ -1,20 +1,21 @@
-//! Finds the structural bytes for the lexer, 64 bytes of the block at a time.
+//! Finds the structural bytes of a block for the lexer. Each step searches 64 bytes.
 //!
-//! `memchr` is optimised for matches that are far apart. Cells are about ten bytes long, and at
-//! that distance its start-up alone costs more than all of this.
+//! `memchr` is optimised for matches that are far apart. Cells are about ten bytes long. At that
+//! distance, the start of each `memchr` call takes longer than the whole search in this file.
 
 use wide::u8x16;
 
-/// Bytes that are compared per step.
+/// The number of bytes that one step compares.
 const WINDOW: usize = 64;
 
-/// Iterates over the places of `N` different bytes in a block, in order.
+/// Iterates over the positions of `N` different bytes in a block, in order.
 pub struct StructuralBytes<'a, const N: usize> {
     block: &'a [u8],
     marks: [u8; N],
     /// The start of the window that `found` describes.
     base: usize,
-    /// A bit mask of the window. A set bit is a byte of `marks` that was not returned yet.
+    /// A bit mask of the window. A set bit means that the byte is one of `marks` and was not
+    /// returned yet.
     found: u64,
 }
 
@@ -26,7 +27,8 @@ impl<'a, const N: usize> StructuralBytes<'a, N> {
         new
     }
 
-    /// Returns the place of the next mark.
+    /// Returns the position of the next byte that is one of `marks`; `None` at the end of the
+    /// block.
     #[inline]
     pub fn next(&mut self) -> Option<usize> {
         while self.found == 0 {
@@ -42,7 +44,7 @@ impl<'a, const N: usize> StructuralBytes<'a, N> {
         Some(at)
     }
 
-    /// Continues at `at`, which must be ahead.
+    /// Continues the search at position `at`, which must not be before the current position.
     #[inline]
     pub fn skip_to(&mut self, at: usize) {
         let passed = at - self.base.min(at);
@@ -54,7 +56,7 @@ impl<'a, const N: usize> StructuralBytes<'a, N> {
         }
     }
 
-    /// Returns the marks in the window at `base`; there are none after the block's end.
+    /// Returns the bit mask of the window at `base`. The bits after the end of the block are 0.
     #[inline]
     fn find_marks(&self) -> u64 {
         match self.block[self.base..].first_chunk() {
@@ -72,7 +74,7 @@ impl<'a, const N: usize> StructuralBytes<'a, N> {
     }
 }
 
-/// Returns one bit for each byte of the window that is one of `marks`.
+/// Returns a bit mask of the window. A set bit means that the byte is one of `marks`.
 #[inline]
 fn find<const N: usize>(window: &[u8; WINDOW], marks: [u8; N]) -> u64 {
     window.as_chunks::<16>().0.iter().zip(0..).fold(0, |found, (bytes, at)| {

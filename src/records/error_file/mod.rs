@@ -1,12 +1,13 @@
-//! The error files for partners.
+//! Formats the error files that partners get.
 //!
-//! `<stem>.errors.csv`: the header and every rejected record unchanged, plus a last column with the
-//! reasons.
+//! `<stem>.errors.csv` has the header and every rejected record unchanged, and one more column at
+//! the end with the reasons.
 //!
-//! Once fixed, it can be uploaded with the same manifest: it has the data file's delimiter and its
-//! `sep=` line, and a byte order mark for UTF-8 if the manifest or the data file had another
-//! encoding. Descriptions of an earlier error file are replaced, so a record has exactly one, and a
-//! record with a wrong number of fields has a wrong number again.
+//! After the partner has corrected the file, it can be uploaded with the same manifest. It has the
+//! delimiter and the `sep=` line of the data file. It has a byte order mark for UTF-8 if the
+//! manifest or the data file had another encoding. The descriptions of an earlier error file are
+//! replaced, so each record has exactly one description. A record with a wrong number of fields has
+//! a wrong number of fields in the error file too.
 
 pub mod reason_cache;
 
@@ -30,13 +31,15 @@ pub struct ErrorFile {
 impl ErrorFile {
     /// Creates the formatter for a data file that begins with `start`.
     ///
-    /// `quote_formulas` puts a `'` before cells that a spreadsheet would run as a formula.
+    /// With `quote_formulas`, a `'` is added before each cell that a spreadsheet would run as a
+    /// formula.
     pub fn new(start: &FileStart, quote_formulas: bool) -> Self {
         let FileStart { dialect, wide_delimiter, line_end, .. } = *start;
         Self { dialect, wide_delimiter, line_end, quote_formulas }
     }
 
-    /// Returns the header line, behind the byte order mark and the `sep=` line.
+    /// Returns the start of the error file: the byte order mark and the `sep=` line, if the file
+    /// needs them, and the header line.
     pub fn header(&self, start: &FileStart) -> Vec<u8> {
         let mut line = Vec::new();
         if start.needs_mark {
@@ -70,7 +73,8 @@ impl ErrorFile {
         out.extend_from_slice(self.line_end.as_bytes());
     }
 
-    /// Appends the fields of a record but `dropped` as the data file has them.
+    /// Appends the fields of a record with the delimiter of the data file. Leaves out the field
+    /// with the index `dropped`.
     fn original_fields(&self, raw: &[u8], dropped: Option<usize>, out: &mut Vec<u8>) {
         let Some(delimiter) = self.wide_delimiter else { return self.fields(raw, dropped, out) };
         let mut fields = Vec::with_capacity(raw.len() + 1);
@@ -78,7 +82,8 @@ impl ErrorFile {
         out.extend_from_slice(&exchanged(delimiter, &fields));
     }
 
-    /// Appends the fields of a record but `dropped`, with a delimiter after each.
+    /// Appends the fields of a record, with a delimiter after each field. Leaves out the field with
+    /// the index `dropped`.
     fn fields(&self, raw: &[u8], dropped: Option<usize>, out: &mut Vec<u8>) {
         if dropped.is_none() && !self.quote_formulas {
             out.extend_from_slice(raw);
@@ -110,7 +115,7 @@ impl ErrorFile {
     }
 }
 
-/// Appends `text`, which has no control characters, as one field.
+/// Appends `text` as one field. `text` has no control characters.
 fn push_field(text: &str, dialect: Dialect, out: &mut Vec<u8>) {
     let Quoting::None = dialect.quoting else {
         out.push(b'"');
@@ -184,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_every_byte_and_quotes_the_reason() {
+    fn records_are_unchanged_and_reasons_are_quoted() {
         assert_eq!(
             write(&start("a,b"), b"\"x\"\"\ny\",+49 1", false),
             "a,b,\"Failure Description\"\n\"x\"\"\ny\",+49 1,\"Phone number is not valid - value a\"\"b\"\n"
@@ -192,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn replaces_an_earlier_failure_description() {
+    fn an_earlier_failure_description_is_replaced() {
         assert_eq!(
             write(&start("a,Failure Description,b"), b"1,\"old, one\",2", false),
             "a,b,\"Failure Description\"\n1,2,\"Phone number is not valid - value a\"\"b\"\n"
@@ -200,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_byte_order_mark_and_keeps_line_ends() {
+    fn error_files_keep_marks_and_line_ends() {
         let separator_line = b"sep=,\r\n".to_vec();
         let start = FileStart { needs_mark: true, line_end: "\r\n", separator_line, ..start("a") };
         let file = write(&start, "é".as_bytes(), false);
@@ -208,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_bytes_has_no_fields() {
+    fn a_record_without_bytes_has_only_reasons() {
         let file = write_record(&start("a,b,c"), &rejected(None, None), false);
         assert!(file.contains("\n\"Phone"), "{file:?}");
     }
@@ -252,13 +257,13 @@ mod tests {
     }
 
     #[test]
-    fn formulas_are_quoted_when_asked() {
+    fn formulas_are_quoted_if_configured() {
         let file = write(&start("a,b,c,d"), b"=1+1,\"@x,y\",+49,ok-1", true);
         assert!(file.contains("\n'=1+1,\"'@x,y\",'+49,ok-1,"), "{file:?}");
     }
 
     #[test]
-    fn writes_one_json_object_per_reason() {
+    fn each_reason_becomes_one_json_line() {
         let reason = |column: Option<&'static str>, help: Option<&'static str>| Rejection {
             text: "No",
             message: "No".into(),

@@ -1,7 +1,7 @@
-//! Caches the formatted reasons of both error files.
+//! Caches formatted reasons for both error files.
 //!
-//! Many records of a file break the same rules: their reasons differ only in line and value. The
-//! other parts are formatted once and cached.
+//! Many records of a file break the same rules. Their reasons differ only in the line and the
+//! value. The other parts of a reason are formatted once and cached.
 
 use std::fmt::{self, Write as _};
 use std::hash::{BuildHasher, RandomState};
@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 
 use crate::records::rules::rejection::Rejection;
 
-/// The number of cached reasons: two for each possible column.
+/// The maximum number of cached reasons: about two for each possible column.
 const CAPACITY: usize = 4096;
 
 /// A cache of formatted reasons.
@@ -24,8 +24,8 @@ pub struct ReasonCache {
     last: usize,
 }
 
-/// A reason formatted for both files, without its line and value: the parts before and after the
-/// value.
+/// A reason without its line and value, formatted for both error files. Each format has a part
+/// before the value and a part after the value.
 #[derive(Clone, Debug)]
 pub struct CachedReason {
     message: String,
@@ -36,7 +36,7 @@ pub struct CachedReason {
     json: [Vec<u8>; 2],
 }
 
-/// Whether a reason has a value. An empty value is left out of the message.
+/// Whether a reason has a value. Empty values are left out of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum ValueKind {
     No,
@@ -47,7 +47,7 @@ enum ValueKind {
 impl ReasonCache {
     /// Returns the formatted parts of `reason`.
     pub fn of(&mut self, reason: &Rejection<'_>) -> &CachedReason {
-        // Likely the record breaks the same rules in the same order as the one before.
+        // A record often breaks the same rules in the same order as the previous record.
         let next = if self.last + 1 < self.known.len() { self.last + 1 } else { 0 };
         let mut likely = [next, self.last].into_iter();
         let at = likely.find(|at| self.known.get(*at).is_some_and(|known| known.is_of(reason)));
@@ -61,7 +61,7 @@ impl ReasonCache {
         if let Some(at) = found {
             return *at as usize;
         }
-        // Messages that contain numbers can fill the cache.
+        // Messages with many different numbers can fill the cache.
         if self.known.len() == CAPACITY {
             self.known.clear();
             self.table.clear();
@@ -74,7 +74,7 @@ impl ReasonCache {
     }
 }
 
-/// The parts of a reason that the cached text depends on.
+/// The parts of a reason that determine its cached text.
 type ReasonKey<'a> = (&'a str, Option<&'a str>, Option<&'a str>, ValueKind);
 
 fn key<'a>(reason: &'a Rejection<'_>) -> ReasonKey<'a> {
@@ -150,7 +150,7 @@ fn push_json(value: impl serde::Serialize, out: &mut Vec<u8>) {
     serde_json::to_writer(out, &value).expect("a text or a number, into memory");
 }
 
-/// A writer for the inside of a quoted field: it doubles quotes.
+/// Writes text inside a quoted field, and doubles the quotes in the text.
 pub struct Quoted<'a>(pub &'a mut Vec<u8>);
 
 impl fmt::Write for Quoted<'_> {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     proptest! {
-        /// Also after any other requests, in any order.
+        /// The results must match after any number of other requests, in any order.
         #[test]
         fn cached_reasons_match_uncached_ones(
             reasons in prop::collection::vec(("[ab\"]{0,2}", part(), part(), part()), 0..80),

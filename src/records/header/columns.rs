@@ -1,7 +1,7 @@
-//! Maps the columns of the header by the manifest, or reports everything that does not fit.
+//! Maps the columns of the header by the manifest, or reports all mismatches.
 //!
-//! Invariants of [`Columns`]: every column of the header has one meaning, no property appears
-//! twice, there is a column for an id, and for events one for the name.
+//! Invariants of [`Columns`]: every column of the header has one meaning. No property appears
+//! twice. At least one column has an id. For events, one column has the event name.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -14,22 +14,23 @@ use crate::records::rules::timestamp::TimestampNotation;
 use crate::report::DataType;
 use crate::sanitize::{excerpt, normalized};
 
-/// The last column of an error file. It is ignored in uploads, unless the manifest maps it.
+/// The last column of an error file. An upload's column of this name is ignored, unless the
+/// manifest maps it.
 pub const FAILURE_DESCRIPTION: &str = "Failure Description";
 
-/// The longest name of a property, in characters.
+/// The maximum length of a property name, in characters.
 const LONGEST_NAME: usize = 120;
 
-/// The meaning of each column.
+/// The meaning of each column of the header.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Columns {
     pub header: Vec<String>,
-    /// `Some` for events.
+    /// The column of the event name. `Some` for events.
     pub event_name: Option<usize>,
     pub timestamp: Option<TimestampColumn>,
-    /// Indexed by [`IdKind`]; at least one is `Some`.
+    /// The columns of the ids, indexed by [`IdKind`]. At least one is `Some`.
     pub ids: [Option<usize>; 4],
-    /// All other columns, in the order of the header.
+    /// The columns of the properties, in the order of the header.
     pub properties: Vec<PropertyColumn>,
     /// The ignored column `Failure Description`.
     pub description: Option<usize>,
@@ -50,13 +51,13 @@ pub struct TimestampColumn {
 pub struct PropertyColumn {
     /// Its index in the header.
     pub column: usize,
-    /// Name and type in the store.
+    /// The name and the type of the property in the store.
     pub property: Property,
-    /// The format of a DATE, if the manifest has one.
+    /// The format of the dates in the column, if the manifest has a format.
     pub format: Option<DateFormat>,
-    /// The special rule for this property (profiles).
+    /// The special rule for the property. Only properties of profiles have one.
     pub special: Option<SpecialProperty>,
-    /// The column of its operations (profiles).
+    /// The column with the operations for the property. Only properties of profiles have one.
     pub operation: Option<usize>,
 }
 
@@ -68,22 +69,23 @@ enum ColumnTarget {
     Id(IdKind),
     Property,
     Ignored,
-    /// The column has the operations for the property in this other column.
+    /// The column has the operations for the property in the column with this index.
     OperationOf(usize),
 }
 
-/// A column's header and its entry in the manifest.
+/// A column of the header, and its entry in the manifest.
 struct HeaderColumn<'a> {
-    /// As written, for messages.
+    /// The name as the header has it, for messages.
     header: &'a str,
-    /// For comparison, see [`name_of`].
+    /// The name for comparisons, as [`name_of`] returns it.
     name: String,
     mapped: Option<&'a Column>,
     data_type: DataType,
     is_description: bool,
 }
 
-/// The columns of a header, and the mismatches found so far, one sentence each.
+/// The columns of a header, and the mismatches that were found until now. Each mismatch is one
+/// sentence.
 struct Mapper<'a> {
     columns: Vec<HeaderColumn<'a>>,
     data_type: DataType,
@@ -91,8 +93,8 @@ struct Mapper<'a> {
 }
 
 impl Columns {
-    /// Maps the columns of `header`, which is in this line. Errors are all mismatches of header and
-    /// manifest, one sentence each.
+    /// Maps the columns of `header`. `line` is the line number of the header. The error has all
+    /// mismatches of header and manifest, as one sentence each.
     pub fn new(header: Vec<String>, line: u64, manifest: &Manifest) -> Result<Self, Vec<String>> {
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let data_type = manifest.data_type;
@@ -127,12 +129,13 @@ impl Columns {
         Ok(columns)
     }
 
-    /// Returns whether a column is called `Failure Description`, as that of error files.
+    /// Returns whether a column has the name `Failure Description`.
     pub fn is_description(&self, column: usize) -> bool {
         self.header[column] == FAILURE_DESCRIPTION
     }
 
-    /// Returns the format of a column's DATE, if it has one.
+    /// Returns the format of the dates in a column; `None` if the manifest has no format for the
+    /// column.
     pub fn format(&self, column: usize) -> Option<DateFormat> {
         if let Some(TimestampColumn { notation: TimestampNotation::Date(format), .. }) =
             self.timestamp.filter(|timestamp| timestamp.column == column)
@@ -145,7 +148,8 @@ impl Columns {
 }
 
 impl Mapper<'_> {
-    /// Returns the target of each column. Columns of operations are assigned to their properties.
+    /// Returns the target of each column. A column of operations is assigned to the column of its
+    /// property.
     fn targets(&mut self) -> Vec<ColumnTarget> {
         let mut targets: Vec<_> = self.columns.iter().map(HeaderColumn::target).collect();
         if self.data_type == DataType::Event {
@@ -168,12 +172,13 @@ impl Mapper<'_> {
                     ColumnTarget::OperationOf(of)
                 }
                 Some(_) => {
-                    let finding = "has a column of operations already";
+                    let finding = "already has a column of operations";
                     self.findings.push(format!("column {header}: {base} {finding}"));
                     ColumnTarget::Ignored
                 }
                 None => {
-                    self.findings.push(format!("column {header}: no property column is {base}"));
+                    self.findings
+                        .push(format!("column {header}: the header has no property column {base}"));
                     ColumnTarget::Ignored
                 }
             };
@@ -194,7 +199,7 @@ impl Mapper<'_> {
             };
             if let Some(first) = taken.insert(fold(&slot), at) {
                 let first = &self.columns[first];
-                // A duplicate header has been reported already.
+                // `header_findings` has already reported duplicate names.
                 if first.name != column.name {
                     let (first, second) = (excerpt(first.header), excerpt(column.header));
                     let slot = excerpt(&slot);
@@ -224,14 +229,15 @@ impl Mapper<'_> {
     fn check_mandatory(&mut self, columns: &Columns) {
         if columns.ids.iter().all(Option::is_none) {
             self.findings.push(
-                "no column is identity, fbId, gpId or objectId: name one so, or map one by ctName"
+                "no column is identity, fbId, gpId or objectId: rename a column, or map one with \
+                 ctName"
                     .to_owned(),
             );
         }
         if self.data_type == DataType::Event && columns.event_name.is_none() {
             let alike = self.columns.iter().find(|column| fold(column.header) == "event_name");
             let hint = alike.map_or_else(String::new, |column| {
-                format!(" (map column {} to it by ctName)", excerpt(column.header))
+                format!(" (map column {} to evtName with ctName)", excerpt(column.header))
             });
             self.findings.push(format!("no column is evtName, the event's name{hint}"));
         }
@@ -239,7 +245,7 @@ impl Mapper<'_> {
 }
 
 impl HeaderColumn<'_> {
-    /// Returns the manifest's name for the column, else the header.
+    /// Returns the column's `ctName` from the manifest; without one, the name in the header.
     fn name(&self) -> &str {
         self.mapped.and_then(|column| column.ct_name.as_deref()).unwrap_or(&self.name)
     }
@@ -316,7 +322,8 @@ impl HeaderColumn<'_> {
     }
 }
 
-/// Returns `Playlist` for `Playlist.operation`.
+/// Returns the name of the property that a column of operations belongs to: `Playlist` for
+/// `Playlist.operation`.
 fn operation_of(name: &str) -> Option<&str> {
     const SUFFIX: &str = ".operation";
     let at = name.len().checked_sub(SUFFIX.len())?;
@@ -324,13 +331,15 @@ fn operation_of(name: &str) -> Option<&str> {
     (suffix.eq_ignore_ascii_case(SUFFIX) && at > 0).then(|| &name[..at])
 }
 
-/// Returns a name as it is compared and stored: normalised, without white space around it.
+/// Returns the form of a name in which it is compared and stored: normalised, and without white
+/// space at its start and end.
 fn name_of(name: &str) -> String {
     normalized(name).trim().to_owned()
 }
 
-/// Returns the column of an error file's descriptions: the last one of that exact name. If the
-/// manifest maps the name, it is data, and only a second column is a description.
+/// Returns the column with the descriptions of an earlier error file: the last column with the
+/// exact name `Failure Description`. If the manifest maps this name, the first column of the name
+/// is data, and only a second column has descriptions.
 fn description_column(header: &[String], is_mapped: bool) -> Option<usize> {
     let is_description = |name: &String| name == FAILURE_DESCRIPTION;
     let last = header.iter().rposition(is_description)?;
@@ -338,7 +347,8 @@ fn description_column(header: &[String], is_mapped: bool) -> Option<usize> {
     (first < last || !is_mapped).then_some(last)
 }
 
-/// Returns the findings about names that occur twice. `allowed` is a column whose name may.
+/// Returns the findings about names that occur twice. The name of the column `allowed` may occur
+/// twice.
 fn header_findings(columns: &[HeaderColumn<'_>], line: u64, allowed: Option<usize>) -> Vec<String> {
     let mut findings = Vec::new();
     let mut first: HashMap<&str, usize> = HashMap::new();
@@ -351,7 +361,8 @@ fn header_findings(columns: &[HeaderColumn<'_>], line: u64, allowed: Option<usiz
         };
         let header = excerpt(header);
         findings.push(format!(
-            "line {line}, column {number}: the header {header} is column {first} already"
+            "line {line}, column {number}: the header {header} is already the name of column \
+             {first}"
         ));
     }
     findings

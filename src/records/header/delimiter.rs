@@ -1,24 +1,26 @@
-//! The delimiter of a data file as its own lines show it. Pure.
+//! Finds the delimiter that the lines of a data file seem to have.
 
 use crate::records::csv::dialect::Dialect;
 use crate::records::csv::lexer::lex;
 
-/// The bytes, and the number of records after the header, that [`likely_delimiter`] examines.
+/// The maximum number of bytes that [`likely_delimiter`] examines.
 const SAMPLE: usize = 64 * 1024;
+/// The maximum number of records after the header that [`likely_delimiter`] examines.
 const SAMPLE_RECORDS: usize = 20;
 
-/// The delimiters that are recognised.
+/// The delimiters that [`likely_delimiter`] can recognise.
 const CANDIDATES: [u8; 6] = *b",;\t|\x01\x1F";
 
-/// A first line such as `sep=;`, by which spreadsheets name the delimiter.
+/// A first line such as `sep=;`, with which spreadsheets declare the delimiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeparatorLine {
     pub delimiter: u8,
-    /// Its length in bytes, with its line end.
+    /// The length of the line in bytes, with its line end.
     pub length: usize,
 }
 
-/// Returns the `sep=` line that `text` begins with; `None` if there is none.
+/// Returns the `sep=` line at the start of `text`; `None` if `text` does not begin with such a
+/// line.
 pub fn separator_line(text: &[u8]) -> Option<SeparatorLine> {
     let end = memchr::memchr2(b'\n', b'\r', text).unwrap_or(text.len());
     let line_end = if text[end..].starts_with(b"\r\n") { 2 } else { 1 };
@@ -26,7 +28,7 @@ pub fn separator_line(text: &[u8]) -> Option<SeparatorLine> {
     let unquoted = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\""));
     let (name, value) = unquoted.unwrap_or(line).split_at_checked(4)?;
     let delimiter = *value.first()?;
-    // A spreadsheet pads the line like the others.
+    // A spreadsheet fills up this line with delimiters, like all lines.
     let valid = name.eq_ignore_ascii_case(b"sep=")
         && delimiter.is_ascii()
         && !delimiter.is_ascii_alphanumeric()
@@ -35,18 +37,20 @@ pub fn separator_line(text: &[u8]) -> Option<SeparatorLine> {
     valid.then_some(SeparatorLine { delimiter, length: (end + line_end).min(text.len()) })
 }
 
-/// Returns the delimiter that a file seems to have instead of that of `dialect`: the header, at the
-/// beginning of `text`, has none of it, and as many of another character as most records.
+/// Returns the delimiter that a file seems to have instead of the delimiter of `dialect`. `text`
+/// begins with the header. The header must not contain the delimiter of `dialect`, and must contain
+/// another delimiter as often as most records.
 pub fn likely_delimiter(text: &[u8], dialect: Dialect) -> Option<u8> {
     let sample = &text[..text.len().min(SAMPLE)];
     let fields = |delimiter| -> Vec<u32> {
         let mut records = lex(sample, Dialect { delimiter, ..dialect }, 0).records;
         if sample.len() < text.len() {
-            records.pop(); // it may be cut
+            records.pop(); // the last record may be incomplete
         }
         records.iter().take(1 + SAMPLE_RECORDS).map(|record| record.fields).collect()
     };
-    // The quoting of a header with another delimiter can seem broken; it then has no fields.
+    // If the delimiter of `dialect` is wrong, the quoting of the header can seem broken. The header
+    // then has no fields.
     let header = sample.split(|byte| *byte == b'\n').next().unwrap_or_default();
     match fields(dialect.delimiter).first() {
         Some(1) => {}
@@ -66,8 +70,8 @@ pub fn likely_delimiter(text: &[u8], dialect: Dialect) -> Option<u8> {
     Some(found)
 }
 
-/// Returns the finding that a file seems to have another delimiter. `separator_line` is its `sep=`
-/// line, or empty.
+/// Returns the finding that a file seems to have the delimiter `likely`. `separator_line` is the
+/// `sep=` line of the file, or empty.
 pub fn delimiter_finding(likely: u8, separator_line: &[u8]) -> String {
     let shown = match likely {
         b'\t' => "\\t".to_owned(),
@@ -75,9 +79,12 @@ pub fn delimiter_finding(likely: u8, separator_line: &[u8]) -> String {
         _ => char::from(likely).to_string(),
     };
     if !separator_line.is_empty() {
-        return format!("the header seems separated by '{shown}': correct or remove line 1, sep=");
+        return format!(
+            "the header seems to be separated by '{shown}': correct or remove the sep= line \
+             (line 1)"
+        );
     }
-    format!("the header seems separated by '{shown}': set \"delimiter\": \"{shown}\"")
+    format!("the header seems to be separated by '{shown}': set \"delimiter\": \"{shown}\"")
 }
 
 #[cfg(test)]
@@ -86,7 +93,7 @@ mod tests {
     use crate::manifest::Quoting;
 
     #[test]
-    fn a_separator_line_names_the_delimiter() {
+    fn a_separator_line_declares_the_delimiter() {
         for (text, delimiter, length) in [
             ("sep=;\r\na;b\r\n", b';', 7),
             ("SEP=,\na,b\n", b',', 6),
@@ -104,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn another_delimiter_is_recognised() {
+    fn a_wrong_delimiter_is_recognised() {
         let dialect = |delimiter| Dialect { delimiter, quoting: Quoting::Doubled };
         let likely = |text: &str| likely_delimiter(text.as_bytes(), dialect(b','));
         assert_eq!(likely("identity;Name;Price\r\nj;Ann;1,5\r\n"), Some(b';'));
@@ -124,8 +131,9 @@ mod tests {
     #[test]
     fn the_finding_shows_the_delimiter_in_json() {
         for (likely, shown) in [(b';', ";"), (b'\t', "\\t"), (1, "\\u0001")] {
-            let expected =
-                format!("the header seems separated by '{shown}': set \"delimiter\": \"{shown}\"");
+            let expected = format!(
+                "the header seems to be separated by '{shown}': set \"delimiter\": \"{shown}\""
+            );
             assert_eq!(delimiter_finding(likely, b""), expected);
         }
     }

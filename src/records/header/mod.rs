@@ -1,4 +1,5 @@
-//! The header of a data file: its columns, and the schema they give with the manifest.
+//! Reads the header of a data file, maps its columns by the manifest, and makes the schema of the
+//! batches.
 
 pub mod columns;
 pub mod delimiter;
@@ -24,32 +25,33 @@ use crate::sanitize::printable_start;
 /// The byte order mark in UTF-8.
 pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// The characters of the header's line that a message quotes.
+/// The maximum number of characters of the header that a message quotes.
 const QUOTED: usize = 200;
 
 /// The first record of a data file.
 pub struct Header {
-    /// The cells, unescaped and with white space around them.
+    /// The unescaped cells of the header, with the white space at their start and end.
     pub names: Vec<String>,
-    /// The record in UTF-8, without its line end.
+    /// The header in UTF-8, without its line end.
     pub raw: Vec<u8>,
-    /// Its line in the file.
+    /// The line number of the header in the file.
     pub line: u64,
-    /// The line for a message about the header.
+    /// The quoted header for messages.
     pub quoted_line: String,
-    /// The `sep=` line before it, with its line end; empty if there is none.
+    /// The `sep=` line before the header, with its line end; empty if the file has no such line.
     pub separator_line: Vec<u8>,
-    /// The manifest's, with the delimiter of the `sep=` line if there is one.
+    /// The dialect of the manifest. If the file has a `sep=` line, its delimiter replaces the
+    /// manifest's.
     pub dialect: Dialect,
-    /// The delimiter that the file seems to have instead.
+    /// The delimiter that the file seems to have, if it seems to differ from the dialect's.
     likely_delimiter: Option<u8>,
-    /// The rest of its block. It begins with the header's line end.
+    /// The rest of the block that contained the header. It begins with the line end of the header.
     pub rest: Block,
 }
 
 impl Header {
-    /// Reads the first record that is not an empty line or delimiters alone. `encoding` is that of
-    /// the file.
+    /// Reads the header: the first line that is not empty and does not consist only of delimiters.
+    /// `encoding` is the encoding of the file.
     pub fn read<R: Read>(
         splitter: &mut Splitter<R>,
         manifest: &Manifest,
@@ -110,7 +112,7 @@ impl Header {
         }
     }
 
-    /// Returns the failure of a header that does not fit the manifest, with these findings.
+    /// Returns the failure of a header that does not fit the manifest, with the text of `findings`.
     pub fn failure(&self, findings: &[String]) -> Failure {
         if let Some(likely) = self.likely_delimiter {
             return failure_of(&[delimiter_finding(likely, &self.separator_line)]);
@@ -128,13 +130,13 @@ fn quoted_line(line: u64, raw: &[u8], wide_delimiter: Option<char>) -> String {
     format!("line {line} was taken as the header: {}{cut}", printable_start(&text, QUOTED))
 }
 
-/// Returns a text as the data file has it.
+/// Returns a text with the delimiter that the data file has.
 fn original(text: &[u8], wide_delimiter: Option<char>) -> Cow<'_, [u8]> {
     wide_delimiter.map_or(Cow::Borrowed(text), |delimiter| exchanged(delimiter, text))
 }
 
-/// Returns `text` without the byte order marks that it begins with. A tool that reads the first as a
-/// character writes another one before it.
+/// Returns `text` without the byte order marks at its start. A file can have more than one: a tool
+/// that reads a mark as an ordinary character writes another mark before it.
 pub fn without_marks(mut text: &[u8]) -> &[u8] {
     while let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
         text = rest;
@@ -142,7 +144,7 @@ pub fn without_marks(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Returns the start of the first line that is not empty or delimiters alone.
+/// Returns the start of the first line that is not empty and does not consist only of delimiters.
 fn first_record(text: &[u8], delimiter: u8) -> Option<usize> {
     let mut start = 0;
     for line in text.split(|byte| matches!(byte, b'\n' | b'\r')) {
@@ -154,7 +156,7 @@ fn first_record(text: &[u8], delimiter: u8) -> Option<usize> {
     None
 }
 
-/// Returns the cells of the header, or why it is not one.
+/// Returns the cells of the header. The error is the reason why the line cannot be a header.
 fn names(
     raw: &[u8],
     dialect: Dialect,
@@ -174,7 +176,7 @@ fn names(
             Encoding::Utf8 => " (for UTF-16, name the encoding in the manifest)",
             _ => "",
         };
-        return Err(format!("the header has control characters, it is not CSV{hint}"));
+        return Err(format!("the header has control characters, so the file is not CSV{hint}"));
     }
     let lexed = lex(raw, dialect, usize::MAX);
     if let Some(how) = lexed.records.first().and_then(|record| record.broken) {
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_a_separator_line_are_passed() {
+    fn reading_skips_marks_and_the_separator_line() {
         let header = read("\u{feff}\u{feff}sep=;\r\n;;\r\nidentity;a\r\n".as_bytes()).ok().unwrap();
         assert_eq!((header.line, header.dialect.delimiter), (3, b';'));
         assert_eq!(header.separator_line, b"sep=;\r\n");
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_quotes_the_line_of_the_header() {
+    fn messages_quote_the_line_of_the_header() {
         let error = |text: &[u8]| read(text).err().unwrap().detail;
         let long = format!("\n{}\x02\n", "x".repeat(200));
         let end = format!("; line 2 was taken as the header: {}…", "x".repeat(200));
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_record_is_empty() {
+    fn a_file_without_records_counts_as_empty() {
         for text in ["", "\n\r\n\r", "\u{feff}\u{feff}", ",,\n,", "sep=;"] {
             assert_eq!(read(text.as_bytes()).err().unwrap().detail, "the file is empty");
         }

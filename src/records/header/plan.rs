@@ -1,4 +1,4 @@
-//! [`ReadPlan`]: everything that the workers must know about a data file.
+//! [`ReadPlan`]: all facts about a data file that the workers need.
 
 use super::Header;
 use super::columns::Columns;
@@ -16,27 +16,29 @@ pub struct ReadOptions<'a> {
     pub limits: &'a Limits,
     /// The time for an empty `ts`, in seconds since 1970 UTC.
     pub processing_time: i64,
-    /// Threads that parse, in addition to the one that reads; at least one is used.
+    /// The number of threads that parse, in addition to the thread that reads. At least one is
+    /// used.
     pub workers: usize,
 }
 
-/// The parameters for parsing blocks, the same for a whole import.
+/// The parameters for parsing blocks. They are the same for all blocks of an import.
 #[derive(Debug)]
 pub struct ReadPlan {
     pub columns: Columns,
-    /// The header's cells as they are in the file, to recognise a copy of it.
+    /// The cells of the header as they are in the file, to recognise a repeated header.
     pub header_cells: Vec<String>,
-    /// The header's line for messages.
+    /// The quoted header for messages.
     pub quoted_header: String,
     /// The `sep=` line without its line end; empty if the file has none.
     pub separator_line: Vec<u8>,
     pub header_line: u64,
-    /// Whether a column is called `Failure Description`, mapped or ignored.
+    /// Whether a column has the name `Failure Description`, mapped or ignored.
     pub has_description: bool,
     pub schema: Schema,
     pub dialect: Dialect,
     pub null: NullTexts,
-    /// A delimiter beyond ASCII, which has changed places with U+001F in the blocks.
+    /// The delimiter of the data file if it is beyond ASCII. In the blocks, it is exchanged with
+    /// U+001F.
     pub wide_delimiter: Option<char>,
     pub limits: Limits,
     pub reserved: ReservedNames,
@@ -46,8 +48,8 @@ pub struct ReadPlan {
     pub processing_time: i64,
 }
 
-/// Returns a cell of the header as the records' cells are compared with it: empty if it is one of
-/// the texts for an empty cell.
+/// Returns a cell of the header for the comparison with cells of records. If the cell is one of the
+/// texts that mean an empty cell, returns an empty text.
 fn without_null(name: &str, null: &NullTexts) -> String {
     if null.contains(name.as_bytes()) { String::new() } else { name.to_owned() }
 }
@@ -87,12 +89,12 @@ impl ReadPlan {
         })
     }
 
-    /// Returns the number of columns.
+    /// Returns the number of columns of the header.
     pub fn width(&self) -> usize {
         self.columns.header.len()
     }
 
-    /// Returns the number of columns without that of an error file's descriptions.
+    /// Returns the number of columns without the ignored column `Failure Description`.
     pub fn own_width(&self) -> usize {
         self.width() - usize::from(self.columns.description.is_some())
     }

@@ -1,6 +1,7 @@
-//! [`Schema`]: the columns of the batches of one data file.
+//! [`Schema`]: the columns of the batches of a data file.
 //!
-//! Invariant: no property appears twice, and there is an id column, and for events an event name.
+//! Invariants: no property appears twice. A schema has an id column. A schema of events has an
+//! event name.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 use crate::manifest::PropertyType;
 use crate::records::rules::profile::SpecialProperty;
 
-/// The four kinds of ids of a user, strongest first: if known ids disagree, the earlier kind wins.
+/// The four kinds of ids of a user, the strongest first. If known ids of a record belong to
+/// different profiles, the strongest kind wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IdKind {
     Identity,
@@ -20,10 +22,11 @@ pub enum IdKind {
 }
 
 impl IdKind {
-    /// All kinds, strongest first. An array indexed by `kind as usize` has this order.
+    /// All kinds, the strongest first. Arrays that are indexed by `kind as usize` have this order.
     pub const ALL: [Self; 4] = [Self::Identity, Self::FbId, Self::GpId, Self::ObjectId];
 
-    /// Returns the name in the rules and messages, and in the store's `identity.kind`.
+    /// Returns the name of the kind in rules, in messages, and in the column `identity.kind` of the
+    /// store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Identity => "identity",
@@ -34,16 +37,16 @@ impl IdKind {
     }
 }
 
-/// One property: its name as stored and its type.
+/// The name and the type of a stored property.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Property {
-    /// The ctName, else the header.
+    /// The `ctName` of the manifest; without one, the name in the header.
     pub name: String,
-    /// From the manifest; default `String`.
+    /// The type in the manifest. The default is `String`.
     pub kind: PropertyType,
 }
 
-/// The schema that a store gets before the first batch.
+/// The schema that the store receives before the first batch.
 #[derive(Clone, Debug)]
 pub enum Schema {
     /// Batches are [`crate::records::Batch::Events`] with this Arrow schema.
@@ -54,8 +57,8 @@ pub enum Schema {
 }
 
 impl Schema {
-    /// Returns the properties with their names as stored, but those that are stored in one form by a
-    /// rule of their own.
+    /// Returns the stored properties. Leaves out the properties that a special rule always stores
+    /// in one form.
     pub fn properties(&self) -> Vec<Property> {
         match self {
             Self::Profile(properties) => {
@@ -77,14 +80,16 @@ impl Schema {
     }
 }
 
-/// The columns of events, the same for every batch of an import.
+/// The columns of events. They are the same for every batch of an import.
 #[derive(Clone, Debug)]
 pub struct EventSchema {
-    /// `event`, `ts`, `identity`, `object_id`, `fb_id`, `gp_id`, `source_line`, then the properties.
+    /// The Arrow schema: `event`, `ts`, `identity`, `object_id`, `fb_id`, `gp_id`, `source_line`,
+    /// and then the properties.
     ///
-    /// event Utf8, not null · ts Timestamp(Millisecond, "UTC"), not null · the ids Utf8, nullable ·
-    /// source_line Int64, not null · properties nullable: STRING Utf8, INTEGER Int32, LONG Int64,
-    /// FLOAT Float64, BOOLEAN Boolean, DATE Timestamp(Millisecond, "UTC").
+    /// `event` is Utf8, `ts` is Timestamp(Millisecond, "UTC"), `source_line` is Int64, and all
+    /// three are not null. The ids are Utf8 and nullable. The properties are nullable: STRING is
+    /// Utf8, INTEGER is Int32, LONG is Int64, FLOAT is Float64, BOOLEAN is Boolean, DATE is
+    /// Timestamp(Millisecond, "UTC").
     pub arrow: SchemaRef,
 }
 
@@ -94,15 +99,17 @@ pub const TS: usize = 1;
 /// The names of the columns before the properties.
 const FIXED: [&str; 7] = ["event", "ts", "identity", "object_id", "fb_id", "gp_id", "source_line"];
 
-/// A name that no column may have: readers take it from the folder `import=<import>`.
+/// A name that no column may have, because readers use the name of the folder `import=<import>` as
+/// a column.
 const PARTITION: &str = "import";
 
 impl EventSchema {
-    /// Returns the columns of an event file: the fixed ones, then `properties` in their order.
+    /// Returns the columns of an event file: the fixed columns, and then `properties` in their
+    /// order.
     ///
-    /// A property whose name equals that of an earlier column (ignoring case) or [`PARTITION`] gets
-    /// the first free suffix of `_2`, `_3`, and so on, since engines that read Parquet ignore the
-    /// case of names.
+    /// If the name of a property equals [`PARTITION`] or the name of an earlier column, the
+    /// property gets the first free suffix of `_2`, `_3`, and so on. Case is ignored, because many
+    /// engines that read Parquet ignore the case of names.
     pub fn new(properties: &[Property]) -> Self {
         let mut fields = Vec::with_capacity(FIXED.len() + properties.len());
         for name in FIXED {
@@ -124,7 +131,7 @@ impl EventSchema {
     }
 }
 
-/// The type of instants: milliseconds, which every engine reads. The values are whole seconds.
+/// The type of instants. Every engine can read milliseconds. The values are whole seconds.
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
 }
@@ -141,7 +148,7 @@ fn arrow_type(kind: PropertyType) -> DataType {
     }
 }
 
-/// Returns `name`, or `name` with the first free suffix, and adds it to `taken`.
+/// Returns `name`, with the first free suffix if `name` is taken. Adds the result to `taken`.
 fn free_name(name: &str, taken: &mut HashSet<String>) -> String {
     let suffixed = (2_usize..).map(|n| format!("{name}_{n}"));
     std::iter::once(name.to_owned())
@@ -155,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_property_that_clashes_gets_a_number() {
+    fn a_property_whose_name_clashes_gets_a_suffix() {
         for (names, expected) in [
             (["Event", "Price", "TS", "price"], ["Event_2", "Price", "TS_2", "price_2"]),
             (["Event", "Event_2", "Élan", "élan"], ["Event_2", "Event_2_2", "Élan", "élan_2"]),

@@ -1,27 +1,27 @@
-//! [`TextBuffer`]: input text in reused memory.
+//! [`TextBuffer`]: a buffer for input text that reuses memory.
 //!
-//! New memory must be cleared and costs a page fault every 4 KiB; the memory of an earlier block
-//! costs neither. The memory after the text still contains bytes of earlier blocks of the same
-//! file, but no method returns them.
+//! New memory must be cleared and causes a page fault every 4 KiB. The memory of an earlier block
+//! needs neither. The memory after the text still contains bytes of earlier blocks of the same
+//! file, but no method returns these bytes.
 
 use std::ops::Deref;
 
-/// A text that grows at its end.
+/// A text to which bytes can be appended.
 #[derive(Debug, Default)]
 pub struct TextBuffer {
-    /// The text, then unused room.
+    /// The text, followed by unused memory.
     bytes: Vec<u8>,
     length: usize,
 }
 
 impl TextBuffer {
-    /// Creates an empty buffer in the memory of `used`.
+    /// Creates an empty buffer that reuses the memory of `used`.
     pub fn reusing(used: Vec<u8>) -> Self {
         Self { bytes: used, length: 0 }
     }
 
-    /// Returns room for `most` bytes after the text. [`Self::advance`] makes written bytes part of
-    /// the text.
+    /// Returns the memory for `most` bytes after the text. After the caller has written to it,
+    /// [`Self::advance`] adds the written bytes to the text.
     pub fn room(&mut self, most: usize) -> &mut [u8] {
         let end = self.length + most;
         if self.bytes.len() < end {
@@ -30,7 +30,7 @@ impl TextBuffer {
         &mut self.bytes[self.length..end]
     }
 
-    /// Adds the first `read` bytes of the room to the text.
+    /// Adds the first `read` bytes after the text to the text.
     pub fn advance(&mut self, read: usize) {
         self.length += read;
         assert!(self.length <= self.bytes.len(), "at most the room that was requested");
@@ -51,7 +51,7 @@ impl TextBuffer {
         self.length = 0;
     }
 
-    /// Returns the first `end` bytes of the text and appends the others to `rest`.
+    /// Returns the first `end` bytes of the text, and appends the remaining bytes to `rest`.
     pub fn cut(self, end: usize, rest: &mut Self) -> Vec<u8> {
         rest.push(&self[end..]);
         let mut text = self.bytes;

@@ -1,8 +1,9 @@
-//! Decodes the file to UTF-8. The byte order mark gives the encoding, else the manifest, else it is
-//! UTF-8.
+//! Decodes the data file to UTF-8. A byte order mark determines the encoding. Without one, the
+//! manifest determines the encoding; the default is UTF-8.
 //!
-//! UTF-8 is passed through unchecked. Invalid bytes of another encoding become one byte 0xFF, which
-//! is never valid in UTF-8. A later stage then rejects their record as in a UTF-8 file.
+//! Bytes of a UTF-8 file are passed on unchecked. In any other encoding, a sequence of invalid
+//! bytes becomes one byte 0xFF, which is never valid in UTF-8. A later stage rejects the records
+//! with invalid bytes.
 
 use std::io::{self, Read};
 
@@ -14,42 +15,43 @@ use super::utf8_check::{Utf8Check, Utf8Example};
 use super::wide_delimiter::DelimiterExchange;
 use crate::manifest::Encoding;
 
-/// Bytes of another encoding that are decoded per step.
+/// The number of bytes that one step decodes.
 const BUFFER: usize = 64 * 1024;
 
-/// The first bytes of a file, and the findings in them.
+/// The first bytes of a file, and the facts found in these bytes.
 #[derive(Clone, Debug)]
 pub struct FileHead {
     pub bytes: Vec<u8>,
     pub encoding: Encoding,
     pub marked: bool,
-    /// Set at the end of a file that is declared windows-1252 and is UTF-8.
+    /// An example that shows that a file declared as windows-1252 is UTF-8. It is set at the end
+    /// of the file.
     pub is_utf8: Utf8Example,
 }
 
-/// The data file's text in UTF-8, without the byte order mark.
+/// The text of a data file in UTF-8, without the byte order mark.
 pub struct Utf8Stream<R> {
     input: R,
-    /// The file's first bytes, if they were not a byte order mark.
+    /// The first bytes of the file that were read to find a byte order mark, without the mark.
     head: Vec<u8>,
     transcoder: Option<Transcoder>,
-    /// For a delimiter beyond ASCII.
+    /// `Some` if the delimiter is beyond ASCII.
     exchange: Option<DelimiterExchange>,
 }
 
-/// A decoder for another encoding, and its pending input.
+/// A decoder for an encoding other than UTF-8, and its pending input.
 struct Transcoder {
     decoder: Decoder,
     bytes: Vec<u8>,
     at: usize,
     ended: bool,
     finished: bool,
-    /// For a single-byte encoding, in which any bytes are valid.
+    /// `Some` for a single-byte encoding, in which all bytes are valid.
     utf8_check: Option<Utf8Check>,
 }
 
 impl<R: Read> Utf8Stream<R> {
-    /// Examines the first bytes of `input`; `named` is the manifest's encoding.
+    /// Examines the first bytes of `input`. `named` is the encoding in the manifest.
     pub fn open(mut input: R, named: Option<Encoding>) -> io::Result<(Self, FileHead)> {
         let mut head = Vec::new();
         (&mut input).take(HEAD as u64).read_to_end(&mut head)?;
@@ -80,13 +82,14 @@ impl<R: Read> Utf8Stream<R> {
         Ok((Self { input, head, transcoder, exchange: None }, opening))
     }
 
-    /// Replaces a delimiter beyond ASCII in all of the text by its substitute. To be called before
-    /// [`Self::append`].
+    /// Exchanges a delimiter beyond ASCII with its substitute in all of the text. Must be called
+    /// before [`Self::append`].
     pub fn replace_delimiter(&mut self, delimiter: char) {
         self.exchange = Some(DelimiterExchange::new(delimiter));
     }
 
-    /// Appends at most `most` bytes to `text` and returns their number, which is 0 at the end.
+    /// Appends at most `most` bytes to `text`, and returns their number. Returns 0 at the end of
+    /// the file.
     pub fn append(&mut self, text: &mut TextBuffer, most: usize) -> io::Result<usize> {
         if self.exchange.is_none() {
             return self.append_decoded(text, most);
@@ -118,14 +121,14 @@ impl<R: Read> Utf8Stream<R> {
 }
 
 impl Transcoder {
-    /// Writes into the room after `text` and returns the number of bytes.
+    /// Decodes input into the memory after `text`, and returns the number of written bytes.
     fn read(
         &mut self,
         input: &mut impl Read,
         text: &mut TextBuffer,
         most: usize,
     ) -> io::Result<usize> {
-        // A decoder needs room for at least one character, and for pending output.
+        // A decoder needs memory for at least one character and for its pending output.
         let room = text.room(most.max(16));
         let mut read = 0;
         while read == 0 && !self.finished {
@@ -185,7 +188,7 @@ fn byte_order_mark(head: &[u8]) -> Option<(Encoding, usize)> {
 mod tests {
     use super::*;
 
-    /// A reader that returns one byte at a time.
+    /// A reader that returns one byte per call.
     struct ByteReader<'a>(&'a [u8]);
 
     impl Read for ByteReader<'_> {
@@ -202,7 +205,7 @@ mod tests {
         let (mut stream, _) = Utf8Stream::open(ByteReader(bytes), named).unwrap();
         let mut dripped = TextBuffer::default();
         while stream.append(&mut dripped, 1).unwrap() > 0 {}
-        assert_eq!(*text, *dripped, "chunking changes nothing");
+        assert_eq!(*text, *dripped, "the sizes of reads do not matter");
         (text.to_vec(), opening)
     }
 
@@ -211,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_wins() {
+    fn a_byte_order_mark_overrides_the_manifest() {
         for named in [None, Some(Encoding::Windows1252), Some(Encoding::Utf16Be)] {
             let (text, opening) = decode("\u{feff}é,b".as_bytes(), named);
             assert_eq!((&*text, opening.encoding), ("é,b".as_bytes(), Encoding::Utf8));
@@ -224,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_manifest_or_utf_8_is_the_default() {
+    fn the_manifest_encoding_applies_without_a_mark() {
         assert_eq!(decode("é".as_bytes(), None).0, "é".as_bytes());
         assert_eq!(decode(b"caf\xe9 \x80", Some(Encoding::Windows1252)).0, "café €".as_bytes());
         let text = "a😀b".repeat(50);
@@ -237,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_input_becomes_an_invalid_byte() {
+    fn invalid_input_becomes_the_byte_0xff() {
         let mut bytes = utf16("a\nb", u16::to_le_bytes);
         bytes.extend([0x00, 0xD8, b'c', 0]); // an unpaired surrogate
         bytes.push(b'd'); // half a character
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_8_declared_as_windows_1252_is_found() {
+    fn utf8_declared_as_windows_1252_is_detected() {
         let example = |bytes: &[u8], named| decode(bytes, Some(named)).1.is_utf8.get().copied();
         assert_eq!(example("é".repeat(9000).as_bytes(), Encoding::Windows1252), Some('é'));
         assert_eq!(example(b"caf\xe9", Encoding::Windows1252), None);

@@ -1,7 +1,9 @@
-//! Decompresses by the file name's ending, up to `max-data-file`.
+//! Decompresses a data file, up to `max-data-file` bytes. The ending of the file name determines
+//! the compression.
 //!
-//! gzip and zstd files may consist of several members or frames, which their tools also write and
-//! read. Other bytes after the last one are an error, and so is a missing end.
+//! A gzip file may consist of several members, and a zstd file of several frames, because the tools
+//! of both formats write and read such files. Any other bytes after the last member or frame are an
+//! error. A missing end is an error too.
 
 use std::io::{self, BufReader, Read};
 
@@ -10,12 +12,14 @@ use flate2::bufread::MultiGzDecoder;
 use super::source::StreamError;
 use crate::config::Size;
 
-/// The largest allowed zstd window, as a power of two: 32 MiB, which `zstd -20` uses.
+/// The largest allowed zstd window, as a power of two: 2^25 bytes are 32 MiB, which `zstd -20`
+/// uses.
 ///
-/// A frame requests the memory that its reader needs; the format allows 128 MiB and more.
+/// The window of a frame determines how much memory the reader needs. The format allows 128 MiB and
+/// more.
 const MAX_WINDOW_LOG: u32 = 25;
 
-/// Compressed bytes per read.
+/// The number of compressed bytes per read.
 const BUFFER: usize = 128 * 1024;
 
 /// The compression of a data file.
@@ -27,8 +31,8 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Returns the compression by the ending of a file name, in any case; `None` for another
-    /// ending.
+    /// Returns the compression for a file name. The case of the ending is ignored. `None` if the
+    /// name has no ending of a data file.
     pub fn of(file_name: &str) -> Option<Self> {
         let name = file_name.to_ascii_lowercase();
         [(".csv", Self::None), (".csv.gz", Self::Gzip), (".csv.zst", Self::Zstd)]
@@ -37,7 +41,7 @@ impl Compression {
             .map(|(_, compression)| compression)
     }
 
-    /// Returns the name of its tool.
+    /// Returns the name of the tool for the compression.
     pub(super) fn name(self) -> Option<&'static str> {
         match self {
             Self::None => None,
@@ -46,8 +50,8 @@ impl Compression {
         }
     }
 
-    /// Returns the compression of a file with these first bytes. A zstd file may begin with a
-    /// skippable frame.
+    /// Returns the compression of a file that begins with `head`; `None` if the file is not
+    /// compressed. A zstd file may begin with a skippable frame.
     pub(super) fn by_mark(head: &[u8]) -> Option<Self> {
         match head {
             [0x1F, 0x8B, ..] => Some(Self::Gzip),
@@ -57,7 +61,7 @@ impl Compression {
     }
 }
 
-/// The decompressed data file, in its own encoding.
+/// The decompressed data file, still in its own encoding.
 pub struct Decompressor<R: Read> {
     stream: DecoderStream<R>,
     left: u64,
@@ -71,7 +75,7 @@ enum DecoderStream<R: Read> {
 }
 
 impl<R: Read> Decompressor<R> {
-    /// Creates the decompressor. It fails only if zstd is out of memory.
+    /// Creates the decompressor. An error means that zstd is out of memory.
     pub fn open(source: R, compression: Compression, max: Size) -> io::Result<Self> {
         let stream = match compression {
             Compression::None => DecoderStream::Plain(source),
@@ -139,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ending_gives_the_compression() {
+    fn the_file_name_determines_the_compression() {
         assert_eq!(Compression::of("e.csv"), Some(Compression::None));
         assert_eq!(Compression::of("E.CSV.GZ"), Some(Compression::Gzip));
         assert_eq!(Compression::of("e.csv.zst"), Some(Compression::Zstd));
@@ -149,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn members_and_frames_follow_each_other() {
+    fn all_members_and_frames_are_read() {
         let text = b"a,b\n1,2\n";
         for (compression, compress) in
             [(Compression::Gzip, gzip as fn(&[u8]) -> Vec<u8>), (Compression::Zstd, zstd)]
@@ -160,18 +164,24 @@ mod tests {
     }
 
     #[test]
-    fn cut_or_garbled_streams_are_errors() {
+    fn incomplete_or_damaged_streams_are_errors() {
         let text = b"a,b\n1,2\n";
         for (compression, whole) in
             [(Compression::Gzip, gzip(text)), (Compression::Zstd, zstd(text))]
         {
             for cut in 1..whole.len() {
                 let error = read(&whole[..cut], compression, 1000).unwrap_err();
-                assert!(error.starts_with("the compressed data is broken or cut"), "{error}");
+                assert!(
+                    error.starts_with("the compressed data is damaged or incomplete"),
+                    "{error}"
+                );
             }
             for garbage in [&b"x"[..], b"garbage after the end", b"\0\0\0\0\0\0\0\0\0\0"] {
                 let error = read(&[&whole, garbage].concat(), compression, 1000).unwrap_err();
-                assert!(error.starts_with("the compressed data is broken or cut"), "{error}");
+                assert!(
+                    error.starts_with("the compressed data is damaged or incomplete"),
+                    "{error}"
+                );
             }
             let mut flipped = whole.clone();
             let middle = flipped.len() - 6;
@@ -181,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn expansion_has_a_limit() {
+    fn the_decompressed_size_is_limited() {
         let zeros = vec![b'0'; 100_000];
         for (compression, bomb) in
             [(Compression::Gzip, gzip(&zeros)), (Compression::Zstd, zstd(&zeros))]

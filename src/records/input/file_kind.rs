@@ -1,16 +1,18 @@
-//! Recognises the files that are sent instead of CSV, by their first bytes. Pure.
+//! Recognises files of other formats that partners upload instead of CSV. The first bytes of a file
+//! show its format.
 
 use super::decompress::Compression;
 use crate::manifest::Encoding;
 
-/// The number of first bytes that are examined. The mark of a tar archive is at 257.
+/// The number of bytes at the start of a file that are examined. A tar archive has its mark at byte
+/// 257.
 pub const HEAD: usize = 512;
 
-/// Another kind of file.
+/// A kind of file that is not CSV.
 struct Kind {
-    /// With its article.
+    /// The name of the kind, with its article.
     noun: &'static str,
-    /// What its sender should do.
+    /// The advice for the partner.
     advice: &'static str,
 }
 
@@ -23,7 +25,7 @@ const COMPRESS: &str = "compress the CSV file with gzip or zstd";
 const SAVE: &str = "save it as CSV";
 const DECRYPT: &str = "decrypt it before the upload";
 
-/// Kinds by the bytes that they begin with.
+/// The kinds of files that begin with certain bytes.
 const MARKS: &[(&[u8], Kind)] = &[
     (b"\x1F\x8B", kind("a gzip file", "name it .csv.gz")),
     (b"\x28\xB5\x2F\xFD", kind("a zstd file", "name it .csv.zst")),
@@ -43,34 +45,37 @@ const MARKS: &[(&[u8], Kind)] = &[
     (b"Salted__", kind("a file encrypted with OpenSSL", DECRYPT)),
 ];
 
-/// Returns what the file is instead of CSV; `None` if it may be CSV. `head` are its first bytes
-/// after decompression by `compression`, and `encoding` is the one in force.
+/// Returns a message if the file is not CSV; `None` if it may be CSV. `head` has the first bytes of
+/// the file after decompression by `compression`. `encoding` is the encoding in which the file is
+/// read.
 pub fn foreign_kind(head: &[u8], compression: Compression, encoding: Encoding) -> Option<String> {
     if let (Some(name), Some(inner)) = (compression.name(), Compression::by_mark(head)) {
         return Some(if inner == compression {
-            format!("it is compressed twice with {name}: compress it once")
+            format!("the file is compressed twice with {name}: compress it once")
         } else {
-            format!("it is compressed with {name} and inside with another tool: compress it once")
+            format!(
+                "the file is compressed with {name} and inside with another tool: compress it once"
+            )
         });
     }
     if let Some(kind) = kind_of(head) {
         let inside = compression.name().map_or(String::new(), |name| format!(" inside {name}"));
-        return Some(format!("it is {}{inside}, not CSV: {}", kind.noun, kind.advice));
+        return Some(format!("the file is {}{inside}, not CSV: {}", kind.noun, kind.advice));
     }
     other_encoding(head, encoding)
 }
 
-/// Returns why a file cannot be decompressed by `compression`; `None` if its first bytes, `head`,
-/// are right, or there are none.
+/// Returns a message if a file cannot be decompressed by `compression`. Returns `None` if its first
+/// bytes, `head`, have this compression or if the file is empty.
 pub fn not_compressed(head: &[u8], compression: Compression) -> Option<String> {
     let name = compression.name()?;
     if head.is_empty() || Compression::by_mark(head) == Some(compression) {
         return None;
     }
     Some(match kind_of(head) {
-        Some(kind) => format!("it is {}, not {name}: {}", kind.noun, kind.advice),
-        None if is_text(head) => format!("it is plain text, not {name}: name it .csv"),
-        None => format!("it is not {name}, although its name ends so"),
+        Some(kind) => format!("the file is {}, not {name}: {}", kind.noun, kind.advice),
+        None if is_text(head) => format!("the file is plain text, not {name}: name it .csv"),
+        None => format!("the file is not {name}, although its name has that ending"),
     })
 }
 
@@ -89,7 +94,8 @@ fn kind_of(head: &[u8]) -> Option<&'static Kind> {
         .or_else(|| text_kind(head))
 }
 
-/// Returns whether `head` begins with `mark`, which could be text, and a byte that could not.
+/// Returns whether `head` begins with `mark` and a byte that cannot be in a text. The mark alone
+/// could be text.
 fn is_binary_after(head: &[u8], mark: &[u8]) -> bool {
     let next = head.strip_prefix(mark).map(|rest| rest.first());
     next.is_some_and(|next| next.is_none_or(|byte| !is_text(&[*byte]) || !byte.is_ascii()))
@@ -115,12 +121,12 @@ fn zip_kind(head: &[u8]) -> Option<&'static Kind> {
 }
 
 /// Returns whether `head` begins with an OpenPGP packet (RFC 9580): a session key, a signature, or
-/// compressed data. Their first bytes can't begin text in UTF-8.
+/// compressed data. No UTF-8 text begins with the first bytes of such a packet.
 fn is_pgp_packet(head: &[u8]) -> bool {
     match head {
-        // Old format, one or two bytes of length, then the version.
+        // Old packet format: one or two bytes with the length, and then the version.
         [0x84 | 0x8C | 0x90, _, 3..=6, ..] | [0x85 | 0x8D | 0x91, _, _, 3..=6, ..] => true,
-        // New format with a length of one or two bytes.
+        // New packet format with a length of one or two bytes.
         [0xC1 | 0xC3 | 0xC4, 0..=191, 3..=6, ..] => true,
         [0xC1 | 0xC3 | 0xC4, 192..=223, _, 3..=6, ..] => true,
         [0xA3, 0..=3, ..] => true,
@@ -128,7 +134,7 @@ fn is_pgp_packet(head: &[u8]) -> bool {
     }
 }
 
-/// Recognises formats that are text, also behind a byte order mark and white space.
+/// Recognises text formats, such as JSON, even after a byte order mark and white space.
 fn text_kind(head: &[u8]) -> Option<&'static Kind> {
     static HTML: Kind = kind("an HTML page", SAVE);
     static SHEET: Kind = kind("an Excel workbook in XML", SAVE);
@@ -149,7 +155,8 @@ fn text_kind(head: &[u8]) -> Option<&'static Kind> {
     if begins(&["<?xml"]) || (is_tag && (has("</") || has("/>"))) {
         return Some(&XML);
     }
-    // A name in brackets may begin a header; an object or a list begins otherwise.
+    // A CSV header may begin with a name in brackets or braces. The next character distinguishes
+    // such a name from a JSON object or list.
     let next = head.get(1..).unwrap_or_default().trim_ascii_start().first();
     let is_json = match head.first() {
         Some(b'{') => matches!(next, Some(b'"' | b'}')),
@@ -159,10 +166,10 @@ fn text_kind(head: &[u8]) -> Option<&'static Kind> {
     is_json.then_some(&JSON)
 }
 
-/// Returns the encoding that the file seems to have if it is not `encoding`.
+/// Returns a message if the file seems to have an encoding other than `encoding`.
 fn other_encoding(head: &[u8], encoding: Encoding) -> Option<String> {
     if matches!(head, [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..]) || is_utf32(head) {
-        return Some("it is UTF-32, which is not supported: save it as UTF-8".to_owned());
+        return Some("the file is UTF-32, which is not supported: save it as UTF-8".to_owned());
     }
     let marked = matches!(head, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0xEF, 0xBB, 0xBF, ..]);
     if marked {
@@ -171,18 +178,19 @@ fn other_encoding(head: &[u8], encoding: Encoding) -> Option<String> {
     let is_utf16 = matches!(encoding, Encoding::Utf16Le | Encoding::Utf16Be);
     match utf16_without_mark(head) {
         Some(found) if found != encoding => Some(format!(
-            "it is UTF-16 without a byte order mark: set \"encoding\": \"{}\" in the manifest",
+            "the file is UTF-16 without a byte order mark: set \"encoding\": \"{}\" in the \
+             manifest",
             found.as_str()
         )),
         None if is_utf16 && head.len() > 1 && is_utf8_without_nul(head) => {
-            Some("it is not UTF-16: remove \"encoding\" from the manifest".to_owned())
+            Some("the file is not UTF-16: remove \"encoding\" from the manifest".to_owned())
         }
         _ => None,
     }
 }
 
-/// Returns whether `head` is UTF-8, its end excepted, and has no zero byte, as every comma and line
-/// end has in UTF-16.
+/// Returns whether `head` is UTF-8 and has no zero byte. Its last character may be incomplete. In
+/// UTF-16, every comma and line end has a zero byte.
 fn is_utf8_without_nul(head: &[u8]) -> bool {
     let is_cut = |error: std::str::Utf8Error| error.error_len().is_none();
     !head.contains(&0) && std::str::from_utf8(head).err().is_none_or(is_cut)
@@ -197,8 +205,9 @@ fn is_utf32(head: &[u8]) -> bool {
     characters.len() > 1 && (all(little) || all(big)) && characters.iter().any(is_ascii)
 }
 
-/// Returns the byte order of UTF-16 text without a mark: so many of its characters are below U+0100
-/// that a fifth of every second byte is zero, and no other byte is.
+/// Returns the byte order of UTF-16 text without a byte order mark; `None` if `head` does not seem
+/// to be UTF-16. In UTF-16, the high byte of a character below U+0100 is zero. So at least a fifth
+/// of the high bytes must be zero, and no low byte.
 pub fn utf16_without_mark(head: &[u8]) -> Option<Encoding> {
     let (units, _) = head.as_chunks::<2>();
     let zeros = |at: usize| units.iter().filter(|unit| unit[at] == 0).count();
@@ -211,7 +220,7 @@ pub fn utf16_without_mark(head: &[u8]) -> Option<Encoding> {
     }
 }
 
-/// Returns whether `head` has no control character but white space.
+/// Returns whether white space is the only kind of control characters in `head`.
 fn is_text(head: &[u8]) -> bool {
     head.iter().all(|byte| *byte >= b' ' || byte.is_ascii_whitespace())
 }
@@ -225,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_files_have_names() {
+    fn messages_name_the_kind_of_file() {
         let tar = [&[b'a'; 257][..], b"ustar\0"].concat();
         let zip = |name: &str| [b"PK\x03\x04", &[0; 26][..], name.as_bytes()].concat();
         for (head, noun) in [
@@ -258,12 +267,15 @@ mod tests {
             (b"\xc1\xc0\x4c\x03", "a file encrypted with PGP"),
         ] {
             let found = kind(head).unwrap_or_default();
-            assert!(found.starts_with(&format!("it is {noun}, not CSV: ")), "{noun}: {found}");
+            assert!(
+                found.starts_with(&format!("the file is {noun}, not CSV: ")),
+                "{noun}: {found}"
+            );
         }
     }
 
     #[test]
-    fn text_may_be_csv() {
+    fn ordinary_text_is_accepted_as_csv() {
         for head in [
             &b""[..],
             b"a",
@@ -284,24 +296,33 @@ mod tests {
     }
 
     #[test]
-    fn compression_must_match_the_name() {
+    fn compression_must_match_the_file_name() {
         let gzip = |head: &[u8]| not_compressed(head, Compression::Gzip);
         assert_eq!(gzip(b"\x1F\x8B\x08"), None);
         assert_eq!(gzip(b""), None);
-        assert_eq!(gzip(b"a,b\n").unwrap(), "it is plain text, not gzip: name it .csv");
+        assert_eq!(gzip(b"a,b\n").unwrap(), "the file is plain text, not gzip: name it .csv");
         assert_eq!(
             gzip(b"\x28\xB5\x2F\xFD").unwrap(),
-            "it is a zstd file, not gzip: name it .csv.zst"
+            "the file is a zstd file, not gzip: name it .csv.zst"
         );
-        assert_eq!(gzip(b"\x01\x02").unwrap(), "it is not gzip, although its name ends so");
+        assert_eq!(
+            gzip(b"\x01\x02").unwrap(),
+            "the file is not gzip, although its name has that ending"
+        );
         assert_eq!(not_compressed(b"\x50\x2A\x4D\x18", Compression::Zstd), None);
         let inside = |head: &[u8]| foreign_kind(head, Compression::Gzip, Encoding::Utf8).unwrap();
-        assert_eq!(inside(b"\x1F\x8B\x08"), "it is compressed twice with gzip: compress it once");
-        assert_eq!(inside(b"PAR1"), "it is a Parquet file inside gzip, not CSV: export it as CSV");
+        assert_eq!(
+            inside(b"\x1F\x8B\x08"),
+            "the file is compressed twice with gzip: compress it once"
+        );
+        assert_eq!(
+            inside(b"PAR1"),
+            "the file is a Parquet file inside gzip, not CSV: export it as CSV"
+        );
     }
 
     #[test]
-    fn other_encodings_have_names() {
+    fn messages_name_the_wrong_encoding() {
         let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
         let utf16be =
             |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>();
@@ -309,7 +330,8 @@ mod tests {
             |text: &str| text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect::<Vec<_>>();
         let set = |name: &str| {
             format!(
-                "it is UTF-16 without a byte order mark: set \"encoding\": \"{name}\" in the manifest"
+                "the file is UTF-16 without a byte order mark: set \"encoding\": \"{name}\" in \
+                 the manifest"
             )
         };
         assert_eq!(kind(&utf16("id,é\n")).unwrap(), set("utf-16le"));
@@ -319,11 +341,11 @@ mod tests {
         assert_eq!(declared(&utf16("id"), Encoding::Utf16Be).unwrap(), set("utf-16le"));
         assert_eq!(
             declared(b"id,b\n", Encoding::Utf16Le).unwrap(),
-            "it is not UTF-16: remove \"encoding\" from the manifest"
+            "the file is not UTF-16: remove \"encoding\" from the manifest"
         );
         assert!(declared("é,b\n".as_bytes(), Encoding::Utf16Le).is_some());
         assert_eq!(declared(&utf16("名前,b\n"), Encoding::Utf16Le), None);
-        let utf32_text = "it is UTF-32, which is not supported: save it as UTF-8";
+        let utf32_text = "the file is UTF-32, which is not supported: save it as UTF-8";
         assert_eq!(kind(&utf32("\u{feff}id")).unwrap(), utf32_text);
         assert_eq!(kind(&utf32("id,é\n")).unwrap(), utf32_text);
         assert_eq!(kind(b"a\0b"), None);

@@ -1,4 +1,4 @@
-//! A data file's bytes, counted, decompressed and decoded to UTF-8.
+//! Reads the bytes of a data file: counts, decompresses and decodes them to UTF-8.
 
 pub mod buffer;
 pub mod decode;

@@ -1,7 +1,8 @@
-//! Reads the data file as uploaded: counts its bytes, computes its digest, enforces its limit.
+//! Reads the data file as uploaded: counts its bytes, computes its digest, and enforces
+//! `max-data-file`.
 //!
-//! Errors of the input itself pass through decompressors as [`StreamError::Input`], so that a
-//! failing disk is never reported as a broken file.
+//! An error of the input is wrapped in [`StreamError::Input`] before a decompressor gets it. So a
+//! disk error is never reported as a damaged file.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,10 +12,10 @@ use sha2::{Digest, Sha256};
 use crate::config::Size;
 use crate::report::{Failure, FailureText};
 
-/// The errors of a stream that are not from a decompressor.
+/// The errors of a stream that do not come from a decompressor.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// The host failed.
+    /// The host could not read the file.
     #[error("reading the data file failed")]
     Input(#[source] io::Error),
     #[error("the file is larger than {0}")]
@@ -23,7 +24,8 @@ pub enum StreamError {
     ExpandsTooFar(Size),
 }
 
-/// The bytes read so far and their digest, shared with the threads that report them.
+/// The number of bytes that were read until now, and their digest. The threads that report them
+/// share the meter.
 #[derive(Clone, Debug, Default)]
 pub struct Meter(Arc<Mutex<MeterState>>);
 
@@ -39,7 +41,7 @@ impl Meter {
         self.lock().bytes
     }
 
-    /// Returns the SHA-256 of all bytes; `None` before the end.
+    /// Returns the SHA-256 of all bytes of the file; `None` before the end of the file.
     pub fn sha256(&self) -> Option<[u8; 32]> {
         let metered = self.lock();
         metered.ended.then(|| metered.digest.clone().finalize().into())
@@ -50,7 +52,7 @@ impl Meter {
     }
 }
 
-/// The metered input.
+/// An input whose bytes are counted by a [`Meter`].
 pub struct MeteredInput<R> {
     input: R,
     meter: Meter,
@@ -83,9 +85,9 @@ impl<R: Read> Read for MeteredInput<R> {
     }
 }
 
-/// Returns the import's failure for a failed read.
+/// Returns the failure of the import for an error of a read.
 pub fn read_failure(error: &io::Error, meter: &Meter) -> Failure {
-    // A decompressor reports an empty file as a cut one.
+    // A decompressor reports an empty file as an incomplete file.
     if meter.bytes() == 0 && meter.sha256().is_some() {
         return Failure::unreadable("the file is empty");
     }
@@ -95,12 +97,13 @@ pub fn read_failure(error: &io::Error, meter: &Meter) -> Failure {
             Failure::new(FailureText::Infra, format!("reading the data file failed: {cause}"))
         }
         Some(limit) => Failure::unreadable(limit),
-        // libzstd's ZSTD_error_frameParameter_windowTooLarge; the crate reports it as text only.
+        // This is libzstd's `ZSTD_error_frameParameter_windowTooLarge`. The crate reports this
+        // error only as text.
         None if error.to_string().contains("too much memory") => Failure::unreadable(
-            "the zstd frame asks for a window over 32 MiB, which requires too much memory; \
-             compress it without --long",
+            "the zstd frame needs a window over 32 MiB, which takes too much memory; \
+             compress the file without --long",
         ),
-        // The libraries' other messages depend on where a read happens to end.
-        None => Failure::unreadable("the compressed data is broken or cut"),
+        // The other messages of the libraries depend on the sizes of reads.
+        None => Failure::unreadable("the compressed data is damaged or incomplete"),
     }
 }

@@ -1,15 +1,15 @@
-//! [`Utf8Check`]: finds out whether a file in another declared encoding is UTF-8 after all.
+//! [`Utf8Check`]: finds out whether a file whose declared encoding is not UTF-8 is UTF-8.
 
 use std::sync::{Arc, OnceLock};
 
-/// The first character beyond ASCII of a file that is entirely UTF-8; unset if it is not, or before
-/// its end.
+/// The first character beyond ASCII in a file that is completely UTF-8. It is not set before the
+/// end of the file, or if the file is not UTF-8.
 pub type Utf8Example = Arc<OnceLock<char>>;
 
-/// Reads the bytes of a file in pieces.
+/// Checks the bytes of a file that arrive in pieces.
 #[derive(Debug, Default)]
 pub struct Utf8Check {
-    /// The beginning of a character that the next piece continues.
+    /// The first bytes of a character that continues in the next piece.
     pending: Vec<u8>,
     invalid: bool,
     example: Option<char>,
@@ -17,7 +17,7 @@ pub struct Utf8Check {
 }
 
 impl Utf8Check {
-    /// Returns the result, which is set by [`Self::end`].
+    /// Returns the result, which [`Self::end`] sets.
     pub fn result(&self) -> Utf8Example {
         Arc::clone(&self.result)
     }
@@ -43,7 +43,7 @@ impl Utf8Check {
     /// Sets the result at the end of the file.
     pub fn end(&mut self) {
         if let Some(example) = self.example.filter(|_| !self.invalid && self.pending.is_empty()) {
-            let _ = self.result.set(example); // the end is there once
+            let _ = self.result.set(example); // `end` is called once
         }
     }
 }
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_utf_8_beyond_ascii_in_pieces() {
+    fn utf8_beyond_ascii_is_detected_in_pieces() {
         for piece in 1..8 {
             assert_eq!(example("id,naïve €\n".as_bytes(), piece), Some('ï'));
             assert_eq!(example(b"id,a\n", piece), None, "ASCII");

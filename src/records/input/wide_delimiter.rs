@@ -1,7 +1,7 @@
-//! A delimiter beyond ASCII, for the lexer, which reads bytes.
+//! Replaces a delimiter beyond ASCII by one byte, because the lexer reads single bytes.
 //!
-//! In the text that is lexed, the delimiter and U+001F have changed places. A second exchange, of a
-//! cell or of a line for the error file, gives the original bytes.
+//! In the text that the lexer reads, the delimiter and U+001F are exchanged. A second exchange
+//! restores the original bytes of a cell, or of a line for the error file.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::manifest::DELIMITER_SUBSTITUTE;
 #[derive(Debug)]
 pub struct DelimiterExchange {
     delimiter: char,
-    /// The end of a piece, which may be the beginning of the delimiter.
+    /// The last bytes of a piece, if they may be the first bytes of the delimiter.
     pending: Vec<u8>,
 }
 
@@ -21,7 +21,7 @@ impl DelimiterExchange {
         Self { delimiter, pending: Vec::new() }
     }
 
-    /// Exchanges them in the piece that was appended to `text` at `start`.
+    /// Exchanges the delimiter and U+001F in the piece that was appended to `text` at `start`.
     pub fn apply(&mut self, text: &mut TextBuffer, start: usize, at_end: bool) {
         let mut piece = std::mem::take(&mut self.pending);
         piece.extend_from_slice(&text[start..]);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_exchanged_as_the_whole() {
+    fn pieces_and_whole_text_have_equal_results() {
         let original = "a§b€§§é\u{c2}\x1F\u{1}§".as_bytes();
         for piece in 1..10 {
             let expected = "a\x1Fb€\x1F\x1Fé\u{c2}§\u{1}\x1F".as_bytes();
@@ -90,7 +90,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_second_exchange_gives_the_original(
+        fn a_second_exchange_restores_the_original(
             parts in prop::collection::vec(
                 prop::sample::select(vec![&b"\xc2\xa7"[..], b"\x1F", b"\xc2", b"\xa7", b"a", b"\xc3\xa9"]),
                 0..12,

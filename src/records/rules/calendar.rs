@@ -1,35 +1,38 @@
-//! [`Calendar`]: formats seconds as RFC 3339 in UTC, such as `2020-05-12T09:07:12Z`.
-//! [`day_number`]: the day of a date.
+//! [`Calendar`]: formats seconds since 1970 as RFC 3339 in UTC, such as `2020-05-12T09:07:12Z`.
+//! [`day_number`]: converts a date to a number of days since 1970.
 
 use std::ops::RangeInclusive;
 
-/// The seconds of the years 1 to 9999.
+/// The years 1 to 9999 in seconds since 1970 UTC.
 pub const SECONDS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
-/// The time of day for a date without a time: 00:00:01.
+/// The time of day, in seconds, for a date without a time: 00:00:01.
 pub const NO_TIME: i64 = 1;
 
-/// The number of cached days: an events file covers some weeks, or proceeds from day to day.
+/// The number of cached days. An events file usually covers some weeks, or its dates increase from
+/// day to day.
 const DAYS: usize = 512;
-/// The length of a day and the T after it.
+/// The length of a formatted day, with the T after it.
 const DAY_LETTERS: usize = 11;
 
-/// Formats seconds and caches the formatted days.
+/// Formats seconds since 1970, and caches the formatted days.
 #[derive(Debug, Default)]
 pub struct Calendar(Vec<CachedDay>);
 
 #[derive(Clone, Copy, Debug)]
 struct CachedDay {
-    /// Since 1970.
+    /// The number of days since 1970.
     number: i32,
-    /// `2020-05-12T`, with the first character in the lowest byte.
+    /// The formatted day, such as `2020-05-12T`. Its first character is in the lowest byte.
     text: u128,
 }
 
 impl Calendar {
-    /// Formats `seconds` since 1970 in ASCII. Valid for years 1 to 9999 ([`SECONDS`]).
+    /// Formats `seconds` since 1970 in ASCII. `seconds` must be in the years 1 to 9999
+    /// ([`SECONDS`]).
     ///
-    /// The text is composed of whole words. Writing it byte by byte and then reading it as words
-    /// would stall on store forwarding, which costs more than everything else here.
+    /// The text is written in whole machine words. If it were written byte by byte and then read in
+    /// words, the processor would stall on store forwarding. Such a stall takes longer than the
+    /// rest of the function.
     #[inline(always)]
     pub fn rfc3339(&mut self, seconds: i64) -> [u8; 20] {
         let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) as u32);
@@ -42,7 +45,7 @@ impl Calendar {
         text
     }
 
-    /// Appends [`Self::rfc3339`] to `text`.
+    /// Appends the result of [`Self::rfc3339`] to `text`.
     pub fn push_rfc3339(&mut self, text: &mut String, seconds: i64) {
         let digits = self.rfc3339(seconds);
         text.push_str(std::str::from_utf8(&digits).expect("all of it is ASCII"));
@@ -73,29 +76,31 @@ impl CachedDay {
     }
 }
 
-/// Returns the digits of a number below 100.
+/// Returns the two digits of a number below 100.
 fn two_digits(number: u32) -> [u8; 2] {
     [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
-/// Formats the seconds of a day as `09:07:12`, with the first character in the lowest byte.
+/// Formats the seconds since midnight as `09:07:12`. The first character is in the lowest byte.
 #[inline]
 fn clock(time: u32) -> u64 {
-    // Each number is at the place of its two digits, and all three are computed in parallel.
+    // Each of the three numbers is at the position of its two digits, so that all are computed in
+    // parallel.
     let numbers =
         u64::from(time / 3600) | u64::from(time / 60 % 60) << 24 | u64::from(time % 60) << 48;
-    // Divides numbers below 100 by ten: the product has 14 bits, the quotient 4.
+    // Divides each number by ten. For numbers below 100, the product has 14 bits, and the quotient
+    // has 4 bits.
     let tens = ((numbers * 103) >> 10) & 0x000f_0000_0f00_000f;
     let ones = numbers - 10 * tens;
     u64::from_le_bytes(*b"00:00:00") + (tens | ones << 8)
 }
 
-/// Returns year, month and day for a number of days since 1970 in the Gregorian calendar, for years
-/// 1 to 9999.
+/// Converts a number of days since 1970 to year, month and day in the Gregorian calendar. The
+/// result must be in the years 1 to 9999.
 ///
-/// It counts from 1 March of year 0, so that a leap day is the last day of its year: 400 years have
-/// 146 097 days, and five months from March on have 153. All numbers fit unsigned 32 bits, whose
-/// divisions are the cheapest.
+/// The function counts days from 1 March of year 0, so that a leap day is the last day of its year.
+/// Then every 400 years have 146,097 days, and every five months from March on have 153 days. All
+/// numbers fit in unsigned 32 bits, because divisions of such numbers are the fastest.
 fn civil(days: i32) -> (u32, u32, u32) {
     let days = (days + 719_468) as u32;
     let (era, day) = (days / 146_097, days % 146_097);
@@ -107,8 +112,8 @@ fn civil(days: i32) -> (u32, u32, u32) {
     (era * 400 + year + u32::from(month <= 2), month, day)
 }
 
-/// Returns the number of days from 1970 to a day of the Gregorian calendar; `None` if there is no
-/// such day, or the year is not 1 to 9999. The reverse of [`civil`].
+/// Returns the number of days from 1970 to a day of the Gregorian calendar; `None` if the day does
+/// not exist, or if the year is not in 1 to 9999. This is the reverse of [`civil`].
 pub fn day_number(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
@@ -136,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_like_jiff() {
+    fn formatted_times_match_jiff() {
         let mut calendar = Calendar::default();
         for seconds in [
             0,
@@ -157,7 +162,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn formats_any_second_like_jiff(
+        fn random_formatted_times_match_jiff(
             seconds in proptest::collection::vec(SECONDS, 1..5),
             days in proptest::collection::vec(0..3_i64, 5),
         ) {

@@ -7,7 +7,7 @@ use super::{date, event, id, profile, property, record, timestamp, value};
 use crate::config::Limits;
 use crate::records::csv::dialect::Dialect;
 
-/// All rules, in the order of docs/rules.md.
+/// All rules, in the order of `docs/rules.md`.
 pub static RULES: [&Rule; 29] = [
     &id::ID,
     &timestamp::TIMESTAMP,
@@ -40,7 +40,8 @@ pub static RULES: [&Rule; 29] = [
     &profile::AGE,
 ];
 
-/// Returns what to fix in a record that was rejected with `text`, a rule's text under any limits.
+/// Returns the advice for a rejection with `text`, the text of a rule with any limit; `None` if no
+/// rule has the text.
 pub fn advice(text: &str) -> Option<&'static str> {
     let is_of = |rule: &&&Rule| {
         rule.text() == text
@@ -49,20 +50,20 @@ pub fn advice(text: &str) -> Option<&'static str> {
     RULES.iter().find(is_of).map(|rule| rule.advice())
 }
 
-/// Returns the rule's text `text` with the limit in force.
+/// Returns the rule text `text` with the current limit instead of the default limit.
 pub fn text_under(text: &'static str, limits: &Limits) -> Cow<'static, str> {
     let rule = RULES.iter().find(|rule| rule.text() == text);
     rule.map_or(Cow::Borrowed(text), |rule| rule.text_under(limits))
 }
 
-/// What follows a rule's text in a description: details, or another text. In files without quoting
-/// two spaces can take the place of a delimiter.
+/// The separators after a rule's text in a description. Details or another text follow. In a file
+/// without quoting, two spaces can replace a separator that contains the delimiter.
 const AFTER_TEXT: [&[u8]; 3] = [b" - ", b"; ", b"  "];
 
-/// Returns whether a cell is a `Failure Description` as error files have it: a rule's text under any
-/// limits, alone, with details, or followed by others. `dialect` is that of the file.
+/// Returns whether a cell is a `Failure Description` of an error file: the text of a rule with any
+/// limit, optionally followed by details or other texts. `dialect` is the dialect of the file.
 pub fn is_description(cell: &[u8], dialect: Dialect) -> bool {
-    // A text can begin with a space that took the place of the delimiter.
+    // The first character of a text can be a space that replaces the delimiter.
     let forms = [cell.trim_ascii(), cell];
     forms
         .iter()
@@ -71,7 +72,7 @@ pub fn is_description(cell: &[u8], dialect: Dialect) -> bool {
         .any(|rest| rest.is_empty() || AFTER_TEXT.iter().any(|after| rest.starts_with(after)))
 }
 
-/// Returns whether `rule` is in the list.
+/// Returns whether `rule` is in [`RULES`].
 pub fn contains(rule: &'static Rule) -> bool {
     RULES.iter().any(|listed| std::ptr::eq(*listed, rule))
 }
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_is_a_sentence_that_fits_a_line() {
+    fn advice_is_a_sentence_of_90_characters() {
         for rule in RULES {
             let text = rule.advice();
             assert!(text.ends_with('.') && text.len() <= 90, "{text}");
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_have_the_limits_in_force() {
+    fn rule_texts_contain_the_configured_limits() {
         let limits =
             Limits { max_property_value: 10, max_event_properties: 2, ..Limits::default() };
         for (rule, text) in [
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn descriptions_are_recognised() {
+    fn quoted_descriptions_are_recognised() {
         for rule in RULES {
             let text = rule.text().replace(" N ", " 12 ").replace(" M", " 3");
             for cell in [text.clone(), format!(" {text} - column a"), format!("{text}; more")] {

@@ -1,8 +1,10 @@
-//! DATE: a day with an optional time in a format of the manifest, ISO 8601, or an epoch; UTC.
+//! Parses a DATE: a day with an optional time, in UTC. The format is a format of the manifest, ISO
+//! 8601, or seconds since 1970.
 //!
-//! Without a `format` in the manifest the day is never guessed: 25/12/2020 has only one reading and
-//! is accepted, 01/02/2020 has two and is rejected. Digits alone are epoch seconds only if there are
-//! enough of them that they can't be a date, a spreadsheet's day number or a year.
+//! Without a `format` in the manifest, an ambiguous day is rejected. 25/12/2020 is accepted,
+//! because only one order of day and month is possible. 01/02/2020 is rejected, because two orders
+//! are possible. A number is read as seconds since 1970 only if it has enough digits. A shorter
+//! number could be a date, a spreadsheet's day number or a year.
 
 mod day;
 mod hint;
@@ -18,11 +20,11 @@ use crate::records::rules::rejection::Rule;
 
 pub static DATE: Rule = Rule::new(
     "DATE value expected",
-    "Write a date in the column's format; name it in the manifest, such as dd/MM/yyyy.",
+    "Write a date in the column's format, or set the format in the manifest, such as dd/MM/yyyy.",
 )
 .with_help(hint::hint);
 
-/// Parses a cell to seconds since 1970 UTC; `None` if it is empty.
+/// Parses a cell to seconds since 1970 UTC; `None` if the cell is empty.
 pub fn date(cell: &str, format: Option<DateFormat>) -> Result<Option<i64>, &'static Rule> {
     match trim(cell) {
         "" => Ok(None),

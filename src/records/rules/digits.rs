@@ -1,22 +1,22 @@
-//! Parses digits, eight bytes at a time.
+//! Parses numbers of digits in steps of eight bytes.
 //!
-//! Numbers differ in length, so a loop over bytes often ends with a branch misprediction, which
-//! costs more than the conversion. So up to eight bytes are loaded into one word and converted
-//! without a loop.
+//! Numbers differ in length, so a loop over their bytes often ends with a branch misprediction,
+//! which takes longer than the conversion. So up to eight bytes are loaded into one machine word
+//! and converted without a loop.
 
-/// The digit 0 in all eight bytes.
+/// A word with the digit 0 in all eight bytes.
 const ZEROS: u64 = 0x3030_3030_3030_3030;
-/// A point in all eight bytes.
+/// A word with a point in all eight bytes.
 const POINTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
 
-/// Up to eight bytes, with the first in the lowest byte.
+/// A word of up to eight bytes of text. The first byte of the text is the lowest byte of the word.
 #[derive(Clone, Copy)]
 struct ByteWord {
     word: u64,
     count: u32,
 }
 
-/// Parses 1 to 16 digits; `None` for any other text.
+/// Parses 1 to 16 digits; returns `None` for any other text.
 #[inline]
 pub fn digits(text: &[u8]) -> Option<i64> {
     let (first, last) = match (text.first_chunk(), text.last_chunk()) {
@@ -28,15 +28,15 @@ pub fn digits(text: &[u8]) -> Option<i64> {
     if text.len() == 8 {
         return Some(last);
     }
-    // Two parts that overlap: the part before the last eight digits counts from the first.
+    // The last eight digits are parsed already. The first word has the digits before them.
     let first = ByteWord { word: u64::from_le_bytes(*first), count: text.len() as u32 - 8 };
     Some(i64::from(first.number()?) * 100_000_000 + last)
 }
 
-/// Parses 1 to 8 bytes of digits with an optional point, which is not the first byte.
+/// Parses 1 to 8 bytes: digits and an optional point. The point must not be the first byte.
 ///
-/// Digits and power of ten are exact as floats, and the division rounds once: the result is the
-/// nearest float, like that of `parse`.
+/// The digits and the power of ten are exact as floats, and the division rounds only once. So the
+/// result is the nearest float, as in `parse`.
 #[inline]
 pub fn decimal(text: &[u8]) -> Option<f64> {
     const TENS: [f64; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
@@ -46,11 +46,12 @@ pub fn decimal(text: &[u8]) -> Option<f64> {
 }
 
 impl ByteWord {
-    /// Returns `None` for an empty text, or more than eight bytes.
+    /// Creates a word from `text`; `None` if `text` is empty or longer than eight bytes.
     #[inline]
     fn new(text: &[u8]) -> Option<Self> {
         let count = text.len();
-        // Two parts that overlap: bytes in both are at the same place in the word.
+        // The first and the last four bytes can overlap. A byte in both parts has the same position
+        // in the word.
         let word = match (text.first_chunk(), text.last_chunk()) {
             (Some(first), Some(last)) if count <= 8 => {
                 let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
@@ -64,12 +65,12 @@ impl ByteWord {
         Some(Self { word, count: count as u32 })
     }
 
-    /// Removes the first point and returns the number of bytes after it; `None` if the point is the
-    /// first byte.
+    /// Removes the first point. Returns the rest and the number of bytes after the point; `None` if
+    /// the point is the first byte.
     #[inline]
     fn without_point(self) -> Option<(Self, u32)> {
         let Self { word, count } = self;
-        // Sets the highest bit of the lowest zero byte. Higher bits may be wrong.
+        // This sets the highest bit of the lowest zero byte. The bits above that byte may be wrong.
         let differ = word ^ POINTS;
         let points = differ.wrapping_sub(0x0101_0101_0101_0101) & !differ & 0x8080_8080_8080_8080;
         let before = points.trailing_zeros() / 8;
@@ -81,7 +82,8 @@ impl ByteWord {
         (before > 0).then_some((Self { word, count: count - 1 }, count - 1 - before))
     }
 
-    /// Returns the number if all bytes are digits. The rest of the word is ignored.
+    /// Returns the number; `None` if a byte is not a digit. The unused bytes of the word are
+    /// ignored.
     #[inline]
     fn number(self) -> Option<u32> {
         let Self { word, count } = self;
@@ -92,10 +94,11 @@ impl ByteWord {
     }
 }
 
-/// Converts eight digits: neighbours are combined three times, to two, four and eight digits.
+/// Converts eight digits in three steps: neighbouring numbers are combined to numbers of two, four
+/// and eight digits.
 #[inline]
 fn eight_digits(word: u64) -> Option<u32> {
-    // A digit is 0x3_, also after adding 6.
+    // The high half of a digit's byte is 3, and it is still 3 after 6 is added.
     let high = (word & 0xf0f0_f0f0_f0f0_f0f0)
         | ((word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) >> 4);
     if high != 0x3333_3333_3333_3333 {

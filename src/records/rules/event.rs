@@ -1,4 +1,4 @@
-//! Rules for events: names, the number of properties, and Charged.
+//! The rules for events: the name, the number of properties, and the items of Charged events.
 
 use std::collections::HashSet;
 
@@ -10,24 +10,24 @@ pub static NAME_MISSING: Rule =
 
 pub static NAME_RESERVED: Rule = Rule::new(
     "Event name belongs to CleverTap restricted system events",
-    "Choose another name: this one is the product's own.",
+    "Choose another name: the product reserves this name.",
 )
 .with_help(|_| Some("choose another name".into()));
 
 pub static NAME_TOO_LONG: Rule =
     Rule::new("Event name is longer than 512 characters", "Shorten the event's name.").with_help(
-        |case| Some(format!("it has {} characters", case.value?.chars().count()).into()),
+        |case| Some(format!("the name has {} characters", case.value?.chars().count()).into()),
     );
 
 pub static NAME_CHARACTER: Rule = Rule::new(
     "Event name has a character that is not allowed",
     "Remove % > < ! | & . : ; $ ' \" \\ and control characters from the event's name.",
 )
-.with_help(|_| Some(r#"none of %><!|&.:;$'"\ is allowed in it"#.into()));
+.with_help(|_| Some(r#"the characters %><!|&.:;$'"\ are not allowed in a name"#.into()));
 
 pub static TOO_MANY_PROPERTIES: Rule = Rule::new(
     "Cannot have more than 100 event properties",
-    "Fill fewer columns of the record, or make two events of it.",
+    "Fill fewer columns of the record, or split the record into two events.",
 )
 .with_limit(|limits| {
     Some(format!("Cannot have more than {} event properties", limits.max_event_properties).into())
@@ -39,10 +39,10 @@ pub static CHARGED_ITEMS: Rule = Rule::new(
 )
 .with_help(|_| Some("leave the cell empty".into()));
 
-/// The longest event name, in characters.
+/// The maximum length of an event name, in characters.
 const LONGEST_NAME: usize = 512;
 
-/// The names of the product's own events.
+/// The reserved names of the product's own events.
 const RESERVED: [&str; 26] = [
     "Notification Sent",
     "Notification Viewed",
@@ -78,12 +78,12 @@ pub fn is_forbidden(c: char) -> bool {
         || c.is_control()
 }
 
-/// The reserved event names; case and spaces are ignored.
+/// The reserved event names. Case and spaces are ignored.
 #[derive(Clone, Debug)]
 pub struct ReservedNames(HashSet<String>);
 
 impl ReservedNames {
-    /// Creates the set of the product's own names and `more`.
+    /// Creates the set of the product's own names and the names in `more`.
     pub fn new(more: &[String]) -> Self {
         let names = RESERVED.into_iter().chain(more.iter().map(String::as_str));
         Self(names.map(fold).collect())
@@ -105,7 +105,8 @@ impl ReservedNames {
         }
     }
 
-    /// Returns all rules that the event name in a cell breaks. Only a long name can break two.
+    /// Returns all rules that the event name in a cell breaks. Only a name that is too long can
+    /// break two rules.
     pub fn broken_rules(&self, cell: &str) -> impl Iterator<Item = &'static Rule> + use<> {
         let first = self.name(cell).err();
         let is_long = first.is_some_and(|rule| std::ptr::eq(rule, &NAME_TOO_LONG));
@@ -114,12 +115,12 @@ impl ReservedNames {
     }
 }
 
-/// Returns whether `name` is the event that may not have items.
+/// Returns whether `name` is the name of a Charged event, which may not have items.
 pub fn is_charged(name: &str) -> bool {
     fold(name) == "charged"
 }
 
-/// Returns whether a property is the list of a Charged event's items.
+/// Returns whether `property` is the name of the property with the items of a Charged event.
 pub fn is_items(property: &str) -> bool {
     fold(property) == "items"
 }
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_not_empty() {
+    fn event_names_must_not_be_empty() {
         assert_eq!(name(" Purchased "), Ok("Purchased"));
         assert_eq!(name("Charged"), Ok("Charged"));
         for cell in ["", "  ", "\u{a0}"] {
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn names_have_a_length_and_forbidden_characters() {
+    fn long_names_and_forbidden_characters_are_rejected() {
         let long = "é".repeat(512);
         assert_eq!(name(&long), Ok(&*long));
         assert_eq!(name(&(long.clone() + "x")), Err(NAME_TOO_LONG.text()));

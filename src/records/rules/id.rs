@@ -1,5 +1,5 @@
-//! The rule for ids: at least one of identity, fbId, gpId and objectId, each under 1024 characters,
-//! and none that a spreadsheet rounded.
+//! The rule for ids: a record has at least one of identity, fbId, gpId and objectId. Every id is
+//! shorter than 1024 characters, and is not a number that a spreadsheet rounded.
 
 use super::{is_dash, trim};
 use crate::records::rules::rejection::{Detail, Rule, RuleCase};
@@ -8,14 +8,15 @@ use crate::sanitize::is_unprintable;
 pub static ID: Rule = Rule::new(
     "Atleast one of identity / fbId / gpId / objectId is mandatory under 1024 chars to identify \
      the user",
-    "Give every record an id of its user; words such as null, 0 or n/a count as none.",
+    "Give every record an id of its user. Values such as null, 0 or n/a are not ids.",
 )
 .with_help(hint);
 
-/// The shortest length that is too long, in characters.
+/// The length from which an id is too long, in characters.
 const TOO_LONG: usize = 1024;
 
-/// Values that count as absent, in any case. Dashes alone do as well.
+/// The values that count as absent, in upper or lower case. A value of dashes only counts as absent
+/// too.
 const ABSENT: [&str; 28] = [
     "undefined",
     "null",
@@ -47,10 +48,10 @@ const ABSENT: [&str; 28] = [
     "",
 ];
 
-/// The longest of [`ABSENT`], in bytes.
+/// The length of the longest value in [`ABSENT`], in bytes.
 const LONGEST_ABSENT: usize = "undefined".len();
 
-/// Returns the id in a cell; `None` if it counts as absent.
+/// Returns the id in a cell; `None` if the cell counts as absent.
 pub fn id(cell: &str) -> Result<Option<&str>, &'static Rule> {
     let id = trim_invisible(cell);
     if is_absent(id) {
@@ -60,7 +61,8 @@ pub fn id(cell: &str) -> Result<Option<&str>, &'static Rule> {
     if is_too_long || is_rounded(id) { Err(&ID) } else { Ok(Some(id)) }
 }
 
-/// Fast test by length and some bytes: returns true only if the cell, unchanged, is a valid id.
+/// A fast test by the length and some bytes of a cell. Returns true only if the unchanged cell is a
+/// valid id.
 #[inline]
 pub fn is_plain(cell: &[u8]) -> bool {
     let visible = |byte: &u8| (0x21..0x7f).contains(byte);
@@ -73,7 +75,7 @@ pub fn is_plain(cell: &[u8]) -> bool {
         && !may_be_rounded
 }
 
-/// Returns the cell without white space and characters without width around it.
+/// Returns the cell without white space and invisible characters at its start and end.
 fn trim_invisible(cell: &str) -> &str {
     let text = trim(cell);
     if text.is_ascii() {
@@ -87,7 +89,8 @@ fn is_absent(id: &str) -> bool {
         || id.chars().all(is_dash)
 }
 
-/// Returns whether an id has the form of a number that a spreadsheet rounded: `1.23457E+11`.
+/// Returns whether an id has the form of a number that a spreadsheet rounded, such as
+/// `1.23457E+11`.
 fn is_rounded(id: &str) -> bool {
     let Some((mantissa, exponent)) = id.split_once(['E', 'e']) else { return false };
     let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -107,7 +110,7 @@ fn hint(case: &RuleCase<'_>) -> Detail {
     } else if is_rounded(value) {
         Some("a spreadsheet rounded this id: format its column as text, and enter it again".into())
     } else {
-        Some(format!("it has {} characters", value.chars().count()).into())
+        Some(format!("the id has {} characters", value.chars().count()).into())
     }
 }
 
@@ -116,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_ids_under_1024_characters() {
+    fn ids_under_1024_characters_are_accepted() {
         let long = "é".repeat(1023);
         for cell in ["a@b.example", "  x ", "00", "-11", "nulls", "#n/a!", "\\NN", "-a-", &long] {
             assert_eq!(id(cell).unwrap(), Some(cell.trim()), "{cell:?}");
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn some_values_count_as_absent_in_any_case() {
+    fn absent_values_are_found_in_any_case() {
         assert_eq!(ABSENT.iter().map(|absent| absent.len()).max(), Some(LONGEST_ABSENT));
         let dashes = ["-", "--", "------------", "\u{2013}", "\u{2014}\u{2212}"];
         for absent in ABSENT.into_iter().chain(dashes) {

@@ -1,7 +1,9 @@
-//! The rules for records: each is a `static` with its text, beside the function that checks it.
+//! The rules for records. Each rule is a `static` with its text, next to the function that checks
+//! the rule.
 //!
-//! Checks are pure functions of a cell or of a record's cells. The fast path over a column and the
-//! slow path that explains one record call the same functions, so they cannot disagree.
+//! Checks are pure functions of one cell or of the cells of a record. The fast path over a column
+//! and the slow path that explains one record call the same functions, so their results cannot
+//! differ.
 
 pub mod calendar;
 pub mod catalogue;
@@ -23,7 +25,7 @@ pub fn is_dash(c: char) -> bool {
     matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
 
-/// Returns a name for comparison: normalised, in lower case, without white space.
+/// Returns the form of a name for comparisons: normalised, in lower case, and without white space.
 pub fn fold(name: &str) -> String {
     if name.is_ascii() {
         let mut folded = String::with_capacity(name.len());
@@ -34,17 +36,19 @@ pub fn fold(name: &str) -> String {
     normalized(name).chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
-/// Returns `text` without white space around it. A cell without any costs only two comparisons.
+/// Returns `text` without white space at its start and end. A text without such white space needs
+/// only two comparisons.
 pub fn trim(text: &str) -> &str {
     let plain = |byte: Option<&u8>| byte.is_none_or(|b| (0x21..0x7f).contains(b));
     let bytes = text.as_bytes();
     if plain(bytes.first()) && plain(bytes.last()) { text } else { text.trim() }
 }
 
-/// The largest number of eleven digits, in the year 5138: the latest `ts`.
+/// The latest `ts`, in seconds since 1970: the largest number of eleven digits, a time in the year
+/// 5138.
 pub const LATEST_EPOCH: i64 = 99_999_999_999;
 
-/// Parses seconds since 1970: 1 to 11 digits.
+/// Parses seconds since 1970 in 1 to 11 digits; returns `None` for any other text.
 #[inline]
 pub fn epoch(text: &[u8]) -> Option<i64> {
     if text.len() > 11 { None } else { digits::digits(text) }
@@ -55,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn epochs_are_one_to_eleven_digits() {
+    fn epochs_have_one_to_eleven_digits() {
         assert_eq!(epoch(b"0"), Some(0));
         assert_eq!(epoch(b"99999999999"), Some(99_999_999_999));
         for text in ["", "100000000000", "-1", "+1", "1.0", "1 ", "١"] {
@@ -64,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn trims_like_str_trim() {
+    fn trimmed_texts_match_the_standard_library() {
         for text in ["", "a", " a", "a ", "\u{a0}a b\u{a0}", "é", " "] {
             assert_eq!(trim(text), text.trim(), "{text:?}");
         }

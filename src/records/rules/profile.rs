@@ -1,4 +1,4 @@
-//! Rules for profiles: the four operations, and the properties with a rule of their own.
+//! The rules for profiles: the four operations, and the properties with a special rule.
 
 use super::{fold, is_dash, trim};
 use crate::manifest::is_address;
@@ -8,12 +8,12 @@ use crate::sanitize::is_unprintable;
 
 pub static OPERATION: Rule = Rule::new(
     "Profile operation must be one of $add, $set, $remove, $delete",
-    "Write one of the four, in lower case, or leave the cell empty, which means $set.",
+    "Write $add, $set, $remove or $delete in lower case, or leave the cell empty for $set.",
 );
 
 pub static NO_LIST: Rule = Rule::new(
     "Profile operation $add or $remove is not allowed on this property",
-    "Use $set or $delete: this property holds one value, no list.",
+    "Use $set or $delete: this property holds one value and no list.",
 )
 .with_help(|_| Some("use $set or $delete".into()));
 
@@ -34,18 +34,19 @@ pub static GENDER: Rule =
 pub static AGE: Rule = Rule::new("Age is not valid", "Write a number from 0 to 150.")
     .with_help(|_| Some("write a number from 0 to 150".into()));
 
-/// A property with a rule of its own.
+/// A property with a special rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecialProperty {
     Phone,
     Email,
     Gender,
     Age,
-    /// Properties such as `Name`, and communication preferences: any value, but no list.
+    /// Properties such as `Name`, and communication preferences. Their value can be anything but a
+    /// list.
     Scalar,
 }
 
-/// The product's own properties with a single value, folded.
+/// The product's own properties that have a single value, in the form that [`fold`] returns.
 const SCALARS: [&str; 9] =
     ["name", "dob", "education", "employed", "married", "photo", "tz", "timezone", "customertype"];
 
@@ -73,13 +74,14 @@ impl SpecialProperty {
         }
     }
 
-    /// Returns whether values are stored in one form, for any type of the column.
+    /// Returns whether values are always stored in one form. The form does not depend on the type
+    /// of the column.
     pub fn has_one_form(self) -> bool {
         self != Self::Scalar
     }
 
-    /// Returns the form in which a cell that is not empty is stored. `needs_dot`: an email's domain
-    /// must have a dot.
+    /// Returns the form in which a non-empty cell is stored. With `needs_dot`, the domain of an
+    /// email must have a dot.
     pub fn normal(self, cell: &str, needs_dot: bool) -> Result<Normal<'_>, &'static Rule> {
         match self {
             Self::Phone => phone(cell),
@@ -95,16 +97,16 @@ impl SpecialProperty {
     }
 }
 
-/// The form in which the value of a property with a rule of its own is stored.
+/// The form in which the value of a property with a special rule is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Normal<'a> {
-    /// The value by the column's type.
+    /// The value as the type of the column determines it.
     Unchanged,
     Value(Value<'a>),
     Text(String),
 }
 
-/// Parses an operation; blank is `$set`.
+/// Parses an operation. An empty cell means `$set`.
 pub fn operation(cell: &str) -> Result<Operation, &'static Rule> {
     match trim(cell) {
         "" | "$set" => Ok(Operation::Set),
@@ -115,14 +117,15 @@ pub fn operation(cell: &str) -> Result<Operation, &'static Rule> {
     }
 }
 
-/// Returns the stored spelling of the communication preference `name`, which is in any case.
+/// Returns the stored spelling of the communication preference `name`. The case of `name` is
+/// ignored.
 pub fn preference(name: &str) -> Option<&'static str> {
     let name = fold(name);
     let name = if name == "msg-dndphone" { "msg-dndsms" } else { &name };
     PREFERENCES.into_iter().find(|preference| preference.eq_ignore_ascii_case(name))
 }
 
-/// Returns a cell of `+` and 5 to 15 digits, without spaces, dashes and brackets.
+/// Parses a phone number of `+` and 5 to 15 digits. Spaces, dashes and brackets are removed.
 fn phone(cell: &str) -> Result<Normal<'_>, &'static Rule> {
     match cell.as_bytes() {
         [b'+', digits @ ..]
@@ -144,7 +147,7 @@ fn any_phone(cell: &str) -> Option<String> {
     is_valid.then_some(phone)
 }
 
-/// Returns the letter of a gender, which is that letter or the word, in any case.
+/// Returns the letter of a gender. `text` is the letter or the word, in upper or lower case.
 fn gender(text: &str) -> Option<&'static str> {
     let words = [("M", "Male"), ("F", "Female"), ("O", "Other"), ("U", "Unknown")];
     words.into_iter().find_map(|(letter, word)| {
@@ -165,38 +168,38 @@ fn has_domain_dot(email: &str) -> bool {
     at.is_some_and(|at| memchr::memchr(b'.', &email.as_bytes()[at..]).is_some())
 }
 
-/// Returns why an email is not valid.
+/// Returns the reason why an email address is not valid.
 fn email_hint(case: &RuleCase<'_>) -> Detail {
     let email = trim(case.value?);
     let is_invisible = |c: char| is_unprintable(c) && !c.is_whitespace();
     let (local, domain) = email.rsplit_once('@').unwrap_or((email, ""));
     let why = if email.contains(is_invisible) {
-        "it has an invisible character"
+        "the address has an invisible character"
     } else if email.contains(['<', '>']) {
         "write the address alone, without a name and angle brackets"
     } else if email.contains([',', ';']) {
         "write one address"
     } else if email.contains(char::is_whitespace) {
-        "it has a space inside"
+        "the address has a space inside"
     } else if !email.contains('@') {
-        "it has no @"
+        "the address has no @"
     } else if local.contains('@') {
-        "it has more than one @"
+        "the address has more than one @"
     } else if local.is_empty() {
-        "it has nothing before the @"
+        "the address has nothing before the @"
     } else if domain.is_empty() {
-        "it has nothing after the @"
+        "the address has nothing after the @"
     } else if [local, domain]
         .iter()
         .any(|part| part.starts_with('.') || part.ends_with('.') || part.contains(".."))
     {
-        "it has a dot at the beginning or end of a part, or two dots in a row"
+        "the address has a dot at the beginning or end of a part, or two dots in a row"
     } else if case.limits.email_domain_dot && !domain.contains('.') {
-        "its domain has no dot"
+        "the domain has no dot"
     } else if local.chars().count() > 64 {
-        "it has more than 64 characters before the @"
+        "the address has more than 64 characters before the @"
     } else {
-        "it has a character that addresses don't have"
+        "the address has a character that addresses don't have"
     };
     Some(why.into())
 }
@@ -206,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_four_operations_and_treats_blank_as_set() {
+    fn an_operation_cell_defaults_to_set() {
         use Operation::*;
         for (cell, expected) in [
             ("", Set),
@@ -279,28 +282,28 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_email_has_a_reason() {
+    fn hints_explain_why_an_email_is_invalid() {
         let limits = crate::config::Limits::default();
         for (cell, why) in [
-            ("jane", "it has no @"),
-            ("a@b", "its domain has no dot"),
-            ("a@@b.example", "it has more than one @"),
-            ("@b.example", "it has nothing before the @"),
-            ("a@", "it has nothing after the @"),
-            ("a @b.example", "it has a space inside"),
-            ("a\u{a0}x@b.example", "it has a space inside"),
-            ("a@b.example\u{200b}", "it has an invisible character"),
+            ("jane", "the address has no @"),
+            ("a@b", "the domain has no dot"),
+            ("a@@b.example", "the address has more than one @"),
+            ("@b.example", "the address has nothing before the @"),
+            ("a@", "the address has nothing after the @"),
+            ("a @b.example", "the address has a space inside"),
+            ("a\u{a0}x@b.example", "the address has a space inside"),
+            ("a@b.example\u{200b}", "the address has an invisible character"),
             ("Jane <a@b.example>", "write the address alone, without a name and angle brackets"),
             ("a@b.example,c@b.example", "write one address"),
             (
                 "a@b.example.",
-                "it has a dot at the beginning or end of a part, or two dots in a row",
+                "the address has a dot at the beginning or end of a part, or two dots in a row",
             ),
             (
                 &format!("{}@b.example", "x".repeat(65)),
-                "it has more than 64 characters before the @",
+                "the address has more than 64 characters before the @",
             ),
-            ("a(@b.example", "it has a character that addresses don't have"),
+            ("a(@b.example", "the address has a character that addresses don't have"),
         ] {
             assert_eq!(normal(SpecialProperty::Email, cell), Err(EMAIL.text()), "{cell:?}");
             let case = RuleCase {

@@ -1,4 +1,4 @@
-//! Rules for the value of every property: its length, and `$D_<epoch>`, which is a date.
+//! The rules for the values of all properties: their length, and the date notation `$D_<epoch>`.
 
 use super::{date, epoch, trim, value};
 use crate::manifest::DateFormat;
@@ -14,7 +14,7 @@ pub static TOO_LONG: Rule = Rule::new(
     Some(format!("Property value is longer than {} characters", limits.max_property_value).into())
 })
 .with_help(|case: &RuleCase<'_>| {
-    Some(format!("it has {} characters", case.value?.chars().count()).into())
+    Some(format!("the value has {} characters", case.value?.chars().count()).into())
 });
 
 pub static DOLLAR_DATE: Rule = Rule::new(
@@ -29,14 +29,16 @@ pub fn length(cell: &str, max: usize) -> Result<(), &'static Rule> {
     if cell.len() > max && cell.chars().nth(max).is_some() { Err(&TOO_LONG) } else { Ok(()) }
 }
 
-/// Fast test by length and first byte: returns true only if a STRING's cell, unchanged, is its
-/// value. `max` is in characters; there are never more characters than bytes.
+/// A fast test by the length and the first byte of a cell. Returns true only if the value of a
+/// STRING is the unchanged cell. `max` is in characters. The length in bytes is compared with it,
+/// because a cell never has more characters than bytes.
 #[inline]
 pub fn is_plain(cell: &[u8], max: usize) -> bool {
     cell.len() <= max && cell.first().is_some_and(|first| BEGINS_TEXT[*first as usize])
 }
 
-/// By first byte, whether it begins neither white space nor `$`.
+/// For each byte, whether a text that begins with the byte begins neither with white space nor with
+/// `$`.
 static BEGINS_TEXT: [bool; 256] = {
     let mut begins = [true; 256];
     let mut byte = 0;
@@ -44,7 +46,7 @@ static BEGINS_TEXT: [bool; 256] = {
         begins[byte] = false;
         byte += 1;
     }
-    // White space beyond ASCII begins with one of these.
+    // White space beyond ASCII begins with one of these bytes.
     let others = [b'$', 0xc2, 0xe1, 0xe2, 0xe3];
     let mut n = 0;
     while n < others.len() {
@@ -54,8 +56,8 @@ static BEGINS_TEXT: [bool; 256] = {
     begins
 };
 
-/// Parses `$D_<epoch>` to seconds; `None` if the text, without white space around it, does not begin
-/// with `$D_`.
+/// Parses `$D_<epoch>` to seconds since 1970; `None` if the cell does not begin with `$D_`. The
+/// cell must have no white space at its start and end.
 pub fn dollar_date(cell: &str) -> Result<Option<i64>, &'static Rule> {
     match cell.strip_prefix("$D_") {
         None => Ok(None),
@@ -63,14 +65,15 @@ pub fn dollar_date(cell: &str) -> Result<Option<i64>, &'static Rule> {
     }
 }
 
-/// Fast path for `$D_` and digits. `None` does not mean that the cell is invalid. `max` as in
-/// [`is_plain`].
+/// A fast path for `$D_` and digits. `None` does not mean that the cell is invalid. `max` is the
+/// maximum length in characters.
 #[inline]
 pub fn plain_dollar_date(cell: &[u8], max: usize) -> Option<i64> {
     epoch(cell.strip_prefix(b"$D_").filter(|_| cell.len() <= max)?)
 }
 
-/// Returns the value of a STRING: its text unchanged, or a date. White space alone is no value.
+/// Returns the value of a STRING: the unchanged text, or a date. A cell that has only white space
+/// is empty.
 pub fn string(cell: &str) -> Result<Value<'_>, &'static Rule> {
     let text = trim(cell);
     if text.is_empty() {
@@ -79,7 +82,8 @@ pub fn string(cell: &str) -> Result<Value<'_>, &'static Rule> {
     Ok(dollar_date(text)?.map_or(Value::Text(cell), Value::Date))
 }
 
-/// Returns the value of an INTEGER, LONG, FLOAT or BOOLEAN, converted by `parse`.
+/// Returns the value of an INTEGER, LONG, FLOAT or BOOLEAN, which `parse` converts; `None` if the
+/// cell is empty.
 pub fn typed<T>(
     cell: &str,
     parse: impl Fn(&str) -> Result<T, &'static Rule>,
@@ -88,12 +92,12 @@ pub fn typed<T>(
     if text.is_empty() {
         return Ok(None);
     }
-    // A date has none of these types, but an invalid `$D_` has its own text.
+    // A date has none of these types. But an invalid `$D_` must break its own rule.
     dollar_date(text)?;
     parse(text).map(Some)
 }
 
-/// Parses a DATE to seconds.
+/// Parses a DATE to seconds since 1970; `None` if the cell is empty.
 pub fn instant(cell: &str, format: Option<DateFormat>) -> Result<Option<i64>, &'static Rule> {
     match dollar_date(trim(cell))? {
         Some(seconds) => Ok(Some(seconds)),
@@ -101,7 +105,7 @@ pub fn instant(cell: &str, format: Option<DateFormat>) -> Result<Option<i64>, &'
     }
 }
 
-/// Returns the value of a cell of this type; [`Value::None`] if the cell is empty.
+/// Returns the value of a cell of the type `kind`; [`Value::None`] if the cell is empty.
 pub fn of_type(
     cell: &str,
     kind: PropertyType,
@@ -182,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_alone_counts_as_empty() {
+    fn a_cell_of_white_space_is_empty() {
         for cell in ["", " ", "\t \r\n", "\u{a0}", "\u{2003}\u{3000} "] {
             assert!(!is_plain(cell.as_bytes(), 512), "{cell:?}");
             for kind in PropertyType::ALL {
@@ -202,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dollar_d_value_is_a_date() {
+    fn dollar_dates_are_parsed_as_seconds() {
         assert_eq!(dollar_date("$D_1589274432").unwrap(), Some(1_589_274_432));
         assert_eq!(dollar_date("$D_-1").unwrap(), Some(-1));
         for cell in ["", "$D", "$d_1", " $D_1", "x"] {

@@ -1,4 +1,4 @@
-//! Rules for the form of a record, checked before its cells.
+//! The rules for the form of a record. They are checked before the rules for its cells.
 
 use crate::records::csv::lexer::{BrokenQuoting, ESCAPE_ADVICE};
 use crate::records::rules::rejection::{Detail, Rule, RuleCase};
@@ -13,22 +13,24 @@ pub static FIELD_COUNT: Rule = Rule::new(
 .with_help(count_hint);
 
 pub static FIELD_TOO_LONG: Rule =
-    Rule::new("Field is too long", "Shorten the cell, or close a quote before it, if one is open.")
+    Rule::new("Field is too long", "Shorten the cell, or close an open quote before the cell.")
         .with_help(|case| {
             Some(format!("at most {} bytes are allowed", case.limits.max_field.bytes()).into())
         });
 
-pub static RECORD_TOO_LONG: Rule =
-    Rule::new("Record is too long", "Shorten the record, or close a quote in it, if one is open.")
-        .with_help(|case| {
-            let max = case.limits.max_record.bytes();
-            let bytes = case.bytes;
-            let text = format!(
-                "it has {bytes} bytes, at most {max} are allowed, the error file has only its \
+pub static RECORD_TOO_LONG: Rule = Rule::new(
+    "Record is too long",
+    "Shorten the record, or close an open quote in the record.",
+)
+.with_help(|case| {
+    let max = case.limits.max_record.bytes();
+    let bytes = case.bytes;
+    let text = format!(
+        "the record has {bytes} bytes, at most {max} are allowed, the error file has only its \
                  first fields"
-            );
-            Some(text.into())
-        });
+    );
+    Some(text.into())
+});
 
 pub static TEXT_AFTER_QUOTE: Rule = Rule::new(
     "Text after a closing quote",
@@ -63,7 +65,9 @@ pub static ERROR_TEXT: Rule = Rule::new(
     "Text of an error file in another column",
     "Write the record's own cells, and remove the text of Failure Description from them.",
 )
-.with_help(|_| Some("write the record's own value, a tool moved Failure Description".into()));
+.with_help(|_| {
+    Some("write the record's own value, because a tool moved Failure Description".into())
+});
 
 fn count_hint(case: &RuleCase<'_>) -> Detail {
     let hint = if case.fields > case.width {

@@ -1,7 +1,7 @@
 //! [`Rule`]: a rule for records. [`Rejection`]: a reason why a record was rejected.
 //!
-//! While a block is checked, a broken rule is a [`BrokenRule`] of a few bytes without allocation. It
-//! is turned into text only for the sink.
+//! While a block is checked, a broken rule is a [`BrokenRule`] of a few bytes, which needs no
+//! allocation. The text of a rejection is made only for the sink.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,9 +11,9 @@ use crate::manifest::DateFormat;
 use crate::records::csv::lexer::BrokenQuoting;
 use crate::sanitize::excerpt;
 
-/// A rule for records: its fixed text, its advice, and functions for the details of one case.
+/// A rule for records: its fixed text, its advice, and functions for the details of a case.
 ///
-/// Each rule is a `static` beside its check, in a file of `rules`.
+/// Each rule is a `static` in a file of `rules`, next to the function that checks the rule.
 #[derive(Debug)]
 pub struct Rule {
     text: &'static str,
@@ -23,24 +23,24 @@ pub struct Rule {
     help: fn(&RuleCase<'_>) -> Detail,
 }
 
-/// A rule's text about one case, if it has one.
+/// The text of a rule about one case; `None` if the rule has no text for the case.
 pub type Detail = Option<Cow<'static, str>>;
 
 /// A case in which a rule was broken.
 #[derive(Clone, Copy, Debug)]
 pub struct RuleCase<'a> {
-    /// The cell, if the rule is about one.
+    /// The cell, if the rule is about a cell.
     pub value: Option<&'a str>,
-    /// Fields of the record.
+    /// The number of fields of the record.
     pub fields: u64,
-    /// Fields of the header.
+    /// The number of fields of the header.
     pub width: u64,
-    /// Length of the record without its line end.
+    /// The length of the record in bytes, without its line end.
     pub bytes: u64,
-    /// How its quoting is broken.
+    /// The reason why the quoting of the record is broken; `None` if the quoting is valid.
     pub broken: Option<BrokenQuoting>,
     pub limits: &'a Limits,
-    /// The format of the cell's column, if that is a DATE with one.
+    /// The format of the dates in the cell's column; `None` if the column has no format.
     pub format: Option<DateFormat>,
 }
 
@@ -49,37 +49,39 @@ impl Rule {
         Self { text, advice, limit: |_| None, numbers: |_| None, help: |_| None }
     }
 
-    /// Sets the function for the text with the limit in force, where the fixed text has the default.
+    /// Sets the function for the text with the current limit. The fixed text has the default limit.
     pub const fn with_limit(mut self, limit: fn(&Limits) -> Detail) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Sets the function for a message with the case's numbers, where it differs from the fixed
-    /// text.
+    /// Sets the function for a message that has the numbers of a case and thus differs from the
+    /// fixed text.
     pub const fn with_numbers(mut self, numbers: fn(&RuleCase<'_>) -> Detail) -> Self {
         self.numbers = numbers;
         self
     }
 
-    /// Sets the function for a hint.
+    /// Sets the function that makes a hint for a case.
     pub const fn with_help(mut self, help: fn(&RuleCase<'_>) -> Detail) -> Self {
         self.help = help;
         self
     }
 
-    /// Returns the fixed text, the same for every record that breaks the rule.
+    /// Returns the fixed text, which is the same for every record that breaks the rule.
     pub fn text(&self) -> &'static str {
         self.text
     }
 
-    /// Returns the text for reports: the fixed text, with the limit in force if it names one.
+    /// Returns the text for reports: the fixed text. If this text contains a limit, the current
+    /// limit replaces it.
     pub fn text_under(&self, limits: &Limits) -> Cow<'static, str> {
         (self.limit)(limits).unwrap_or(Cow::Borrowed(self.text))
     }
 
-    /// Returns what follows this rule's text at the start of `description`, with any numbers in it;
-    /// `None` if it begins otherwise. `written` returns a byte of the text as the description has it.
+    /// Returns the part of `description` after the text of this rule. The numbers in the text may
+    /// differ. `None` if `description` does not begin with the text. `written` converts a byte of
+    /// the text to the byte that the error file has for it.
     pub fn after_text<'d>(
         &self,
         description: &'d [u8],
@@ -100,7 +102,7 @@ impl Rule {
         Some(rest)
     }
 
-    /// Returns what a partner should do about it.
+    /// Returns the advice for a partner whose record breaks the rule.
     pub fn advice(&self) -> &'static str {
         self.advice
     }
@@ -122,40 +124,42 @@ impl Rule {
     }
 }
 
-/// Returns what follows a number.
+/// Returns the part of `text` after the digits at its start; `None` if it does not begin with a
+/// digit.
 fn after_digits(text: &[u8]) -> Option<&[u8]> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     (digits > 0).then(|| &text[digits..])
 }
 
-/// A broken rule, found in a block.
+/// A broken rule that was found in a block.
 #[derive(Clone, Copy, Debug)]
 pub struct BrokenRule {
     pub rule: &'static Rule,
-    /// The column, if the rule is about one.
+    /// The index of the column, if the rule is about a column.
     pub column: Option<u32>,
 }
 
-/// One reason why a record was rejected. It borrows its texts, because a file can have millions.
+/// One reason why a record was rejected. The texts are borrowed, because a file can have millions
+/// of rejections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection<'a> {
-    /// The rule's fixed text, by which rejections are counted.
+    /// The fixed text of the rule. Rejections are counted by this text.
     pub text: &'static str,
-    /// The fixed text, with the case's numbers if it has any.
+    /// The fixed text of the rule, with the numbers of the case if the text has numbers.
     pub message: Cow<'static, str>,
-    /// The record's line in the data file; the header is line 1.
+    /// The line number of the record in the data file; the header is line 1.
     pub line: u64,
-    /// The column's header, cut at 64 characters.
+    /// The name of the column in the header, cut at 64 characters.
     pub column: Option<Cow<'a, str>>,
-    /// The cell, cut at 64 characters, with unprintable characters escaped.
+    /// The cell, cut at 64 characters. Unprintable characters are escaped.
     pub value: Option<Cow<'a, str>>,
-    /// The hint.
+    /// The hint about this case.
     pub help: Option<Cow<'static, str>>,
 }
 
 impl Rejection<'_> {
-    /// Writes the part before the value of `<text> - column <c>, value <v>, <help>`, the format of
-    /// `Failure Description`. Empty parts are left out.
+    /// Writes the part of a `Failure Description` before the value. The format is
+    /// `<text> - column <c>, value <v>, <help>`. Empty parts are left out.
     pub fn write_before_value(&self, f: &mut impl fmt::Write) -> fmt::Result {
         f.write_str(&self.message)?;
         if let Some(column) = non_empty(self.column.as_ref()) {
@@ -168,7 +172,7 @@ impl Rejection<'_> {
         }
     }
 
-    /// Writes the part after the value.
+    /// Writes the part of a `Failure Description` after the value.
     pub fn write_after_value(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let Some(help) = non_empty(self.help.as_ref()) else { return Ok(()) };
         let alone = non_empty(self.column.as_ref()).or(non_empty(self.value.as_ref())).is_none();
@@ -177,7 +181,7 @@ impl Rejection<'_> {
     }
 }
 
-/// Returns a part of a reason; `None` if it is empty.
+/// Returns a part of a reason; `None` if the part is empty.
 fn non_empty<'a>(part: Option<&'a Cow<'_, str>>) -> Option<&'a str> {
     part.map(AsRef::as_ref).filter(|part| !part.is_empty())
 }

@@ -1,8 +1,8 @@
-//! The rule for `ts`: epoch seconds of 9 to 11 digits, or a date in a column mapped as DATE; empty
-//! for the time of processing.
+//! The rule for `ts`: seconds since 1970 in 9 to 11 digits, or a date if the column is mapped as
+//! DATE. An empty cell means the time of processing.
 //!
-//! `min-ts` is the earliest time. By default it excludes shorter numbers, which are dates, day
-//! numbers or years rather than epochs.
+//! `min-ts` is the earliest time. The default excludes numbers of fewer digits, because they are
+//! probably dates, day numbers or years.
 
 use super::date::{self, date};
 use super::{LATEST_EPOCH, epoch, trim};
@@ -16,7 +16,7 @@ pub static TIMESTAMP: Rule = Rule::new(
 )
 .with_help(hint);
 
-/// How the cells of a `ts` column are written.
+/// The notation of the cells of a `ts` column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimestampNotation {
     Epoch,
@@ -24,7 +24,8 @@ pub enum TimestampNotation {
 }
 
 impl TimestampNotation {
-    /// Parses a cell to seconds since 1970 UTC, at least `min`; `None` if it is empty.
+    /// Parses a cell to seconds since 1970 UTC; `None` if the cell is empty. Times before `min` are
+    /// an error.
     pub fn seconds(self, cell: &str, min: i64) -> Result<Option<i64>, &'static Rule> {
         match self {
             Self::Epoch => timestamp(cell, min),
@@ -36,7 +37,7 @@ impl TimestampNotation {
         }
     }
 
-    /// Fast path for digits only. `None` does not mean that the cell is invalid.
+    /// A fast path for cells of digits. `None` does not mean that the cell is invalid.
     #[inline]
     pub fn plain(self, cell: &[u8], min: i64) -> Option<i64> {
         if self == Self::Epoch { epoch(cell).filter(|at| *at >= min) } else { None }
@@ -56,7 +57,7 @@ fn timestamp(cell: &str, min: i64) -> Result<Option<i64>, &'static Rule> {
 fn hint(case: &RuleCase<'_>) -> Detail {
     let text = case.value?.trim();
     if text.len() == 13 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some("these seem to be milliseconds, write seconds".into());
+        return Some("the value seems to be in milliseconds, write seconds".into());
     }
     if let Some(hint) = date::number_hint(text).or_else(|| date::compact_hint(text)) {
         return Some(hint.into());
@@ -70,7 +71,7 @@ fn hint(case: &RuleCase<'_>) -> Detail {
     }
     if date::is_written_day(text) {
         return Some(
-            "this seems to be a date: map the column with dataType DATE and its format".into(),
+            "the value seems to be a date: map the column with dataType DATE and its format".into(),
         );
     }
     general_hint(case.limits)
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_epoch_seconds_or_empty() {
+    fn timestamps_are_epoch_seconds_or_empty() {
         for (cell, seconds) in [
             ("1578503667", Some(1_578_503_667)),
             (" 1578503667 ", Some(1_578_503_667)),
@@ -131,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn the_earliest_time_can_be_set() {
+    fn the_earliest_time_can_be_configured() {
         assert_eq!(epoch_column("0", 0), Ok(Some(0)));
         assert_eq!(epoch_column("946684799", 946_684_800), Err(TIMESTAMP.text()));
         assert_eq!(epoch_column("946684800", 946_684_800), Ok(Some(946_684_800)));
     }
 
     #[test]
-    fn dates_keep_to_the_same_range() {
+    fn dates_outside_the_timestamp_range_are_rejected() {
         let column = TimestampNotation::Date(DateFormat::named("dd/MM/yyyy"));
         let seconds = |cell| column.seconds(cell, MIN).map_err(Rule::text);
         assert_eq!(seconds("08/01/2020 17:14:27"), Ok(Some(1_578_503_667)));

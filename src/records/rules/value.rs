@@ -1,6 +1,6 @@
-//! Rules for typed values: INTEGER, LONG, FLOAT and BOOLEAN. (DATE is in `date`.)
+//! The rules for values of type INTEGER, LONG, FLOAT and BOOLEAN. The rule for DATE is in `date`.
 //!
-//! Each function gets a cell that is not empty and has no white space around it.
+//! All functions get a cell that is not empty and has no white space at its start and end.
 
 use super::digits::{decimal, digits};
 use crate::records::rules::rejection::Rule;
@@ -41,7 +41,7 @@ pub fn long(text: &str) -> Result<i64, &'static Rule> {
     digits(text.as_bytes()).map_or_else(|| text.parse().map_err(|_| &LONG), Ok)
 }
 
-/// Parses a finite decimal number; `inf` and `nan` are invalid.
+/// Parses a finite decimal number. `inf` and `nan` are invalid.
 #[inline]
 pub fn float(text: &str) -> Result<f64, &'static Rule> {
     let bytes = text.as_bytes();
@@ -56,11 +56,11 @@ fn any_float(text: &str) -> Result<f64, &'static Rule> {
     text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or(&FLOAT)
 }
 
-/// Parses at most 15 digits with at most eight decimals, for texts that are too long for
+/// Parses at most 15 digits with at most 8 decimals. This is for texts that are too long for
 /// [`decimal`].
 ///
-/// Digits and power of ten are exact as floats, and the division rounds once: the result is the
-/// nearest float, like that of `parse`.
+/// The digits and the power of ten are exact as floats, and the division rounds only once. So the
+/// result is the nearest float, as in `parse`.
 #[inline]
 fn long_decimal(text: &[u8]) -> Option<f64> {
     const TENS: [f64; 9] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
@@ -84,10 +84,11 @@ fn long_decimal(text: &[u8]) -> Option<f64> {
     Some(number as f64 / ten)
 }
 
-/// Parses true/false, 1/0, Y/N, in any case.
+/// Parses true, false, 1, 0, Y or N, in upper or lower case.
 ///
-/// The values are unpredictable, so branches would be mispredicted every other time. The first five
-/// characters, with the last one repeated in shorter texts, are compared as one word instead.
+/// The values are unpredictable, so half of all branches would be mispredicted. Instead, the first
+/// five characters are compared as one machine word. In a shorter text, the last character is
+/// repeated.
 #[inline]
 pub fn boolean(text: &str) -> Result<bool, &'static Rule> {
     const fn word(letters: &[u8; 5]) -> u64 {
@@ -97,7 +98,7 @@ pub fn boolean(text: &str) -> Result<bool, &'static Rule> {
     let bytes = text.as_bytes();
     let last = bytes.len().checked_sub(1).ok_or(&BOOLEAN)?;
     let letters = (0..5).fold(0, |all, at| all << 8 | u64::from(bytes[last.min(at)]));
-    // The lower case of letters.
+    // Letters are converted to lower case.
     let lower = letters | word(&[0x20; 5]);
     let is = |letters, form: &[u8; 5], length| (letters == word(form)) & (bytes.len() == length);
     let yes = is(letters, b"11111", 1) | is(lower, b"yyyyy", 1) | is(lower, b"truee", 4);
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn booleans_are_six_words_in_any_case() {
+    fn booleans_are_accepted_in_any_case() {
         for text in ["true", "TRUE", "True", "1", "Y", "y"] {
             assert!(boolean(text).unwrap(), "{text:?}");
         }

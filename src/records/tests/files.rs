@@ -1,4 +1,5 @@
-//! Tests of whole files: unreadable ones, encodings, completeness, lines, errors of the host.
+//! Tests of reading whole files: unreadable files, encodings, completeness, line numbers, and
+//! errors of the host.
 
 use std::io::{self, Write};
 
@@ -29,7 +30,7 @@ fn an_unreadable_file_fails_with_its_reason() {
         (b"\xEF\xBB\xBF", "the file is empty"),
         (b"identity,a\n", "the file has a header and no records"),
         (b"identity,a\n\n\n", "the file has a header and no records"),
-        (b"PK\x03\x04 and so on", "it is a zip file, not CSV: upload the CSV file in it"),
+        (b"PK\x03\x04 and so on", "the file is a zip file, not CSV: upload the CSV file in it"),
         (
             b"identity,caf\xe9\nj,1\n",
             "the header has bytes that are invalid in the file's encoding: save the file as UTF-8, \
@@ -38,7 +39,8 @@ fn an_unreadable_file_fails_with_its_reason() {
         ),
         (
             b"i\0d\0\n\0",
-            "it is UTF-16 without a byte order mark: set \"encoding\": \"utf-16le\" in the manifest",
+            "the file is UTF-16 without a byte order mark: set \"encoding\": \"utf-16le\" \
+             in the manifest",
         ),
         (
             b"identity,a\nj,1\nk,\"2\nl,3\n",
@@ -55,7 +57,7 @@ fn an_unreadable_file_fails_with_its_reason() {
 }
 
 #[test]
-fn the_name_gives_the_compression() {
+fn files_are_decompressed_by_their_names() {
     let text = b"identity,a\nj,1\n";
     for (name, bytes) in [
         ("e.csv", text.to_vec()),
@@ -65,9 +67,9 @@ fn the_name_gives_the_compression() {
         let (sink, result) = read_with(&bytes[..], &named(name), &Limits::default(), 1);
         let summary = result.unwrap();
         assert_eq!(sink.profiles().len(), 1, "{name}");
-        assert_eq!(summary.bytes, bytes.len() as u64, "as uploaded: {name}");
+        assert_eq!(summary.bytes, bytes.len() as u64, "compressed size: {name}");
         let digest = Sha256::digest(&bytes);
-        assert_eq!(summary.sha256.unwrap(), format!("{digest:x}"), "as uploaded: {name}");
+        assert_eq!(summary.sha256.unwrap(), format!("{digest:x}"), "compressed digest: {name}");
     }
     assert_eq!(
         refuse(text, &named("e.txt")),
@@ -75,17 +77,20 @@ fn the_name_gives_the_compression() {
     );
     assert_eq!(
         refuse(&gzip(text), &named("e.csv")),
-        "File couldn't be read: it is a gzip file, not CSV: name it .csv.gz"
+        "File couldn't be read: the file is a gzip file, not CSV: name it .csv.gz"
     );
     for name in ["e.csv.gz", "e.csv.zst"] {
         assert_eq!(refuse(b"", &named(name)), "File couldn't be read: the file is empty", "{name}");
         let detail = refuse(text, &named(name));
-        assert!(detail.starts_with("File couldn't be read: it is plain text, not "), "{detail}");
+        assert!(
+            detail.starts_with("File couldn't be read: the file is plain text, not "),
+            "{detail}"
+        );
     }
 }
 
 #[test]
-fn a_refused_file_has_its_size_and_digest() {
+fn failed_files_report_size_and_digest() {
     let zip = [b"PK\x03\x04".to_vec(), vec![7; 3_000_000]].concat();
     let mismatch = [b"a,b\n".to_vec(), b"1,2\n".repeat(1_000_000)].concat();
     for bytes in [zip, mismatch] {
@@ -97,7 +102,7 @@ fn a_refused_file_has_its_size_and_digest() {
 }
 
 #[test]
-fn a_cut_stream_fails_with_its_progress() {
+fn incomplete_compressed_files_report_their_progress() {
     let text = format!("identity,a\n{}", "jane,some value or other\n".repeat(100_000));
     let bytes = gzip(text.as_bytes());
     let cut = &bytes[..bytes.len() - 4];
@@ -109,18 +114,18 @@ fn a_cut_stream_fails_with_its_progress() {
 }
 
 #[test]
-fn reports_all_mismatches_of_header_and_manifest() {
+fn all_header_mismatches_are_in_the_failure() {
     assert_eq!(
         refuse(b"a,a\n1,2\n", &manifest("profile", r#""b":{}"#, "")),
-        "Incorrect details in manifest file: line 1, column 2: the header a is column 1 already; \
-         column b of the manifest is not in the header; \
-         no column is identity, fbId, gpId or objectId: name one so, or map one by ctName; \
+        "Incorrect details in manifest file: line 1, column 2: the header a is already the name \
+         of column 1; column b of the manifest is not in the header; \
+         no column is identity, fbId, gpId or objectId: rename a column, or map one with ctName; \
          line 1 was taken as the header: a,a"
     );
 }
 
 #[test]
-fn completeness() {
+fn size_rows_and_sha256_must_match() {
     let text = b"identity,a\nj,1\nk,2\n";
     let digest = format!("{:x}", Sha256::digest(text));
     let right = format!(r#","size":{},"rows":2,"sha256":"{}""#, text.len(), digest.to_uppercase());
@@ -138,7 +143,7 @@ fn completeness() {
 }
 
 #[test]
-fn encodings_give_the_same_records() {
+fn all_encodings_have_equal_records() {
     let text = "identity;näme;n\r\njöhn;€;1\r\njane;é;x\r\n";
     let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let (latin, _, _) = encoding_rs::WINDOWS_1252.encode(text);
@@ -170,7 +175,7 @@ fn encodings_give_the_same_records() {
 }
 
 #[test]
-fn invalid_bytes_reject_only_their_record() {
+fn only_records_with_invalid_bytes_are_rejected() {
     let text = b"identity,a\nj,caf\xe9\nk,\"x\"\"\xff\"\nl,\xc3\xa9\n";
     let sink = accept(text, &plain());
     assert_eq!(sink.profiles(), [r#"4 1600000000 l - - - | Set a Text("é")"#]);
@@ -188,7 +193,7 @@ fn invalid_bytes_reject_only_their_record() {
 }
 
 #[test]
-fn rejections_have_the_lines_of_the_file() {
+fn rejections_have_the_correct_line_numbers() {
     let text = b"\xEF\xBB\xBFidentity,\"\na\"\r\n\r\n,1\r\n\"\",\"x\r\ny\"\r\n,2\r,3\n";
     let sink = accept(text, &plain());
     let lines: Vec<_> = sink.rejected.iter().map(|(line, ..)| *line).collect();
@@ -196,7 +201,7 @@ fn rejections_have_the_lines_of_the_file() {
 }
 
 #[test]
-fn broken_lines_are_counted_across_blocks() {
+fn broken_quoting_keeps_line_numbers_across_blocks() {
     let mut text = "identity,a\n".to_owned();
     for n in 0..60_000 {
         let rest = if n % 3 == 0 { "\"x\" y" } else { "\"two\nlines\"" };
@@ -219,7 +224,7 @@ fn broken_lines_are_counted_across_blocks() {
 }
 
 #[test]
-fn an_input_error_is_an_infra_failure() {
+fn a_read_error_is_an_infrastructure_failure() {
     struct FailingReader(bool);
     impl Read for FailingReader {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -253,9 +258,9 @@ fn the_sink_can_stop_reading() {
     }
 }
 
-/// A batch is sliced if few of its events are bad, and filtered if many are.
+/// A batch is sliced if few of its events break a rule, and filtered if many do.
 #[test]
-fn bad_rows_are_sliced_or_filtered_out() {
+fn bad_rows_are_removed_from_batches() {
     let manifest = manifest("event", "", "");
     let all = 1500;
     for bad in [vec![], vec![0], vec![all - 1], vec![0, 1, 700], (0..all).step_by(2).collect()] {

@@ -1,11 +1,12 @@
-//! Tests of the limits, with inputs that are generated and never in memory as a whole.
+//! Tests of the limits. The inputs are generated while they are read, so they are never completely
+//! in memory.
 
 use std::io;
 
 use super::*;
 use crate::config::Size;
 
-/// A reader of `head`, then `length` times `byte`, then `tail`.
+/// Returns a reader of `head`, then `length` times the byte `byte`, then `tail`.
 fn long(head: &'static [u8], byte: u8, length: u64, tail: &'static [u8]) -> impl Read + Send {
     head.chain(io::repeat(byte).take(length)).chain(tail)
 }
@@ -13,19 +14,19 @@ fn long(head: &'static [u8], byte: u8, length: u64, tail: &'static [u8]) -> impl
 const LENGTH: u64 = 300_000_000;
 
 #[test]
-fn one_300_mb_line_is_one_rejection() {
+fn a_300_mb_line_is_one_rejection() {
     let input = long(b"identity,a\nj,", b'x', LENGTH, b"\n\nk,1\nl\n");
     let (sink, result) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
     assert_eq!(sink.profiles(), [r#"4 1600000000 k - - - | Set a Text("1")"#]);
-    let too_long = "Record is too long - it has 300000002 bytes, at most 4194304 are allowed, the \
-                    error file has only its first fields";
+    let too_long = "Record is too long - the record has 300000002 bytes, at most 4194304 are \
+                    allowed, the error file has only its first fields";
     assert_eq!(sink.rejected[0], (2, Some(b"j".to_vec()), too_long.to_owned()));
     assert_eq!((sink.rejected[1].0, sink.rejected.len()), (5, 2));
     assert_eq!(result.unwrap().counts.read, 3);
 }
 
 #[test]
-fn one_quoted_300_mb_field_is_one_rejection() {
+fn a_quoted_300_mb_field_is_one_rejection() {
     let input = long(b"identity,a\nj,\"", b'\n', LENGTH, b"\"\r\nk,1\n");
     let (sink, _) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
     assert_eq!(sink.rejected[0].0, 2);
@@ -34,7 +35,7 @@ fn one_quoted_300_mb_field_is_one_rejection() {
 }
 
 #[test]
-fn an_unclosed_quote_is_an_unreadable_file() {
+fn an_unclosed_quote_makes_a_file_unreadable() {
     let input = long(b"identity,a\nj,1\nk,\"", b'x', LENGTH, b"\n");
     let (_, result) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
     assert_eq!(
@@ -44,7 +45,7 @@ fn an_unclosed_quote_is_an_unreadable_file() {
 }
 
 #[test]
-fn one_300_mb_header_is_unreadable() {
+fn a_300_mb_header_makes_a_file_unreadable() {
     let input = long(b"identity,", b'x', LENGTH, b"\nj,1\n");
     let (_, result) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
     let detail = result.unwrap_err().failure.detail;
@@ -53,7 +54,7 @@ fn one_300_mb_header_is_unreadable() {
 }
 
 #[test]
-fn a_gzip_bomb_stops_at_the_limit() {
+fn decompression_stops_at_the_size_limit() {
     let mut bomb = flate2::read::GzEncoder::new(
         long(b"identity,a\n", b'x', 50_000_000, b""),
         flate2::Compression::fast(),
@@ -71,7 +72,7 @@ fn a_gzip_bomb_stops_at_the_limit() {
 }
 
 #[test]
-fn a_file_stops_at_the_limit() {
+fn reading_stops_at_the_size_limit() {
     let limits = Limits { max_data_file: Size::from_bytes(14), ..Limits::default() };
     let text = &b"identity,a\nj,1\n"[..];
     let (_, result) = read_with(text, &manifest("profile", "", ""), &limits, 1);
@@ -81,7 +82,7 @@ fn a_file_stops_at_the_limit() {
 }
 
 #[test]
-fn a_long_field_is_rejected_with_its_record() {
+fn a_record_with_a_long_field_is_rejected() {
     let limits = Limits {
         max_field: Size::from_bytes(8),
         max_record: Size::from_bytes(16),
@@ -96,8 +97,8 @@ fn a_long_field_is_rejected_with_its_record() {
             (
                 2,
                 Some(b"12345678".to_vec()),
-                "Record is too long - it has 18 bytes, at most 16 are allowed, the error file has \
-                 only its first fields"
+                "Record is too long - the record has 18 bytes, at most 16 are allowed, the error \
+                 file has only its first fields"
                     .to_owned()
             ),
             (
@@ -108,8 +109,8 @@ fn a_long_field_is_rejected_with_its_record() {
             (
                 4,
                 Some(b"12345678".to_vec()),
-                "Record is too long - it has 18 bytes, at most 16 are allowed, the error file has \
-                 only its first fields"
+                "Record is too long - the record has 18 bytes, at most 16 are allowed, the error \
+                 file has only its first fields"
                     .into()
             ),
         ]
@@ -117,7 +118,7 @@ fn a_long_field_is_rejected_with_its_record() {
 }
 
 #[test]
-fn the_number_of_columns_is_limited() {
+fn a_header_with_too_many_columns_fails() {
     let limits = Limits { max_columns: 2, ..Limits::default() };
     let (_, result) =
         read_with(&b"identity,a,b\n1,2,3\n"[..], &manifest("profile", "", ""), &limits, 1);

@@ -1,4 +1,4 @@
-//! Tests of whole files through [`read`].
+//! Tests that read whole files with [`read`].
 
 mod files;
 mod limits;
@@ -13,21 +13,21 @@ use crate::config::Limits;
 use crate::manifest::Manifest;
 use crate::report::{Failure, TsRange};
 
-/// The time of processing in these tests.
+/// The time of processing in these tests, in seconds since 1970.
 const NOW: i64 = 1_600_000_000;
 
 /// A sink that keeps all records and the error files.
 #[derive(Default)]
 struct RecordingSink {
     batches: Vec<Batch>,
-    /// Line, raw bytes and description of each rejected record.
+    /// The line number, the raw bytes and the description of each rejected record.
     rejected: Vec<(u64, Option<Vec<u8>>, String)>,
     error_file: Vec<u8>,
     last_progress: ReadProgress,
     stop_after: Option<u64>,
 }
 
-/// Rejected records, unchanged and formatted for the error file.
+/// Collects rejected records, both unchanged and formatted for the error file.
 #[derive(Clone)]
 struct RecordedRejections {
     format: ErrorFile,
@@ -115,7 +115,7 @@ impl RecordingSink {
         Some(TsRange { first: first?, last: last? })
     }
 
-    /// Returns every event as text, cell by cell; a null is `-`.
+    /// Returns the cells of all events as text. A null is `-`.
     fn events(&self) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
         for batch in &self.batches {
@@ -127,7 +127,7 @@ impl RecordingSink {
         rows
     }
 
-    /// Returns every profile as text: line, time, ids, changes.
+    /// Returns all profile records as text: line number, time, ids and changes.
     fn profiles(&self) -> Vec<String> {
         let mut rows = Vec::new();
         for batch in &self.batches {
@@ -170,7 +170,8 @@ fn cell(column: &arrow_array::ArrayRef, row: usize) -> String {
     }
 }
 
-/// Returns a manifest for `e.csv`: `mapping` is the inside of its columns, `more` further keys.
+/// Returns a manifest for `e.csv`. `mapping` is the content of `columns`, and `more` has additional
+/// keys.
 fn manifest(data_type: &str, mapping: &str, more: &str) -> Manifest {
     let text = format!(
         r#"{{"type":"{data_type}","fileName":"e.csv","clientEmail":"a@b.example",
@@ -192,7 +193,7 @@ fn read_with(
         Ok(summary) => summary.counts,
         Err(stopped) => stopped.so_far.counts,
     };
-    assert_eq!(counts.read, counts.accepted + counts.rejected, "counts reconcile");
+    assert_eq!(counts.read, counts.accepted + counts.rejected, "read = accepted + rejected");
     assert_eq!(counts.accepted, sink.batches.iter().map(|b| b.len() as u64).sum::<u64>());
     assert_eq!(counts.rejected, sink.rejected.len() as u64);
     if let Ok(summary) = &result {
@@ -201,14 +202,14 @@ fn read_with(
     (sink, result)
 }
 
-/// Reads a file that must not fail as a whole.
+/// Reads a file whose import must not fail.
 fn accept(text: &[u8], manifest: &Manifest) -> RecordingSink {
     let (sink, result) = read_with(text, manifest, &Limits::default(), 2);
     result.unwrap();
     sink
 }
 
-/// Reads a file that must fail as a whole; returns the failure as `text: detail`.
+/// Reads a file whose import must fail. Returns the failure as `text: detail`.
 fn refuse(bytes: &[u8], manifest: &Manifest) -> String {
     let (_, result) = read_with(bytes, manifest, &Limits::default(), 2);
     result.unwrap_err().failure.to_string()

@@ -1,5 +1,5 @@
-//! Property tests for any bytes: no panic, the same verdicts for any sizes of reads, and an error
-//! file that can be imported.
+//! Property tests for random bytes. Reading must not panic, the results must not depend on the
+//! sizes of reads, and the error file must be a valid data file.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Size;
 
-/// A reader that returns its bytes in pieces of these lengths, repeated.
+/// A reader that returns its bytes in pieces. The lengths of the pieces are repeated.
 struct ChunkedReader<'a>(&'a [u8], Vec<usize>, usize);
 
 impl Read for ChunkedReader<'_> {
@@ -19,7 +19,7 @@ impl Read for ChunkedReader<'_> {
     }
 }
 
-/// Returns the results of reading a file as text, to compare them with others.
+/// Reads a file and returns the results as text, for comparisons.
 fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> String {
     let limits = Limits {
         max_record: Size::from_bytes(200),
@@ -30,7 +30,7 @@ fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> Str
     format!("{} {:?} {result:?}", accepted(&sink), sink.rejected)
 }
 
-/// Returns the results without the size and the digest.
+/// Reads a file and returns the results as text, without the size and the digest.
 fn verdicts_without_digest(input: impl Read + Send, manifest: &Manifest) -> String {
     let (sink, result) = read_with(input, manifest, &Limits::default(), 2);
     let failure = result.map(|_| ()).map_err(|stopped| stopped.failure);
@@ -47,7 +47,8 @@ fn accepted(sink: &RecordingSink) -> String {
     }
 }
 
-/// Returns the results for `body` after this many empty lines; line numbers count from the body.
+/// Reads `body` after `lines` empty lines and returns the results as text. The line numbers in the
+/// results are relative to the body.
 fn verdicts_after(header: &[u8], lines: usize, body: &[u8], manifest: &Manifest) -> String {
     let text = [header, &b"\n".repeat(lines), body].concat();
     let (sink, result) = read_with(&text[..], manifest, &Limits::default(), 1);
@@ -80,7 +81,8 @@ fn utf16_units(c: char) -> Vec<u8> {
     c.encode_utf16(&mut [0; 2]).iter().flat_map(|unit| unit.to_le_bytes()).collect()
 }
 
-/// Generates bodies that are nearly valid, with all texts that have a special meaning.
+/// Generates bodies of data files that are nearly valid. They contain all texts with a special
+/// meaning.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let cell = prop_oneof![
         4 => "[a-c0-9 ]{0,4}".prop_map(String::into_bytes),
@@ -118,7 +120,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn verdicts_do_not_depend_on_pieces_or_workers(
+    fn results_do_not_depend_on_read_sizes(
         body in body(),
         pieces in prop::collection::vec(1_usize..40, 1..5),
         workers in 1_usize..4,
@@ -132,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn verdicts_do_not_depend_on_encoding_or_compression(
+    fn results_do_not_depend_on_the_encoding(
         body in body(),
         pieces in prop::collection::vec(1_usize..40, 1..5),
     ) {
@@ -158,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn importing_an_error_file_gives_the_same_rejections(body in body()) {
+    fn an_imported_error_file_has_equal_rejections(body in body()) {
         for (manifest, header) in manifests() {
             let text = [header, &body].concat();
             let (sink, result) = read_with(&text[..], &manifest, &Limits::default(), 1);
@@ -169,8 +171,8 @@ proptest! {
             let file = sink.error_file();
             let (again, result) = read_with(&file[..], &manifest, &Limits::default(), 1);
             prop_assert_eq!(result.unwrap().counts.read, description.len() as u64);
-            // Records with another number of fields have no column for the description, and a line
-            // of a record whose quoting is broken can be a record by itself.
+            // A record with a wrong number of fields has no column for the description. A line of a
+            // record whose quoting is broken can be a valid record.
             let odd = ["fields, the header has", "Text after a closing quote"];
             if description.iter().any(|description| odd.iter().any(|odd| description.contains(odd))) {
                 continue;
@@ -181,7 +183,7 @@ proptest! {
     }
 
     #[test]
-    fn a_corrected_error_file_imports(
+    fn a_corrected_error_file_is_accepted(
         names in prop::collection::vec("[a-zé€ \",;\n]{1,9}", 1..20),
         wrong in prop::collection::vec(any::<bool>(), 20),
         delimiter in prop::sample::select(vec![',', ';', '|', '\t']),
@@ -223,12 +225,13 @@ proptest! {
 }
 
 proptest! {
-    // Each case has half a megabyte.
+    // The number of cases is small, because each case reads a file of half a megabyte.
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn verdicts_do_not_depend_on_block_ends(body in body(), before in 0_usize..300) {
-        // Empty lines are not records. They only move the end of the first block through the body.
+    fn results_do_not_depend_on_block_ends(body in body(), before in 0_usize..300) {
+        // Empty lines are not records. They only move the end of the first block to different
+        // positions in the body.
         let lines = super::super::csv::blocks::BLOCK - before;
         for (manifest, header) in manifests() {
             let near = verdicts_after(header, 1, &body, &manifest);
@@ -238,7 +241,7 @@ proptest! {
 }
 
 #[test]
-fn many_blocks_keep_order_and_lines() {
+fn records_of_many_blocks_are_in_order() {
     let mut text = "evtName,identity,n,s\n".to_owned();
     for n in 0..60_000 {
         let bad = if n % 1000 == 7 { "x" } else { "" };

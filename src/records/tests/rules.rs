@@ -1,8 +1,9 @@
-//! Tests of every rule for records, by the text that a partner gets.
+//! Tests all rules for records by the text that a partner gets.
 
 use super::*;
 
-/// Reads one event with the given cells; returns its rejection, if it was rejected.
+/// Reads one event with the given cells. Returns its failure description; `None` if the event was
+/// accepted.
 fn event(header: &str, mapping: &str, cells: &str) -> Option<String> {
     let text = format!("evtName,identity,{header}\nBought,jane,{cells}\n");
     one(&text, &manifest("event", mapping, ""))
@@ -19,7 +20,7 @@ fn one(text: &str, manifest: &Manifest) -> Option<String> {
     sink.rejected.into_iter().next().map(|(_, _, description)| description)
 }
 
-/// Checks that the description begins with the fixed text.
+/// Checks that the description begins with the fixed text of a rule.
 fn begins(description: Option<String>, text: &str) {
     let description = description.unwrap_or_else(|| panic!("accepted, expected {text:?}"));
     assert!(description == text || description.starts_with(&format!("{text} - ")), "{description}");
@@ -107,15 +108,15 @@ fn profile_dates_in_text_columns_become_text() {
 }
 
 #[test]
-fn every_failure_of_a_record_is_listed() {
+fn all_broken_rules_of_a_record_are_listed() {
     let mapping = r#""n":{"dataType":"INTEGER"},"b":{"dataType":"BOOLEAN"}"#;
     let text = "evtName,ts,identity,n,b,s\n,1578503667000,,x,y,$D_\n";
     assert_eq!(
         one(text, &manifest("event", mapping, "")).unwrap(),
         format!(
             "Event name is mandatory - column evtName; \
-             Timestamp not in UNIX epoch format - column ts, value 1578503667000, these seem to be \
-             milliseconds, write seconds; {USER} - column identity; \
+             Timestamp not in UNIX epoch format - column ts, value 1578503667000, the value seems \
+             to be in milliseconds, write seconds; {USER} - column identity; \
              INTEGER value expected - column n, value x, write a whole number from -2147483648 to \
              2147483647; $D_ must be followed by an epoch - column s, value $D_, write seconds \
              since 1970, as in $D_1589274432"
@@ -145,7 +146,7 @@ fn the_field_count_must_match_the_header() {
 }
 
 #[test]
-fn a_value_has_512_characters_at_most() {
+fn property_values_over_512_characters_are_rejected() {
     assert_eq!(event("p", "", &"é".repeat(512)), None);
     let text = "Property value is longer than 512 characters";
     begins(event("p", "", &"é".repeat(513)), text);
@@ -153,8 +154,8 @@ fn a_value_has_512_characters_at_most() {
     let limits = Limits { max_property_value: 3, ..Limits::default() };
     let text = &b"identity,p\nj,abc\nj,abcd\n"[..];
     let (sink, result) = read_with(text, &manifest("profile", "", ""), &limits, 1);
-    let expected =
-        "Property value is longer than 3 characters - column p, value abcd, it has 4 characters";
+    let expected = "Property value is longer than 3 characters - column p, value abcd, the value \
+                    has 4 characters";
     assert_eq!(sink.descriptions(), [expected]);
     let message = &result.unwrap().rejections[0].message;
     assert_eq!(message, "Property value is longer than 3 characters");
@@ -176,14 +177,18 @@ fn reserved_or_missing_event_names_are_rejected() {
 }
 
 #[test]
-fn an_event_has_100_properties_at_most() {
+fn events_over_100_properties_are_rejected() {
     let header: Vec<_> = (0..101).map(|n| format!("p{n}")).collect();
     let cells = vec!["1"; 101].join(",");
     let text = "Cannot have more than 100 event properties";
     begins(event(&header.join(","), "", &cells), text);
     let hundred = format!("{},", vec!["1"; 100].join(","));
-    assert_eq!(event(&header.join(","), "", &hundred), None, "an empty cell is no property");
-    assert_eq!(profile(&header.join(","), "", &cells), None, "profiles have no such limit");
+    assert_eq!(
+        event(&header.join(","), "", &hundred),
+        None,
+        "an empty cell does not count as a property"
+    );
+    assert_eq!(profile(&header.join(","), "", &cells), None, "the limit is only for events");
 }
 
 #[test]
@@ -224,7 +229,7 @@ fn profile_operations_are_validated() {
 }
 
 #[test]
-fn delete_and_empty_set_ignore_values() {
+fn delete_and_empty_cells_ignore_values() {
     let text = "identity,p,p.operation,n,n.operation\nj,,$set,,$add\nj,x,$delete,x,$delete\n";
     let sink = accept(text.as_bytes(), &manifest("profile", r#""n":{"dataType":"LONG"}"#, ""));
     assert_eq!(
@@ -246,7 +251,7 @@ fn values_of_known_profile_properties_are_validated() {
         begins(profile(name, "", bad), text);
         let mapping = format!(r#""x":{{"ctName":"{name}"}}"#);
         begins(profile("x", &mapping, bad), text);
-        assert_eq!(event(name, "", bad), None, "events have no such rule: {name}");
+        assert_eq!(event(name, "", bad), None, "the rule is only for profiles: {name}");
     }
 }
 

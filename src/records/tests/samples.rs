@@ -1,8 +1,9 @@
-//! The product page's samples, cell by cell. Addresses that the page hides are made up.
+//! Tests the cells of the samples on the product page. The page hides its addresses, so the
+//! addresses here are invented.
 
 use super::*;
 
-/// The event manifest of the page.
+/// The event manifest of the product page.
 const EVENT_MANIFEST: &str = r#"{
     "fileName": "events.csv",
     "type": "event",
@@ -27,7 +28,7 @@ Purchased,1578503667,jane@acme.example,cookie_123,Awesome Ring - 12,123,$D_15892
 Purchased,1578503667,jane@acme.example,cookie_123,Awesome Ring - 13,123,$D_1589274432,0
 ";
 
-/// The profile manifest of the page.
+/// The profile manifest of the product page.
 const PROFILE_MANIFEST: &str = r#"{
     "fileName": "profiles.csv",
     "type": "profile",
@@ -60,7 +61,7 @@ fn parsed(text: &str) -> Manifest {
 }
 
 #[test]
-fn the_sample_events_import() {
+fn the_sample_events_are_accepted() {
     let sink = accept(EVENTS.as_bytes(), &parsed(EVENT_MANIFEST));
     let Batch::Events(batch) = &sink.batches[0] else { panic!("not events") };
     let columns: Vec<_> =
@@ -109,7 +110,7 @@ fn the_sample_events_import() {
 }
 
 #[test]
-fn the_sample_profiles_import() {
+fn the_sample_profiles_are_accepted() {
     let sink = accept(PROFILES.as_bytes(), &parsed(PROFILE_MANIFEST));
     assert_eq!(
         sink.profiles(),
@@ -125,7 +126,7 @@ fn the_sample_profiles_import() {
 }
 
 #[test]
-fn the_error_file_has_the_rejected_record_unchanged() {
+fn error_files_have_unchanged_rejected_records() {
     let bad = PROFILES.replacen("+918876543211", "918876543211", 1);
     let (sink, result) =
         read_with(bad.as_bytes(), &parsed(PROFILE_MANIFEST), &Limits::default(), 1);

@@ -1,18 +1,18 @@
-//! Compares the lexer with the `csv` crate, and tests the places it returns.
+//! Compares the lexer with the `csv` crate, and tests the positions that the lexer returns.
 
 use super::*;
 use crate::records::csv::fields::RawFields;
 
 const COMMA: Dialect = Dialect { delimiter: b',', quoting: Quoting::Doubled };
 
-/// The cells of a record, or its line if its quoting is broken.
+/// The cells of a record, or a line of a record whose quoting is broken.
 #[derive(Clone, Debug, PartialEq)]
 enum Lexed {
     Cells(Vec<Vec<u8>>),
     Broken(Vec<u8>),
 }
 
-/// Returns the cells by record.
+/// Returns the records of `text` with their cells.
 fn cells(text: &[u8], dialect: Dialect) -> Vec<Lexed> {
     let lexed = lex(text, dialect, usize::MAX);
     let all = [text, &lexed.unquoted].concat();
@@ -26,8 +26,8 @@ fn cells(text: &[u8], dialect: Dialect) -> Vec<Lexed> {
     lexed.records.iter().map(record).collect()
 }
 
-/// Returns what the lexer must find: the records of the `csv` crate, or their lines where
-/// [`is_broken`] finds broken quoting.
+/// Returns the expected result of the lexer: the records that the `csv` crate finds. A record whose
+/// quoting is broken by [`is_broken`] is replaced by its lines.
 fn by_csv_crate(text: &[u8], dialect: Dialect) -> Vec<Lexed> {
     let mut builder = csv::ReaderBuilder::new();
     builder.has_headers(false).flexible(true).delimiter(dialect.delimiter);
@@ -52,12 +52,13 @@ fn by_csv_crate(text: &[u8], dialect: Dialect) -> Vec<Lexed> {
     found
 }
 
-/// Returns the lines that are not empty.
+/// Returns the lines of `text` that are not empty.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty())
 }
 
-/// Returns whether the quoting of one record is broken, byte by byte.
+/// Returns whether the quoting of a record is broken. Reads the record byte by byte, unlike the
+/// lexer.
 fn is_broken(record: &[u8], dialect: Dialect) -> bool {
     if dialect.quoting == Quoting::None {
         return false;
@@ -86,7 +87,8 @@ fn is_broken(record: &[u8], dialect: Dialect) -> bool {
                 bytes.clone().take_while(|byte| !dialect.ends_cell(*byte)).collect();
             let spaces = cell.iter().all(|byte| *byte == b' ');
             if spaces && rest.first() == Some(&b'"') && is_broken(&rest, dialect) {
-                // In the rest alone, text after a closing quote is no reason.
+                // The recursive call also returns true for text after a closing quote, which does
+                // not count here. So the missing closing quote is checked.
                 let (close, _) = dialect.closing_quote(&rest, 0);
                 if close == rest.len() {
                     return true;
@@ -98,7 +100,7 @@ fn is_broken(record: &[u8], dialect: Dialect) -> bool {
 }
 
 #[test]
-fn matches_the_csv_crate_in_odd_cases() {
+fn the_lexer_matches_csv_in_special_cases() {
     for text in [
         "",
         "a",
@@ -126,14 +128,14 @@ fn matches_the_csv_crate_in_odd_cases() {
 }
 
 #[test]
-fn lines_count_quoted_newlines_and_empty_lines() {
+fn line_numbers_count_quoted_and_empty_lines() {
     let lexed = lex(b"a\n\n\"b\r\nb\",\"\n\"\r\nc\rd\n", COMMA, usize::MAX);
     let lines: Vec<_> = lexed.records.iter().map(|record| record.line).collect();
     assert_eq!(lines, [0, 2, 5, 6]);
 }
 
 #[test]
-fn a_record_is_where_its_bytes_are() {
+fn record_spans_cover_the_bytes_of_records() {
     let text = b"a,b\r\n\"x\ny\",z\n\nlast";
     let lexed = lex(text, COMMA, usize::MAX);
     let records: Vec<_> =
@@ -142,7 +144,7 @@ fn a_record_is_where_its_bytes_are() {
 }
 
 #[test]
-fn extra_fields_are_counted_but_not_kept() {
+fn fields_beyond_the_width_are_only_counted() {
     let lexed = lex(b"a,b,c\n1\n2,3\n", COMMA, 2);
     let fields: Vec<_> = lexed.records.iter().map(|r| (r.fields, r.cells)).collect();
     assert_eq!(fields, [(3, 0), (1, 2), (2, 3)]);
@@ -150,7 +152,7 @@ fn extra_fields_are_counted_but_not_kept() {
 }
 
 #[test]
-fn broken_records_are_split_into_lines() {
+fn records_with_broken_quoting_become_lines() {
     let text = b"a,\"b\nc\"d\r\n\ne,f\n\"g\" h,\"i\r\n\r\nj\"\nk, \"l, m\"\nn";
     let records = lex(text, COMMA, usize::MAX).records;
     let found: Vec<_> = records
@@ -191,7 +193,7 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn matches_the_csv_crate(text in "[ab,;\" \r\n\u{e9}]{0,60}") {
+    fn the_lexer_matches_the_csv_crate(text in "[ab,;\" \r\n\u{e9}]{0,60}") {
         for delimiter in [b',', b';'] {
             let (text, dialect) = (text.as_bytes(), Dialect { delimiter, ..COMMA });
             proptest::prop_assert_eq!(cells(text, dialect), by_csv_crate(text, dialect));
@@ -199,7 +201,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn matches_the_csv_crate_in_other_dialects(
+    fn the_lexer_matches_csv_in_all_dialects(
         text in r#"([ab,;" \r\n]|""|\\"|\\\\|,"|",){0,30}"#,
     ) {
         for quoting in [Quoting::Backslash, Quoting::None] {
@@ -209,7 +211,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn matches_the_csv_crate_without_quotes(text in "[a-z,\n]{0,100}") {
+    fn the_lexer_matches_csv_without_quotes(text in "[a-z,\n]{0,100}") {
         let text = text.as_bytes();
         proptest::prop_assert_eq!(cells(text, COMMA), by_csv_crate(text, COMMA));
     }
@@ -226,7 +228,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn raw_fields_are_as_many_as_cells(text in "[ab,\" \\\\\r\n]{0,40}") {
+    fn raw_fields_and_cells_have_equal_numbers(text in "[ab,\" \\\\\r\n]{0,40}") {
         for quoting in [Quoting::Doubled, Quoting::Backslash, Quoting::None] {
             let dialect = Dialect { quoting, ..COMMA };
             for record in lex(text.as_bytes(), dialect, usize::MAX).records {

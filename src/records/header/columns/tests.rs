@@ -1,4 +1,4 @@
-//! Tests of every rule about a header and its manifest.
+//! Tests all rules about the header and the columns of the manifest.
 
 use super::*;
 use crate::config::Limits;
@@ -34,17 +34,17 @@ fn fixed_columns_are_found_by_header_or_mapping() {
 }
 
 #[test]
-fn event_name_counts_only_when_mapped() {
+fn the_header_event_name_needs_a_mapping() {
     assert_eq!(
         findings("event", "event_name,identity", ""),
-        ["no column is evtName, the event's name (map column event_name to it by ctName)"]
+        ["no column is evtName, the event's name (map column event_name to evtName with ctName)"]
     );
     let found = columns("profile", "evtName,identity", "").unwrap();
     assert_eq!(found.properties[0].property.name, "evtName");
 }
 
 #[test]
-fn reports_all_mismatches() {
+fn all_mismatches_of_a_header_are_reported() {
     let long = "x".repeat(121);
     let header = format!("a,,a,b.c,Price,price,{long},when");
     let mapping = r#""gone":{},"Item":{},"when":{"ctName":"ts","dataType":"FLOAT"}"#;
@@ -52,14 +52,14 @@ fn reports_all_mismatches() {
     assert_eq!(
         findings("event", &header, mapping),
         [
-            "line 1, column 3: the header a is column 1 already".to_owned(),
+            "line 1, column 3: the header a is already the name of column 1".to_owned(),
             "column Item of the manifest is not in the header".into(),
             "column gone of the manifest is not in the header".into(),
             "column b.c: property name b.c has the character '.' that is not allowed".into(),
             "columns Price and price are both price".into(),
             format!("column {cut}: property name {cut} is longer than 120 characters"),
             "column when is ts: its dataType is INTEGER, LONG, STRING or DATE, not FLOAT".into(),
-            "no column is identity, fbId, gpId or objectId: name one so, or map one by ctName"
+            "no column is identity, fbId, gpId or objectId: rename a column, or map one with ctName"
                 .into(),
             "no column is evtName, the event's name".into(),
         ]
@@ -85,7 +85,7 @@ fn wrong_case_in_the_mapping_gets_a_hint() {
 }
 
 #[test]
-fn operation_columns_are_assigned_to_their_property_column() {
+fn operation_columns_are_assigned_to_their_properties() {
     let mapping = r#""id_phone":{"ctName":"Phone"}"#;
     let header = "identity,id_phone,id_phone.operation,Playlist.operation,Playlist";
     let found = columns("profile", header, mapping).unwrap();
@@ -95,8 +95,8 @@ fn operation_columns_are_assigned_to_their_property_column() {
     assert_eq!(
         findings("profile", "identity,gone.operation,identity.operation", ""),
         [
-            "column gone.operation: no property column is gone",
-            "column identity.operation: no property column is identity"
+            "column gone.operation: the header has no property column gone",
+            "column identity.operation: the header has no property column identity"
         ]
     );
 }
@@ -110,7 +110,7 @@ fn event_operation_columns_are_invalid_properties() {
 }
 
 #[test]
-fn preferences_are_booleans_under_one_spelling() {
+fn preferences_are_booleans_with_one_spelling() {
     let header = "identity,MSG-SMS,msg-dndphone";
     let found = columns("profile", header, r#""MSG-SMS":{"dataType":"STRING"}"#).unwrap();
     let properties: Vec<_> =
@@ -143,7 +143,7 @@ fn an_unmapped_failure_description_is_ignored() {
     assert_eq!((found.properties.len(), found.description), (2, Some(3)));
     assert_eq!(
         findings("profile", &twice, ""),
-        ["line 1, column 4: the header Failure Description is column 3 already"]
+        ["line 1, column 4: the header Failure Description is already the name of column 3"]
     );
 }
 

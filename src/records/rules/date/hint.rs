@@ -1,4 +1,4 @@
-//! Hints for cells that are no DATE.
+//! Makes hints for cells that are not a valid DATE.
 
 use super::day::{compact_day, has_short_year, is_ambiguous};
 use super::instant::instant;
@@ -29,37 +29,40 @@ pub fn hint(case: &RuleCase<'_>) -> Detail {
     Some(hint.into())
 }
 
-/// Whether the text ends in AM or PM.
+/// Returns whether the text ends with AM or PM.
 fn has_twelve_hours(text: &str) -> bool {
     let end = text.rsplit(' ').next().unwrap_or_default();
     end.eq_ignore_ascii_case("am") || end.eq_ignore_ascii_case("pm")
 }
 
-/// Returns the hint for digits alone that are no epoch in seconds; `None` for any other text.
+/// Returns the hint for a number that is not in seconds since 1970; `None` for any other text.
 pub fn number_hint(text: &str) -> Option<&'static str> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     Some(match text.len() {
-        4 => "this seems to be a year: write day and month too",
+        4 => "the value seems to be a year: write day and month too",
         5 => {
-            "this seems to be a spreadsheet's day number: format the column as a date, then export it"
+            "the value seems to be a spreadsheet's day number: format the column as a date, then \
+             export it"
         }
-        13 => "these seem to be milliseconds: set \"format\": \"epoch-ms\" with dataType DATE",
-        16 => "these seem to be microseconds, write seconds",
-        19 => "these seem to be nanoseconds, write seconds",
+        13 => {
+            "the value seems to be in milliseconds: set \"format\": \"epoch-ms\" with dataType DATE"
+        }
+        16 => "the value seems to be in microseconds, write seconds",
+        19 => "the value seems to be in nanoseconds, write seconds",
         _ => return None,
     })
 }
 
-/// Returns the hint for an epoch in a column with the format of a day.
+/// Returns the hint for seconds since 1970 in a column whose format is not an epoch.
 fn epoch_hint(text: &str, format: Option<DateFormat>) -> Option<&'static str> {
     let is_epoch = (9..=11).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     (is_epoch && format.is_some())
-        .then_some("this seems to be seconds since 1970: set \"format\": \"epoch\"")
+        .then_some("the value seems to be in seconds since 1970: set \"format\": \"epoch\"")
 }
 
-/// Returns the hint for eight digits that are a date.
+/// Returns the hint for eight digits that are a date; `None` for any other text.
 pub fn compact_hint(text: &str) -> Option<&'static str> {
     if text.len() != 8 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -68,7 +71,7 @@ pub fn compact_hint(text: &str) -> Option<&'static str> {
         |year: &str, month: &str, day: &str| compact_day(&[year, month, day].concat()).is_some();
     let (first, second, year) = (&text[..2], &text[2..4], &text[4..]);
     if compact_day(text).is_some() {
-        Some("this seems to be yyyyMMdd: set \"format\": \"yyyyMMdd\" with dataType DATE")
+        Some("the value seems to be yyyyMMdd: set \"format\": \"yyyyMMdd\" with dataType DATE")
     } else if is_day(year, second, first) || is_day(year, first, second) {
         Some("eight digits are a date only in the order yyyyMMdd")
     } else {
@@ -76,13 +79,14 @@ pub fn compact_hint(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns the hint for a `ts` with a date that is too early or too late.
+/// Returns the hint for a `ts` that is too early or too late; `None` if the time is in the valid
+/// range.
 pub fn out_of_range(seconds: i64, limits: &Limits) -> Detail {
     let earliest = limits.min_ts;
     Some(if seconds < earliest.seconds() {
-        format!("it is before {earliest}, the earliest ts").into()
+        format!("the time is before {earliest}, the earliest ts").into()
     } else if seconds > LATEST_EPOCH {
-        "it is after the year 5138, the latest ts".into()
+        "the time is after the year 5138, the latest ts".into()
     } else {
         return None;
     })

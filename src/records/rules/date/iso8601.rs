@@ -1,4 +1,4 @@
-//! ISO 8601 as databases write it: `2020-01-08`, `2020-01-08T17:14:27Z`,
+//! Parses ISO 8601 in the notations of databases: `2020-01-08`, `2020-01-08T17:14:27Z`,
 //! `2020-01-08 17:14:27.000000 UTC`, `2020-01-08 17:14:27+02`.
 
 use crate::records::rules::calendar::{NO_TIME, day_number};
@@ -17,7 +17,8 @@ pub fn iso8601(text: &str) -> Option<i64> {
     Some(days * 86_400 + seconds)
 }
 
-/// Parses `17:14`, `17:14:27` or `17:14:27.123`, and a time zone, to the seconds of the day in UTC.
+/// Parses a time such as `17:14`, `17:14:27` or `17:14:27.123` and an optional time zone. Returns
+/// the seconds since midnight in UTC.
 fn time_and_zone(text: &[u8]) -> Option<i64> {
     let [h1, h2, b':', m1, m2, rest @ ..] = text else { return None };
     let (hour, minute) = (two_digits([*h1, *h2])?, two_digits([*m1, *m2])?);
@@ -31,14 +32,15 @@ fn time_and_zone(text: &[u8]) -> Option<i64> {
     Some(hour * 3600 + minute * 60 + second - offset(rest)?)
 }
 
-/// Removes `.` and its digits; `None` if no digit follows.
+/// Removes the point at the start of `text` and the digits after it; `None` if no digit follows the
+/// point.
 fn without_fraction(text: &[u8]) -> Option<&[u8]> {
     let [b'.', rest @ ..] = text else { return Some(text) };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 { None } else { Some(&rest[digits..]) }
 }
 
-/// Parses a time zone to its seconds east of UTC. Nothing is UTC.
+/// Parses a time zone to seconds east of UTC. An empty text means UTC.
 fn offset(zone: &[u8]) -> Option<i64> {
     let zone = match zone {
         [] => return Some(0),

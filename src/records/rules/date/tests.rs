@@ -1,4 +1,4 @@
-//! Tests of every way to write a DATE.
+//! Tests all notations of a DATE.
 
 use super::*;
 
@@ -12,13 +12,13 @@ fn named(format: &str) -> Option<DateFormat> {
     format
 }
 
-/// Returns the seconds of a cell; `None` if it is no DATE.
+/// Returns the seconds since 1970 in a cell; `None` if the cell is not a DATE.
 fn read(cell: &str, format: Option<DateFormat>) -> Option<i64> {
     date(cell, format).map_or(None, |seconds| Some(seconds.unwrap()))
 }
 
 #[test]
-fn reads_every_format_with_and_without_a_time() {
+fn every_date_format_accepts_an_optional_time() {
     for (cell, format) in [
         ("05/12/2020", "dd/MM/yyyy"),
         ("12/05/2020", "MM/dd/yyyy"),
@@ -53,7 +53,7 @@ fn reads_every_format_with_and_without_a_time() {
 }
 
 #[test]
-fn iso_8601_is_read_with_any_format() {
+fn iso_8601_is_accepted_with_any_format() {
     let formats = ["dd/MM/yyyy", "MM.dd.yyyy", "yyyy/dd/MM", "yyyyMMdd", "epoch", "epoch-ms"];
     for format in formats.map(named).into_iter().chain([None]) {
         for (cell, expected) in [
@@ -78,7 +78,7 @@ fn iso_8601_is_read_with_any_format() {
 }
 
 #[test]
-fn the_format_yyyy_dd_mm_precedes_iso_8601() {
+fn the_format_yyyy_dd_mm_overrides_iso_8601() {
     let format = named("yyyy-dd-MM");
     assert_eq!(read("2020-01-08", format), at("2020-08-01T00:00:01Z"));
     assert_eq!(read("2020-01-08 10:20:30", format), at("2020-08-01T10:20:30Z"));
@@ -86,14 +86,15 @@ fn the_format_yyyy_dd_mm_precedes_iso_8601() {
     for cell in ["2020-01-25", "2020-01-08 10:20:30.5", "2020-01-08 10:20:30 UTC"] {
         assert_eq!(read(cell, format), None, "{cell}");
     }
-    // The other way round a year and dashes are always year, month, day.
+    // Without the format yyyy-dd-MM, a day with dashes that begins with a year is always year,
+    // month, day.
     assert_eq!(read("2020-25-01", named("yyyy/dd/MM")), None);
     assert_eq!(read("2020-25-01", None), None);
     assert_eq!(read("2020-1-8", None), at("2020-01-08T00:00:01Z"));
 }
 
 #[test]
-fn the_last_day_is_a_date() {
+fn dates_outside_years_1_to_9999_fail() {
     for cell in [
         "31/12/9999 23:59:59",
         "9999/12/31 23:59:59",
@@ -108,7 +109,7 @@ fn the_last_day_is_a_date() {
 }
 
 #[test]
-fn short_numbers_are_not_parsed_as_epochs() {
+fn numbers_of_few_digits_are_rejected() {
     assert_eq!(read("1589274432", None), Some(1_589_274_432));
     assert_eq!(read("100000000", None), Some(100_000_000));
     assert_eq!(read("99999999999", None), Some(99_999_999_999));
@@ -163,7 +164,7 @@ fn ambiguous_dates_need_a_format() {
 }
 
 #[test]
-fn refuses_invalid_days() {
+fn invalid_days_are_rejected() {
     for cell in [
         "30/02/2020",
         "29/02/2019",
