@@ -1,11 +1,11 @@
 //! Compares and copies short byte strings in words of fixed size. Most cells are short byte
-//! strings. Words may overlap or extend beyond the text. Comparing and copying words costs less
-//! than a call of `memcmp` or `memcpy`.
+//! strings. The words may overlap or extend beyond the byte string. Comparing and copying words is
+//! faster than a call of `memcmp` or `memcpy`.
 
 use std::ops::Range;
 
-/// The number of bytes that are copied for a short cell. Most cells are not longer. A copy of fixed
-/// length takes two instructions, and the next cell overwrites the excess bytes.
+/// The number of bytes that are copied for a short cell. Most cells are at most this long. A copy
+/// of fixed length takes two instructions. The next cell overwrites the excess bytes.
 pub const STRIDE: usize = 32;
 
 /// Appends the bytes `from[range]` to `to`.
@@ -38,8 +38,8 @@ pub fn same(one: &[u8], other: &[u8]) -> bool {
         }
 }
 
-/// Returns the first four and the last four bytes of `text`. They are the whole text if its length
-/// is four to eight bytes. `None` if the text is shorter than four bytes.
+/// Returns the first four and the last four bytes of `text`. A text of four to eight bytes consists
+/// of these bytes. `None` if the text is shorter than four bytes.
 #[inline]
 fn ends(text: &[u8]) -> Option<[&[u8; 4]; 2]> {
     Some([text.first_chunk()?, text.last_chunk()?])
@@ -51,7 +51,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn same_agrees_with_slice_equality(
+        fn fast_comparison_matches_slice_equality(
             one in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
             other in "[ab]{0,40}",
             (at, bit) in (0_usize..40, 0_u32..8),
