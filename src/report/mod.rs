@@ -1,7 +1,7 @@
-//! The report on an import, for the partner and for programs. Pure data.
+//! The report on an import, for partners and for programs.
 //!
-//! `check --json`, `ingest --json`, `results/<stem>.result.json` and a milestone's `data` all
-//! contain this object. Invariant of a finished report: read = accepted + rejected.
+//! `check --json`, `ingest --json`, `results/<stem>.result.json` and the `data` of a milestone all
+//! contain the report. Invariant of a finished report: read = accepted + rejected.
 
 mod tally;
 mod ts_range;
@@ -46,20 +46,21 @@ impl FromStr for DataType {
     }
 }
 
-/// The state of an import. results/ shows `queued` and `running` until the import ends.
+/// The state of an import. The result file in results/ has the state `queued` or `running` until
+/// the import ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportState {
     /// The row is in the state database, and the files are being moved into the spool.
     Claiming,
-    /// The import was claimed, and waits to run.
+    /// The import was claimed and is waiting to run.
     #[default]
     Queued,
     /// The data file is being read and stored.
     Running,
     /// The import ended, and at least one record was accepted.
     Completed,
-    /// The import ended: the file as a whole could not be imported, or every record was rejected.
+    /// The import ended: the whole file could not be imported, or every record was rejected.
     Failed,
 }
 
@@ -76,7 +77,7 @@ impl ImportState {
     }
 }
 
-/// The five fixed texts for a file that could not be imported as a whole.
+/// The five fixed texts of failures, for a file that could not be imported at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FailureText {
     /// The manifest's data file did not arrive.
@@ -127,12 +128,12 @@ impl FailureText {
     }
 }
 
-/// The reason why a file as a whole was not imported.
+/// The reason why a file could not be imported at all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{}: {detail}", message.as_str())]
 pub struct Failure {
     pub message: FailureText,
-    /// The exact findings and their places, joined by `; `.
+    /// The exact findings with their positions in the file, joined by `; `.
     pub detail: String,
 }
 
@@ -164,11 +165,12 @@ pub struct Counts {
 pub struct Progress {
     /// The time at which the progress was measured.
     pub at: Timestamp,
-    /// The bytes of the data file that were read so far. The report's `bytes` is the total.
+    /// The number of bytes of the data file that were read until now. The total is `bytes` in the
+    /// report.
     pub bytes_read: u64,
-    /// The average since the import last began to run.
+    /// The average number of records per second since the latest start of the import.
     pub records_per_second: u64,
-    /// The end at the present rate. `None` if there is no estimate yet.
+    /// The estimated end of the import at the present rate. `None` if there is no estimate yet.
     pub estimated_end: Option<Timestamp>,
 }
 
@@ -176,51 +178,51 @@ pub struct Progress {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// `None` for the command `check`, which stores nothing.
+    /// The id of the import. `None` for the command `check`, which stores nothing.
     pub import: Option<ImportId>,
-    /// `None` for the command `check`.
+    /// The account that uploaded the file. `None` for the command `check`.
     pub account: Option<String>,
-    /// `None` if the manifest could not be read that far.
+    /// The kind of records. `None` if the manifest has no valid `type`.
     #[serde(rename = "type")]
     pub data_type: Option<DataType>,
     /// The file name of the manifest.
     pub manifest: String,
-    /// The name of the data file. `None` if the manifest could not be read that far.
+    /// The name of the data file. `None` if the manifest has no valid `fileName`.
     pub data_file: Option<String>,
     pub state: ImportState,
-    /// The place in the account's queue, whose imports run one after the other. `None` unless
-    /// queued.
+    /// The position in the account's queue. The imports of an account run one after the other.
+    /// `None` unless the import is queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<u64>,
-    /// `None` unless the import is running.
+    /// The progress of the import. `None` unless the import is running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// Whether the manifest requested validation and a report, but no storage.
+    /// Whether the manifest requested a dry run: the file is checked and reported, but not stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
     pub records: Counts,
-    /// The earliest `ts` of the accepted events; `None` for profiles, and if there are none.
+    /// The earliest `ts` of the accepted events. `None` for profiles, or if no event was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_ts: Option<Timestamp>,
-    /// The latest.
+    /// The latest `ts` of the accepted events. `None` in the same cases as `first_ts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_ts: Option<Timestamp>,
-    /// The data file's size in bytes, as uploaded (before decompression).
+    /// The size of the data file as uploaded, in bytes before decompression.
     pub bytes: u64,
-    /// SHA-256 of the data file as uploaded, in lower-case hex. `None` if it was not read to its
-    /// end.
+    /// The SHA-256 of the data file as uploaded, in lower-case hex. `None` if the file was not read
+    /// to its end.
     pub sha256: Option<String>,
     /// The time of the claim.
     pub received_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
-    /// `None` if the file as a whole was imported.
+    /// The failure of the import. `None` if the file could be imported.
     pub failure: Option<Failure>,
-    /// The rejections by text, most frequent first.
+    /// The number of rejections by text, the most frequent text first.
     pub rejections: Vec<RejectionCount>,
-    /// Findings that did not stop the import.
+    /// Findings about the file that did not stop the import.
     pub warnings: Vec<String>,
-    /// The error file's name in results/. `None` if no record was rejected.
+    /// The name of the error file in results/. `None` if no record was rejected.
     pub error_file: Option<String>,
 }
 
@@ -237,7 +239,7 @@ impl Report {
         self
     }
 
-    /// Returns whether every record was accepted and nothing failed.
+    /// Returns whether the import had no failure and no rejected record.
     pub fn is_clean(&self) -> bool {
         self.failure.is_none() && self.records.rejected == 0
     }
@@ -248,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failure_text_is_serialized_as_its_text() {
+    fn failures_are_serialized_as_their_texts() {
         for text in FailureText::ALL {
             assert_eq!(serde_json::to_value(text).unwrap(), text.as_str());
         }

@@ -1,20 +1,20 @@
 //! [`RejectionTally`]: counts rejections by text, for a report.
 //!
-//! Invariant: the merged tallies of the parts of a file have the same counts in the same order as
-//! one tally of the whole file.
+//! Invariant: when the tallies of all parts of a file are merged, the result equals the tally of
+//! the whole file.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// The most different texts that a report lists. The error file has the other texts too.
+/// The maximum number of different texts in a report. The error file has all texts.
 pub const MAX_REJECTIONS: usize = 100;
 
-/// One rejection text with its count and the line of its first record.
+/// A rejection text, the number of records with this text, and the line of the first such record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RejectionCount {
-    /// The rule's fixed text.
+    /// The text of the rule.
     pub message: String,
     /// The number of records that were rejected with this text. One record can have several texts.
     pub count: u64,
@@ -22,7 +22,7 @@ pub struct RejectionCount {
     pub first_line: u64,
 }
 
-/// Counts rejections by text in a list, because there are only some dozens of texts.
+/// Counts rejections by text. The counts are in a list, because there are only a few dozen texts.
 #[derive(Clone, Debug, Default)]
 pub struct RejectionTally(Vec<TallyEntry>);
 
@@ -56,8 +56,8 @@ impl RejectionTally {
         }
     }
 
-    /// Returns the counts, most frequent first, then by first line and text. `text` returns a rule's
-    /// text for the report.
+    /// Returns the counts in this order: the most frequent first, then by first line, then by text.
+    /// `text` converts a rule's fixed text to its text in the report.
     pub fn into_counts(
         self,
         text: impl Fn(&'static str) -> Cow<'static, str>,
