@@ -1,4 +1,4 @@
-//! [`ColumnFacts`]: counts over the cells of one column.
+//! [`ColumnFacts`]: counts the cells of one column by their form.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -8,58 +8,59 @@ use crate::config::Limits;
 use crate::manifest::{DateFormat, PropertyType};
 use crate::records::{SpecialProperty, Value, is_forbidden, of_type};
 
-/// The formats of dates that are tried, the likeliest of two first.
+/// The date formats that are tried, the more likely formats first.
 pub const DATE_FORMATS: [&str; 6] =
     ["dd/MM/yyyy", "MM/dd/yyyy", "yyyy/MM/dd", "yyyy/dd/MM", "dd MMM yyyy", COMPACT];
 pub const COMPACT: &str = "yyyyMMdd";
 
-/// The years of plausible dates without separators.
+/// The years that are accepted in dates without separators.
 const YEARS: std::ops::RangeInclusive<u16> = 1900..=2100;
 
-/// Different values that are counted.
+/// The maximum number of different values that are counted.
 const MAX_DISTINCT: usize = 1000;
 
-/// Values that are shown.
+/// The maximum number of values that are kept as examples.
 const SHOWN: usize = 3;
 
-/// Values that a reading may fail on before its share is compared with [`MAX_FAILED`].
+/// The number of values that may fail to parse before their share is compared with [`MAX_FAILED`].
 const MIN_FAILED: u64 = 20;
-/// A reading that fails on more than one of this many values is given up.
+/// A type is excluded if more than one in this many values fails to parse.
 const MAX_FAILED: u64 = 20;
 
-/// The counts.
+/// Counts over the cells of one column.
 #[derive(Debug)]
 pub struct ColumnFacts {
-    /// Cells that are more than white space.
+    /// The number of cells that have more than white space.
     pub filled: u64,
-    /// Cells that are one of [`nulls::WORDS`].
+    /// The number of cells with each of the words in [`nulls::WORDS`].
     pub nulls: nulls::WordCounts,
-    /// The first different values, at most three.
+    /// The first three different values.
     pub values: Vec<String>,
-    /// The types and formats, in the order of preference.
+    /// The possible types and formats, in the order of preference.
     pub readings: Vec<Reading>,
-    /// Pairs of [`DATE_FORMATS`] that read a value as two different dates.
+    /// The pairs of [`DATE_FORMATS`] by which the same value is two different dates.
     different: HashSet<(usize, usize)>,
-    /// Values of digits alone, by their number.
+    /// The number of values that consist only of digits, by the number of digits.
     pub digits: [u64; 20],
     pub zeros_and_ones: u64,
-    /// Values such as `1.234,50`: numbers with a decimal comma.
+    /// The number of values with a decimal comma, such as `1.234,50`.
     pub commas: u64,
-    /// Values that break the rule of the property.
+    /// The number of values that break the special rule of the property.
     pub broken: u64,
-    /// Values that cannot be names of events.
+    /// The number of values that cannot be event names.
     pub no_names: u64,
-    /// Values that can be the time of an event: epoch seconds or a date in one reading.
+    /// The number of values that can be the time of an event: seconds since 1970, or a date that is
+    /// not ambiguous.
     pub times: u64,
     rule: Option<SpecialProperty>,
-    /// Whether the domain of an email needs a dot.
+    /// Whether the domain of an email must have a dot.
     needs_dot: bool,
     is_time: bool,
     hasher: RandomState,
     distinct: HashSet<u64>,
 }
 
-/// One type, with a format if it is DATE, and the values that are not of it.
+/// A possible type, with a format if the type is DATE, and the values that do not have this type.
 #[derive(Debug)]
 pub struct Reading {
     pub kind: PropertyType,
@@ -67,7 +68,7 @@ pub struct Reading {
     pub format: Option<usize>,
     parsed: Option<DateFormat>,
     pub failed: u64,
-    /// The first value that is not of this type, with its line.
+    /// The first value that does not have this type, with its line number.
     pub first_failed: Option<(u64, String)>,
     is_given_up: bool,
 }
@@ -81,17 +82,19 @@ impl Reading {
         Some(Self { kind, format, parsed, failed: 0, first_failed: None, is_given_up: false })
     }
 
-    /// Returns whether all values are of this type.
+    /// Returns whether all values have this type.
     pub fn fits(&self) -> bool {
         self.failed == 0
     }
 
-    /// Returns whether nearly all values are of this type, and `failed` is exact.
+    /// Returns whether at least 99 % of all values have this type. In that case, `failed` is an
+    /// exact count.
     pub fn nearly_fits(&self, values: u64) -> bool {
         !self.is_given_up && self.failed * 100 <= values && self.failed < values
     }
 
-    /// Reads a value. Returns the date if it is one.
+    /// Parses a value as this type and counts failures. Returns the date in seconds since 1970 if
+    /// the type is DATE.
     fn read(&mut self, value: &str, line: u64, values: u64) -> Option<i64> {
         if self.is_given_up {
             return None;
@@ -109,7 +112,8 @@ impl Reading {
         }
     }
 
-    /// Returns whether a value that has this type is likely meant so.
+    /// Returns whether a value is likely to have this type. A code of digits, for example, could be
+    /// parsed as a number or date by mistake.
     fn accepts(&self, value: &str) -> bool {
         let text = value.trim();
         let digits = text.strip_prefix('-').unwrap_or(text).bytes().all(|b| b.is_ascii_digit());
@@ -127,8 +131,8 @@ impl Reading {
     }
 }
 
-/// Returns whether a number would be written the same way again: a leading zero or plus, and white
-/// space, belong to codes and phone numbers.
+/// Returns whether a number has no leading zero, no plus sign and no white space. Otherwise the
+/// value is probably a code or a phone number.
 fn is_plain_number(value: &str) -> bool {
     let digits = value.strip_prefix('-').unwrap_or(value).as_bytes();
     match digits {
@@ -147,7 +151,7 @@ fn has_decimal_comma(value: &str) -> bool {
     })
 }
 
-/// Returns whether a FLOAT keeps all digits of a decimal number.
+/// Returns whether a FLOAT can store all digits of a decimal number.
 fn is_exact(value: &str) -> bool {
     let mantissa = value.split(['e', 'E']).next().unwrap_or_default();
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
@@ -158,8 +162,8 @@ fn is_exact(value: &str) -> bool {
 }
 
 impl ColumnFacts {
-    /// `rule` is that of the property which the column is likely to be; `is_time` whether its
-    /// name is that of a time.
+    /// Creates the counts for a column. `rule` is the special rule of the property that the column
+    /// probably has. `is_time` means that the name of the column is typical of times.
     pub fn new(rule: Option<SpecialProperty>, is_time: bool, limits: &Limits) -> Self {
         use PropertyType::{Boolean, Date, Float, Integer, Long};
         let dates = (0..DATE_FORMATS.len()).map(|format| Reading::new(Date, Some(format)));
@@ -238,39 +242,39 @@ impl ColumnFacts {
         self.no_names += u64::from(value.chars().any(is_forbidden));
     }
 
-    /// Returns whether digits alone are as many as those of epoch seconds.
+    /// Returns whether a value is not a number, or has as many digits as seconds since 1970.
     fn is_time_form(value: &str) -> bool {
         !value.bytes().all(|b| b.is_ascii_digit()) || (9..=11).contains(&value.len())
     }
 
-    /// Returns the number of cells with a value that is not one of [`nulls::WORDS`].
+    /// Returns the number of cells that have a value other than [`nulls::WORDS`].
     pub fn value_count(&self) -> u64 {
         self.filled - self.nulls.iter().sum::<u64>()
     }
 
-    /// Returns the number of different values, at most 1000.
+    /// Returns the number of different values. The count stops at 1000.
     pub fn distinct(&self) -> usize {
         self.distinct.len()
     }
 
-    /// Returns the formats that read every value.
+    /// Returns the indexes of the formats by which every value is a date.
     pub fn formats(&self) -> Vec<usize> {
         let fitting = self.readings.iter().filter(|reading| reading.fits());
         fitting.filter_map(|reading| reading.format).collect()
     }
 
-    /// Returns whether two formats read a value as two different dates.
+    /// Returns whether some value is two different dates by the formats `a` and `b`.
     pub fn differ(&self, a: usize, b: usize) -> bool {
         self.different.contains(&(a.min(b), a.max(b)))
     }
 
-    /// Returns whether all values are of this type, without a format.
+    /// Returns whether all values have the type `kind` without a format.
     pub fn fits(&self, kind: PropertyType) -> bool {
         let mut readings = self.readings.iter();
         self.value_count() > 0 && readings.any(|r| r.kind == kind && r.format.is_none() && r.fits())
     }
 
-    /// Returns whether all values have so many digits, and nothing else.
+    /// Returns whether all values consist only of digits, with a number of digits in `lengths`.
     pub fn has_digits(&self, lengths: std::ops::RangeInclusive<usize>) -> bool {
         let values = self.value_count();
         values > 0 && self.digits[lengths].iter().sum::<u64>() == values

@@ -1,4 +1,5 @@
-//! Guesses what a file has, events or profiles, and the columns with a meaning of their own.
+//! Guesses whether a file has events or profiles, and which columns have the event name, the time
+//! and the ids.
 
 use super::names;
 use super::question::{Answers, Choice, Question, Topic};
@@ -9,11 +10,11 @@ use crate::records::{FAILURE_DESCRIPTION, fold, preference};
 use crate::report::{DataType, Failure, FailureText};
 use crate::sanitize::excerpt;
 
-/// The share of records, in percent, that a column of ids must reach to be preferred to one whose
-/// name is less likely.
+/// The share of records, in percent, that a column must cover. A column of ids with a likely name
+/// is chosen only if it covers this share of the records that the best column covers.
 const ENOUGH: u64 = 99;
 
-/// Choices of a question for a column.
+/// The maximum number of choices of a question about a column.
 const CHOICES: usize = 5;
 
 /// The meaning of a column.
@@ -21,10 +22,11 @@ const CHOICES: usize = 5;
 pub enum Target {
     EventName,
     Timestamp(TypeGuess),
-    /// The name of the kind of id.
+    /// An id of this kind.
     Id(&'static str),
     Property,
-    /// Not in the manifest: a column of operations, of an error file, or without a name.
+    /// A column that is not in the manifest: a column of operations, the column of an error file,
+    /// or a column without a name.
     Ignored,
 }
 
@@ -32,7 +34,7 @@ pub enum Target {
 #[derive(Debug)]
 pub struct Meaning {
     pub data_type: DataType,
-    /// One for each column.
+    /// The targets of all columns, in the order of the header.
     pub targets: Vec<Target>,
     pub questions: Vec<Question>,
     pub notes: Vec<String>,
@@ -42,7 +44,7 @@ impl Meaning {
     /// Guesses the meaning of a file.
     ///
     /// # Errors
-    /// No column can be the event's name, or have ids of users.
+    /// No column can have the event names, or no column can have the ids of users.
     pub fn guess(survey: &Survey, answers: &Answers) -> Result<Self, Failure> {
         let mut questions = Vec::new();
         let (data_type, question) = guess_data_type(survey, answers);
@@ -71,7 +73,8 @@ impl Meaning {
         }
     }
 
-    /// Returns the columns that are still properties and have one of these names, in their order.
+    /// Returns the columns that are still properties and whose name is in `list`, in the order of
+    /// `list`.
     fn named(&self, survey: &Survey, list: &[&str]) -> Vec<usize> {
         let columns = |name: &&str| {
             let is_named = |at: &usize| {
@@ -107,7 +110,8 @@ impl Meaning {
         Ok(())
     }
 
-    /// Asks for the column with the event's name: names repeat, and no record is without one.
+    /// Asks for the column with the event names. In such a column, values repeat and nearly every
+    /// record has a value.
     fn ask_for_event_name(&mut self, survey: &Survey) -> Result<usize, Failure> {
         let can_be = |at: &usize| {
             let facts = &survey.columns[*at];
@@ -123,7 +127,8 @@ impl Meaning {
         Ok(likeliest)
     }
 
-    /// Asks which of `columns` is `what`, or notes the only one.
+    /// Asks which of `columns` is `what`. If there is only one possible column, adds a note
+    /// instead.
     fn ask_or_note(&mut self, survey: &Survey, topic: Topic, what: &str, columns: &[usize]) {
         let choice = |at: &usize| {
             let values: Vec<_> = survey.columns[*at].values.iter().map(|v| excerpt(v)).collect();
@@ -132,9 +137,9 @@ impl Meaning {
         let choices: Vec<Choice> = columns.iter().take(CHOICES).map(choice).collect();
         match choices.as_slice() {
             [] => {}
-            // A name that is not that of an id has to be confirmed.
+            // A column whose name is not typical of ids must be confirmed.
             [only] if topic == Topic::EventName || id_rank(&only.label) < NO_ID => {
-                self.notes.push(format!("column {} is taken for {what}", excerpt(&only.label)));
+                self.notes.push(format!("column {} is used as {what}", excerpt(&only.label)));
             }
             _ => {
                 let text = format!("which column is {what}?");
@@ -154,7 +159,7 @@ impl Meaning {
         let times = columns.iter().filter_map(|at| Some((*at, time(survey, *at, answers)?)));
         let found = times.take(1).next();
         for at in columns.iter().filter(|at| found.as_ref().is_none_or(|(found, _)| found != *at)) {
-            // A column that another one is preferred to is no surprise.
+            // No note is needed for a column if a better column was found.
             let facts = &survey.columns[*at];
             let is_fine = facts.has_digits(16..=16) || facts.has_digits(19..=19);
             let is_preferred = found.is_some() && fold(&survey.header[*at]) != "ts";
@@ -166,10 +171,9 @@ impl Meaning {
                 self.notes.extend(guess.note.clone());
                 self.targets[at] = Target::Timestamp(guess);
             }
-            None if self.data_type == DataType::Event => self.notes.push(
-                "no column is ts: every event will have the time at which it is imported"
-                    .to_owned(),
-            ),
+            None if self.data_type == DataType::Event => self
+                .notes
+                .push("no column is ts: every event will have the time of its import".to_owned()),
             None => {}
         }
     }
@@ -210,7 +214,8 @@ impl Meaning {
         Ok(())
     }
 
-    /// Returns the columns named as the user's identity, the likeliest first, emails last.
+    /// Returns the columns whose names are typical of the user's identity, the likeliest first and
+    /// emails last.
     fn identity_columns(&self, survey: &Survey) -> Vec<usize> {
         let mut columns = self.named(survey, &names::IDENTITY);
         columns.extend(self.named(survey, &names::OTHER_IDENTITY));
@@ -244,7 +249,7 @@ impl Meaning {
         });
         let likeliest =
             *columns.first().ok_or_else(|| failure("no column has ids of the users"))?;
-        // The id in a file of profiles is the user's.
+        // In a file of profiles, a column named `id` has the id of the user.
         let is_plain = matches!(&*names::key(&survey.header[likeliest]), "id" | "key");
         if is_plain && self.data_type == DataType::Profile {
             columns.truncate(1);
@@ -258,7 +263,7 @@ fn failure(detail: &str) -> Failure {
     Failure::new(FailureText::Manifest, detail)
 }
 
-/// Returns the column that has values and is called as the event's name.
+/// Returns the column that has values and a name that is typical of event names.
 fn event_column(survey: &Survey) -> Option<usize> {
     let of_name = |name: &str| {
         let is_named =
@@ -286,7 +291,7 @@ fn guess_data_type(survey: &Survey, answers: &Answers) -> (DataType, Option<Ques
         Some(at) if is_of_profiles => {
             let name = &survey.header[at];
             let mut choices =
-                vec![events(&excerpt(name)), profiles("there are properties of profiles")];
+                vec![events(&excerpt(name)), profiles("the file has properties of profiles")];
             if names::key(name) == "event" {
                 choices.reverse();
             }
@@ -303,7 +308,7 @@ fn guess_data_type(survey: &Survey, answers: &Answers) -> (DataType, Option<Ques
     (likeliest, Some(Question { topic: Topic::DataType, text, choices }))
 }
 
-/// Returns how the values of a column are read as `ts`; `None` if they can't be.
+/// Returns the type with which a column can be `ts`; `None` if its values are not times.
 fn time(survey: &Survey, at: usize, answers: &Answers) -> Option<TypeGuess> {
     let header = &survey.header[at];
     let facts = &survey.columns[at];
@@ -313,11 +318,11 @@ fn time(survey: &Survey, at: usize, answers: &Answers) -> Option<TypeGuess> {
     }
     let seconds = facts.digits[9..=11].iter().sum::<u64>();
     if seconds * 100 >= values * ENOUGH {
-        let reason = format!("{seconds} of {values} are seconds since 1970");
+        let reason = format!("{seconds} of {values} values are seconds since 1970");
         return Some(TypeGuess::new(PropertyType::Integer, reason));
     }
     if facts.digits[13] * 100 >= values * ENOUGH {
-        let reason = format!("{} of {values} are milliseconds since 1970", facts.digits[13]);
+        let reason = format!("{} of {values} values are milliseconds since 1970", facts.digits[13]);
         let format = DateFormat::named("epoch-ms");
         return Some(TypeGuess { format, ..TypeGuess::new(PropertyType::Date, reason) });
     }
@@ -325,7 +330,8 @@ fn time(survey: &Survey, at: usize, answers: &Answers) -> Option<TypeGuess> {
     if guess.kind == PropertyType::Date {
         return Some(guess);
     }
-    // Of a time in the usual column a majority is enough: the others have to be corrected.
+    // In a column with a usual name for times, half of the values must be times, and the partner
+    // must correct the other values.
     let share = if names::TIMESTAMP.contains(&&*names::key(header)) { 50 } else { ENOUGH };
     let (kind, found) = if facts.times > seconds {
         (PropertyType::Date, facts.times)
@@ -335,26 +341,26 @@ fn time(survey: &Survey, at: usize, answers: &Answers) -> Option<TypeGuess> {
     (found * 100 > values * share).then(|| TypeGuess {
         note: (found < values).then(|| {
             format!(
-                "{} of {values} values of column {} are no time: their records will be rejected",
+                "{} of {values} values of column {} are not times: their records will be rejected",
                 values - found,
                 excerpt(header)
             )
         }),
-        ..TypeGuess::new(kind, format!("{found} of {values} are times"))
+        ..TypeGuess::new(kind, format!("{found} of {values} values are times"))
     })
 }
 
-/// Returns a note about a column that is called as a time and has none.
+/// Returns a note about a column whose name is typical of times but whose values are not times.
 fn no_time(survey: &Survey, at: usize) -> Option<String> {
     let facts = &survey.columns[at];
     let value = excerpt(facts.values.first()?);
     let name = excerpt(&survey.header[at]);
     let what = if facts.has_digits(16..=16) {
-        "microseconds since 1970: divide them by 1,000,000"
+        "which are microseconds since 1970 (divide them by 1,000,000)"
     } else if facts.has_digits(19..=19) {
-        "nanoseconds since 1970: divide them by 1,000,000,000"
+        "which are nanoseconds since 1970 (divide them by 1,000,000,000)"
     } else {
-        "no time that can be read"
+        "which are not readable times"
     };
-    Some(format!("column {name} has values such as {value}, {what}; it is a property now"))
+    Some(format!("column {name} has values such as {value}, {what}; the column becomes a property"))
 }

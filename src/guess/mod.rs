@@ -1,5 +1,5 @@
-//! Guesses the manifest of a data file: its encoding, delimiter and quoting, the meaning and the types of
-//! its columns. Pure: it reads the given stream.
+//! Guesses the manifest of a data file: the encoding, the delimiter, the quoting, and the meaning
+//! and type of each column. The only input is the given stream.
 //!
 //! | step | file |
 //! |---|---|
@@ -10,11 +10,11 @@
 //! | texts that mean empty cells | `nulls` |
 //! | the manifest, with the questions that are open | `proposal`, `meaning`, `property` |
 //!
-//! Every record is read: a sample would miss the one cell in the last part of a sorted file that
-//! is no number, and the digest needs the whole file anyway.
+//! All records are read. In a sorted file, a sample could miss a single cell near the end that is
+//! not a number. The digest needs the whole file too.
 //!
-//! Invariants: the same bytes and answers give the same proposal; a proposal without questions has
-//! a valid manifest; a guess that is not certain is a question or a note.
+//! Invariants: the same bytes and answers result in the same proposal. A proposal without questions
+//! has a valid manifest. Every uncertain guess results in a question or a note.
 
 mod column;
 mod meaning;

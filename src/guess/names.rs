@@ -1,16 +1,17 @@
-//! The names that exporters give to columns with a meaning of their own.
+//! The usual names of columns in exported files, for ids, times, event names and known properties.
+//! The names are in the form that [`key`] returns.
 
-/// The column with the event's name.
+/// The usual names of the column with the event names.
 pub const EVENT_NAME: [&str; 3] = ["evtname", "eventname", "event"];
 
-/// Names of the event's name only if the file has a time as well.
+/// The names of a column that has the event names only if the file also has a column of times.
 pub const ACTION: [&str; 6] =
     ["eventtype", "eventaction", "action", "activity", "activityname", "activitytype"];
 
-/// The time of an event, the likeliest first.
+/// The usual names of the column with the time of an event, the likeliest first.
 pub const TIMESTAMP: [&str; 5] = ["ts", "timestamp", "eventtime", "timestampms", "time"];
 
-/// The time of an event if no column has a name of [`TIMESTAMP`].
+/// The names of the column with the time of an event if no column has a name of [`TIMESTAMP`].
 pub const OTHER_TIMES: [&str; 11] = [
     "eventtimestamp",
     "eventdatetime",
@@ -25,10 +26,11 @@ pub const OTHER_TIMES: [&str; 11] = [
     "date",
 ];
 
-/// The user's identity, the likeliest first.
+/// The usual names of the column with the user's identity, the likeliest first.
 pub const IDENTITY: [&str; 3] = ["identity", "userid", "customerid"];
 
-/// The user's identity in a file that has no other, before a column for emails.
+/// The names of the column with the user's identity if no column has a name of [`IDENTITY`]. They
+/// are preferred to a column of emails.
 pub const OTHER_IDENTITY: [&str; 17] = [
     "distinctid",
     "externalid",
@@ -54,7 +56,7 @@ pub const OBJECT_ID: [&str; 6] =
 pub const FB_ID: [&str; 1] = ["fbid"];
 pub const GP_ID: [&str; 1] = ["gpid"];
 
-/// Keys of columns, and the property of profiles that they are.
+/// The keys of column names, and the profile property of each key.
 const PROFILE: [(&str, &str); 32] = [
     ("name", "Name"),
     ("fullname", "Name"),
@@ -90,40 +92,42 @@ const PROFILE: [(&str, &str); 32] = [
     ("msgdndwhatsapp", "MSG-dndWhatsApp"),
 ];
 
-/// First words of names that are questions: 0 and 1 are their answers.
+/// The first words of names that are questions, such as `is_active`. The answers in such a column
+/// are 0 and 1.
 const QUESTIONS: [&str; 10] =
     ["is", "has", "had", "was", "can", "did", "does", "should", "allow", "allows"];
 
-/// Returns a name's letters and digits, in lower case.
+/// Returns the letters and digits of a name, in lower case.
 pub fn key(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Returns the property of profiles that a column with this name is.
+/// Returns the profile property for a column with the given name; `None` if the name is not known.
 pub fn profile_property(name: &str) -> Option<&'static str> {
     let key = key(name);
     PROFILE.iter().find(|(name, _)| *name == key).map(|(_, property)| *property)
 }
 
-/// Returns whether a column with this name can have the times of events.
+/// Returns whether a column with the given name can have the times of events.
 pub fn is_time(name: &str) -> bool {
     let key = key(name);
     TIMESTAMP.contains(&&*key) || OTHER_TIMES.contains(&&*key)
 }
 
-/// Returns whether a column with this name has emails.
+/// Returns whether a column with the given name has emails.
 pub fn is_email(name: &str) -> bool {
     key(name).starts_with("email")
 }
 
-/// Returns whether 0 and 1 in a column with this name mean no and yes.
+/// Returns whether 0 and 1 mean no and yes in a column with the given name.
 pub fn is_flag(name: &str) -> bool {
     let words = words(name);
     let is = |word: Option<&String>, list: &[&str]| word.is_some_and(|w| list.contains(&&**w));
     is(words.first(), &QUESTIONS) || is(words.last(), &["flag", "yn"])
 }
 
-/// Returns the words of a name in lower case: `isActive` and `is_active` have two.
+/// Returns the words of a name in lower case. `isActive` and `is_active` have the words `is` and
+/// `active`.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_lower = false;
@@ -153,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_questions() {
+    fn flag_names_are_recognised() {
         for name in ["is_active", "isActive", "has-car", "Was Opened", "deletion_flag"] {
             assert!(is_flag(name), "{name}");
         }

@@ -1,7 +1,7 @@
-//! Texts that exporters write for an empty cell.
+//! Finds the texts that exporters write for an empty cell.
 
-/// A text, and whether it means an empty cell wherever it occurs. The others do so only in a file
-/// with a column in which everything else is a number, a boolean or a date.
+/// The known texts, and whether each always means an empty cell. Any other text means an empty cell
+/// only if it occurs in a column whose remaining values are numbers, booleans or dates.
 pub const WORDS: [(&str, bool); 18] = [
     ("\\N", true),
     ("NULL", true),
@@ -23,11 +23,12 @@ pub const WORDS: [(&str, bool); 18] = [
     (".", false),
 ];
 
-/// How often each of [`WORDS`] occurs in a column.
+/// The number of cells in a column for each of [`WORDS`].
 pub type WordCounts = [u64; WORDS.len()];
 
-/// Returns the texts for the manifest: those that always mean an empty cell, and those in columns
-/// whose values have a type. `columns` are counts, and whether the column has a type.
+/// Returns the texts for `null` in the manifest: all found texts that always mean an empty cell,
+/// and all texts found in a column whose values have a type. `columns` has the counts of each
+/// column, and whether the column has a type.
 pub fn texts<'a>(columns: impl Iterator<Item = (&'a WordCounts, bool)> + Clone) -> Vec<String> {
     let occurs = |word: usize, is_always: bool| {
         let mut columns = columns.clone();
@@ -37,7 +38,7 @@ pub fn texts<'a>(columns: impl Iterator<Item = (&'a WordCounts, bool)> + Clone) 
     words.map(|(_, (text, _))| (*text).to_owned()).collect()
 }
 
-/// Returns the index in [`WORDS`] of a cell.
+/// Returns the index of a cell in [`WORDS`]; `None` if the cell is not in the list.
 pub fn word(cell: &str) -> Option<usize> {
     if cell.len() > "(null)".len() {
         return None;

@@ -1,4 +1,4 @@
-//! Chooses names and types of properties.
+//! Chooses the names and types of properties.
 
 use std::collections::HashSet;
 
@@ -11,23 +11,24 @@ use crate::records::{SpecialProperty, fold, is_forbidden, preference};
 use crate::report::DataType;
 use crate::sanitize::excerpt;
 
-/// The longest name of a property, in characters.
+/// The maximum length of a property name, in characters.
 const LONGEST_NAME: usize = 120;
 
-/// Names that a property cannot have, folded: those of fixed columns.
+/// The names of the fixed columns, in the form that `fold` returns. A property cannot have one of
+/// these names.
 const FIXED: [&str; 7] = ["evtname", "ts", "identity", "fbid", "gpid", "objectid", "guid"];
 
-/// Properties whose values are text, even if all are digits.
+/// The properties whose values are text, even if all values are numbers.
 const TEXTS: [&str; 6] = ["Name", "Email", "Phone", "Gender", "Tz", "Photo"];
 
-/// A property with its type.
+/// The name of a property, and the guess of its type.
 #[derive(Debug)]
 pub struct PropertyGuess {
     pub name: String,
     pub guess: TypeGuess,
 }
 
-/// The names of properties so far.
+/// The property names that are already chosen.
 #[derive(Debug)]
 pub struct PropertyNames {
     data_type: DataType,
@@ -39,7 +40,8 @@ impl PropertyNames {
         Self { data_type, taken: HashSet::new() }
     }
 
-    /// Chooses the name and the type of a column. Adds to `notes` what is not as in the header.
+    /// Chooses the property name and the type of a column. Adds a note if the name differs from the
+    /// header.
     pub fn choose(
         &mut self,
         survey: &Survey,
@@ -78,7 +80,8 @@ impl PropertyNames {
             } else {
                 guess = TypeGuess::new(PropertyType::String, "text");
                 guess.note = Some(format!(
-                    "{} of {} values of column {} are not valid as {property}: it is stored as text",
+                    "{} of {} values of column {} are not valid as {property}: the column \
+                     is stored as text",
                     facts.broken,
                     facts.value_count(),
                     excerpt(header),
@@ -88,7 +91,8 @@ impl PropertyNames {
         self.own_name(header, guess, notes)
     }
 
-    /// Names a property by its header, changed where it must be.
+    /// Names a property by the header of its column. Changes the name if it is not allowed or
+    /// already used.
     fn own_name(
         &mut self,
         header: &str,
@@ -109,7 +113,7 @@ impl PropertyNames {
             .unwrap_or(first);
         if name != header && guess.note.is_none() {
             notes.push(format!(
-                "column {} is stored as {}: its own name is not allowed or used already",
+                "column {} is stored as {}: its own name is not allowed or already used",
                 excerpt(header),
                 excerpt(&name),
             ));
@@ -123,18 +127,19 @@ impl PropertyNames {
     }
 }
 
-/// Returns whether a property can have the name of its header.
+/// Returns whether the header of a column is an allowed property name.
 pub fn is_plain(header: &str) -> bool {
     allowed(header) == header && !FIXED.contains(&&*fold(header))
 }
 
-/// Returns a name without the characters that are not allowed, and not too long.
+/// Returns an allowed property name for a header: forbidden characters are replaced, and a long
+/// name is cut.
 fn allowed(header: &str) -> String {
     let is_long = header.chars().nth(LONGEST_NAME).is_some();
     if !is_long && !header.contains(is_forbidden) {
         return header.to_owned();
     }
-    // A number may follow.
+    // A number may be appended, so the name is cut shorter than the limit.
     let name = header.chars().take(LONGEST_NAME - 10);
     let name: String = name.map(|c| if is_forbidden(c) { '_' } else { c }).collect();
     match name.trim_matches(['_', ' ']) {

@@ -1,4 +1,4 @@
-//! [`Proposal`]: the guessed manifest, with what is behind it.
+//! [`Proposal`]: the guessed manifest, with reasons, open questions and notes.
 
 use super::meaning::{Meaning, Target};
 use super::nulls;
@@ -12,32 +12,33 @@ use crate::records::{SpecialProperty, Value, of_type};
 use crate::report::{DataType, Failure};
 use crate::sanitize::excerpt;
 
-/// What the manifest has that no data file shows.
+/// The values of the manifest that cannot be guessed from the data file.
 #[derive(Clone, Copy, Debug)]
 pub struct Draft<'a> {
     pub file_name: &'a str,
     pub client_email: &'a str,
 }
 
-/// A manifest with its reasons.
+/// A guessed manifest, with its reasons, open questions and notes.
 #[derive(Debug)]
 pub struct Proposal {
     pub manifest: Manifest,
-    /// One for each column of the header.
+    /// The columns of the header, in their order.
     pub columns: Vec<ProposedColumn>,
-    /// Open questions: the manifest has the likeliest answers.
+    /// The open questions. The manifest has the likeliest answers.
     pub questions: Vec<Question>,
-    /// What its author should know, one sentence each.
+    /// Notes for the author of the manifest, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// A column with its meaning.
+/// A column of the data file, and its meaning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProposedColumn {
     pub header: String,
-    /// The first different values, at most three.
+    /// The first three different values.
     pub values: Vec<String>,
-    /// The name of the fixed column or property; `None` if the column is not imported on its own.
+    /// The name of the fixed column or property; `None` if the column has no entry of its own in
+    /// the manifest.
     pub becomes: Option<String>,
     pub data_type: Option<PropertyType>,
     pub format: Option<DateFormat>,
@@ -47,7 +48,8 @@ pub struct ProposedColumn {
 /// Proposes a manifest for a file.
 ///
 /// # Errors
-/// No manifest can import the file: it has no column for ids, or none for the event's name.
+/// No manifest can import the file, because it has no column with ids or no column with event
+/// names.
 pub fn propose(
     text: &TextGuess,
     survey: &Survey,
@@ -86,7 +88,7 @@ pub fn propose(
     Ok(proposal)
 }
 
-/// Returns whether a name of the header is rather a number, a date or an email address.
+/// Returns whether a name of the header is probably a value: a number, a date or an email address.
 fn is_value(name: &str) -> bool {
     let reads = |kind| matches!(of_type(name, kind, None), Ok(value) if value != Value::None);
     reads(PropertyType::Float)
@@ -94,14 +96,14 @@ fn is_value(name: &str) -> bool {
         || SpecialProperty::Email.normal(name, true).is_ok()
 }
 
-/// Returns whether the values of a property have a rule of their own.
+/// Returns whether the values of a property have a special rule.
 fn has_rule(column: &ProposedColumn, data_type: DataType) -> bool {
     let rule = column.becomes.as_deref().and_then(SpecialProperty::of);
     data_type == DataType::Profile && rule.is_some_and(|rule| rule != SpecialProperty::Scalar)
 }
 
-/// Names the properties: first those with the exact name of a property of profiles, then those that
-/// keep the names of their headers.
+/// Chooses the names of the properties. Columns with the exact name of a profile property are
+/// first. Columns that can keep the name of their header are next. All other columns follow.
 fn properties(
     survey: &Survey,
     targets: &[Target],
@@ -155,8 +157,8 @@ impl Proposal {
         self.columns.push(column);
     }
 
-    /// Sets the texts that mean empty cells. In columns with a type or a rule, everything else
-    /// is a value.
+    /// Sets `null` in the manifest: the texts that mean empty cells. Some texts mean empty cells
+    /// only if they occur in a column with a type or a special rule.
     fn set_null_texts(&mut self, survey: &Survey, targets: &[Target]) {
         let is_typed = |(column, target): (&ProposedColumn, &Target)| match column.data_type {
             Some(kind) if kind != PropertyType::String => true,
@@ -168,16 +170,15 @@ impl Proposal {
         self.manifest.null = nulls::texts(counts.zip(typed.iter().copied()));
         if !self.manifest.null.is_empty() {
             let texts = self.manifest.null.join(", ");
-            self.notes
-                .push(format!("these cells are taken for empty ones in all columns: {texts}"));
+            self.notes.push(format!("these cells are treated as empty in all columns: {texts}"));
         }
     }
 
     fn note_missing_header(&mut self, survey: &Survey) {
         if let Some(value) = survey.header.iter().find(|name| is_value(name)) {
             self.notes.push(format!(
-                "the first line seems to be a record, as {} is no name: a data file begins with the \
-                 names of its columns",
+                "the first line seems to be a record, because {} is not a column name: a data file \
+                 begins with the names of its columns",
                 excerpt(value)
             ));
         }
@@ -193,7 +194,8 @@ impl Proposal {
         }
     }
 
-    /// Describes the text of the file: `;`, windows-1252.
+    /// Describes the delimiter, the quoting and the encoding of the file, such as
+    /// `delimiter ;, windows-1252`.
     pub fn text(&self) -> String {
         let encoding = match self.manifest.encoding {
             None | Some(Encoding::Utf8) => String::new(),

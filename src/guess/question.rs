@@ -1,4 +1,5 @@
-//! [`Question`]: a guess with two readings. [`Answers`] has the ones that were chosen.
+//! [`Question`]: a guess that is not certain, with possible answers. [`Answers`]: the chosen
+//! answers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,11 +24,11 @@ pub enum Topic {
 pub struct Question {
     pub topic: Topic,
     pub text: String,
-    /// The likeliest is the first.
+    /// The possible answers. The first is the likeliest.
     pub choices: Vec<Choice>,
 }
 
-/// An answer to choose from.
+/// A possible answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// The value for [`Answers::set`].
@@ -35,16 +36,16 @@ pub struct Choice {
     pub reason: String,
 }
 
-/// The answers so far.
+/// The answers that are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
     pub delimiter: Option<u8>,
     pub data_type: Option<DataType>,
     pub event_name: Option<String>,
     pub identity: Option<String>,
-    /// The format for every column of dates that it can read.
+    /// The date format for every column whose values have this format.
     pub date_format: Option<String>,
-    /// By header.
+    /// The format of the dates in a column, by the column's header.
     pub date_formats: BTreeMap<String, String>,
 }
 
@@ -55,7 +56,7 @@ impl Choice {
 }
 
 impl Answers {
-    /// Records a choice by its label.
+    /// Records the choice with the given label as the answer.
     pub fn set(&mut self, topic: &Topic, label: &str) {
         match topic {
             Topic::Delimiter => self.delimiter = delimiter_named(label),
@@ -71,7 +72,7 @@ impl Answers {
     }
 }
 
-/// Returns the name of a delimiter for a question.
+/// Returns the name of a delimiter for questions and descriptions.
 pub fn delimiter_name(delimiter: u8) -> String {
     match delimiter {
         b'\t' => "tab".to_owned(),
@@ -80,7 +81,7 @@ pub fn delimiter_name(delimiter: u8) -> String {
     }
 }
 
-/// Returns the delimiter with this name: a character, `tab`, `\t`, or a code such as `U+0001`.
+/// Returns the delimiter with the given name: a character, `tab`, `\t`, or a code such as `U+0001`.
 pub fn delimiter_named(name: &str) -> Option<u8> {
     let code = name.strip_prefix("U+").or_else(|| name.strip_prefix("u+"));
     match (name, code) {

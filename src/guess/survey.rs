@@ -1,4 +1,4 @@
-//! [`Survey`]: counts over all cells of a data file.
+//! [`Survey`]: counts the cells of all columns of a data file by their form.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -11,35 +11,37 @@ use crate::manifest::Manifest;
 use crate::records::{Scan, ScannedRecord, SpecialProperty, fold, id};
 use crate::report::Failure;
 
-/// Columns that may have ids of users; the others are not counted as such.
+/// The maximum number of columns whose ids are counted.
 const MAX_IDS: usize = 64;
 
-/// Records between two calls of `progress`.
+/// The number of records between two calls of `progress`.
 const PROGRESS: u64 = 4096;
 
-/// The counts.
+/// Counts over all cells of a data file.
 #[derive(Debug)]
 pub struct Survey {
     pub header: Vec<String>,
-    /// One for each name of the header.
+    /// The counts of each column, in the order of the header.
     pub columns: Vec<ColumnFacts>,
-    /// Records with as many fields as the header, in valid UTF-8.
+    /// The number of records that have as many fields as the header and no invalid bytes.
     pub records: u64,
-    /// Records with bytes that are invalid in the encoding.
+    /// The number of records with bytes that are invalid in the encoding.
     pub invalid: u64,
-    /// Lines whose quoting is broken, and records with another number of fields than the header.
+    /// The number of records with a wrong number of fields, and of lines whose quoting is broken.
     pub uneven: u64,
-    /// For each column the one with its operations.
+    /// For each column, the index of the column with its operations.
     operations: Vec<Option<usize>>,
-    /// Columns that may have ids; a bit of a mask in `ids` is an index into this.
+    /// The indexes of the columns that may have ids. Bit n of a mask in `ids` means entry n of
+    /// this list.
     id_columns: Vec<usize>,
-    /// Records by the columns that have a usable id.
+    /// The number of records for each set of columns that have a usable id. A set is a bit mask.
     ids: HashMap<u64, u64>,
 }
 
 impl Survey {
-    /// Reads a data file to its end. Of the manifest only the description of the text is used.
-    /// `progress` gets the records and bytes read so far.
+    /// Reads a data file to its end. Uses only the delimiter, the encoding and the quoting of the
+    /// manifest. `progress` gets the number of records and the number of bytes that were read until
+    /// now.
     pub fn read(
         input: impl Read,
         file_name: &str,
@@ -110,13 +112,14 @@ impl Survey {
         *self.ids.entry(mask).or_default() += 1;
     }
 
-    /// Returns the column with this header; case and spaces are ignored if none is equal.
+    /// Returns the column with the given header. If no header is equal, case and spaces are
+    /// ignored.
     pub fn column(&self, header: &str) -> Option<usize> {
         let equal = self.header.iter().position(|name| name == header.trim());
         equal.or_else(|| self.header.iter().position(|name| fold(name) == fold(header)))
     }
 
-    /// Returns the records that have a usable id in at least one of `columns`.
+    /// Returns the number of records that have a usable id in at least one of `columns`.
     pub fn identified(&self, columns: &[usize]) -> u64 {
         let of_columns = self.id_columns.iter().enumerate().filter(|(_, at)| columns.contains(at));
         let wanted = of_columns.fold(0_u64, |mask, (bit, _)| mask | 1 << bit);
@@ -133,13 +136,14 @@ impl Survey {
         self.operations[base]
     }
 
-    /// Returns whether the column `at` has the operations of another one.
+    /// Returns whether the column `at` has the operations of another column.
     pub fn has_operations(&self, at: usize) -> bool {
         self.operations.contains(&Some(at))
     }
 }
 
-/// Returns for each column the one that has its operations, ignoring case and spaces.
+/// Returns, for each column, the index of the column with its operations. Case and spaces in the
+/// names are ignored.
 fn find_operations(header: &[String]) -> Vec<Option<usize>> {
     let mut columns = HashMap::new();
     for (at, name) in header.iter().enumerate() {
@@ -149,10 +153,10 @@ fn find_operations(header: &[String]) -> Vec<Option<usize>> {
     header.iter().map(operations).collect()
 }
 
-/// The rank of a name that is not that of an id.
+/// The rank of a name that is not typical of ids.
 pub const NO_ID: usize = 70;
 
-/// Returns the rank of a name among those of columns with ids; the likeliest has 0.
+/// Returns how likely a column with the given name has ids. The likeliest name has rank 0.
 pub fn id_rank(name: &str) -> usize {
     let key = names::key(name);
     let at = |list: &[&str]| list.iter().position(|name| *name == key);

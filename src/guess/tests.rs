@@ -1,11 +1,11 @@
-//! Tests of guesses that the corpus of exporters' files doesn't show.
+//! Tests of guesses that are not covered by the corpus of exported files.
 
 use super::*;
 use crate::config::Limits;
 use crate::manifest::{Encoding, Manifest, Quoting};
 use crate::report::{DataType, Failure};
 
-/// Proposes a manifest for a file, with open questions.
+/// Proposes a manifest for a file with the given answers.
 fn guess_with(text: &[u8], answers: &Answers) -> Result<Proposal, Failure> {
     let limits = Limits::default();
     let text_guess = guess_text(text, answers, &limits);
@@ -20,7 +20,7 @@ fn guess(text: &str) -> Proposal {
     guess_with(text.as_bytes(), &Answers::default()).unwrap()
 }
 
-/// What each column becomes, with its type.
+/// Returns the name and the type that each column has in the proposal.
 fn columns(proposal: &Proposal) -> Vec<String> {
     let column = |column: &ProposedColumn| {
         let kind = column.data_type.map_or("", |kind| kind.as_str());
@@ -30,7 +30,7 @@ fn columns(proposal: &Proposal) -> Vec<String> {
     proposal.columns.iter().map(column).collect()
 }
 
-/// The type of a property with these values, in a file of profiles.
+/// Returns the name and the type of a property with the given values, in a file of profiles.
 fn type_of(header: &str, values: &[&str]) -> String {
     let mut text = format!("identity\t{header}\n");
     for (number, value) in values.iter().enumerate() {
@@ -42,7 +42,7 @@ fn type_of(header: &str, values: &[&str]) -> String {
 }
 
 #[test]
-fn types_need_all_values() {
+fn all_values_must_have_the_type() {
     for (values, kind) in [
         (&["1", "-7", "2147483647"][..], "a INTEGER"),
         (&["1", "2147483648"], "a LONG"),
@@ -59,16 +59,16 @@ fn types_need_all_values() {
 }
 
 #[test]
-fn codes_and_long_numbers_stay_text() {
+fn codes_and_long_numbers_become_strings() {
     for value in ["007", "+4930", " 5", "01.5", "12345678901234567890", "1,5", "$D_7", "1e5x"] {
         assert_eq!(type_of("a", &[value, "7"]), "a STRING", "{value}");
     }
-    // A FLOAT would change the digits.
+    // A FLOAT cannot store all digits of the first number.
     assert_eq!(type_of("a", &["1234567890123456789", "0.5"]), "a STRING");
 }
 
 #[test]
-fn a_byte_order_mark_gives_the_encoding() {
+fn the_encoding_is_guessed_from_the_bytes() {
     let limits = Limits::default();
     let encoding = |head: &[u8]| guess_text(head, &Answers::default(), &limits).encoding;
     assert_eq!(encoding(b"\xEF\xBB\xBFidentity\n"), None);
@@ -76,7 +76,7 @@ fn a_byte_order_mark_gives_the_encoding() {
     assert_eq!(encoding(b"identity,caf\xE9\n"), Some(Encoding::Windows1252));
     let utf_16: Vec<u8> = "identity,a\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
     assert_eq!(encoding(&utf_16), Some(Encoding::Utf16Be));
-    // A few broken characters do not make another encoding of it.
+    // A few broken characters do not mean that the file has another encoding.
     let broken = guess_text("\u{e4}\u{e9}\u{fc},b\n".as_bytes(), &Answers::default(), &limits);
     assert_eq!(broken.notes, [""; 0]);
     let broken = ["\u{e4}\u{e9}\u{fc},b\n".as_bytes(), b"\xC3,\n"].concat();
@@ -85,7 +85,7 @@ fn a_byte_order_mark_gives_the_encoding() {
 }
 
 #[test]
-fn the_delimiter_divides_records_evenly() {
+fn the_delimiter_gives_equal_field_counts() {
     let limits = Limits::default();
     let text = |text: &str| guess_text(text.as_bytes(), &Answers::default(), &limits);
     for (file, delimiter) in [
@@ -106,7 +106,7 @@ fn the_delimiter_divides_records_evenly() {
 }
 
 #[test]
-fn quoting_is_that_which_breaks_fewest_records() {
+fn the_quoting_that_breaks_fewest_records_wins() {
     let limits = Limits::default();
     let quoting = |text: &str| guess_text(text.as_bytes(), &Answers::default(), &limits).quoting;
     for (file, expected) in [
@@ -115,7 +115,7 @@ fn quoting_is_that_which_breaks_fewest_records() {
         ("identity,a\nj,\"1\" x\nk,\"\n", Quoting::None),
         ("identity,a\nj,1\n", Quoting::Doubled),
         ("identity,a\nj,1\nk,\"x\nl,2\n", Quoting::None),
-        // A file that was cut off is quoted nevertheless.
+        // The quoting of an incomplete file is still recognised.
         ("identity,a\nj,\"1\"\nk,\"2\"\nl,\"3", Quoting::Doubled),
     ] {
         assert_eq!(quoting(file), expected, "{file:?}");
@@ -123,7 +123,7 @@ fn quoting_is_that_which_breaks_fewest_records() {
 }
 
 #[test]
-fn columns_get_their_meaning_by_name() {
+fn column_names_determine_ids_and_times() {
     let events =
         guess("Event Name,time,CustomerID,e-mail,GUID,fb_id\nA,1793527200,c,j@x.example,g,f\n");
     assert_eq!(events.manifest.data_type, DataType::Event);
@@ -136,7 +136,7 @@ fn columns_get_their_meaning_by_name() {
 }
 
 #[test]
-fn an_id_of_few_records_is_not_preferred() {
+fn columns_with_few_ids_are_not_chosen() {
     let text = "user_id,email\n,a@x.example\n,b@x.example\nu3,c@x.example\n";
     assert_eq!(columns(&guess(text)), ["user_id STRING", "identity"]);
     let both = guess("user_id,device_id\nu1,\n,d2\n,d3\n");
@@ -144,7 +144,7 @@ fn an_id_of_few_records_is_not_preferred() {
 }
 
 #[test]
-fn names_are_made_valid_and_different() {
+fn property_names_are_valid_and_unique() {
     let proposal = guess("identity,a.b,a_b,A_B,ts,Failure Description\nj,1,2,3,x,y\n");
     assert_eq!(
         columns(&proposal),
@@ -153,7 +153,7 @@ fn names_are_made_valid_and_different() {
 }
 
 #[test]
-fn questions_are_answered_by_their_labels() {
+fn an_answer_selects_a_choice_by_label() {
     let text = "user_id,customer_id,due\nu,c,01/02/2020\n";
     let mut answers = Answers::default();
     let open = guess_with(text.as_bytes(), &answers).unwrap().questions;
@@ -170,7 +170,7 @@ fn questions_are_answered_by_their_labels() {
 }
 
 #[test]
-fn an_unlikely_id_is_asked_for() {
+fn an_unlikely_id_column_must_be_confirmed() {
     let topics = |text: &str| {
         let questions = guess(text).questions;
         questions.into_iter().map(|question| question.topic).collect::<Vec<_>>()
@@ -183,7 +183,7 @@ fn an_unlikely_id_is_asked_for() {
 }
 
 #[test]
-fn events_or_profiles_is_asked() {
+fn ambiguous_record_kinds_cause_a_question() {
     let topics = |text: &str| {
         let questions = guess(text).questions;
         questions.into_iter().map(|question| question.topic).collect::<Vec<_>>()
@@ -195,7 +195,7 @@ fn events_or_profiles_is_asked() {
 }
 
 #[test]
-fn a_null_text_needs_a_typed_column() {
+fn null_texts_are_found_in_typed_columns() {
     let null = |text: &str| guess(text).manifest.null;
     assert_eq!(null("identity,a\nj,NA\nk,Namibia\n"), [""; 0]);
     assert_eq!(null("identity,a\nj,NA\nk,7\n"), ["NA"]);
@@ -204,7 +204,7 @@ fn a_null_text_needs_a_typed_column() {
 }
 
 #[test]
-fn near_misses_and_missing_headers_are_noted() {
+fn notes_report_near_misses_and_missing_headers() {
     let mut text = "identity,n\n".to_owned();
     for number in 0..200 {
         text.push_str(&format!("u{number},{number}\n"));

@@ -1,4 +1,4 @@
-//! Guesses encoding, delimiter and quoting from the head of a file.
+//! Guesses the encoding, the delimiter and the quoting of a file from its first bytes.
 
 use std::io::Cursor;
 use std::ops::ControlFlow;
@@ -14,30 +14,31 @@ use crate::sanitize::excerpt;
 /// The delimiters that are tried, the likeliest first.
 const DELIMITERS: [u8; 6] = [b',', b';', b'\t', b'|', 1, 0x1F];
 
-/// The ways to quote, the likeliest first.
+/// The kinds of quoting that are tried, the likeliest first.
 const QUOTINGS: [Quoting; 3] = [Quoting::Doubled, Quoting::Backslash, Quoting::None];
 
-/// Records that are compared to find the delimiter.
+/// The maximum number of records that are compared to find the delimiter.
 const RECORDS: usize = 200;
 
-/// The name of a head that is read like a file.
+/// The file name for scanning the first bytes of a file. The name means that they are not
+/// compressed.
 const NAME: &str = "head.csv";
 
-/// The description of a file's text.
+/// The guessed encoding, delimiter and quoting of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextGuess {
-    /// `None`: UTF-8, or a byte order mark decides.
+    /// `None` if the file is UTF-8, or if a byte order mark determines the encoding.
     pub encoding: Option<Encoding>,
     pub delimiter: u8,
     pub quoting: Quoting,
-    /// The other ways to quote that are possible, the likeliest first.
+    /// The other possible kinds of quoting, the likeliest first.
     pub other_quotings: Vec<Quoting>,
     pub question: Option<Question>,
     pub notes: Vec<String>,
 }
 
 impl TextGuess {
-    /// Writes the description into a manifest.
+    /// Sets the encoding, the delimiter and the quoting in a manifest.
     pub fn describe(&self, manifest: &mut Manifest) {
         manifest.encoding = self.encoding;
         manifest.delimiter = self.delimiter;
@@ -45,7 +46,7 @@ impl TextGuess {
     }
 }
 
-/// Guesses by the first bytes of a file, decompressed.
+/// Guesses from `head`, the first bytes of a file after decompression.
 pub fn guess_text(head: &[u8], answers: &Answers, limits: &Limits) -> TextGuess {
     let (encoding, note) = guess_encoding(head);
     let mut text = decode_head(head, encoding);
@@ -53,16 +54,16 @@ pub fn guess_text(head: &[u8], answers: &Answers, limits: &Limits) -> TextGuess 
         cut_last_line(&mut text);
     }
     let (delimiter, question) = guess_delimiter(&text, answers, limits);
-    // Broken quoting is rare: all records of the head are compared.
+    // Broken quoting is rare, so all records of `head` are compared.
     let fit = |quoting| Fit::of(&text, delimiter, quoting, usize::MAX, limits);
     let mut fits: Vec<Fit> = QUOTINGS.into_iter().filter_map(fit).collect();
-    // The sort is stable: of equal ones the likelier way stays first.
+    // The sort is stable, so the likelier of two equal kinds of quoting is still first.
     fits.sort_by_key(|fit| std::cmp::Reverse(fit.share()));
     let mut quotings = fits.iter().filter(|fit| fit.is_possible()).map(|fit| fit.quoting);
     let quoting = quotings.next().unwrap_or_default();
     let mut notes: Vec<String> = note.into_iter().collect();
     if quoting == Quoting::None {
-        notes.push("the cells have no quoting: quotes are parts of them".to_owned());
+        notes.push("the file has no quoting: quotes are part of the cells".to_owned());
     }
     let other_quotings = quotings.collect();
     TextGuess { encoding, delimiter, quoting, other_quotings, question, notes }
@@ -75,7 +76,7 @@ fn cut_last_line(text: &mut Vec<u8>) {
     }
 }
 
-/// Returns the encoding to name in the manifest, with a note if it is not certain.
+/// Returns the encoding for the manifest, and a note if the guess is not certain.
 fn guess_encoding(head: &[u8]) -> (Option<Encoding>, Option<String>) {
     if matches!(head, [0xEF, 0xBB, 0xBF, ..] | [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
         return (None, None);
@@ -88,14 +89,15 @@ fn guess_encoding(head: &[u8]) -> (Option<Encoding>, Option<String>) {
     let mut chunks = head.utf8_chunks().peekable();
     while let Some(chunk) = chunks.next() {
         valid += chunk.valid().chars().filter(|c| !c.is_ascii()).count() as u64;
-        // The head may end inside a character.
+        // The last character of `head` may be incomplete.
         let is_cut = chunks.peek().is_none() && head.len() >= HEAD;
         invalid += u64::from(!chunk.invalid().is_empty() && !is_cut);
     }
     if invalid == 0 {
         return (None, None);
     }
-    // Exporters that cut texts by bytes leave a few broken characters in UTF-8.
+    // Some exporters limit the length of texts in bytes. This causes a few broken characters in
+    // UTF-8.
     if valid > invalid {
         let note = "the file is UTF-8 with some invalid bytes: their records will be rejected";
         return (None, Some(note.to_owned()));
@@ -106,29 +108,30 @@ fn guess_encoding(head: &[u8]) -> (Option<Encoding>, Option<String>) {
     let words: Vec<_> = words.filter(|word| !word.is_ascii()).take(3).map(excerpt).collect();
     let example = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
     let note = format!(
-        "the file is not UTF-8 and is read as windows-1252{example} (if this is not its text, save \
-         it as UTF-8)"
+        "the file is not UTF-8 and is read as windows-1252{example} (if the text is wrong, save \
+         the file as UTF-8)"
     );
     (Some(Encoding::Windows1252), Some(note))
 }
 
-/// How well a delimiter and a way to quote divide the first records.
+/// The result of splitting the first records by a delimiter and a kind of quoting.
 #[derive(Clone, Debug, PartialEq)]
 struct Fit {
     delimiter: u8,
     quoting: Quoting,
-    /// Names of the header with a meaning of their own.
+    /// The number of names in the header that have a known meaning.
     known_names: usize,
-    /// Records with as many fields as the header.
+    /// The number of records that have as many fields as the header.
     even: usize,
     records: usize,
-    /// Cells with a quote on both sides, if no quoting is assumed.
+    /// The number of cells that begin and end with a quote. It is 0 unless the quoting is `None`.
     enclosed: usize,
     fields: usize,
 }
 
 impl Fit {
-    /// Divides at most the first `max` records of `text`. Returns `None` if there is no header.
+    /// Splits at most the first `max` records of `text`. Returns `None` if `text` has no valid
+    /// header.
     fn of(
         text: &[u8],
         delimiter: u8,
@@ -150,7 +153,8 @@ impl Fit {
             if records < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         if scanned.is_err() {
-            // A quote was not closed: the lines after it count too.
+            // A quote is never closed, so the remaining lines were not visited. They count as
+            // records too.
             records = records.max(memchr::memchr_iter(b'\n', text).count());
         }
         let known_names = scan.header.iter().filter(|name| is_known(name)).count();
@@ -162,13 +166,13 @@ impl Fit {
         self.even * 2 > self.records || self.records == 0
     }
 
-    /// Returns whether the file can be quoted so: one with a whole column of cells in quotes is not
-    /// without quoting.
+    /// Returns whether the file can have this quoting. A file in which most records have a cell in
+    /// quotes can't be without quoting.
     fn is_possible(&self) -> bool {
         self.enclosed * 2 <= self.records
     }
 
-    /// Returns the share of even records, in millionths.
+    /// Returns the share of records with as many fields as the header, in millionths.
     fn share(&self) -> usize {
         self.even * 1_000_000 / self.records.max(1)
     }
@@ -178,7 +182,8 @@ fn is_enclosed(cell: &str) -> bool {
     cell.len() > 1 && cell.starts_with('"') && cell.ends_with('"')
 }
 
-/// Returns the first of the possible fits with the largest share.
+/// Returns the possible fit with the largest share. If several have the same share, returns the
+/// first.
 fn best(fits: impl Iterator<Item = Fit>) -> Option<Fit> {
     fits.filter(Fit::is_possible)
         .reduce(|best, fit| if fit.share() > best.share() { fit } else { best })
@@ -211,7 +216,7 @@ fn guess_delimiter(text: &[u8], answers: &Answers, limits: &Limits) -> (u8, Opti
     };
     let mut fits: Vec<Fit> = DELIMITERS.iter().filter_map(of_delimiter).collect();
     let rank = |fit: &Fit| (fit.is_regular(), fit.known_names, fit.share());
-    // The sort is stable: of equal ones the likelier delimiter stays first.
+    // The sort is stable, so the likelier of two equal delimiters is still first.
     fits.sort_by_key(|fit| std::cmp::Reverse((rank(fit), fit.fields)));
     let Some(best) = fits.first() else { return (b',', None) };
     let equal: Vec<&Fit> = fits.iter().filter(|fit| rank(fit) == rank(best)).collect();
@@ -223,12 +228,15 @@ fn ask(fits: &[&Fit]) -> Question {
         let (even, records) = (fit.even, fit.records);
         Choice::new(
             delimiter_name(fit.delimiter),
-            format_args!("{} columns; {even} of {records} records have as many fields", fit.fields),
+            format_args!(
+                "{} columns; {even} of {records} records have this number of fields",
+                fit.fields
+            ),
         )
     };
     Question {
         topic: Topic::Delimiter,
-        text: "which character divides the columns?".to_owned(),
+        text: "which character separates the columns?".to_owned(),
         choices: fits.iter().map(choice).collect(),
     }
 }

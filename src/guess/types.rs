@@ -1,4 +1,4 @@
-//! Chooses the type of a property by the values of its column.
+//! Chooses the type of a property from the values of its column.
 
 use super::column::{COMPACT, ColumnFacts, DATE_FORMATS, Reading};
 use super::names;
@@ -6,7 +6,7 @@ use super::question::{Answers, Choice, Question, Topic};
 use crate::manifest::{DateFormat, PropertyType};
 use crate::sanitize::excerpt;
 
-/// The type of a column, and why.
+/// The guessed type of a column, and the reason for the guess.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TypeGuess {
     pub kind: PropertyType,
@@ -22,14 +22,15 @@ impl TypeGuess {
     }
 }
 
-/// Returns the type of the column `header`. All values must have it, or it is STRING.
+/// Returns the type of the column `header`: a type that all values have. If no other type fits, the
+/// type is STRING.
 pub fn guess_type(header: &str, facts: &ColumnFacts, answers: &Answers) -> TypeGuess {
     use PropertyType::{Boolean, Float, Integer, Long};
     let values = facts.value_count();
     if values == 0 {
         return TypeGuess::new(PropertyType::String, "no values");
     }
-    let all = |what: &str| format!("{values} of {values} are {what}");
+    let all = |what: &str| format!("{values} of {values} values are {what}");
     if facts.fits(Boolean) && (facts.zeros_and_ones < values || names::is_flag(header)) {
         return TypeGuess::new(Boolean, all("yes or no"));
     }
@@ -46,11 +47,12 @@ pub fn guess_type(header: &str, facts: &ColumnFacts, answers: &Answers) -> TypeG
     guess
 }
 
-/// Returns a DATE if at least one format, or ISO 8601, reads all values.
+/// Returns DATE if all values are dates in ISO 8601 or in one of the known formats.
 fn guess_date(header: &str, facts: &ColumnFacts, answers: &Answers) -> Option<TypeGuess> {
     let formats = facts.formats();
     let values = facts.value_count();
-    let mut guess = TypeGuess::new(PropertyType::Date, format!("{values} of {values} are dates"));
+    let mut guess =
+        TypeGuess::new(PropertyType::Date, format!("{values} of {values} values are dates"));
     let differ = formats.iter().any(|a| formats.iter().any(|b| facts.differ(*a, *b)));
     if !differ && facts.fits(PropertyType::Date) && formats.len() != 1 {
         return Some(guess);
@@ -71,11 +73,11 @@ fn guess_date(header: &str, facts: &ColumnFacts, answers: &Answers) -> Option<Ty
     }
     let name = written(chosen, facts);
     guess.format = DateFormat::named(&name);
-    guess.reason = format!("{values} of {values} are dates ({name})");
+    guess.reason = format!("{values} of {values} values are dates ({name})");
     Some(guess)
 }
 
-/// Returns the format at `index`, with the separator that the column has.
+/// Returns the format at `index`, with the separator that the values of the column have.
 fn written(index: usize, facts: &ColumnFacts) -> String {
     let name = DATE_FORMATS[index];
     let value = facts.values.first().map_or("", |value| value.as_str());
@@ -94,7 +96,7 @@ fn ask(header: &str, formats: &[usize], facts: &ColumnFacts) -> Question {
             "MM/dd/yyyy" => "the month first",
             "yyyy/MM/dd" => "the month after the year",
             "yyyy/dd/MM" => "the day after the year",
-            _ => "as named",
+            _ => "in this order",
         };
         Choice::new(name, order)
     };
@@ -109,13 +111,15 @@ fn ask(header: &str, formats: &[usize], facts: &ColumnFacts) -> Question {
     }
 }
 
-/// Returns a note if all values but a few have a type, or would have one if written otherwise.
+/// Returns a note if nearly all values have a type, or if all values are numbers with decimal
+/// commas.
 fn near_miss(header: &str, facts: &ColumnFacts) -> Option<String> {
     let values = facts.value_count();
     if facts.commas > 0 && facts.commas + facts.digits.iter().sum::<u64>() == values {
         let header = excerpt(header);
         return Some(format!(
-            "column {header} stays a STRING: its numbers have decimal commas, a FLOAT has a point"
+            "column {header} stays a STRING: the numbers have decimal commas, but a FLOAT \
+             needs a point"
         ));
     }
     let near = |reading: &&Reading| reading.nearly_fits(values);

@@ -363,7 +363,7 @@ fn json_has_the_manifest_and_its_reasons() {
     assert_eq!((code, &printed["path"]), (0, &"o.manifest".into()));
     assert_eq!(printed["manifest"], laptop.manifest("o.manifest"));
     assert_eq!(printed["columns"][3]["becomes"], "Price");
-    assert_eq!(printed["columns"][3]["reason"], "2 of 2 are numbers");
+    assert_eq!(printed["columns"][3]["reason"], "2 of 2 values are numbers");
     assert_eq!(printed["report"]["records"]["accepted"], 2);
     let (code, out, _) = laptop.run(&[&command[..], &["-"]].concat());
     let manifest: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -436,5 +436,5 @@ fn the_documented_manifest_is_the_written_one() {
     let email = ["--email", "data-team@example.com", "--output", "-"];
     let (code, out, err) = laptop.run(&[&["manifest", "purchases.csv"][..], &email].concat());
     assert_eq!((code, out.as_str()), (0, manifest));
-    assert_eq!(err, "note: these cells are taken for empty ones in all columns: NULL\n");
+    assert_eq!(err, "note: these cells are treated as empty in all columns: NULL\n");
 }
