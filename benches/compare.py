@@ -3,8 +3,8 @@
     python benches/compare.py PROGRAM MAKE_DATA FOLDER [--quick] [--write FILE] [--lines FILE] [--limits FILE]
 
 Every round runs each tool, so that a change of the machine's speed affects all tools alike. A ratio
-is of one round, or of two runs in succession. The table has medians. The operating system measures
-times and memory (wait4).
+compares two runs of the same round. The table has medians. The operating system measures times and
+memory (wait4).
 """
 
 import argparse
@@ -38,15 +38,17 @@ NAMES = {
     "polars_events_default": "Polars, its default level",
     "duckdb_events": "DuckDB",
 }
-# How often a round runs a tool, each time with sftp-import after it. The default is once. The goal
-# for the fastest tool is a ratio, which differs from pair to pair on a busy machine.
+# The number of times that a round runs a tool. The default is 1. Each run of the tool is followed
+# by a run of sftp-import. The fastest tool runs more often, because its ratio varies on a busy
+# machine.
 PAIRS = {"polars_events": 3}
-# A job of another tool that took longer than this, in seconds, is not run again.
+# The time in seconds after which a job of another tool is not run again.
 PATIENCE = 30
-# A job that takes longer than this, in seconds, is killed.
+# The time in seconds after which a job is killed.
 END_OF_PATIENCE = 100
-# The memory in bytes that is allocated and freed before each run: more than a run uses, with its
-# page cache. At most half of the free memory is used, so that no file leaves the page cache.
+# The memory in bytes that is allocated and freed before each run. This is more than a run uses,
+# with its page cache. At most half of the free memory is used, so that no file leaves the page
+# cache.
 MEMORY = 5 << 30
 BEGIN, END = "<!-- scripts/bench writes from here -->", "<!-- to here -->"
 
@@ -60,7 +62,7 @@ class Bench:
         self.pairs = {}
 
     def data(self, name, kind, records, *more):
-        """Returns the folder with `kind`.csv and its manifest. Makes the files once."""
+        """Returns the folder with `kind`.csv and its manifest. Makes the files if they do not exist."""
         folder = self.folder / f"{name}-{records}"
         if not (folder / f"{kind}.manifest").exists():
             command = [self.make_data, folder, kind, records, *more]
@@ -68,7 +70,7 @@ class Bench:
         return folder
 
     def ours(self, data, kind, home):
-        """Runs `ingest` with folders below `home`, and a manifest name that is used once."""
+        """Runs `ingest` with folders below `home`, and with a new manifest name."""
         home.mkdir(exist_ok=True)
         config = home / "config.toml"
         config.write_text(
@@ -157,7 +159,7 @@ class Bench:
         return statistics.median(run[at] for run in self.runs[what, who])
 
     def ratio(self, what, who):
-        """Returns the tool's wall-clock time divided by sftp-import's, by pair or by round."""
+        """Returns the tool's wall-clock time divided by sftp-import's time, as the median."""
         if (what, who) in self.pairs:
             return statistics.median(self.pairs[what, who])
         ours = self.runs[what, "sftp-import"]
@@ -198,7 +200,7 @@ class Scratch:
 
 
 def printed_by_us(status, output):
-    """Reports whether the import read the whole file. It exits with 1 if records were rejected."""
+    """Returns whether the import read the whole file. Exit status 1 means rejected records."""
     if status not in (0, 1) or not output.startswith(b"{"):
         return False
     report = json.loads(output)
@@ -226,7 +228,7 @@ def measure(command, succeeded=lambda status, _: status == 0, patience=threading
 
 
 def shown(seconds):
-    """Formats a time. A killed run has the words "more than"."""
+    """Formats a time in seconds. For a killed run, the text begins with "more than"."""
     ended = seconds >= END_OF_PATIENCE
     return f"more than {END_OF_PATIENCE}" if ended else f"{seconds:.2f}"
 
@@ -288,7 +290,7 @@ def main():
 
 
 def stages_of(bench, limits, picture):
-    """Returns the CPU time of each stage of an events import, beside its lower bound."""
+    """Returns a table with the CPU time of each stage of an events import and its lower bound."""
     records = 10_000_000 // bench.scale
     usual = bench.data("usual", "events", records, 1000)
     gigabytes = (usual / "events.csv").stat().st_size / 1e9

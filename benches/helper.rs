@@ -1,9 +1,9 @@
-//! Measures the helper that sshd asks, beside `/bin/true`, with a thousand and with a million
-//! published keys. Also measures how long publishing the keys takes.
+//! Measures the run time of the helper for sshd, with a thousand and with a million published keys,
+//! and the run time of `/bin/true` for comparison. Also measures the time for publishing the keys.
 //!
-//! `cargo bench --bench helper [KEYS]`. Each round runs `/bin/true` and both helpers in turn, with
-//! another key than the round before. The results are medians of the time from the start of the
-//! process to its end.
+//! `cargo bench --bench helper [KEYS]`. Each round runs `/bin/true` and then the helper with both
+//! databases. Each round uses a different key. The results are medians of the time from the start
+//! to the end of a process.
 
 #![allow(clippy::print_stdout, reason = "a bench reports")]
 
@@ -48,7 +48,7 @@ fn main() {
     );
 }
 
-/// Makes a registry with `keys` keys, and publishes them. Prints how long publishing took. Returns
+/// Makes a registry with `keys` keys, publishes them, and prints the time that this took. Returns
 /// the path of the published keys.
 fn prepare(folder: &Path, keys: u64) -> PathBuf {
     std::fs::create_dir(folder).expect("a folder is made");
@@ -84,7 +84,7 @@ fn prepare(folder: &Path, keys: u64) -> PathBuf {
     config.paths.keys_db()
 }
 
-/// Returns a fingerprint. Fingerprints are spread over the table, as digests are.
+/// Returns a fingerprint. The fingerprints are distributed over the table like digests.
 fn fingerprint(key: u64) -> String {
     let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     format!("SHA256:{mixed:020}{key:023}")
@@ -97,8 +97,8 @@ fn ask(database: &Path, key: u64) -> Command {
     command
 }
 
-/// Returns the time from the start of the process to its end. The process must succeed, and must
-/// print a line only if `speaks`.
+/// Returns the time from the start to the end of the process, in milliseconds. The process must
+/// succeed. It must print a line if `speaks` is true, and otherwise print nothing.
 fn milliseconds(command: &mut Command, speaks: bool) -> f64 {
     let begin = Instant::now();
     let output = command.stdin(Stdio::null()).output().expect("the program starts");

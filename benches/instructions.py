@@ -1,12 +1,13 @@
-"""Counts the instructions per record, and compares the counts with the noted counts.
+"""Counts the instructions per record, and compares them with recorded counts.
 
     python benches/instructions.py PROGRAM MAKE_DATA NOTED [--write]
 
-Each workload is an `ingest` under valgrind's cachegrind, of some records and of twice as many: the
-difference is the cost of the records alone. SHA-256 is left out: under valgrind it runs without the
-processor's special instructions, and would hide the cost of the other code. glibc copies and clears
-memory with its vector loops: on processors with fast `rep` instructions it would use those above
-some length, and valgrind counts each of their steps, so counts would differ between machines by 3 %.
+Each workload runs `ingest` under valgrind's cachegrind twice, the second time with twice as many
+records. The difference is the cost of the records without the cost of the start. SHA-256 is not
+counted. Under valgrind, SHA-256 runs without the processor's special instructions, and would hide
+the cost of all other code. glibc must copy and clear memory with vector loops. On some processors,
+it would use `rep` instructions for long ranges. valgrind counts each step of these instructions, so
+the counts of different machines would differ by 3 %.
 """
 
 import argparse
@@ -24,12 +25,13 @@ TUNABLES = ":".join(
     f"glibc.cpu.x86_{name}_threshold={NEVER}"
     for name in ("rep_movsb", "rep_stosb", "non_temporal")
 )
-# A count this low is worth noting, because the limit of 10 % refers to the noted count.
+# A count below this share of the recorded count should be recorded, because the limit of 10 %
+# refers to the recorded count.
 CHEAPER = 0.95
 
 
 class Work:
-    """A workload: `more` is an argument of the generator, `times` the number of imports."""
+    """A workload. `more` returns an argument of the generator. `times` is the number of imports."""
 
     def __init__(self, name, kind, more, times=1):
         self.name, self.kind, self.more, self.times = name, kind, more, times
@@ -44,7 +46,7 @@ WORKS = [
 
 
 def count(program, make_data, work, records, folder):
-    """Returns the instructions of the last import of a workload."""
+    """Returns the number of instructions of the last import of a workload."""
     folder.mkdir()
     more = str(work.more(records))
     subprocess.run([make_data, folder, work.kind, str(records), more], check=True)
@@ -69,7 +71,7 @@ def count(program, make_data, work, records, folder):
 
 
 def total(counts):
-    """Returns the sum of the instructions of all functions. cachegrind's manual has the format."""
+    """Returns the sum of all counted instructions. cachegrind's manual describes the format."""
     instructions, counted = 0, False
     with counts.open() as lines:
         for line in lines:

@@ -1,8 +1,10 @@
-//! Measures lower bounds for this machine: the least work of each stage of an events import, alone,
-//! on the data of the bench. A library does the work if one exists, otherwise a plain loop.
+//! Measures lower bounds for this machine: the time of the minimum work of each stage of an events
+//! import. Each stage runs separately. A library does the work if there is one, otherwise a simple
+//! loop.
 //!
-//! `cargo bench --bench limits [MB]`. Prints JSON: CPU seconds per GB of the data file, by stage.
-//! `scripts/bench` prints these numbers beside the time of an import (docs/performance.md).
+//! `cargo bench --bench limits [MB]`. Prints the CPU seconds of each stage per GB of the data file,
+//! as JSON. `scripts/bench` compares these numbers with the time of an import
+//! (docs/performance.md).
 
 #![allow(clippy::print_stdout, reason = "a bench reports")]
 
@@ -16,9 +18,9 @@ use sha2::{Digest, Sha256};
 #[path = "data/mod.rs"]
 mod data;
 
-/// The number of times that each stage's work is done. The least time counts.
+/// The number of times that the work of each stage is repeated. The shortest time is the result.
 const ROUNDS: usize = 5;
-/// The size of a page before its compression, as in the store.
+/// The size of a Parquet page before compression, in bytes. It is the same as in the store.
 const PAGE: usize = 64 << 10;
 
 fn main() -> io::Result<()> {
@@ -51,7 +53,8 @@ fn done<T>(result: T) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the seconds of the fastest round. One thread does the work, and waits for nothing.
+/// Returns the time of the fastest round in seconds. The work runs on one thread and never waits,
+/// so this is also the CPU time.
 fn least(mut work: impl FnMut() -> io::Result<()>) -> io::Result<f64> {
     let mut least = f64::MAX;
     for _ in 0..ROUNDS {
@@ -73,19 +76,19 @@ fn read(mut file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Scans every byte once for a quote, as a file without quotes needs.
+/// Scans every byte once for a quote. This is the minimum work for a file without quotes.
 fn ends(text: &[u8]) -> usize {
     memchr::memchr_iter(b'"', text).count()
 }
 
-/// Scans every byte once for two marks, without keeping their places. Each chunk is so short that a
-/// byte can hold its count, which lets compilers use vector instructions.
+/// Counts commas and line ends, without storing their positions. Each chunk is so short that its
+/// count fits in a byte, so that compilers can use vector instructions.
 fn marks(text: &[u8]) -> usize {
     let is_mark = |byte: &u8| u8::from(*byte == b',') + u8::from(*byte == b'\n');
     text.chunks(255).map(|some| usize::from(some.iter().map(is_mark).sum::<u8>())).sum()
 }
 
-/// Copies every byte once, as into a column or a page.
+/// Copies every byte once. This is the minimum work for filling a column or a page.
 fn duplicate(text: &[u8], copy: &mut [u8]) -> io::Result<()> {
     copy.copy_from_slice(black_box(text));
     Ok(())

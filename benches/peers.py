@@ -1,9 +1,10 @@
-"""Runs one job of another tool, in the fastest way of its documentation, as a separate process.
+"""Runs one job of another tool, in the fastest way that its documentation describes.
 
     python benches/peers.py JOB CSV OUT
 
-No job checks more than the types that it infers. No job computes a digest, writes an error file, or
-ensures that its data is on the disk (fsync). DuckDB and SQLite commit a transaction for profiles.
+The jobs do less than sftp-import. They check only the types that they infer. They compute no
+digest, write no error file, and do not ensure that their data is on the disk (fsync). For profiles,
+DuckDB and SQLite commit a transaction.
 """
 
 import subprocess
@@ -24,8 +25,8 @@ PROFILE_COLUMNS = [
 def polars_events(csv, out):
     import polars
 
-    # sftp-import writes with this level, which is faster than the default. The order of the file is
-    # not kept, and no statistics are written, which is faster too.
+    # sftp-import uses the same compression level, which is faster than the default. Polars is also
+    # faster if it does not keep the order of the file and writes no statistics.
     options = {"compression_level": 1, "maintain_order": False, "statistics": False}
     polars.scan_csv(csv).sink_parquet(out, compression="zstd", **options)
 
@@ -39,7 +40,7 @@ def polars_events_default(csv, out):
 def duckdb_events(csv, out):
     import duckdb
 
-    # Threads write without keeping the order of the file, which is faster.
+    # DuckDB is faster if it does not keep the order of the file.
     duckdb.sql("SET preserve_insertion_order = false")
     options = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
     duckdb.sql(f"COPY (FROM read_csv('{csv}')) TO '{out}' ({options})")
@@ -143,7 +144,7 @@ def duckdb_profiles_key(csv, out):
 
 
 def duckdb_profiles_anew(csv, out):
-    """Makes a new table from the existing table and the file, with lists. This is no upsert."""
+    """Makes a new table from the existing table and the file, with lists, instead of an upsert."""
     import duckdb
 
     database = duckdb.connect(out)

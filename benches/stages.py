@@ -1,4 +1,4 @@
-"""Measures the CPU time of each stage of an events import (perf(1)), and draws it as a bar."""
+"""Measures the CPU time of each stage of an events import with perf(1), and draws the shares."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ COLOURS = "#4e79a7 #f28e2b #76b7b2 #e15759 #59a14f #edc948 #b07aa1 #ff9da7 #bab0
 
 
 def shares(report):
-    """Returns per cent by stage. Each line of the report is `12.34% thread [.] symbol`."""
+    """Returns the percentage of each stage. A line of `report` is `12.34% thread [.] symbol`."""
     found = {name: 0.0 for name, _ in STAGES}
     for line in report.splitlines():
         match = re.match(r"\s*([\d.]+)%\s+(.*)", line)
@@ -55,7 +55,7 @@ def svg(found):
 
 
 def table(found, seconds, least):
-    """Returns a table of CPU seconds per GB by stage, beside the lower bounds `least`."""
+    """Returns a table with the CPU seconds per GB of each stage, and the lower bounds `least`."""
     lines = ["| stage | CPU s a GB | lower bound | times |", "|---|---|---|---|"]
     total = sum(found.values())
     for name, share in found.items():
@@ -67,7 +67,7 @@ def table(found, seconds, least):
 
 
 def draw(bench, data, home, picture):
-    """Imports `data` under perf, draws the stages' shares of the CPU time, and returns them."""
+    """Imports `data` under perf. Draws and returns the share of each stage in the CPU time."""
     if not shutil.which("perf"):
         print("no picture: perf(1) is not installed", file=sys.stderr)
         return {}

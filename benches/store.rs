@@ -1,8 +1,9 @@
-//! Measures how fast the local store writes records in memory, in the product page's shapes.
+//! Measures how fast the local store writes records that are already in memory. The records have
+//! the columns of the samples on the product page.
 //!
 //! `cargo bench --bench store -- [events|wide|sparse|profiles] [records] [profiles]` prints the
-//! time and the peak memory of the process. Batches of events are created before the clock starts
-//! and pushed repeatedly, so that only the store is measured.
+//! time and the peak memory of the process. Batches of events are created before the measurement
+//! and are pushed repeatedly, so that only the store is measured.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
 
 use std::sync::Arc;
@@ -108,7 +109,7 @@ fn events(records: usize) {
     run_events(&schema, &batches, records);
 }
 
-/// Writes 2,000 string columns, with one in `sparsity` cells set.
+/// Writes 2,000 string columns. One in `sparsity` cells has a value.
 fn wide(records: usize, sparsity: u64) {
     const ROWS: usize = 500;
     let mut fields = fixed_fields();
@@ -218,7 +219,7 @@ fn disk(folder: &std::path::Path) -> u64 {
         .sum()
 }
 
-/// Returns the process's peak resident size, in MB.
+/// Returns the peak resident memory of the process, in MB.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();

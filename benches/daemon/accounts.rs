@@ -1,7 +1,7 @@
-//! Measures ten thousand accounts: the time from the daemon's start until all are watched, the
-//! daemon's memory, and its CPU time while idle.
+//! Measures the daemon with ten thousand accounts: the time from its start until all accounts are
+//! watched, its memory, and its CPU time while idle.
 //!
-//! The first time ends with READY=1, which the daemon sends when every account has its watch.
+//! The daemon sends READY=1 when it watches every account. This ends the first measurement.
 
 use std::fs;
 use std::thread::sleep;
@@ -11,10 +11,10 @@ use sftp_import::account::AccountId;
 
 use super::host::{Daemon, manifest, wait};
 
-/// After this time, the first scan of every account has ended, and so has the first rescan, which
-/// scans new folders a second time. The daemon is then idle.
+/// The time until the daemon is idle. The first scan of every account has then ended. The first
+/// rescan, which scans new folders a second time, has ended too.
 const SETTLE: Duration = Duration::from_secs(75);
-/// How long the idle daemon is measured: one period of `rescan-every`, by its default.
+/// The time for which the idle daemon is measured: the default of `rescan-every`.
 const IDLE: Duration = Duration::from_secs(60);
 
 pub fn measure(count: usize) {
@@ -26,7 +26,7 @@ pub fn measure(count: usize) {
     daemon.start();
     let ready = begin.elapsed().as_secs_f64();
 
-    // The last account's pair is claimed before the first scan of all accounts is over.
+    // The pair of the last account must be claimed before the first scan of all accounts has ended.
     let last = incoming.last().expect("there is an account");
     fs::write(last.join("e.csv"), "event_name,identity\nPurchased,a@example.com\n")
         .and_then(|()| fs::write(last.join("e.manifest"), manifest("e.csv")))

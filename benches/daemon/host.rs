@@ -1,7 +1,8 @@
-//! A real daemon with separate folders, for benches that put pairs into an incoming. Needs root.
+//! Runs a real daemon in separate folders, for benches that upload pairs into an incoming folder.
+//! The benches need root.
 //!
-//! All files are below one folder of /var/tmp, because results depend on the disk. The folder is
-//! removed at the end.
+//! All files are in one folder below /var/tmp, because the results depend on the disk. The folder
+//! is removed at the end.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -17,12 +18,12 @@ use sftp_import::account::AccountId;
 use sftp_import::recipient::RecipientRule;
 use sftp_import::state::{State, accounts};
 
-/// The user id of the first account. No user logs in with these ids.
+/// The user id of the first account. No real user must have an id from this one to [`LAST_UID`].
 const FIRST_UID: u32 = 700_000;
-/// The last user id. No bench needs more.
+/// The highest user id of an account. No bench needs more accounts.
 const LAST_UID: u32 = 799_999;
 
-/// The folders, a state database, and `sftp-importd` after its start.
+/// A host with folders and a state database, and `sftp-importd` after it was started.
 pub struct Daemon {
     child: Option<Child>,
     root: PathBuf,
@@ -50,7 +51,8 @@ impl Daemon {
         Self { child: None, root, state, accounts: 0 }
     }
 
-    /// Adds accounts with their folders, in one transaction. Returns the incoming of each account.
+    /// Adds accounts in one transaction, and makes their folders. Returns the incoming folder of
+    /// each account.
     pub fn add(&mut self, ids: &[AccountId]) -> Vec<PathBuf> {
         let first = FIRST_UID + self.accounts;
         self.accounts += ids.len() as u32;
@@ -84,7 +86,7 @@ impl Daemon {
             fs::create_dir_all(folder.join(name)).expect("a folder is made");
         }
         let incoming = folder.join("incoming");
-        // The sessions are processes of the account's user.
+        // The processes of the sessions run as the user of the account.
         fs::set_permissions(&incoming, Permissions::from_mode(0o777))
             .expect("incoming is writable");
         incoming
@@ -124,7 +126,8 @@ impl Daemon {
         line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("the line has a number")
     }
 
-    /// Returns the CPU time that the daemon has used so far, also in threads that have ended.
+    /// Returns the CPU time that the daemon has used until now. Threads that have ended are
+    /// included.
     pub fn cpu(&self) -> Duration {
         let child = self.child.as_ref().expect("the daemon was started");
         let pid = Pid::from_raw(child.id().cast_signed());

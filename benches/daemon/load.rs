@@ -1,7 +1,8 @@
-//! Measures how many small imports per second the real daemon finishes, with every step durable.
+//! Measures how many small imports per second the real daemon completes. All data is synced to the
+//! disk as in normal operation.
 //!
 //! Many sessions upload pairs of 10 records and stay open. Then all sessions end at the same time.
-//! The clock runs from that moment until the last import has completed in the state database.
+//! The measured time is from that moment until all imports are completed in the state database.
 
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,11 @@
-//! Measures the real daemon, as root: `cargo bench --bench daemon -- WHAT [NUMBERS]`, where WHAT is
+//! Measures the real daemon. The bench needs root: `cargo bench --bench daemon -- WHAT [NUMBERS]`.
+//! WHAT is one of:
 //!
-//! - `pickup`: the time from a session's end to `picked_up`, idle and beside a huge import, and
-//!   the time from the manifest's close in a session that stays open
+//! - `pickup`: the time from the end of a session to `picked_up`, on an idle host and during a huge
+//!   import. For sessions that stay open, the time from the close of the manifest to `picked_up`.
 //! - `load [SESSIONS] [PAIRS]`: the number of small imports per second
-//! - `accounts [ACCOUNTS]`: start, memory and CPU time while idle with many accounts
+//! - `accounts [ACCOUNTS]`: the time to start, the memory, and the CPU time while idle, with many
+//!   accounts
 //!
 //! Each bench prints one line per measurement. The results are valid only on an idle machine.
 

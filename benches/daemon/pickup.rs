@@ -1,12 +1,12 @@
-//! Measures the time from the end of a session to `picked_up` in the activity log, on the real
-//! daemon.
+//! Measures the time from the end of a session until `picked_up` is in the activity log, with the
+//! real daemon.
 //!
-//! The bench uploads pairs into one account's incoming, one after the other, each in a separate
-//! session. The clock runs from the session's end until the activity log has the line, which is
-//! then in the database. This is measured on an idle host, and beside another account's import of 5
-//! GB. For some pairs the session stays open, and the clock runs from the manifest's close. Each
-//! pair waits until the previous pair has completed, and then for a moment in which its milestone
-//! is delivered.
+//! The bench uploads pairs for one account, one after the other, each in a separate session. The
+//! measured time is from the end of the session until the activity log in the database has the
+//! line. This is measured on an idle host, and again while an import of 5 GB of another account is
+//! running. For some pairs the session stays open, and the measured time is from the close of the
+//! manifest. A pair is uploaded only after the previous import has completed and its milestone was
+//! delivered.
 
 use std::fs;
 use std::io::Write;
@@ -22,9 +22,9 @@ use super::host::{Daemon, manifest, wait};
 use super::session::Session;
 
 const PAIRS: usize = 200;
-/// The number of pairs whose session stays open. Each takes the time of `settle`.
+/// The number of pairs whose session stays open. Each of them waits for the time `settle`.
 const OPEN: usize = 20;
-/// The number of pairs before the measurement.
+/// The number of pairs that are uploaded before the measurement.
 const WARM_UP: usize = 5;
 /// The size of the other account's data file, in bytes.
 const HUGE: usize = 5_000_000_000;
@@ -50,7 +50,7 @@ pub fn measure_all() {
     assert_eq!(now, "running", "the huge import ended before the measurement");
 }
 
-/// Measures the pairs with these numbers, and prints their times.
+/// Measures the pairs with the numbers in `pairs`, and prints their times.
 fn measure(what: &str, daemon: &Daemon, account: &AccountId, pairs: Range<usize>, ends: bool) {
     let count = pairs.len();
     let mut times: Vec<f64> = pairs.map(|n| one(daemon, account, n, ends)).collect();
@@ -65,9 +65,9 @@ fn measure(what: &str, daemon: &Daemon, account: &AccountId, pairs: Range<usize>
     );
 }
 
-/// Uploads pair number `n`. Returns the milliseconds until it is picked up, counted from the
-/// session's end if the session `ends`, otherwise from the manifest's close. Returns after the
-/// import has completed.
+/// Uploads pair number `n` and waits until its import has completed. Returns the time until the
+/// pair was picked up, in milliseconds. If `ends` is true, the time is from the end of the session,
+/// otherwise from the close of the manifest.
 fn one(daemon: &Daemon, account: &AccountId, n: usize, ends: bool) -> f64 {
     let before = lines(daemon, account, "import.completed").pop().and_then(|line| line.import);
     let of_pair =
@@ -84,7 +84,8 @@ fn one(daemon: &Daemon, account: &AccountId, n: usize, ends: bool) -> f64 {
     let line = wait(PATIENCE, Duration::from_micros(200), "picking a pair up", || {
         of_pair("import.picked_up")
     });
-    // The time in the line is from before its transaction was durable. The current time is later.
+    // The line's own time is not used as the end, because its transaction was not yet durable at
+    // that time.
     let took = Timestamp::now().duration_since(from.min(line.at)).as_secs_f64() * 1000.0;
     wait(PATIENCE, Duration::from_millis(2), "completing a pair", || of_pair("import.completed"));
     std::thread::sleep(DELIVERED_WITHIN);
@@ -95,7 +96,8 @@ fn one(daemon: &Daemon, account: &AccountId, n: usize, ends: bool) -> f64 {
     took
 }
 
-/// Uploads a pair with a huge data file, and waits until its import runs. Returns the import's id.
+/// Uploads a pair with a huge data file, and waits until the import is running. Returns the id of
+/// the import.
 fn begin_huge(daemon: &Daemon, account: &AccountId, incoming: &Path) -> String {
     let block: String =
         (0..10_000).map(|n| format!("Purchased,user{n}@example.com,{n}.5\n")).collect();
@@ -113,8 +115,8 @@ fn begin_huge(daemon: &Daemon, account: &AccountId, incoming: &Path) -> String {
     line.import.expect("it is an import's line")
 }
 
-/// Returns the account's last lines with `action`, oldest first: at least those of one import.
-/// Reading more lines would keep a core busy that the daemon needs.
+/// Returns the recent lines of the account with `action`, the oldest first. At least the lines of
+/// one import are read. Reading more lines would use CPU time that the daemon needs.
 fn lines(daemon: &Daemon, account: &AccountId, action: &str) -> Vec<Activity> {
     let mut lines = daemon
         .state

@@ -1,6 +1,6 @@
-//! Simulates SFTP sessions for the daemon. A process of the account's user writes files, and logs
-//! the same lines as sftp-server. The process is this program, started again, and reads orders from
-//! standard input.
+//! Simulates SFTP sessions for the daemon. Each session is a process of this program that runs as
+//! the user of the account. The process reads orders from standard input, writes files, and logs
+//! the same lines as sftp-server.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +15,7 @@ use sftp_import::account::AccountId;
 
 use super::host::{Daemon, manifest, wait};
 
-/// The first argument of a session's process.
+/// The first argument of the process of a session.
 pub const ARGUMENT: &str = "session";
 
 /// An open session.
@@ -42,8 +42,8 @@ impl Session {
         session
     }
 
-    /// Uploads `STEM.csv` with `records` records and its manifest. Returns when the manifest was
-    /// closed.
+    /// Uploads `STEM.csv` with `records` records, and its manifest. Returns the time at which the
+    /// manifest was closed.
     pub fn put(&mut self, stem: &str, records: usize) -> Timestamp {
         self.order(&format!("put {stem} {records}"));
         self.answer()
@@ -54,7 +54,7 @@ impl Session {
         self.order("end");
     }
 
-    /// Returns when the session ended.
+    /// Waits until the process has ended. Returns the time at which the session ended.
     pub fn ended(mut self) -> Timestamp {
         let at = self.answer();
         self.child.wait().expect("the session ends");
@@ -72,7 +72,7 @@ impl Session {
     }
 }
 
-/// Runs a session's process in `chroot`.
+/// Runs the process of a session for the account whose folder is `chroot`.
 pub fn serve(chroot: &Path) {
     let log = Log::connect(&chroot.join("dev/log"));
     log.send("session opened for local user bench from [192.0.2.1]");
@@ -118,7 +118,7 @@ impl Log {
         self.0.send(line.as_bytes()).expect("the log takes a line");
     }
 
-    /// Returns when the file was closed.
+    /// Writes a file and logs its open and close. Returns the time at which the file was closed.
     fn write(&self, chroot: &Path, name: &str, content: &str) -> Timestamp {
         self.send(&format!("open \"/incoming/{name}\" flags WRITE,CREATE,TRUNCATE mode 0666"));
         let path = chroot.join("incoming").join(name);

@@ -1,7 +1,8 @@
-//! Makes data files for measurements, in the shapes of the product page. The same arguments result
-//! in the same bytes.
+//! Makes data files for measurements, with the columns of the samples on the product page. The same
+//! arguments result in the same bytes.
 //!
-//! The numbers in different columns are independent, so that no column helps to compress another.
+//! The numbers in different columns are independent, so that compression gains nothing from similar
+//! columns.
 
 use std::io::{self, Write};
 
