@@ -265,7 +265,7 @@ fn wrong_usage_exits_with_status_2() {
 }
 
 #[test]
-fn the_data_file_is_beside_the_manifest() {
+fn check_finds_the_data_file_beside_manifests() {
     let laptop = Laptop::with_samples();
     let manifest = laptop.0.path().join("events.manifest");
     let output =

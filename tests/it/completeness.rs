@@ -1,5 +1,5 @@
-//! Tests of rules that one pair can't show: repeated manifest names, and names that do not end in
-//! .manifest.
+//! Tests of rules that cannot be tested with one pair, for example rules about repeated manifest
+//! names.
 
 use std::fs;
 use std::process::Command;
@@ -86,16 +86,17 @@ fn a_manifest_name_can_be_used_once() {
     assert!(detail.contains("give it a name with a date in it"), "{detail}");
     assert!(detail.contains(first["import"].as_str().unwrap()), "{detail}");
     assert_eq!(host.profiles("acme"), 1);
-    // The names of another account are independent of this account's names. Another name is unused.
+    // The names of another account are independent of this account's names. A name that was not
+    // used before is accepted.
     assert_eq!(host.ingest("other", "e.manifest").1, 0);
     host.pair("f.manifest", "identity\nk\n");
     assert_eq!(host.ingest("acme", "f.manifest").1, 0);
     assert_eq!(host.profiles("acme"), 2);
 }
 
-/// A failed import also uses up its manifest name.
+/// The manifest name of a failed import can't be used again.
 #[test]
-fn a_failed_import_uses_up_its_manifest_name() {
+fn failed_imports_also_use_their_manifest_names() {
     let host = Host::new();
     host.pair("e.manifest", "identity\n");
     assert_eq!(host.ingest("acme", "e.manifest").1, 1);
@@ -114,7 +115,7 @@ fn a_manifest_name_must_end_in_manifest() {
     assert_eq!(report["failure"]["message"], "Incorrect details in manifest file");
     let detail = "the name \"e.json\" does not end in .manifest: call it e.manifest";
     assert_eq!(report["failure"]["detail"], detail);
-    // That name is not used up.
+    // The name e.manifest was not used by the failed import.
     host.pair("e.manifest", "identity\nj\n");
     assert_eq!(host.ingest("acme", "e.manifest").1, 0);
 }
@@ -138,7 +139,7 @@ fn reused_names_are_accepted_if_configured() {
 }
 
 #[test]
-fn a_decomposed_name_is_the_data_file() {
+fn data_file_names_are_compared_in_normal_form() {
     let host = Host::new();
     let text =
         "{\"type\":\"profile\",\"fileName\":\"K\u{e4}ufe.csv\",\"clientEmail\":\"a@b.example\"}";

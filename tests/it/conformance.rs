@@ -20,7 +20,7 @@ use super::stored::stored;
 
 const ACCOUNT: &str = "TEST-ABC-123Z";
 
-/// Parts of warnings about what is stored already, which `check` does not know.
+/// Parts of warnings about data of earlier imports. `check` does not know this data.
 const STORED: [&str; 3] =
     ["ids belonged to another profile", "left without an id", "earlier imports stored it as"];
 
@@ -29,7 +29,7 @@ const STORED: [&str; 3] =
 struct Answer {
     /// The report without ids, times and paths.
     report: Json,
-    /// `firstTs` and `lastTs`. Without a `ts` in the file they differ between runs.
+    /// The values of `firstTs` and `lastTs`. If the file has no `ts`, they differ between runs.
     ts: Vec<String>,
     error_file: Option<String>,
     error_lines: Vec<Json>,
@@ -155,7 +155,7 @@ impl Case {
         }
         let report = bench.ingested(&manifest, "ingested");
         let mut ingested = answer(&serde_json::to_value(&report).unwrap(), &bench.path("ingested"));
-        // Only the store knows what earlier imports stored, so `check` can't warn about it.
+        // Only `ingest` knows the data of earlier imports, so `check` can't warn about this data.
         let warnings = ingested.report["warnings"].as_array_mut().unwrap();
         self.verify_warnings(warnings);
         warnings
@@ -261,7 +261,7 @@ impl Case {
             assert_eq!(file, expected);
         }
         let manifest: Json = serde_json::from_str(&self.manifest_text()).unwrap();
-        // The csv crate knows delimiters of one byte.
+        // The csv crate supports only delimiters of one byte.
         let named = manifest["delimiter"].as_str().unwrap_or(",");
         let file = if named.is_ascii() { file.to_owned() } else { file.replace(named, "\x1F") };
         let mut delimiter = if named.is_ascii() { named } else { "\x1F" };
@@ -287,7 +287,7 @@ impl Case {
         assert_eq!(reader.headers().unwrap().iter().next_back(), Some("Failure Description"));
         let descriptions: Vec<String> =
             reader.records().map(|r| r.unwrap().iter().next_back().unwrap().to_owned()).collect();
-        // Each file ends at the size limit of its own.
+        // Each of the two files has its own size limit.
         let both = if self.limits.contains("max-data-file") {
             descriptions.len().min(lines.len())
         } else {
@@ -324,7 +324,8 @@ impl Case {
     }
 }
 
-/// Checks that each line of an error file has its description, although the quoting is broken.
+/// Checks that each line of an error file has the expected description. The quoting of the lines is
+/// broken, so the csv crate cannot read them.
 fn verify_lines(file: &str, delimiter: &str, descriptions: &[String]) {
     let mut lines = file.lines();
     let name = format!("{delimiter}\"Failure Description\"");
@@ -357,7 +358,7 @@ fn described(lines: &[Json]) -> BTreeMap<u64, String> {
 }
 
 #[test]
-fn check_and_ingest_give_the_expected_results() {
+fn check_and_ingest_have_the_expected_results() {
     let groups = groups();
     let failed: usize = std::thread::scope(|scope| {
         let run = |(name, cases): (&String, &Vec<Case>)| {

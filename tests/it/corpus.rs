@@ -115,7 +115,7 @@ fn repeated(inside: &str) -> Option<String> {
 }
 
 #[test]
-fn expands_repeated_text() {
+fn repetitions_in_cases_are_expanded() {
     assert_eq!(expanded("{ a{x*3},{\"b\"}{p#,*1..3}{"), "{ axxx,{\"b\"}p1,p2,p3,{");
 }
 
@@ -200,13 +200,14 @@ fn rules() -> Vec<String> {
     text.lines().filter_map(name).collect()
 }
 
-/// Returns the rules that one pair can't test, with their tests in the form `file: function`.
+/// Returns the rules that cannot be tested with one pair, with their tests in the form
+/// `file: function`.
 fn elsewhere() -> BTreeMap<String, String> {
     toml::from_str(&fs::read_to_string(folder().join("elsewhere.toml")).unwrap()).unwrap()
 }
 
 #[test]
-fn rules_and_cases_match() {
+fn every_rule_has_a_case_or_test() {
     let rules = rules();
     let named: BTreeSet<String> = rules.iter().cloned().collect();
     assert_eq!(named.len(), rules.len(), "docs/rules.md names a rule twice");

@@ -1,8 +1,8 @@
 //! Runs the bodies of the fuzz targets for a limited time on stable Rust, with mutated seeds and
 //! random bytes.
 //!
-//! `SFTP_IMPORT_FUZZ_SECONDS` is the run time of each target in seconds. The default is 2. The long
-//! form of the tests uses 60.
+//! `SFTP_IMPORT_FUZZ_SECONDS` is the run time of each target in seconds. The default is 2 seconds.
+//! The long form of the tests uses 60 seconds.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -72,7 +72,8 @@ fn edited(seed: &[u8], edits: &[Edit]) -> Vec<u8> {
 }
 
 /// Runs `target` until its time has passed. A failure is reported with the smallest failing bytes.
-/// Without a configured time every run uses the same inputs. Only the long form tries new inputs.
+/// Without a configured time, every run uses the same inputs. With a configured time, the inputs
+/// are random.
 fn run(target: fn(&[u8]), seeds: &'static [&'static [u8]]) {
     let seconds = std::env::var("SFTP_IMPORT_FUZZ_SECONDS").ok();
     let explores = seconds.is_some();

@@ -1,5 +1,5 @@
-//! `sftp-import manifest`: guessed manifests import what can be imported, and the command asks, or
-//! refuses, where two readings are possible.
+//! Tests of `sftp-import manifest`. A guessed manifest must import nearly all records that can be
+//! imported. If a guess is ambiguous, the command must ask a question or fail.
 
 use std::fs;
 use std::io::Write;
@@ -20,7 +20,7 @@ use super::corpus::{Case, groups};
 /// The share of records, in percent, that a guessed manifest must import.
 const SHARE: u64 = 99;
 
-/// A file of tests/guess.
+/// An exported file from tests/guess.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExportedFile {
@@ -29,13 +29,13 @@ struct ExportedFile {
     text: String,
     encode: Option<String>,
     compress: Option<String>,
-    /// Records that can be imported; default: all.
+    /// The number of records that can be imported. The default is all records.
     records: Option<u64>,
-    /// What a file needs that cannot be imported yet.
+    /// The reason why the file cannot be imported yet.
     pending: Option<String>,
 }
 
-/// The files of one exporter's kind.
+/// The files of one kind of exporters.
 #[derive(Deserialize)]
 struct ExportedFiles {
     file: Vec<ExportedFile>,
@@ -67,10 +67,10 @@ impl ExportedFile {
 }
 
 impl ExportedFile {
-    /// Guesses a manifest and checks the file with it.
+    /// Guesses a manifest for the file, and checks the file with this manifest.
     ///
     /// # Errors
-    /// Fewer records are accepted than can be imported.
+    /// The number of accepted records is lower than [`SHARE`] of the records that can be imported.
     fn import(&self) -> Result<(), String> {
         let file = DataFile::new(&self.name, self.bytes(), Limits::default());
         let manifest = text(&file.guess()?.0);
@@ -98,7 +98,8 @@ impl DataFile {
         Self { folder, name: name.to_owned(), bytes, limits }
     }
 
-    /// Proposes a manifest; each question gets its likeliest answer. Returns the questions too.
+    /// Proposes a manifest. The likeliest answer to each question is chosen. Also returns the
+    /// questions.
     fn guess(&self) -> Result<(Proposal, Vec<String>), String> {
         let failed = |failure: sftp_import::report::Failure| failure.to_string();
         let mut answers = Answers::default();
@@ -131,8 +132,9 @@ fn text(proposal: &Proposal) -> String {
     proposal.manifest.to_json(&header)
 }
 
-/// Returns whether a manifest has only what a file shows: not an unusual delimiter, nor the meaning
-/// of a column without a name or of an error file's last column.
+/// Returns whether a manifest has only facts that can be guessed from the file. An unusual
+/// delimiter, the meaning of a column without a name, and the meaning of an error file's last
+/// column cannot be guessed.
 fn is_shown_by_file(manifest: &str) -> bool {
     let text = manifest.strip_prefix('\u{feff}').unwrap_or(manifest);
     let manifest: serde_json::Value = serde_json::from_str(text).unwrap();
@@ -144,7 +146,7 @@ fn is_shown_by_file(manifest: &str) -> bool {
 }
 
 #[test]
-fn well_formed_conformance_files_import() {
+fn manifests_of_conformance_files_are_guessed() {
     let mut wrong = Vec::new();
     let mut files = 0;
     for (group, cases) in groups() {
@@ -174,18 +176,25 @@ fn well_formed_conformance_files_import() {
 }
 
 #[test]
-fn files_of_exporters_import() {
+fn exported_files_import_with_guessed_manifests() {
     let files = ExportedFile::all();
     let mut wrong = Vec::new();
     let mut imported = 0;
     for exported in files {
-        assert!(exported.source.len() > 20, "{}: where is the format described?", exported.name);
+        assert!(
+            exported.source.len() > 20,
+            "{}: source does not name a description of the format",
+            exported.name
+        );
         match (exported.import(), &exported.pending) {
             (Ok(()), None) => imported += 1,
             (Err(_), Some(_)) => {}
             (Err(error), None) => wrong.push(format!("{}: {error}", exported.name)),
             (Ok(()), Some(pending)) => {
-                wrong.push(format!("{}: remove pending, {pending:?} works", exported.name));
+                wrong.push(format!(
+                    "{}: the file is imported, remove pending ({pending:?})",
+                    exported.name
+                ));
             }
         }
     }
@@ -194,7 +203,7 @@ fn files_of_exporters_import() {
 }
 
 #[test]
-fn columns_of_exporters_become_what_they_are() {
+fn guesses_for_exported_files_match_the_snapshot() {
     let mut lines = Vec::new();
     for exported in ExportedFile::all().iter().filter(|file| file.pending.is_none()) {
         let file = DataFile::new(&exported.name, exported.bytes(), Limits::default());
@@ -220,9 +229,9 @@ fn columns_of_exporters_become_what_they_are() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
 
-    /// Every value of a column takes part in the choice of its type.
+    /// The type of a column is chosen from all its values.
     #[test]
-    fn no_record_is_rejected_for_its_type(
+    fn guessed_types_accept_all_records(
         header in proptest::sample::subsequence(
             vec!["a", "Is_b", "time", "Name", "x.y", "when", "N A", "date"], 2..8),
         records in proptest::collection::vec(proptest::collection::vec(
@@ -243,7 +252,7 @@ proptest::proptest! {
     }
 }
 
-/// A folder of a partner.
+/// A folder on the computer of a partner.
 struct Laptop(TempDir);
 
 impl Laptop {
@@ -266,7 +275,7 @@ impl Laptop {
         (status.code().unwrap(), text(stdout), text(stderr))
     }
 
-    /// Returns the names of the manifests.
+    /// Returns the names of the manifests in the folder.
     fn manifests(&self) -> Vec<String> {
         let entries = fs::read_dir(self.0.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -302,7 +311,7 @@ fn a_written_manifest_passes_check() {
 }
 
 #[test]
-fn nothing_is_replaced_without_force() {
+fn existing_manifests_are_kept_without_force() {
     let laptop = Laptop::new("o.csv", CLEAN);
     let command = ["manifest", "o.csv", EMAIL[0], EMAIL[1], "--output", "o.manifest"];
     fs::write(laptop.0.path().join("o.manifest"), "mine").unwrap();
@@ -312,11 +321,11 @@ fn nothing_is_replaced_without_force() {
     assert_eq!(fs::read(laptop.0.path().join("o.manifest")).unwrap(), b"mine");
     let (code, ..) = laptop.run(&[&command[..], &["--force"]].concat());
     assert_eq!((code, &laptop.manifest("o.manifest")["type"]), (0, &"event".into()));
-    assert_eq!(laptop.manifests(), ["o.manifest"], "no other file is left");
+    assert_eq!(laptop.manifests(), ["o.manifest"], "the folder has no other file");
 }
 
 #[test]
-fn two_readings_end_with_status_2() {
+fn an_ambiguous_date_exits_with_status_2() {
     let laptop = Laptop::new("o.csv", AMBIGUOUS);
     let command = ["manifest", "o.csv", EMAIL[0], EMAIL[1], "--output", "o.manifest"];
     let (code, out, err) = laptop.run(&command);
@@ -336,7 +345,7 @@ fn two_readings_end_with_status_2() {
 }
 
 #[test]
-fn a_question_is_asked_on_a_terminal() {
+fn the_command_asks_questions_on_a_terminal() {
     let laptop = Laptop::new("o.csv", AMBIGUOUS);
     let program = env!("CARGO_BIN_EXE_sftp-import");
     let command = format!("{program} manifest o.csv --email a@b.example --output o.manifest");
@@ -355,7 +364,7 @@ fn a_question_is_asked_on_a_terminal() {
 }
 
 #[test]
-fn json_has_the_manifest_and_its_reasons() {
+fn json_output_has_the_manifest_and_reasons() {
     let laptop = Laptop::new("o.csv", CLEAN);
     let command = ["manifest", "o.csv", EMAIL[0], EMAIL[1], "--output"];
     let (code, out, _) = laptop.run(&[&command[..], &["o.manifest", "--json"]].concat());
@@ -371,7 +380,7 @@ fn json_has_the_manifest_and_its_reasons() {
 }
 
 #[test]
-fn wrong_arguments_end_with_status_2() {
+fn wrong_arguments_exit_with_status_2() {
     let laptop = Laptop::new("o.csv", CLEAN);
     for (arguments, error) in [
         (&["manifest", "o.csv"][..], "--email"),
@@ -389,7 +398,7 @@ fn wrong_arguments_end_with_status_2() {
 }
 
 #[test]
-fn no_manifest_is_written_for_hopeless_files() {
+fn unusable_files_do_not_get_a_manifest() {
     for (text, error) in [
         ("", "the file is empty"),
         ("identity,a\n", "no records"),
@@ -406,9 +415,9 @@ fn no_manifest_is_written_for_hopeless_files() {
 }
 
 #[test]
-fn quoting_that_shows_late_is_found() {
+fn quoting_near_the_file_end_is_guessed() {
     let mut text = "identity,title\n".to_owned();
-    // More than the head of the file.
+    // These records are longer than the part of the file that is read first.
     for number in 0..80_000 {
         text.push_str(&format!("user-{number},a plain title\n"));
     }
@@ -420,14 +429,15 @@ fn quoting_that_shows_late_is_found() {
     assert_eq!(laptop.manifest("o.manifest")["escape"], "\\");
 }
 
-/// Returns the fenced block that begins with `info`, from `document` on, and what follows it.
+/// Returns the first fenced block of `document` with the given info string, and the text after the
+/// block.
 fn block<'a>(document: &'a str, info: &str) -> (&'a str, &'a str) {
     let (_, rest) = document.split_once(&format!("\n```{info}\n")).unwrap();
     rest.split_once("```\n").unwrap()
 }
 
 #[test]
-fn the_documented_manifest_is_the_written_one() {
+fn the_documented_manifest_matches_the_command_output() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manifest.md");
     let document = fs::read_to_string(path).unwrap();
     let (data, rest) = block(&document, "csv purchases.csv");

@@ -24,7 +24,7 @@ struct Checked {
     report: Json,
 }
 
-/// Checks a pair. `write` writes its data file.
+/// Runs `check` on a pair. `write` writes the data file.
 fn check(name: &str, write: impl FnOnce(&mut File)) -> Checked {
     let folder = tempfile::tempdir().unwrap();
     let manifest =
@@ -137,7 +137,8 @@ fn compression_bombs_are_refused_in_bounded_memory() {
     }
 }
 
-/// Each frame names the memory that its reader needs.
+/// The header of a zstd frame contains the size of the window, which is the memory that a reader
+/// needs.
 #[test]
 fn a_zstd_window_over_the_limit_is_refused() {
     let checked = check("e.csv.zst", |file| {
@@ -152,8 +153,8 @@ fn a_zstd_window_over_the_limit_is_refused() {
     assert!(failure.contains("requires too much memory"), "{failure}");
 }
 
-/// All records are rejected and not kept. Their number is larger than the number of records in work
-/// at one time.
+/// All records are rejected, and they must not be kept in memory. There are more of them than are
+/// processed at one time.
 #[test]
 fn the_shortest_records_need_bounded_memory() {
     let checked = check("e.csv", |file| {
