@@ -100,7 +100,7 @@ pub fn read_failure(error: &io::Error, meter: &Meter) -> Failure {
         // This is libzstd's `ZSTD_error_frameParameter_windowTooLarge`. The crate reports this
         // error only as text.
         None if error.to_string().contains("too much memory") => Failure::unreadable(
-            "the zstd frame needs a window over 32 MiB, which takes too much memory; \
+            "the zstd frame needs a window over 32 MiB, which requires too much memory; \
              compress the file without --long",
         ),
         // The other messages of the libraries depend on the sizes of reads.
