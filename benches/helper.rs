@@ -31,7 +31,7 @@ fn main() {
     for round in 0..ROUNDS {
         times[0].push(milliseconds(&mut Command::new("/bin/true"), false));
         for (n, (database, keys)) in published.iter().enumerate() {
-            // The steps visit keys in all parts of the table.
+            // Successive rounds use keys from all parts of the table.
             let key = round * 7919 * 31 % keys;
             times[n + 1].push(milliseconds(&mut ask(database, key), true));
         }

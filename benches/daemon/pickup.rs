@@ -26,7 +26,7 @@ const PAIRS: usize = 200;
 const OPEN: usize = 20;
 /// The number of pairs that are uploaded before the measurement.
 const WARM_UP: usize = 5;
-/// The size of the other account's data file, in bytes.
+/// The size of the huge data file before compression, in bytes.
 const HUGE: usize = 5_000_000_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 const DELIVERED_WITHIN: Duration = Duration::from_millis(20);

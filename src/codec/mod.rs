@@ -1,4 +1,4 @@
-//! Encodings of numbers and short byte strings.
+//! Encodes numbers, and compares and copies short byte strings.
 
 pub(crate) mod short_bytes;
 pub(crate) mod varint;

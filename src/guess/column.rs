@@ -64,7 +64,7 @@ pub struct ColumnFacts {
 #[derive(Debug)]
 pub struct Reading {
     pub kind: PropertyType,
-    /// The index in [`DATE_FORMATS`].
+    /// The index of the format in [`DATE_FORMATS`].
     pub format: Option<usize>,
     parsed: Option<DateFormat>,
     pub failed: u64,
@@ -188,7 +188,7 @@ impl ColumnFacts {
         }
     }
 
-    /// Counts a cell.
+    /// Adds a cell to the counts.
     pub fn count(&mut self, cell: &str, line: u64) {
         let value = cell.trim();
         if value.is_empty() {

@@ -17,7 +17,7 @@ const ENOUGH: u64 = 99;
 /// The maximum number of choices of a question about a column.
 const CHOICES: usize = 5;
 
-/// The meaning of a column.
+/// The guessed meaning of a column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
     EventName,
@@ -30,7 +30,7 @@ pub enum Target {
     Ignored,
 }
 
-/// The meaning of a file.
+/// The guessed meaning of a file and of its columns.
 #[derive(Debug)]
 pub struct Meaning {
     pub data_type: DataType,

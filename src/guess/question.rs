@@ -11,11 +11,11 @@ use crate::report::DataType;
 pub enum Topic {
     Delimiter,
     DataType,
-    /// The column with the event's name.
+    /// The question which column has the event names.
     EventName,
-    /// The column with the user's identity.
+    /// The question which column has the identity of the user.
     Identity,
-    /// The format of the dates in the column with this header.
+    /// The question which format the dates in the column with this header have.
     DateFormat(String),
 }
 
@@ -31,7 +31,7 @@ pub struct Question {
 /// A possible answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The value for [`Answers::set`].
+    /// The text that identifies the choice in [`Answers::set`].
     pub label: String,
     pub reason: String,
 }

@@ -85,7 +85,7 @@ fn the_encoding_is_guessed_from_the_bytes() {
 }
 
 #[test]
-fn the_delimiter_gives_equal_field_counts() {
+fn the_delimiter_with_equal_field_counts_is_guessed() {
     let limits = Limits::default();
     let text = |text: &str| guess_text(text.as_bytes(), &Answers::default(), &limits);
     for (file, delimiter) in [

@@ -1,4 +1,4 @@
-//! Batches of some thousand accepted records for the store.
+//! Batches of accepted records for the store. A batch has some thousand records.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::report::TsRange;
 /// Accepted records in file order.
 #[derive(Clone, Debug)]
 pub enum Batch {
-    /// Events as columns, with the import's [`super::EventSchema`].
+    /// Events as columns. The columns are those of the import's [`super::EventSchema`].
     Events(RecordBatch),
     Profiles(ProfileBatch),
 }
@@ -30,7 +30,7 @@ impl Batch {
         self.len() == 0
     }
 
-    /// Returns the earliest and the latest `ts` of events; `None` without events.
+    /// Returns the earliest and the latest `ts` of the batch; `None` if the batch has no events.
     pub fn ts_range(&self) -> Option<TsRange> {
         let Self::Events(batch) = self else { return None };
         let times = batch.column(TS).as_primitive::<TimestampMillisecondType>().values();
@@ -158,7 +158,7 @@ mod tests {
     use crate::manifest::PropertyType;
 
     #[test]
-    fn iterates_over_pushed_records() {
+    fn a_batch_returns_pushed_records_in_order() {
         let properties: Arc<[_]> =
             [Property { name: "Playlist".into(), kind: PropertyType::String }].into();
         let mut batch = ProfileBatch::new(properties);

@@ -1,4 +1,4 @@
-//! The changes that a record makes to its profile, and their packed form.
+//! Defines the changes that a record makes to a profile, and the packed form of changes.
 //!
 //! Packed changes take little memory, and a single change needs no allocation. Only this process
 //! reads packed changes, from its memory or from an unnamed file, so they are not validated again.
@@ -20,7 +20,7 @@ pub enum Operation {
     Add,
     /// `$remove`: removes the value from the list.
     Remove,
-    /// `$delete`: removes the property; the value is [`Value::None`].
+    /// `$delete`: removes the property. The change has the value [`Value::None`].
     Delete,
 }
 
@@ -43,7 +43,7 @@ pub enum Value<'a> {
 /// One change to one property of the profile.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Change<'a> {
-    /// An index into [`properties`](super::ProfileBatch::properties).
+    /// The index of the property in [`properties`](super::ProfileBatch::properties).
     pub property: usize,
     pub operation: Operation,
     pub value: Value<'a>,
@@ -52,7 +52,7 @@ pub struct Change<'a> {
 /// A change whose text is not decoded yet.
 #[derive(Clone, Copy, Debug)]
 pub struct PackedChange<'a> {
-    /// An index into the import's properties.
+    /// The index of the property among the properties of the import.
     pub property: usize,
     pub operation: Operation,
     pub value: PackedValue<'a>,

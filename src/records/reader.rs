@@ -39,7 +39,7 @@ pub struct ReadSummary {
     pub warnings: Vec<String>,
 }
 
-/// The error of a data file that cannot be imported as a whole.
+/// The error of a data file that cannot be imported, with the results until the error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("reading stopped after {} records", so_far.counts.read)]
 pub struct ReadError {

@@ -147,7 +147,7 @@ pub fn read_head(input: impl Read, file_name: &str, limits: &Limits) -> Result<V
     Ok(head)
 }
 
-/// Decodes the head of a file to UTF-8, without its byte order mark.
+/// Decodes the first bytes of a file to UTF-8, and removes the byte order mark.
 pub fn decode_head(head: &[u8], encoding: Option<Encoding>) -> Vec<u8> {
     let mut text = TextBuffer::default();
     if let Ok((mut stream, _)) = Utf8Stream::open(Cursor::new(head), encoding) {

@@ -37,7 +37,7 @@ pub trait Rejections: Clone + Send {
     /// rejections of a block.
     fn is_full(&self) -> bool;
 
-    /// Returns the collected records and continues with none.
+    /// Removes and returns the collected records.
     #[must_use]
     fn take(&mut self) -> Self;
 }

@@ -134,7 +134,7 @@ impl<R: Rejections> RejectedRecords<R> {
         Self { rejections, count: 0, tally: RejectionTally::default() }
     }
 
-    /// Returns the collected records and continues with none.
+    /// Removes and returns the collected records.
     fn take(&mut self) -> Self {
         Self {
             rejections: self.rejections.take(),

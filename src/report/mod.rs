@@ -51,7 +51,7 @@ impl FromStr for DataType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportState {
-    /// The row is in the state database, and the files are being moved into the spool.
+    /// The import is in the state database, and its files are being moved into the spool.
     Claiming,
     /// The import was claimed and is waiting to run.
     #[default]
@@ -80,7 +80,7 @@ impl ImportState {
 /// The five fixed texts of failures, for a file that could not be imported at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FailureText {
-    /// The manifest's data file did not arrive.
+    /// The data file of the manifest did not arrive.
     #[serde(rename = "No data file found")]
     NoDataFile,
     /// The data file is not a CSV file that can be read within the limits.
@@ -89,7 +89,7 @@ pub enum FailureText {
     /// The manifest is wrong, or does not fit the header.
     #[serde(rename = "Incorrect details in manifest file")]
     Manifest,
-    /// The host failed: disk full, I/O error, store unreachable.
+    /// The host failed, for example because of a full disk, an I/O error or an unreachable store.
     #[serde(rename = "Internal infra error")]
     Infra,
     /// sftp-import has a bug.

@@ -23,7 +23,7 @@ use crate::records::sink::RejectedRecord;
 use crate::report::Failure;
 use crate::sanitize::excerpt;
 
-/// The result of parsing a block.
+/// A parsed block: its records, cells and findings.
 #[derive(Debug)]
 pub struct ParsedBlock {
     /// The number of bytes of the file as uploaded that had been read at the end of the block.

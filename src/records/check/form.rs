@@ -109,7 +109,7 @@ impl FormCheck<'_> {
             return false;
         }
         let checked = (0..width).filter(|column| Some(*column) != plan.columns.description);
-        // A field is no longer than its record.
+        // A field can exceed the limit only if its record does.
         if raw.len() as u64 > plan.limits.max_field.bytes() {
             for column in checked.clone() {
                 if self.is_too_long(self.lexed.cells[record.cells as usize + column]) {

@@ -71,7 +71,7 @@ impl<'a> StringColumn<'a> {
         self.offsets.push(self.values.len() as i32);
     }
 
-    /// Returns the column.
+    /// Returns the finished column.
     pub fn finish(mut self) -> ArrayRef {
         if self.values.capacity() / 2 > self.values.len() {
             self.values.shrink_to_fit(); // the column stays in memory until a row group is written

@@ -214,7 +214,7 @@ impl<R: Read> Splitter<R> {
         if self.at_end && self.record_ends.is_quoted() {
             return Err(unclosed_quote(line));
         }
-        // The line end stays in the text. The lexer skips it as an empty line.
+        // The line end of the record stays in `text`. The lexer skips it as an empty line.
         let end = end.unwrap_or(record.len());
         let passed = record.cut(end, &mut self.text);
         lines.push(&passed);

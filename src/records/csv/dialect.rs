@@ -5,7 +5,7 @@ use crate::manifest::{Manifest, Quoting};
 /// The characters that structure a CSV text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect {
-    /// An ASCII character.
+    /// The character that separates cells. It is ASCII.
     pub delimiter: u8,
     pub quoting: Quoting,
 }

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_keep_their_quotes() {
+    fn raw_fields_keep_their_quotes() {
         assert_eq!(fields("\"a,\"\"b\",,c\"d", COMMA), (vec!["\"a,\"\"b\"", "", "c\"d"], false));
         assert_eq!(fields("", COMMA), (vec![""], false), "one empty field");
         let backslash = Dialect { quoting: Quoting::Backslash, ..COMMA };

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 #[derive(Clone, Debug, Default)]
 pub struct NullTexts {
     texts: HashSet<Box<[u8]>>,
-    /// The length of the longest text, in bytes.
+    /// The length of the longest of the texts, in bytes.
     longest: usize,
 }
 
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_whole_and_equal_cells_are_null() {
+    fn a_null_text_must_equal_the_whole_cell() {
         let null = NullTexts::new(&["\\N".to_owned(), "NULL".to_owned()]);
         for cell in ["\\N", "NULL"] {
             assert!(null.contains(cell.as_bytes()), "{cell}");

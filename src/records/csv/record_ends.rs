@@ -19,7 +19,7 @@ enum QuoteContext {
     EscapedInQuoted,
 }
 
-/// Tracks the quoting of a text.
+/// Tracks the quoting of a text to find the ends of its records.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordEnds {
     dialect: Dialect,

@@ -20,7 +20,7 @@ pub struct StructuralBytes<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> StructuralBytes<'a, N> {
-    /// Starts at the beginning of `block`. None of the `marks` may be zero.
+    /// Creates an iterator over the positions of `marks` in `block`. A mark must not be the byte 0.
     pub fn new(block: &'a [u8], marks: [u8; N]) -> Self {
         let mut new = Self { block, marks, base: 0, found: 0 };
         new.found = new.find_marks();
@@ -92,7 +92,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn finds_every_structural_byte_once(
+        fn every_structural_byte_is_found_once(
             block in "[,\n\"a\u{80}\u{ff}]{0,200}",
             from in 0_usize..200,
             skip in 0_usize..100,

@@ -34,14 +34,14 @@ pub struct Columns {
     pub properties: Vec<PropertyColumn>,
     /// The ignored column `Failure Description`.
     pub description: Option<usize>,
-    /// The ignored columns without a name, which must be empty.
+    /// The columns without a name. They are ignored, and their cells must be empty.
     pub nameless: Vec<usize>,
 }
 
-/// The column of `ts`.
+/// The column that has `ts`, the times of the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimestampColumn {
-    /// Its index in the header.
+    /// The index of the column in the header.
     pub column: usize,
     pub notation: TimestampNotation,
 }
@@ -49,7 +49,7 @@ pub struct TimestampColumn {
 /// A column that holds a property.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PropertyColumn {
-    /// Its index in the header.
+    /// The index of the column in the header.
     pub column: usize,
     /// The name and the type of the property in the store.
     pub property: Property,

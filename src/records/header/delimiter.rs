@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_finding_shows_the_delimiter_in_json() {
+    fn the_delimiter_finding_uses_json_notation() {
         for (likely, shown) in [(b';', ";"), (b'\t', "\\t"), (1, "\\u0001")] {
             let expected = format!(
                 "the header seems to be separated by '{shown}': set \"delimiter\": \"{shown}\""

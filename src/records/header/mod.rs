@@ -96,7 +96,7 @@ impl Header {
                     _ => Failure::unreadable(format!("{detail}; {}", quoted_line(line, &raw))),
                 },
             )?;
-            // The line end stays in the block. The lexer skips it as an empty line.
+            // The line end of the header stays in the block. The lexer skips it as an empty line.
             block.first_line += count_lines(&block.text[..end]);
             block.text.drain(..end);
             return Ok(Self {

@@ -41,7 +41,7 @@ impl TextBuffer {
         self.advance(text.len());
     }
 
-    /// Removes the text after its first `length` bytes.
+    /// Keeps the first `length` bytes of the text, and removes the rest.
     pub fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
     }

@@ -154,7 +154,7 @@ impl Transcoder {
         Ok(())
     }
 
-    /// Decodes once and returns the number of bytes written to `text`.
+    /// Calls the decoder once. Returns the number of bytes that it wrote to `text`.
     fn decode(&mut self, text: &mut [u8]) -> usize {
         let (last, room) = text.split_last_mut().expect("there is room for 16 bytes");
         let bytes = &self.bytes[self.at..];
@@ -242,8 +242,8 @@ mod tests {
     #[test]
     fn invalid_input_becomes_the_byte_0xff() {
         let mut bytes = utf16("a\nb", u16::to_le_bytes);
-        bytes.extend([0x00, 0xD8, b'c', 0]); // an unpaired surrogate
-        bytes.push(b'd'); // half a character
+        bytes.extend([0x00, 0xD8, b'c', 0]); // the first unit is an unpaired surrogate
+        bytes.push(b'd'); // the last character is incomplete
         assert_eq!(decode(&bytes, Some(Encoding::Utf16Le)).0, b"a\nb\xFFc\xFF");
         assert_eq!(decode(b"a\xE9", None).0, b"a\xE9");
     }

@@ -40,7 +40,7 @@ impl Utf8Check {
         self.pending.drain(..valid);
     }
 
-    /// Sets the result at the end of the file.
+    /// Sets the result. Must be called once, at the end of the file.
     pub fn end(&mut self) {
         if let Some(example) = self.example.filter(|_| !self.invalid && self.pending.is_empty()) {
             let _ = self.result.set(example); // `end` is called once

@@ -167,7 +167,7 @@ mod tests {
             days in proptest::collection::vec(0..3_i64, 5),
         ) {
             let mut calendar = Calendar::default();
-            // Days that differ by the size of the cache share a slot.
+            // Two days that differ by a multiple of the cache's size use the same slot.
             let apart = days.iter().map(|days| days * 86_400 * DAYS as i64);
             for seconds in seconds.iter().cycle().zip(apart).map(|(seconds, days)| seconds + days) {
                 if let Ok(timestamp) = jiff::Timestamp::from_second(seconds) {

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_is_a_sentence_of_90_characters() {
+    fn advice_has_at_most_90_characters() {
         for rule in RULES {
             let text = rule.advice();
             assert!(text.ends_with('.') && text.len() <= 90, "{text}");

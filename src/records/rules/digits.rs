@@ -116,14 +116,14 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn digits_match_parse_without_sign(text in "[0-9/:x+]{0,2}[0-9]{0,16}[0-9/:é]?") {
+        fn parsed_digits_match_the_standard_library(text in "[0-9/:x+]{0,2}[0-9]{0,16}[0-9/:é]?") {
             let plain = !text.starts_with('+') && text.len() <= 16;
             let number = text.parse().ok().filter(|_| plain);
             proptest::prop_assert_eq!(digits(text.as_bytes()), number);
         }
 
         #[test]
-        fn decimals_match_parse(text in "[0-9]{0,8}[.]?[0-9]{0,7}[.x/:é-]?") {
+        fn parsed_decimals_match_the_standard_library(text in "[0-9]{0,8}[.]?[0-9]{0,7}[.x/:é-]?") {
             let own = |text: &&str| !text.starts_with('.') && (1..=8).contains(&text.len());
             let digits = |text: &&str| text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
             let number = Some(text.as_str()).filter(own).filter(digits);

@@ -151,7 +151,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn plain_ids_match_the_rule(
+        fn the_fast_id_check_matches_the_rule(
             cell in "[ ~a-z0\u{a0}é-]{0,12}|[0-9a-z]{1020,1030}|-{0,12}|[0-9][.,]?[0-9]{0,12}[Ee][+][0-9]{1,3}"
         ) {
             if is_plain(cell.as_bytes()) {

@@ -136,7 +136,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn plain_texts_match_the_rule(
+        fn the_fast_text_check_matches_the_rule(
             cell in "[ $D_é0-9]{0,8}|\\s{0,2}.{0,2}\\s{0,2}",
             max in 0_usize..10,
         ) {
@@ -149,7 +149,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn plain_dates_match_the_rule(
+        fn the_fast_date_check_matches_the_rule(
             cell in "([$]D_)?[0-9 -]{0,2}[0-9]{0,12}[0-9x]?",
             max in 0_usize..20,
         ) {

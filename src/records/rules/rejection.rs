@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn details_follow_the_text_after_a_dash() {
+    fn rejection_details_follow_the_text_after_a_dash() {
         assert_eq!(rejection(None, None, None).to_string(), "No");
         assert_eq!(rejection(Some("c"), Some(""), None).to_string(), "No - column c");
         let all = rejection(Some("c"), Some("v"), Some("h"));

@@ -144,7 +144,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn fast_numbers_match_parse(text in "[0-9]{0,12}[.]?[0-9]{0,9}[.x]?") {
+        fn fast_number_parsing_matches_the_standard_library(text in "[0-9]{0,12}[.]?[0-9]{0,9}[.x]?") {
             if let Some(number) = long_decimal(text.as_bytes()) {
                 proptest::prop_assert_eq!(Ok(number.to_bits()), text.parse().map(f64::to_bits));
             }
@@ -156,7 +156,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn booleans_match_a_plain_comparison(text in "[TtRrUuEeFfAaLlSs01YyNn\\x10-\\x12\\x00]{0,6}") {
+        fn fast_boolean_parsing_matches_a_plain_comparison(text in "[TtRrUuEeFfAaLlSs01YyNn\\x10-\\x12\\x00]{0,6}") {
             let lower = text.to_ascii_lowercase();
             let (yes, no) = (["true", "1", "y"], ["false", "0", "n"]);
             let expected = yes.contains(&&*lower).then_some(true);

@@ -245,7 +245,7 @@ fn a_read_error_is_an_infrastructure_failure() {
 }
 
 #[test]
-fn the_sink_can_stop_reading() {
+fn a_sink_error_stops_the_reading() {
     let text = format!("identity\n{}", "jane@acme.example\n".repeat(500_000));
     for workers in 1..=3 {
         let mut sink = RecordingSink { stop_after: Some(1), ..RecordingSink::default() };

@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn an_imported_error_file_has_equal_rejections(body in body()) {
+    fn uploading_an_error_file_repeats_its_rejections(body in body()) {
         for (manifest, header) in manifests() {
             let text = [header, &body].concat();
             let (sink, result) = read_with(&text[..], &manifest, &Limits::default(), 1);

@@ -100,7 +100,7 @@ fn is_broken(record: &[u8], dialect: Dialect) -> bool {
 }
 
 #[test]
-fn the_lexer_matches_csv_in_special_cases() {
+fn lexer_and_csv_crate_agree_in_special_cases() {
     for text in [
         "",
         "a",
@@ -201,7 +201,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn the_lexer_matches_csv_in_all_dialects(
+    fn lexer_and_csv_crate_agree_in_all_dialects(
         text in r#"([ab,;" \r\n]|""|\\"|\\\\|,"|",){0,30}"#,
     ) {
         for quoting in [Quoting::Backslash, Quoting::None] {
@@ -211,7 +211,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn the_lexer_matches_csv_without_quotes(text in "[a-z,\n]{0,100}") {
+    fn lexer_and_csv_crate_agree_without_quotes(text in "[a-z,\n]{0,100}") {
         let text = text.as_bytes();
         proptest::prop_assert_eq!(cells(text, COMMA), by_csv_crate(text, COMMA));
     }
@@ -228,7 +228,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn raw_fields_and_cells_have_equal_numbers(text in "[ab,\" \\\\\r\n]{0,40}") {
+    fn raw_fields_and_cells_have_equal_counts(text in "[ab,\" \\\\\r\n]{0,40}") {
         for quoting in [Quoting::Doubled, Quoting::Backslash, Quoting::None] {
             let dialect = Dialect { quoting, ..COMMA };
             for record in lex(text.as_bytes(), dialect, usize::MAX).records {

@@ -34,7 +34,7 @@ fn fixed_columns_are_found_by_header_or_mapping() {
 }
 
 #[test]
-fn the_header_event_name_needs_a_mapping() {
+fn event_name_columns_need_a_mapping() {
     assert_eq!(
         findings("event", "event_name,identity", ""),
         ["no column is evtName, the event's name (map column event_name to evtName with ctName)"]

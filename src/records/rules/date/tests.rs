@@ -109,7 +109,7 @@ fn dates_outside_years_1_to_9999_fail() {
 }
 
 #[test]
-fn numbers_of_few_digits_are_rejected() {
+fn short_numbers_are_rejected_as_dates() {
     assert_eq!(read("1589274432", None), Some(1_589_274_432));
     assert_eq!(read("100000000", None), Some(100_000_000));
     assert_eq!(read("99999999999", None), Some(99_999_999_999));
@@ -205,7 +205,7 @@ fn invalid_days_are_rejected() {
 
 proptest::proptest! {
     #[test]
-    fn iso_8601_matches_jiff(
+    fn parsed_iso_8601_times_match_jiff(
         seconds in -62_135_596_800..253_402_207_200_i64,
         nanoseconds in 0..1_000_000_000_i32,
         offset in -64_800..64_800_i32,
