@@ -246,14 +246,15 @@ fn warnings(plan: &ReadPlan, other_descriptions: u64, is_utf8: Option<char>) -> 
     let mut warnings = Vec::new();
     match plan.columns.nameless.len() {
         0 => {}
-        1 => warnings.push("1 column without a name, all empty".to_owned()),
-        columns => warnings.push(format!("{columns} columns without a name, all empty")),
+        1 => warnings.push("1 column without a name is ignored, because it is empty".to_owned()),
+        columns => warnings
+            .push(format!("{columns} columns without a name are ignored, because they are empty")),
     }
     if plan.columns.description.is_some() {
         let also = match other_descriptions {
             0 => String::new(),
-            1 => ", also in 1 record where its text is not from an error file".to_owned(),
-            n => format!(", also in {n} records where its text is not from an error file"),
+            1 => ", also in 1 record whose text is not from an error file".to_owned(),
+            n => format!(", also in {n} records whose text is not from an error file"),
         };
         warnings.push(format!("the column {FAILURE_DESCRIPTION} is ignored{also}"));
     }

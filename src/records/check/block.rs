@@ -149,7 +149,8 @@ fn nameless_value(plan: &ReadPlan, rows: &Rows<'_>) -> Option<Failure> {
         .find(|(row, column)| !rows.cell(*row, *column).chars().all(is_blank))?;
     Some(failure_of(&[
         format!(
-            "line {}, column {}: the header has no name here, but line {} has the value {}",
+            "line {}, column {}: the header has no name in this column, but line {} has the \
+             value {}",
             plan.header_line,
             column + 1,
             rows.line(row),

@@ -32,7 +32,7 @@ const MARKS: &[(&[u8], Kind)] = &[
     (b"\xFD7zXZ\0", kind("an xz file", COMPRESS)),
     (b"BZh91AY", kind("a bzip2 file", COMPRESS)),
     (b"\x04\x22\x4D\x18", kind("an lz4 file", COMPRESS)),
-    (b"\x1F\x9D", kind("a file of compress", COMPRESS)),
+    (b"\x1F\x9D", kind("a compress (.Z) file", COMPRESS)),
     (b"7z\xBC\xAF\x27\x1C", kind("a 7z archive", UNPACK)),
     (b"Rar!\x1A\x07", kind("a RAR archive", UNPACK)),
     (b"\xD0\xCF\x11\xE0", kind("an Excel workbook (.xls)", SAVE)),

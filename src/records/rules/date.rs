@@ -20,7 +20,7 @@ use crate::records::rules::rejection::Rule;
 
 pub static DATE: Rule = Rule::new(
     "DATE value expected",
-    "Write a date in the column's format, or set the format in the manifest, such as dd/MM/yyyy.",
+    "Write a date in the column's format, or set format in the manifest, such as dd/MM/yyyy.",
 )
 .with_help(hint::hint);
 
