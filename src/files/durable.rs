@@ -143,10 +143,11 @@ impl TempFile {
         Ok(Self { path })
     }
 
-    /// Creates the empty file `path`, which must not exist. The group can read it too.
-    pub fn create_readable(path: PathBuf) -> Result<Self, IoError> {
-        create_file(&path)?;
-        Ok(Self { path })
+    /// Creates the empty file `path`, which must not exist. The group can read it too. Other users
+    /// who can write in the folder can replace the name, so it is written through the handle.
+    pub fn create_readable(path: PathBuf) -> Result<(Self, File), IoError> {
+        let file = create_file(&path)?;
+        Ok((Self { path }, file))
     }
 
     pub fn path(&self) -> &Path {

@@ -70,6 +70,9 @@ pub struct RejectedRecord<'a> {
     pub raw: Option<&'a [u8]>,
     /// Its field with an earlier `Failure Description`, which the new one replaces.
     pub description: Option<usize>,
+    /// Whether an empty field follows `raw`. Without it the new description would complete a short
+    /// record, whose cells may be in wrong columns.
+    pub has_empty_end: bool,
     /// In the order of the rules; at least one.
     pub reasons: Vec<Rejection<'a>>,
 }

@@ -96,7 +96,7 @@ pub fn run(arguments: &ManifestArguments, context: &CliContext) -> CliResult {
             context.output().json_text(&text)?;
         }
         ManifestFile::Path(path) => {
-            target.write(&text, arguments.force)?;
+            target.write(&text, &arguments.file, arguments.force)?;
             summary.print(context.output(), path, &text)?;
         }
     }

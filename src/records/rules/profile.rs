@@ -204,6 +204,7 @@ fn email_hint(case: &RuleCase<'_>) -> Detail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Quoting;
 
     #[test]
     fn accepts_four_operations_and_treats_blank_as_set() {
@@ -308,6 +309,7 @@ mod tests {
                 fields: 0,
                 width: 0,
                 bytes: 0,
+                quoting: Quoting::Doubled,
                 broken: None,
                 limits: &limits,
                 format: None,

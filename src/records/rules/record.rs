@@ -1,5 +1,6 @@
 //! Rules for the form of a record, checked before its cells.
 
+use crate::manifest::Quoting;
 use crate::records::csv::lexer::{BrokenQuoting, ESCAPE_ADVICE};
 use crate::records::rules::rejection::{Detail, Rule, RuleCase};
 
@@ -66,10 +67,10 @@ pub static ERROR_TEXT: Rule = Rule::new(
 .with_help(|_| Some("write the record's own value, a tool moved Failure Description".into()));
 
 fn count_hint(case: &RuleCase<'_>) -> Detail {
-    let hint = if case.fields > case.width {
-        "put quotes around a cell that has the delimiter in it"
-    } else {
-        "write empty cells too"
+    let hint = match (case.fields > case.width, case.quoting) {
+        (true, Quoting::None) => "in a file without quoting no cell can have the delimiter in it",
+        (true, _) => "put quotes around a cell that has the delimiter in it",
+        (false, _) => "write empty cells too",
     };
     Some(hint.into())
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::config::Limits;
-use crate::manifest::DateFormat;
+use crate::manifest::{DateFormat, Quoting};
 use crate::records::csv::lexer::BrokenQuoting;
 use crate::sanitize::excerpt;
 
@@ -37,6 +37,8 @@ pub struct RuleCase<'a> {
     pub width: u64,
     /// Length of the record without its line end.
     pub bytes: u64,
+    /// How the file's cells can be quoted.
+    pub quoting: Quoting,
     /// How its quoting is broken.
     pub broken: Option<BrokenQuoting>,
     pub limits: &'a Limits,

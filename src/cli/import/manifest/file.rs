@@ -1,10 +1,13 @@
 //! [`ManifestFile`]: where the manifest is written. No file is replaced without `--force`.
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use nix::unistd::geteuid;
 
 use crate::cli::context::CliError;
 use crate::files::durable::{self, TempFile};
@@ -50,12 +53,17 @@ impl ManifestFile {
         }
     }
 
-    /// Writes the manifest to its path, whole or not at all.
-    pub fn write(&self, text: &str, force: bool) -> Result<(), CliError> {
+    /// Writes the manifest of `data_file` to its path, whole or not at all. Root gives it to the
+    /// owner of the data file, because uploads that belong to root are not imported.
+    pub fn write(&self, text: &str, data_file: &Path, force: bool) -> Result<(), CliError> {
         let Self::Path(path) = self else { return Ok(()) };
-        let hidden = format!(".{}.{}.tmp", self.name(), std::process::id());
-        let is_new = TempFile::create_readable(path.with_file_name(hidden)).and_then(|temporary| {
-            let written = fs::write(temporary.path(), text);
+        let hidden = path.with_file_name(format!(".{}.{}.tmp", self.name(), std::process::id()));
+        let is_new = TempFile::create_readable(hidden).and_then(|(temporary, mut file)| {
+            let written = file.write_all(text.as_bytes()).and_then(|()| {
+                let owner =
+                    geteuid().is_root().then(|| data_file.symlink_metadata()).transpose()?;
+                owner.map_or(Ok(()), |owner| fchown(&file, Some(owner.uid()), Some(owner.gid())))
+            });
             written.map_err(IoError::of("write", temporary.path()))?;
             if force {
                 return durable::publish(temporary.path(), path).map(|()| true);
