@@ -61,7 +61,7 @@ impl Model {
         counts
     }
 
-    /// Does [`Self::apply`] for all records of an import.
+    /// Calls [`Self::apply`] for all records of an import.
     fn apply_all<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>) -> CommitCounts {
         let mut last = self.profiles.keys().max().copied().unwrap_or_default();
         let mut counts = CommitCounts::default();
@@ -80,7 +80,7 @@ impl Model {
         }
     }
 
-    /// Reads the database without the program.
+    /// Reads the database without the code under test.
     fn stored(path: &Path) -> Self {
         if !path.exists() {
             return Self::default();
@@ -105,7 +105,7 @@ impl Model {
 
 fn keys(ids: &[Option<u8>; 4]) -> impl Iterator<Item = (IdKind, String)> {
     let ids = IdKind::ALL.into_iter().zip(ids);
-    // Long ids make the estimated memory of the table's ids wrong.
+    // With long ids, the estimated memory of the table's ids is wrong.
     let id = |id| format!("a long id of someone: {id}{}", "x".repeat(if id > 8 { 300 } else { 0 }));
     ids.filter_map(move |(kind, number)| number.map(|number| (kind, id(number))))
 }
@@ -250,7 +250,7 @@ proptest! {
 }
 
 #[test]
-fn an_import_dropped_while_loading_leaves_no_log() {
+fn an_import_dropped_while_loading_truncates_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let folder = account_folder(folder.path());
     let property = Property { name: "p".into(), kind: PropertyType::String };

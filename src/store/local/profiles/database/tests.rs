@@ -14,7 +14,7 @@ fn wal_len(path: &Path) -> u64 {
     std::fs::metadata(path.with_extension("db-wal")).unwrap().len()
 }
 
-/// Fills more than the page cache, so that SQLite spills pages.
+/// Adds more data than the page cache holds, so that SQLite spills pages.
 fn fill(database: &Database) {
     let text = "x".repeat(1 << 20);
     for id in 1..=(CACHE_KIB >> 10) + 16 {
@@ -112,7 +112,7 @@ fn profiles_are_loaded_up_to_a_limit() {
     for id in [1, 3, 4, 900] {
         store(&database, id, &format!("{id:0>10}"));
     }
-    // Ids close to each other are read by one query, others one by one.
+    // One query reads ids that are close to each other. Other ids are read one by one.
     for ids in [vec![1, 2, 3, 4], vec![1, 2, 3, 900]] {
         let load = |most| {
             let (found, passed) = database.load_profiles(&ids, most).unwrap();
