@@ -17,9 +17,9 @@ use crate::support::process::{Process, run, until};
 use crate::support::sftp_script::Script;
 
 const CUT: &str = "the connection was lost before the client had closed ";
-const UNKNOWN: &str = "ended is not known";
+const UNKNOWN: &str = "is unknown, because the SFTP server's log";
 /// The warning about an upload whose beginning was recorded, but not its end.
-const BEGUN: &str = "began and was never ended by its client";
+const BEGUN: &str = "and did not finish it";
 
 /// Returns the warnings in the report on `stem`.
 #[track_caller]

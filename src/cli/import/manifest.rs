@@ -68,7 +68,7 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
 /// Guesses, asks, checks and writes the manifest. The answer is good if it was written.
 pub fn run(arguments: &ManifestArguments, context: &CliContext) -> CliResult {
     if !crate::manifest::is_address(&arguments.email) {
-        let message = format_args!("{} is not one valid email address", arguments.email);
+        let message = format_args!("{} is not a single valid email address", arguments.email);
         return Err(CliError::wrong_usage(message));
     }
     let config = context.config()?;

@@ -11,7 +11,7 @@ fn scan(host: &Host) -> ScanOutcome {
 }
 
 #[test]
-fn an_early_start_ends_like_any_other() {
+fn an_early_started_import_completes_normally() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let outcome = scan(&host);

@@ -9,7 +9,7 @@ use crate::report::{FailureText, ImportState};
 use crate::state::imports::{self, NewImport, Origin};
 
 #[test]
-fn a_rerun_after_interruption_gives_the_same_result() {
+fn a_rerun_after_interruption_has_equal_results() {
     let host = Host::new();
     for (stem, kind, csv) in [("e", "event", EVENTS), ("p", "profile", "identity,A\na,1\n,2\n")] {
         host.upload(stem, kind, csv);
@@ -32,7 +32,7 @@ fn a_rerun_after_interruption_gives_the_same_result() {
         assert_eq!((host.mails(&import), host.log(&import)), (mails, log));
         assert_eq!(names(host.results("")), answers);
         assert_eq!(host.row(&import).starts, 2);
-        host.sql("DELETE FROM import"); // the next pair's updates are about its own row
+        host.sql("DELETE FROM import"); // the updates of the next pair concern its own row
     }
     assert_eq!(host.stored_events().len(), 1);
 }
@@ -54,7 +54,7 @@ fn an_interrupted_claim_is_completed() {
     }
 }
 
-/// Writes the row of a claim, and moves no file.
+/// Writes the row of a claim without moving any file.
 fn claiming(host: &Host) -> crate::import_id::ImportId {
     let import = host.claim();
     let row = host.row(&import);
@@ -154,7 +154,7 @@ fn a_lasting_host_failure_fails_the_import() {
     assert_eq!(report["failure"]["message"], FailureText::Infra.as_str());
 }
 
-/// Regression: it was failed as "cut off 3 times", although its records were stored.
+/// Regression: the import failed with the text "cut off 3 times", although its records were stored.
 #[test]
 fn an_unwritable_answer_does_not_fail_the_import() {
     let host = Host::new();
@@ -172,7 +172,7 @@ fn an_unwritable_answer_does_not_fail_the_import() {
     assert_eq!(host.run(&import)["state"], "completed");
 }
 
-/// Regression: it was an error forever, and no import of the account ran any more.
+/// Regression: the ended import caused an error forever, and no import of the account could run.
 #[test]
 fn an_ended_import_is_not_run_again() {
     let host = Host::new();

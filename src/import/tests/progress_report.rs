@@ -16,11 +16,11 @@ fn answer(host: &Host, stem: &str) -> Value {
 }
 
 #[test]
-fn a_queued_report_shows_the_place() {
+fn a_queued_imports_report_shows_its_place() {
     let host = Host::new();
     for stem in ["a", "b", "c"] {
         host.upload(stem, "event", EVENTS);
-        std::thread::sleep(Duration::from_millis(10)); // so that file times differ
+        std::thread::sleep(Duration::from_millis(10)); // makes the file times differ
     }
     let queued = host.scan().queued;
     assert!(!host.importer.report_progress(&[]).unwrap(), "nothing to deliver yet");
@@ -61,12 +61,12 @@ fn a_running_import_reports_its_progress() {
             - jiff::SignedDuration::from_secs(1)
     );
 
-    // As after a crash: the process with the monitor is gone.
+    // The state is like after a crash: the process with the monitor has ended.
     host.importer.report_progress(&[]).unwrap();
     let report = answer(&host, "e");
     assert_eq!((&report["state"], report.get("progress")), (&"queued".into(), None));
 
-    // While the final answer is being written, a round writes nothing.
+    // While the final answer is being written, a round writes no report.
     let row = host.row(&import);
     let final_answer = host.importer.runs.progress_reports.begin_final_answer(&row.id);
     host.importer.report_progress(&running).unwrap();
@@ -90,7 +90,7 @@ fn still_processing_is_sent_once_per_interval() {
     let details = host.column("SELECT detail FROM activity WHERE import = ?1 ORDER BY id", &import);
     assert_eq!(details[1], "e.manifest: queued, place 1");
 
-    // A restart forgets nothing: milestones and their times are in the state database.
+    // A restart loses no milestone, because milestones and their times are in the state database.
     host.sql("UPDATE milestone SET at = at - 61000");
     let monitor = Arc::new(Monitor::default());
     monitor.set_total(1000);

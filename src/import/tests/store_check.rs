@@ -1,4 +1,5 @@
-//! Tests that a stored import is never reported as failed, for any interruption before its answer.
+//! Tests that a stored import is never reported as failed, whatever interruption precedes its
+//! answer.
 
 use std::fs;
 
@@ -9,8 +10,8 @@ use crate::report::FailureText;
 
 const PROFILES: &str = "identity,A\na,1\n,2\n";
 
-/// Runs an import of `csv` to its end, then undoes its finishing transaction and restores its
-/// spooled files, as after `starts` crashes before that transaction.
+/// Runs an import of `csv` to its end. Then undoes its finishing transaction and restores its
+/// spooled files, like `starts` crashes before that transaction.
 fn cut_off(host: &Host, kind: &str, csv: &str, starts: u32) -> ImportId {
     host.upload("x", kind, csv);
     let import = host.claim();
@@ -26,7 +27,8 @@ fn cut_off(host: &Host, kind: &str, csv: &str, starts: u32) -> ImportId {
     import
 }
 
-/// Regression: three crashes between the store's commit and the end set it aside as failed.
+/// Regression: after three crashes between the store's commit and the end, the import was set aside
+/// as failed.
 #[test]
 fn a_stored_import_runs_again_for_its_answer() {
     for (kind, csv) in [("event", EVENTS), ("profile", PROFILES)] {
@@ -40,7 +42,7 @@ fn a_stored_import_runs_again_for_its_answer() {
     }
 }
 
-/// The run itself may cause the crashes, so it is not repeated forever.
+/// The run itself may cause the crashes. Therefore it is not repeated forever.
 #[test]
 fn a_stored_import_is_answered_after_repeated_crashes() {
     for (kind, csv) in [("event", EVENTS), ("profile", PROFILES)] {
@@ -66,7 +68,7 @@ fn a_stored_import_completes_without_its_files() {
     assert_eq!(host.stored_events(), [format!("import={import}")]);
 }
 
-/// The records are not read again, so the store has to know it.
+/// The records are not read again, so the store must know the range.
 #[test]
 fn the_store_knows_the_range_of_ts() {
     let host = Host::with(|config| config.imports.retry_for = Period::seconds(0));
@@ -80,7 +82,7 @@ fn the_store_knows_the_range_of_ts() {
     assert_eq!(report["lastTs"], "2020-01-08T17:14:29Z");
 }
 
-/// Without an answer of the store, nothing is reported.
+/// If the store does not answer, the import is not reported.
 #[test]
 fn an_import_does_not_fail_without_the_store() {
     let host = Host::new();

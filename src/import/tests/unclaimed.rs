@@ -11,7 +11,7 @@ fn host(contact: bool) -> Host {
     host
 }
 
-/// Scans. Returns the number of lines in the activity log, and of mails to the contact.
+/// Scans the account. Returns the number of lines in the activity log, and of mails to the contact.
 fn scan_and_count(host: &Host) -> (i64, i64) {
     host.scan();
     let count = |sql: &str| {
