@@ -58,7 +58,7 @@ fn run_all<T: Send>(
 }
 
 #[test]
-fn a_lone_writer_commits_immediately() {
+fn a_single_writer_commits_immediately() {
     let (_folder, path, writers) = writers();
     writers.write(|tx| put(tx, 7)).unwrap();
     assert_eq!(rows(&path), [7]);
