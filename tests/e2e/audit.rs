@@ -306,7 +306,7 @@ fn sessions_continue_without_the_daemon() {
 }
 
 #[test]
-fn a_flood_of_log_lines_hides_no_upload() {
+fn uploads_are_audited_during_a_log_flood() {
     let host = impatient();
     let account = host.account("e2e-audit-flood");
     let pair = Pair::events(&account.local(), "e", 20);

@@ -150,7 +150,7 @@ fn timeless(mut report: Value, stem: &str) -> Value {
         report.as_object_mut().unwrap().remove(key);
     }
     let warnings = report["warnings"].as_array_mut().unwrap();
-    warnings.retain(|warning| !warning.as_str().unwrap().starts_with("how the upload of "));
+    warnings.retain(|warning| !warning.as_str().unwrap().starts_with("the end of the upload of "));
     serde_json::from_str(&report.to_string().replace(stem, "STEM")).unwrap()
 }
 
