@@ -69,7 +69,7 @@ fn record(state: &State, account: &AccountId, excess: Option<&str>) -> state::Re
     Ok(())
 }
 
-/// Describes the limits that are exceeded. `None` if no limit is exceeded. Pure.
+/// Describes the limits that are exceeded. `None` if no limit is exceeded. This function is pure.
 fn excess(held: IncomingUsage, limits: &Limits) -> Option<String> {
     let mut excess = Vec::new();
     if held.files > limits.max_waiting_files {

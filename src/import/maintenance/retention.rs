@@ -35,7 +35,7 @@ struct Cutoffs {
 
 impl Cutoffs {
     /// Computes the cutoffs at `now`. An import is kept at least as long as all data that depends
-    /// on its row. Pure.
+    /// on its row. This function is pure.
     fn new(retention: &Retention, now: Timestamp) -> Self {
         let before = |kept: Duration| {
             let kept = SignedDuration::try_from(kept).unwrap_or(SignedDuration::MAX);

@@ -1,4 +1,5 @@
-//! [`LogLinks`]: decides which chroots need a link to the log socket, and at which time. Pure.
+//! [`LogLinks`]: decides which chroots need a link to the log socket, and at which time. This
+//! module is pure.
 //!
 //! Invariant: an account is due until it is marked as done, and all accounts are due again every
 //! ten minutes.

@@ -1,4 +1,4 @@
-//! The report's warnings about files whose upload may be incomplete. Pure.
+//! The report's warnings about files whose upload may be incomplete. This module is pure.
 
 use crate::audit::{Doubt, UploadOutcome, WriteEnd};
 use crate::import::run::progress::to_the_second;

@@ -1,4 +1,5 @@
-//! [`DirEntry`]: a directory entry of incoming with its attributes at listing time. Pure.
+//! [`DirEntry`]: a directory entry of incoming with its attributes at listing time. This module is
+//! pure.
 //!
 //! Invariant: a `DirEntry` has a usable name. Its other fields are hints: a claim reads them again
 //! from the open file.

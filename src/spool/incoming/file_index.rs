@@ -1,4 +1,4 @@
-//! [`FileIndex`]: finds files by the names in manifests. Pure.
+//! [`FileIndex`]: finds files by the names in manifests. This module is pure.
 
 use std::collections::HashMap;
 

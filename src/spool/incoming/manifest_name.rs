@@ -1,4 +1,5 @@
-//! The names of manifests, and misspelled names that were probably meant as manifest names. Pure.
+//! The names of manifests, and misspelled names that were probably meant as manifest names. This
+//! module is pure.
 
 use crate::sanitize::printable;
 

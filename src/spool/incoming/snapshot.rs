@@ -1,4 +1,4 @@
-//! [`Snapshot`]: the state of an account's incoming during one scan. Pure.
+//! [`Snapshot`]: the state of an account's incoming during one scan. This module is pure.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

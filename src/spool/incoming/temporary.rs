@@ -1,5 +1,5 @@
 //! Temporary names of uploads. Clients upload a file under such a name and rename it at the end.
-//! Pure.
+//! This module is pure.
 
 use super::entry::{data_ending, usable_name};
 

@@ -1,4 +1,5 @@
-//! Finds data files that stay in incoming because they are not named in any manifest. Pure.
+//! Finds data files that stay in incoming because they are not named in any manifest. This module
+//! is pure.
 
 use std::collections::HashSet;
 use std::time::Duration;

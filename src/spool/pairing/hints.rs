@@ -1,4 +1,5 @@
-//! Hints about names, for refusals and `check`. Names in hints are escaped and truncated. Pure.
+//! Hints about names, for refusals and `check`. Names in hints are escaped and truncated. This
+//! module is pure.
 
 use jiff::Timestamp;
 

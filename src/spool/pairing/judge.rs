@@ -1,4 +1,5 @@
-//! Decides whether to claim, refuse or postpone one manifest, given the earlier manifests. Pure.
+//! Decides whether to claim, refuse or postpone one manifest, given the earlier manifests. This
+//! module is pure.
 //!
 //! A pair is ready when its upload is finished. The upload is finished when all sessions that
 //! changed its files have ended, or when both files have been unchanged for `pairing.settle`. A

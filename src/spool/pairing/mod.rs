@@ -1,5 +1,5 @@
 //! Decides about every manifest in incoming. A manifest is claimed with its data file, claimed
-//! alone to be refused, or left to wait. Pure.
+//! alone to be refused, or left to wait. This module is pure.
 //!
 //! Invariant: the same snapshot results in the same decisions. A wait never exceeds its configured
 //! period from the present time, even if the clock jumps ([`Age`](super::incoming::snapshot::Age)).
