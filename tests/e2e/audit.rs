@@ -262,7 +262,7 @@ fn uploads_before_a_kill_cause_a_warning() {
         let pair = Pair::events(&account.local(), &stem, 10);
         put(&account, &[&pair.data]);
         cut_upload(&account, &pair, &format!("{stem}.csv"));
-        drop(host.daemon().take()); // with SIGKILL
+        drop(host.daemon().take()); // sends SIGKILL
         host.start_daemon();
         put(&account, &[&pair.manifest]);
         let found = warnings(&account, &stem);
@@ -425,7 +425,7 @@ fn journal_socket(path: &Path) -> UnixListener {
 
 /// The daemon must not read entries from a listener that does not run as root.
 #[test]
-fn only_root_supplies_log_entries() {
+fn log_entries_are_accepted_only_from_root() {
     let host = Host::new("");
     let socket = host.root.join("run/journal");
     std::fs::create_dir(host.root.join("run")).unwrap();

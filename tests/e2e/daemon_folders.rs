@@ -92,7 +92,7 @@ fn commands_do_not_create_files_through_links() {
 }
 
 #[test]
-fn only_a_regular_file_is_a_state_database() {
+fn state_databases_must_be_regular_files() {
     let (host, roots) = host_with_data();
     let planted = roots.join("planted");
     as_daemon(&host, "mv state.db kept");

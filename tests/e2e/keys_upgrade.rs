@@ -169,7 +169,7 @@ fn upgrade_is_refused_while_sshd_uses_old_folder() {
     assert_eq!(ran.code, Some(1), "{ran:#?}");
     assert!(ran.stderr.contains(&format!("names {}", named.display())), "{ran:#?}");
 
-    // The command is the one from the error message.
+    // The error message contains this command.
     fs::write(&drop_in, new).unwrap();
     host.reload_sshd();
     assert!(account.can_log_in(), "the copied keys must work");
