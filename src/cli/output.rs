@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(shown(25), ["  warning  one two three,", "    four x"]);
         assert_eq!(shown(12), ["  warning  ", "    one two", "    three,", "    four x"]);
         let word = StyledLine::new(PLAIN, "x".repeat(30));
-        assert_eq!(word.wrapped(10, 4).len(), 1, "a word stays whole");
+        assert_eq!(word.wrapped(10, 4).len(), 1, "a long word must not be broken");
     }
 
     #[test]

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn publishing_a_temporary_file_replaces_no_file() {
+    fn publishing_keeps_an_existing_file() {
         let folder = tempfile::tempdir().unwrap();
         let (path, to) = (folder.path().join(".new"), folder.path().join("f"));
         let new = TempFile::create(path.clone()).unwrap();

@@ -69,7 +69,7 @@ mod tests {
     use crate::manifest::PropertyType;
 
     #[test]
-    fn ten_properties_are_named() {
+    fn warnings_name_at_most_ten_properties() {
         let property = Property { name: "p\u{200b}".into(), kind: PropertyType::Date };
         let changed = vec![(&property, vec!["FLOAT".to_owned(), "LONG".to_owned()]); 12];
         let warnings = warnings(&changed);

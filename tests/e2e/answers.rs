@@ -184,7 +184,11 @@ fn answers_survive_a_manifest_named_like_an_import() {
     account.upload(&named_like_the_next_one);
     assert_eq!(account.report(&id(1))["records"]["accepted"], 3);
     account.upload(&first); // the name was already used
-    assert_eq!(account.report(&id(0))["records"]["accepted"], 2, "renamed to its id");
+    assert_eq!(
+        account.report(&id(0))["records"]["accepted"],
+        2,
+        "the answer must be named after its import's id"
+    );
     let newest = account.report("first");
     assert_eq!(newest["failure"]["message"], "Incorrect details in manifest file");
     assert_eq!(newest["import"], id(2));

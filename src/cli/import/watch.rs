@@ -206,11 +206,15 @@ mod tests {
     fn new_places_are_shown_immediately() {
         let (mut filter, begun) = (LineFilter::default(), Instant::now());
         assert!(filter.next(&queued(3), begun).is_some());
-        assert_eq!(filter.next(&queued(3), begun + LINE_EVERY), None, "no change");
+        assert_eq!(filter.next(&queued(3), begun + LINE_EVERY), None, "the state has not changed");
         assert!(filter.next(&queued(2), begun + LINE_EVERY).is_some());
         let now = begun + LINE_EVERY * 2;
         assert!(filter.next(&running(10), now).is_some());
-        assert_eq!(filter.next(&running(20), now + LINE_EVERY / 2), None, "too early");
+        assert_eq!(
+            filter.next(&running(20), now + LINE_EVERY / 2),
+            None,
+            "the interval has not passed"
+        );
         assert!(filter.next(&running(30), now + LINE_EVERY).is_some());
     }
 }

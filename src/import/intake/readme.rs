@@ -132,6 +132,6 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(3100));
         host.scan();
         let survey = host.importer.survey(None, true).unwrap().unwrap();
-        assert!(survey.to_scan.is_empty(), "a folder with nothing else counts as empty");
+        assert!(survey.to_scan.is_empty(), "a folder with only the readme is empty");
     }
 }

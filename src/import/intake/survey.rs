@@ -80,7 +80,7 @@ mod tests {
     use crate::state::State;
 
     #[test]
-    fn accounts_are_reread_after_another_processs_change() {
+    fn accounts_are_reread_when_another_process_changes_them() {
         let host = Host::new();
         host.sql("UPDATE account SET uid = 1");
         let all = [host.account.clone()];

@@ -206,7 +206,7 @@ mod tests {
         drop(errors);
         assert_eq!(names(folder.path()), [""; 0]);
         ErrorFolder::create(folder.path(), "e").unwrap().keep().unwrap();
-        assert_eq!(names(folder.path()), [""; 0], "nothing was written");
+        assert_eq!(names(folder.path()), [""; 0], "no file may be written");
     }
 
     #[test]

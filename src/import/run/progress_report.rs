@@ -273,6 +273,9 @@ mod tests {
             queued(101).needs_writing(Some(&ReportContent::Running { records: 0, bytes: 0 })),
             "it stopped"
         );
-        assert!(queued(7).needs_writing(Some(&ReportContent::Unwritten)), "tried again");
+        assert!(
+            queued(7).needs_writing(Some(&ReportContent::Unwritten)),
+            "a failed report must be written again"
+        );
     }
 }

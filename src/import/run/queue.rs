@@ -180,7 +180,11 @@ mod tests {
         assert_eq!(next(&mut queue, now), Some(id(1001)));
         queue.finish(&account("small"));
         assert_eq!(next(&mut queue, now), Some(id(2)));
-        assert_eq!(next(&mut queue, now), Some(id(1002)), "side by side with big");
+        assert_eq!(
+            next(&mut queue, now),
+            Some(id(1002)),
+            "the import must run at the same time as big"
+        );
     }
 
     #[test]
@@ -217,7 +221,11 @@ mod tests {
         let now = Instant::now();
         let light_only = |weight| weight == Weight::Light;
         assert_eq!(queue.start_next(now, light_only), Some(light("small", 4)));
-        assert_eq!(queue.start_next(now, light_only), None, "big's order is kept");
+        assert_eq!(
+            queue.start_next(now, light_only),
+            None,
+            "the imports of big must keep their order"
+        );
         assert_eq!(next(&mut queue, now), Some(id(1)));
     }
 

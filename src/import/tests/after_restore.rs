@@ -48,7 +48,7 @@ fn a_number_used_in_the_store_is_skipped() {
 }
 
 #[test]
-fn imports_ended_since_the_backup_stay_ended() {
+fn imports_that_ended_after_backup_stay_ended() {
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("saved");
     let host = Host::new();

@@ -121,7 +121,7 @@ fn a_crashing_import_is_set_aside() {
     assert_eq!(report["failure"]["message"], FailureText::Internal.as_str());
     assert!(!unfinished.exists());
     assert_eq!(names(host.results("")), ["e.result.json"]);
-    assert!(host.spooled(&import).exists(), "for `import retry`");
+    assert!(host.spooled(&import).exists(), "`import retry` needs the files");
     let row = host.row(&import);
     let (state, layout) = (&host.importer.context.state, &host.importer.context.layout);
     crate::import::retry(state, layout, &row, jiff::Timestamp::now()).unwrap();
@@ -129,7 +129,7 @@ fn a_crashing_import_is_set_aside() {
 }
 
 #[test]
-fn a_failing_host_is_retried_with_growing_pauses() {
+fn host_failures_are_retried_with_growing_pauses() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let import = host.claim();
@@ -167,7 +167,7 @@ fn an_unwritable_answer_does_not_fail_the_import() {
         assert!(matches!(error, RunError::Results(_)), "{error}");
         assert_eq!(host.row(&import).starts, 0);
     }
-    assert_eq!(host.stored_events().len(), 1, "stored by the first");
+    assert_eq!(host.stored_events().len(), 1, "the first run has stored the event");
     fs::remove_dir_all(host.results("e.result.json")).unwrap();
     assert_eq!(host.run(&import)["state"], "completed");
 }

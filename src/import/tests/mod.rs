@@ -160,13 +160,13 @@ fn a_scan_claims_at_most_a_hundred_manifests() {
     let second = host.scan();
     assert_eq!((second.queued.len(), second.rescan_after), (2, None));
     let last = host.row(&second.queued[1].id);
-    assert_eq!(last.manifest, "m101.manifest", "in the order of uploads");
+    assert_eq!(last.manifest, "m101.manifest", "claims must follow the order of uploads");
 }
 
 /// A rejected record of two bytes can cause two hundred bytes, so many small files could fill the
 /// disk.
 #[test]
-fn error_files_are_cut_where_results_are_full() {
+fn error_files_are_truncated_when_results_are_full() {
     let host = Host::with(|config| config.limits.max_results = Size::from_bytes(6_000));
     let records: String = (0..100).map(|n| format!(",,{n}\n")).collect();
     let csv = format!("evtName,identity,Price\n{records}");

@@ -23,7 +23,7 @@ fn a_queued_imports_report_shows_its_place() {
         std::thread::sleep(Duration::from_millis(10)); // makes the file times differ
     }
     let queued = host.scan().queued;
-    assert!(!host.importer.report_progress(&[]).unwrap(), "nothing to deliver yet");
+    assert!(!host.importer.report_progress(&[]).unwrap(), "no milestone may be enqueued yet");
     for (place, stem) in [(1, "a"), (2, "b"), (3, "c")] {
         let answer = answer(&host, stem);
         assert_eq!((&answer["state"], &answer["place"]), (&"queued".into(), &place.into()));
@@ -84,7 +84,10 @@ fn still_processing_is_sent_once_per_interval() {
     assert!(!host.importer.report_progress(&[]).unwrap());
     host.sql("UPDATE import SET received_at = received_at - 61000");
     assert!(host.importer.report_progress(&[]).unwrap());
-    assert!(!host.importer.report_progress(&[]).unwrap(), "once in that time");
+    assert!(
+        !host.importer.report_progress(&[]).unwrap(),
+        "only one milestone per interval is allowed"
+    );
     assert_eq!(host.mails(&import), ["import.still_processing"]);
     assert_eq!(host.log(&import)[1..], ["import.still_processing"]);
     let details = host.column("SELECT detail FROM activity WHERE import = ?1 ORDER BY id", &import);
@@ -107,7 +110,7 @@ fn still_processing_is_sent_once_per_interval() {
 
     host.run(&import);
     host.sql("UPDATE milestone SET at = at - 61000");
-    assert!(!host.importer.report_progress(&[]).unwrap(), "it has ended");
+    assert!(!host.importer.report_progress(&[]).unwrap(), "the import has ended");
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn a_retried_import_is_reported_again() {
     host.sql("UPDATE milestone SET at = at - 61000; UPDATE import SET received_at = 0");
     let (state, layout) = (&host.importer.context.state, &host.importer.context.layout);
     crate::import::retry(state, layout, &host.row(&import), Timestamp::now()).unwrap();
-    assert!(!host.importer.report_progress(&[]).unwrap(), "it waits only since then");
+    assert!(!host.importer.report_progress(&[]).unwrap(), "the wait begins at the retry");
     assert_eq!(answer(&host, "e")["state"], "queued");
     assert_eq!(host.run(&import)["state"], "failed");
     let twice = ["import.picked_up", "import.failed", "import.picked_up", "import.failed"];

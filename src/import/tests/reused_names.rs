@@ -92,7 +92,7 @@ fn reused_name_is_imported_if_accepted() {
 }
 
 #[test]
-fn names_differing_in_ending_case_are_equal() {
+fn manifest_names_ignore_the_case_of_endings() {
     let host = Host::new();
     host.run(&upload(&host));
     host.put("e.MANIFEST", r#"{"type":"event","fileName":"e.csv","clientEmail":"a@b.example"}"#);
@@ -165,7 +165,7 @@ fn earlier_import_without_report_gets_its_id() {
 
 /// A run that loaded its row before the claim writes its answer under the new name.
 #[test]
-fn run_uses_the_stem_at_its_end() {
+fn run_writes_its_answer_under_the_new_stem() {
     let host = accepting();
     let first = upload(&host);
     let wake = || {
@@ -181,7 +181,7 @@ fn run_uses_the_stem_at_its_end() {
     let row = host.row(&first);
     assert_eq!((row.state, row.stem.as_str()), (ImportState::Completed, first.as_str()));
     assert_eq!(report(&host, first.as_str())["import"], first.as_str());
-    assert!(!host.results("e.errors.csv").exists(), "that name is the second import's");
+    assert!(!host.results("e.errors.csv").exists(), "the second import has this name");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn sweep_keeps_answers_of_other_imports() {
 }
 
 #[test]
-fn misnamed_manifest_is_answered_and_renamable() {
+fn misnamed_manifest_can_be_renamed_after_the_answer() {
     let host = Host::new();
     host.put("e.csv", EVENTS);
     let text = r#"{"type":"event","fileName":"e.csv","clientEmail":"a@b.example"}"#;

@@ -70,7 +70,7 @@ fn a_stored_import_completes_without_its_files() {
 
 /// The records are not read again, so the store must know the range.
 #[test]
-fn the_store_knows_the_range_of_ts() {
+fn the_store_returns_the_range_of_timestamps() {
     let host = Host::with(|config| config.imports.retry_for = Period::seconds(0));
     let csv =
         "evtName,identity,ts\nA,a,1578503669\nA,a,1578503667\nA,,1578503600\nA,a,1578503668\n";
@@ -93,7 +93,7 @@ fn an_import_does_not_fail_without_the_store() {
     fs::write(&database, "not a database, but long enough to be taken for one by a reader")
         .unwrap();
     host.try_run(&import).unwrap_err();
-    assert_eq!(host.row(&import).starts, 6, "not counted");
+    assert_eq!(host.row(&import).starts, 6, "the start must not be counted");
     fs::rename(&aside, &database).unwrap();
     assert_eq!(host.run(&import)["state"], "completed");
 }

@@ -34,7 +34,7 @@ fn the_upgrade_removes_a_claimed_manifest_from_incoming() {
     host.put_manifest("e", "event");
     host.sql("INSERT INTO lingering SELECT id, account FROM import");
     finish_upgrade(&host.importer.context).unwrap();
-    assert_eq!(host.scan().queued.len(), 1, "a new file under the name is an upload");
+    assert_eq!(host.scan().queued.len(), 1, "a new file with the same name is an upload");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn an_interrupted_claim_of_schema_7_is_undone() {
     fs::write(host.spooled(&import).join("manifest"), "{").unwrap();
     host.sql("UPDATE import SET state = 'claiming'");
     finish_upgrade(&host.importer.context).unwrap();
-    assert!(host.scan().queued.is_empty(), "the files' ctimes are new: it is undone");
+    assert!(host.scan().queued.is_empty(), "the claim is undone because the ctimes are new");
     assert_eq!(host.column("SELECT id FROM import WHERE id = ?1", &import), [""; 0]);
     let again = host.claim();
     assert_eq!(host.run(&again)["state"], "completed");

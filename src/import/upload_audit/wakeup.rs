@@ -85,7 +85,7 @@ mod tests {
         wakeup.wake_to_store();
         assert!(wakeup.wait(LONG, LONG), "accounts don't wait for more lines");
         let began = Instant::now();
-        assert!(wakeup.wait(LONG, SHORT), "no wake-up");
+        assert!(wakeup.wait(LONG, SHORT), "the wait must not end with a wake-up");
         assert!(began.elapsed() >= SHORT);
         std::thread::scope(|scope| {
             scope.spawn(|| wakeup.wake_to_store());

@@ -71,7 +71,7 @@ mod tests {
               2026-01-01T00:00:00Z): the file may be incomplete"]
         );
         let unknown = texts(Some(Doubt::Unknown), Some(Doubt::Unknown));
-        assert_eq!(unknown.len(), 1, "one for both");
+        assert_eq!(unknown.len(), 1, "both files must share one warning");
         assert!(unknown[0].starts_with("the end of the upload of e.csv is unknown"));
         assert!(texts(None, Some(Doubt::Unknown)).is_empty());
         assert!(warnings(None, ("e.manifest", forced)).is_empty(), "it is refused");

@@ -99,7 +99,7 @@ mod tests {
         let changed_accounts =
             |empty| !changed_accounts(&host.layout, [(&host.account, empty)]).is_empty();
         assert!(!changed_accounts(Some(&then)));
-        assert!(changed_accounts(None), "no known state");
+        assert!(changed_accounts(None), "the account has no known state");
         std::thread::sleep(std::time::Duration::from_millis(15));
         fs::write(path.join("x"), "").unwrap();
         assert!(changed_accounts(Some(&then)));

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn usable_name_is_visible_text_of_one_component() {
+    fn names_must_be_visible_text_of_one_component() {
         let longest = "x".repeat(MAX_NAME);
         for name in ["e.csv", "été 2026.csv", "a..b", "-rf", &longest] {
             assert_eq!(usable_name(name.as_bytes()), Some(name));

@@ -90,7 +90,7 @@ mod tests {
         let host = TestHost::new();
         let incoming = host.open();
         assert!(incoming.place_readme("Welcome.\n").unwrap());
-        assert!(!incoming.place_readme("Welcome.\n").unwrap(), "it is there");
+        assert!(!incoming.place_readme("Welcome.\n").unwrap(), "the readme exists already");
         let path = host.incoming().join(README);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
         let listing = host.list(0);

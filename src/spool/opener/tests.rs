@@ -70,7 +70,10 @@ fn the_opener_process_returns_the_same_errors() {
     }
     let file = || File::open("/dev/null").unwrap();
     assert!(matches!(host.opener.lease(file()), Err(LeaseError::Unsupported(_))));
-    assert!(matches!(process.lease(file()), Err(LeaseError::Other(_))), "no regular file");
+    assert!(
+        matches!(process.lease(file()), Err(LeaseError::Other(_))),
+        "the file is not a regular file"
+    );
 }
 
 #[test]

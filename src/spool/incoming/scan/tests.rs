@@ -142,10 +142,10 @@ fn scan_finds_uploads_under_temporary_names() {
         let result = scan(&host, &mut cache);
         assert_eq!(arriving(&result), file(false));
         let age = result.snapshot.arriving["e.csv"].age;
-        assert_eq!(age.then, Duration::ZERO, "it was open until now");
+        assert_eq!(age.then, Duration::ZERO, "the file was open until this scan");
         assert!(age.since < Duration::from_millis(30), "{age:?}");
         host.put("e.csv", "x");
-        assert!(arriving(&scan(&host, &mut cache)).is_empty(), "the data file is there");
+        assert!(arriving(&scan(&host, &mut cache)).is_empty(), "the data file exists");
     }
 }
 
@@ -332,7 +332,7 @@ fn file_replaced_during_listing_counts_as_changed() {
 }
 
 #[test]
-fn repeatedly_replaced_file_is_not_a_link() {
+fn repeatedly_replaced_file_counts_as_changed() {
     let host = TestHost::new();
     host.put("e.manifest", "e.csv");
     host.put("e.csv", "1");

@@ -271,7 +271,11 @@ fn spent_name_is_refused_without_data_file() {
     };
     let decisions = decide(&refused, &ArrivalOrder::new(), &periods(), spent, silent);
     let import = "sftp1-9".parse().unwrap();
-    assert_eq!(decisions.claims[0].stem(&import), "spent", "the newest answer has the name");
+    assert_eq!(
+        decisions.claims[0].stem(&import),
+        "spent",
+        "the newest answer has the stem of the manifest"
+    );
     assert_eq!(decisions.claims[0].values.client_email.as_deref(), Some("a@example.com"));
     assert_eq!(decisions.claims[0].claim().data, None);
     let accepts = Pairing { reused_manifest: ReusedManifest::Accept, ..periods() };

@@ -150,9 +150,9 @@ fn manifest_with_replaced_data_file_is_refused() {
         lines
     };
     assert_eq!(sorted(&snapshot, &replaced), both);
-    assert_eq!(sorted(&snapshot, &silent), both, "the times alone show it");
+    assert_eq!(sorted(&snapshot, &silent), both, "the file times alone must be sufficient");
     snapshot.manifests.pop();
-    assert_eq!(decided(&snapshot, replaced), [refused], "without a later manifest too");
+    assert_eq!(decided(&snapshot, replaced), [refused], "the refusal needs no later manifest");
     assert_eq!(
         decided(&snapshot, silent),
         ["take e.manifest with e.csv"],

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn zero_grace_refuses_immediately() {
+fn manifest_is_refused_immediately_with_zero_grace() {
     let snapshot = Snapshot {
         manifests: vec![manifest("e.manifest", NOW, valid("e.csv"))],
         ..Snapshot::default()
@@ -44,7 +44,7 @@ fn waits_do_not_shorten_when_clock_jumps() {
 }
 
 #[test]
-fn age_in_the_future_is_zero() {
+fn file_from_the_future_has_age_zero() {
     let seconds = |ctime, now| Age::by_clock(second(ctime), second(now)).as_secs();
     assert_eq!((seconds(5, 7), seconds(7, 7), seconds(8, 7)), (2, 0, 0));
 }
@@ -83,7 +83,10 @@ fn manifests_are_ordered_by_arrival_ctime_name() {
     let order =
         ArrivalOrder::from([arrival("b.manifest", NOW, 7), arrival("c.manifest", NOW + 1, 8)]);
     assert_eq!(taken(&order), "b.manifest a.manifest c.manifest");
-    assert!(is_arrival_pending(&snapshot, &order, second(NOW)), "a's event is still to be read");
+    assert!(
+        is_arrival_pending(&snapshot, &order, second(NOW)),
+        "the event of a.manifest is not read yet"
+    );
     assert!(
         !is_arrival_pending(&snapshot, &order, second(NOW + 2)),
         "it would have been read by now"

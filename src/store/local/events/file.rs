@@ -168,7 +168,7 @@ mod tests {
     use crate::records::EventSchema;
 
     #[test]
-    fn the_encoding_follows_changing_values() {
+    fn the_encoding_is_adapted_to_changing_values() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let arrow = Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8, true)]));

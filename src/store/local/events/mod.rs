@@ -271,6 +271,6 @@ mod tests {
             assert_eq!(of("sftp-import.import"), Some("sftp1-7"));
             row_groups.push(reader.num_row_groups());
         }
-        assert_eq!(row_groups, [9, 1], "the tenth group is in a second file");
+        assert_eq!(row_groups, [9, 1], "the tenth group must be in a second file");
     }
 }

@@ -54,7 +54,7 @@ mod tests {
     fn the_last_id_empties_a_profile() {
         let mut counts = IdCounts::default();
         counts.add_stored(1, false);
-        assert!(!counts.remove(1), "it is not counted");
+        assert!(!counts.remove(1), "the profile is not counted");
         counts.add_profile(1);
         counts.add_stored(1, false);
         counts.add(1, false);

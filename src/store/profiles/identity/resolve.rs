@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_two_kinds_are_different() {
+    fn equal_ids_of_two_kinds_are_different() {
         assert_eq!(resolve(&[["x", "", "", ""], ["", "x", "", ""]], &[]).profiles, [11, 12]);
     }
 }

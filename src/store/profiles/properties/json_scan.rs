@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_values_are_scanned_whole() {
+    fn plain_values_are_scanned_completely() {
         for json in
             [r#""é""#, r#""""#, "[]", r#"["a","a long text, of more than eight"]"#, "-120", "0"]
         {

@@ -196,7 +196,7 @@ proptest! {
                 writer.push(Batch::Profiles(batch(&properties, records))).unwrap();
             }
             let before = Model::stored(&folder.profiles());
-            prop_assert_eq!(&before, &model, "visible before its commit");
+            prop_assert_eq!(&before, &model, "the changes are visible before the commit");
             let expected = model.apply_all(records);
             prop_assert_eq!(Box::new(writer).commit().unwrap(), expected);
             prop_assert_eq!(&Model::stored(&folder.profiles()), &model);

@@ -101,7 +101,7 @@ mod tests {
         let first = NewDatabase::begin(&path, Duration::ZERO).unwrap().unwrap();
         assert!(NewDatabase::begin(&path, Duration::from_millis(20)).is_err());
         NewDatabase::remove_leftovers(&path).unwrap();
-        assert!(first.path().exists(), "another's is not cleared");
+        assert!(first.path().exists(), "the file of another builder must stay");
         let waiting = {
             let path = path.clone();
             std::thread::spawn(move || NewDatabase::begin(&path, Duration::from_secs(60)).unwrap())

@@ -64,7 +64,7 @@ fn an_empty_wal_stays_after_commit_and_abort() {
     assert_eq!(wal_len(&path), 0);
     let aborted = Database::begin(&path).unwrap();
     fill(&aborted);
-    assert!(wal_len(&path) > 0, "nothing was spilled");
+    assert!(wal_len(&path) > 0, "SQLite must have spilled pages");
     drop(aborted);
     assert_eq!(wal_len(&path), 0);
     let database = Database::begin(&path).unwrap();
@@ -87,7 +87,10 @@ fn a_database_of_version_0_2_counts_absorptions() {
     let read = |n: usize| Database::read_commit_counts(&path, &imports[n]).unwrap();
     assert_eq!(read(0), Some(CommitCounts::default()));
     drop(Database::begin(&path).unwrap());
-    assert!(!has_absorbed(&Connection::open(&path).unwrap()).unwrap(), "an abort changes nothing");
+    assert!(
+        !has_absorbed(&Connection::open(&path).unwrap()).unwrap(),
+        "an abort must not change the database"
+    );
     let counts = CommitCounts { records: 1, moved_ids: 2, absorbed_profiles: 3, ts_range: None };
     Database::begin(&path).unwrap().commit(&imports[1], counts).unwrap();
     assert_eq!([0, 1, 2].map(read), [Some(CommitCounts::default()), Some(counts), None]);
