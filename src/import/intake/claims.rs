@@ -82,7 +82,7 @@ pub(super) fn execute(
             | ClaimError::Changed { .. }
             | ClaimError::StillWritten { .. }),
         ) => {
-            tracing::info!(%account, %import, "not claimed: {}", chain(&error));
+            tracing::info!(%account, %import, "the pair was not claimed: {}", chain(&error));
             context.state.write(|tx| imports::undo_insert(tx, import))?;
             return Ok(ClaimOutcome::Undone);
         }

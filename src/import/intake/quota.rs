@@ -41,7 +41,7 @@ pub(super) fn report(
         // The account is being removed, so no partner can read the file.
         Err(ResultsError::Folder(FolderError::Missing { .. })) => Ok(()),
         Err(error) => {
-            tracing::error!(%account, "cannot answer about incoming: {}", chain(&error));
+            tracing::error!(%account, "cannot notify the account about its incoming: {}", chain(&error));
             empty_accounts.record(account, None); // the next rescan tries again
             Ok(())
         }

@@ -80,7 +80,10 @@ pub(super) fn remove_old(context: &Context, now: Timestamp) -> Result<(), SweepE
             let lines =
                 in_batches(&context.state, |tx| kept::remove_activity(tx, None, before, BATCH))?;
             if lines > 0 {
-                tracing::info!(lines, "removed lines of the activity log about no account");
+                tracing::info!(
+                    lines,
+                    "removed old lines of the activity log that belong to no account"
+                );
             }
             continue;
         };

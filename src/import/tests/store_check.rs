@@ -1,4 +1,4 @@
-//! Tests that a stored import is never reported as failed, whatever interruption precedes its
+//! Tests that a stored import is never reported as failed, even if it is interrupted before its
 //! answer.
 
 use std::fs;

@@ -26,9 +26,9 @@ pub trait ProfileTable: fmt::Debug + Send + 'static {
     /// Returns the number of ids.
     fn count_ids(&self) -> Result<usize, Error>;
 
-    /// Returns the profile of each id, by the id's number.
-    /// [`UNKNOWN`](super::identity::resolve::UNKNOWN) stands for ids that are not stored. Scans the
-    /// whole table, or looks up the ids one by one.
+    /// Returns the profile of each id, by the id's number. Ids that are not stored have the value
+    /// [`UNKNOWN`](super::identity::resolve::UNKNOWN). Scans the whole table, or looks up the ids
+    /// one by one.
     fn find_profiles(&self, ids: &IdIndex, scan: bool) -> Result<Vec<i64>, Error>;
 
     /// Passes the profile of each id, and whether the id is an identity, to `take`. Ids of kinds that

@@ -41,7 +41,7 @@ impl Compressor {
     /// # Errors
     /// Returns an error if memory runs out.
     pub fn new(finder: MatchFinder) -> Result<Self> {
-        let no_memory = || ParquetError::General("zstd can't begin: out of memory".to_owned());
+        let no_memory = || ParquetError::General("zstd cannot start: out of memory".to_owned());
         let mut zstd = CCtx::try_create().ok_or_else(no_memory)?;
         let parameters: &[CParameter] = match finder {
             MatchFinder::Nothing => &NO_MATCHES,

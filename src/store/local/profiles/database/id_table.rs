@@ -30,8 +30,8 @@ impl IdReader for SqliteIdReader {
     }
 }
 
-/// Returns the profile of each id, by the id's number. [`UNKNOWN`] stands for ids without a row.
-/// Scans the whole table, or looks up the ids one by one in the order of the table.
+/// Returns the profile of each id, by the id's number. Ids without a row have the value
+/// [`UNKNOWN`]. Scans the whole table, or looks up the ids one by one in the order of the table.
 pub fn find_profiles(
     connection: &Connection,
     ids: &IdIndex,

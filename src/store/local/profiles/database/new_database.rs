@@ -74,7 +74,7 @@ impl NewDatabase {
 impl Drop for NewDatabase {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
-            tracing::debug!(%error, "cannot remove an unfinished database, the next import will");
+            tracing::debug!(%error, "cannot remove an unfinished database; the next import removes it");
         }
     }
 }
