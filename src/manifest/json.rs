@@ -15,7 +15,7 @@ pub(super) enum Json {
     Bool(bool),
     /// An integer of zero or more.
     Whole(u64),
-    /// Any other number, as written.
+    /// Any other number, in its written form.
     Number(String),
     Text(String),
     Array(Vec<Json>),

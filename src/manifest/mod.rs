@@ -79,7 +79,7 @@ impl Manifest {
     }
 }
 
-/// How cells are quoted, and how a quote is written inside a quoted cell.
+/// The quoting of cells, and the spelling of a quote inside a quoted cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quoting {
     /// A quote is written twice.

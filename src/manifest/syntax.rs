@@ -41,7 +41,7 @@ pub(super) fn explain_bytes(bytes: &[u8]) -> Option<String> {
     ))
 }
 
-/// Returns the text of a manifest that is UTF-16 or has invalid bytes, as far as it can be read.
+/// Returns the readable part of a manifest that is UTF-16 or has invalid bytes.
 pub(super) fn decode(bytes: &[u8]) -> String {
     match Utf16::of(bytes) {
         Some(Utf16::Little) => encoding_rs::UTF_16LE.decode(bytes).0.into_owned(),

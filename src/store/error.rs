@@ -7,7 +7,7 @@ use parquet::errors::ParquetError;
 
 use crate::files::error::{IoError, is_disk_full};
 
-/// Why a store operation failed.
+/// The reason why a store operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder operation failed.

@@ -273,9 +273,9 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Returns the time at which a manifest was complete: the arrival or the ctime, whichever is
-    /// earlier. The ctime is too late if a client sets the file's time afterwards. The arrival is
-    /// too late if its event is read late.
+    /// Returns the time at which a manifest was complete, which is the earlier of arrival and
+    /// ctime. The ctime is too late if a client sets the file's time afterwards. The arrival is too
+    /// late if its event is read late.
     fn completed(&self, manifest: &DirEntry) -> Timestamp {
         let arrival = self.order.get(&manifest.name);
         arrival.map_or(manifest.ctime, |arrival| arrival.at.min(manifest.ctime))

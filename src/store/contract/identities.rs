@@ -1,5 +1,5 @@
-//! Contracts of identities: which profile a record belongs to, and what happens to a profile that is
-//! left without an id.
+//! Contracts of identities: which profile a record belongs to, and what happens to a profile that
+//! is left without an id.
 
 use std::sync::Arc;
 

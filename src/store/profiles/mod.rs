@@ -29,8 +29,8 @@
 //! ```
 //!
 //! A profile that loses its last id is *absorbed* by the winner: it passes the properties that the
-//! winner lacks on to it, and is removed. Absorptions and the later records of the winners are merged
-//! after the merge pass, in file order.
+//! winner lacks on to it, and is removed. Absorptions and the later records of the winners are
+//! merged after the merge pass, in file order.
 //!
 //! - *Spill*: bytes above a memory limit are written to a temporary file and read back in order.
 //! - *Partition*: the records of a range of profiles, in file order. The ranges ascend.

@@ -31,8 +31,8 @@ pub trait ProfileTable: fmt::Debug + Send + 'static {
     /// one by one.
     fn find_profiles(&self, ids: &IdIndex, scan: bool) -> Result<Vec<i64>, Error>;
 
-    /// Passes the profile of each id, and whether the id is an identity, to `take`. Ids of kinds that
-    /// are not [`IdKind`]s are included.
+    /// Passes the profile of each id, and whether the id is an identity, to `take`. Ids of kinds
+    /// that are not [`IdKind`]s are included.
     fn scan_owners(&self, take: impl FnMut(i64, bool)) -> Result<(), Error>;
 
     /// Returns a reader of the committed ids, for other threads.

@@ -1,9 +1,9 @@
 //! The outcome of an upload as text, which is equal for equal uploads. Tests compare outcomes after
 //! a fault.
 //!
-//! A batch consists of a pair of events and a pair of profiles. Two of the events are rejected. Mail
-//! and webhooks report both pairs. Each batch has its own stem. Therefore the state database, the store
-//! and results/ grow during a test, and are compared for each batch.
+//! A batch consists of a pair of events and a pair of profiles. Two of the events are rejected.
+//! Mail and webhooks report both pairs. Each batch has its own stem. Therefore the state database,
+//! the store and results/ grow during a test, and are compared for each batch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,9 +1,10 @@
-//! Absorptions: a profile without an id passes the properties that the winner lacks on to it, and is
-//! removed.
+//! Absorptions: a profile without an id passes the properties that the winner lacks on to it, and
+//! is removed.
 //!
-//! The winner needs the final properties of the absorbed profile, which can be in another partition.
-//! Therefore an absorption, and all later records of the winner, are merged after the partitions, one
-//! by one in file order. An absorbed profile has no later records, so it is final then.
+//! The winner needs the final properties of the absorbed profile, which can be in another
+//! partition. Therefore an absorption, and all later records of the winner, are merged after the
+//! partitions, one by one in file order. An absorbed profile has no later records, so it is final
+//! then.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

@@ -158,7 +158,8 @@ impl<T: ProfileTable> PassState<'_, T> {
     fn run(mut self) -> Result<(), Error> {
         while let Ok(run) = self.runs.recv() {
             let run = Arc::new(run?);
-            // In the first run of a partition, profiles above the last stored one are new.
+            // In the first run of a partition, profiles with a higher id than the last stored
+            // profile are new.
             let mut last_stored = self.pass.last_stored;
             if !run.is_first {
                 self.store_all()?;

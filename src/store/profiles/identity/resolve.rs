@@ -77,7 +77,7 @@ impl Resolver {
         Ok(profile)
     }
 
-    /// Does [`Self::resolve`] for ids that do not all belong to the same profile.
+    /// Resolves ids that do not all belong to the same profile.
     fn resolve_mixed<E>(
         &mut self,
         record: impl Iterator<Item = u32> + Clone,

@@ -20,7 +20,7 @@ use crate::records::{PackedValue, Property, Value};
 #[derive(Clone, Debug)]
 pub struct PropertyNames {
     properties: Arc<[Property]>,
-    /// Each name as JSON, with the colon.
+    /// Each name in JSON form, followed by a colon.
     json: Vec<String>,
     by_name: HashMap<String, usize>,
 }

@@ -46,7 +46,7 @@ impl Merger {
         self.merge_packed(before, changes.map(PackedChange::from), after)
     }
 
-    /// Does [`Self::merge`] with packed changes.
+    /// Does the same as [`Self::merge`] with packed changes.
     pub fn merge_packed<'a, 'c: 'a>(
         &'a mut self,
         before: &'a str,

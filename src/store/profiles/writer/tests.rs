@@ -26,8 +26,8 @@ struct Model {
 }
 
 impl Model {
-    /// Implements the rules "Identity" and "Rows apply in file order" record by record. New profiles
-    /// get the ids after `last`.
+    /// Implements the rules "Identity" and "Rows apply in file order" record by record. New
+    /// profiles get the ids after `last`.
     fn apply(&mut self, (ids, at, changes): &Record, last: &mut i64) -> CommitCounts {
         let keys: Vec<_> = keys(ids).map(|(kind, id)| (kind.as_str().to_owned(), id)).collect();
         let known = keys.iter().find_map(|key| self.ids.get(key).copied());

@@ -49,7 +49,7 @@ pub fn find_profiles(
         return Ok(profiles);
     }
     let mut rows = IdRowGroup::default();
-    // Scans these kinds only, as a sysadmin may have added others.
+    // Only these kinds are scanned, because a sysadmin may have added other kinds.
     for kind in KINDS_BY_NAME {
         scan_ids(connection, kind, |id, profile| {
             rows.push(kind, id, profile);

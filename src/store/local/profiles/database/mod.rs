@@ -62,7 +62,7 @@ const ROWS: [usize; 3] = [128, 16, 1];
 pub struct Database {
     path: PathBuf,
     connection: WriteConnection,
-    /// Set while a new database is being built.
+    /// The new database. `None` unless a new database is being built.
     new: Option<NewDatabase>,
 }
 
