@@ -33,8 +33,8 @@ pub fn is_readme(name: &[u8], stat: &FileStat) -> bool {
 /// Writes `text` to the readme in `incoming` if the readme is missing or has another text. Returns
 /// whether it was written.
 ///
-/// The readme is opened once, checked, and written through its handle, because an account can rename
-/// an upload to this name at any time. After a failed write the readme is empty.
+/// The readme is opened once, checked, and written through its handle. The reason is that an
+/// account can rename an upload to this name at any time. After a failed write the readme is empty.
 pub fn place(incoming: &Folder, text: &str) -> Result<bool, IoError> {
     let path = || incoming.path().join(README);
     let opened = open(incoming).map_err(IoError::of("open", path()))?;
@@ -69,7 +69,7 @@ fn open(incoming: &Folder) -> nix::Result<Option<File>> {
     }
 }
 
-/// Returns whether the readme consists of `text`.
+/// Returns whether the content of the readme is `text`.
 fn has_text(file: &mut File, text: &str) -> io::Result<bool> {
     let mut found = Vec::new();
     file.take(text.len() as u64 + 1).read_to_end(&mut found)?;
