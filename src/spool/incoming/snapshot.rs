@@ -11,11 +11,11 @@ use crate::report::DataType;
 /// The values of a manifest that could be read. The answer to an invalid manifest needs them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ManifestValues {
-    /// `type`
+    /// The value of `type`.
     pub data_type: Option<DataType>,
-    /// `fileName`
+    /// The value of `fileName`.
     pub data_file: Option<String>,
-    /// `clientEmail`
+    /// The value of `clientEmail`.
     pub client_email: Option<String>,
 }
 
@@ -24,11 +24,11 @@ pub struct ManifestValues {
 pub enum ParsedManifest {
     /// All values are valid.
     Valid {
-        /// `type`
+        /// The value of `type`.
         data_type: DataType,
-        /// `fileName`
+        /// The value of `fileName`.
         data_file: String,
-        /// `clientEmail`
+        /// The value of `clientEmail`.
         client_email: String,
     },
     /// A value is invalid, or the upload is incomplete.

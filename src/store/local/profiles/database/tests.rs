@@ -1,4 +1,4 @@
-//! The files of a database after a commit and an abort, and files that it refuses.
+//! Tests of the files of a database after a commit and an abort, and of files that are refused.
 
 use super::connection::CACHE_KIB;
 use super::*;
