@@ -143,8 +143,9 @@ impl TempFile {
         Ok(Self { path })
     }
 
-    /// Creates the empty file `path`, which must not exist. The group can read it too. Other users
-    /// who can write in the folder can replace the name, so it is written through the handle.
+    /// Creates the empty file `path`, which must not exist. The group can read it too. The
+    /// caller writes through the returned handle, because other users who can write to the folder
+    /// can replace the name.
     pub fn create_readable(path: PathBuf) -> Result<(Self, File), IoError> {
         let file = create_file(&path)?;
         Ok((Self { path }, file))
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn publishing_a_temporary_file_replaces_no_file() {
+    fn publishing_keeps_an_existing_file() {
         let folder = tempfile::tempdir().unwrap();
         let (path, to) = (folder.path().join(".new"), folder.path().join("f"));
         let new = TempFile::create(path.clone()).unwrap();

@@ -1,4 +1,5 @@
-//! [`ManifestFile`]: where the manifest is written. No file is replaced without `--force`.
+//! [`ManifestFile`]: the file to which the manifest is written. Without `--force` no file is
+//! replaced.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -45,7 +46,7 @@ impl ManifestFile {
         name.unwrap_or("standard output.manifest").to_owned()
     }
 
-    /// Fails if a file of this name exists, unless it may be replaced.
+    /// Returns an error if a file of this name exists and must not be replaced.
     pub fn check_absent(&self, force: bool) -> Result<(), CliError> {
         match self {
             Self::Path(path) if !force && path.symlink_metadata().is_ok() => Err(exists(path)),
@@ -53,8 +54,9 @@ impl ManifestFile {
         }
     }
 
-    /// Writes the manifest of `data_file` to its path, whole or not at all. Root gives it to the
-    /// owner of the data file, because uploads that belong to root are not imported.
+    /// Writes the complete manifest of `data_file` to its path. After an error the path is
+    /// unchanged. If root runs the command, the manifest gets the owner of the data file, because
+    /// uploads that belong to root are not imported.
     pub fn write(&self, text: &str, data_file: &Path, force: bool) -> Result<(), CliError> {
         let Self::Path(path) = self else { return Ok(()) };
         let hidden = path.with_file_name(format!(".{}.{}.tmp", self.name(), std::process::id()));
@@ -85,14 +87,15 @@ fn exists(path: &Path) -> CliError {
         .hint("--force to replace it, or --output for another name")
 }
 
-/// Returns `orders-20261130.manifest` for `orders.csv.gz`: a manifest's name can be used only once.
+/// Returns `orders-20261130.manifest` for `orders.csv.gz`. The name has a date because a manifest's
+/// name can be used only once.
 fn default_name(data_file: &str) -> String {
     let stem = &data_file[..data_file.len() - spool::data_ending(data_file).unwrap_or(0)];
     let today = Timestamp::now().to_zoned_datetime(TimeZone::system());
     format!("{stem}-{}{MANIFEST_ENDING}", today.strftime("%Y%m%d"))
 }
 
-/// Returns the name of the data file, which goes into the manifest.
+/// Returns the name of the data file, which the manifest contains.
 pub fn data_file_name(path: &Path) -> Result<String, CliError> {
     let name = file_name(path).ok_or_else(|| {
         CliError::new(format_args!("{} is not the path of a data file", path.display()))
