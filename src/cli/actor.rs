@@ -7,8 +7,8 @@ use nix::unistd::{Uid, User, geteuid};
 /// The kernel's file with the user id of the login session of this process (proc(5)).
 const LOGIN: &str = "/proc/self/loginuid";
 
-/// Returns the name of the user who runs this command: for root the user of sudo(8), else the user
-/// of the login, else the process's user.
+/// Returns the name of the user who runs this command. For root this is the user of sudo(8). If
+/// sudo names no user, it is the user of the login, or else the user of the process.
 pub(super) fn actor() -> String {
     let own = geteuid();
     // Only root's environment is trusted.
@@ -17,7 +17,8 @@ pub(super) fn actor() -> String {
     sudo.or_else(login).unwrap_or_else(|| name(own))
 }
 
-/// Returns the user named by sudo. `None` if that is root: then the login is more precise.
+/// Returns the user named by sudo. `None` if sudo names root, because the login is then more
+/// precise.
 fn sudo_user() -> Option<String> {
     let user = User::from_name(&std::env::var("SUDO_USER").ok()?).ok()??;
     (!user.uid.is_root()).then_some(user.name)

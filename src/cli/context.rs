@@ -21,7 +21,7 @@ use crate::registry::{self, Registry};
 use crate::sanitize::chain;
 use crate::state::State;
 
-/// The result of a command: a good answer (exit 0), a bad answer (exit 1), or a failure (exit 1).
+/// The result of a command: success (exit 0), a bad result (exit 1), or a failure (exit 1).
 pub type CliResult = Result<bool, CliError>;
 
 /// The failure of a command, with a hint for the next step.
@@ -38,7 +38,7 @@ impl CliError {
         Self { message: message.to_string(), hint: None, broken_pipe: false, wrong_usage: false }
     }
 
-    /// Makes the failure of a command whose arguments are not sufficient. Its exit status is 2.
+    /// Makes the failure of a command that needs more or other arguments. Its exit status is 2.
     pub fn wrong_usage(message: impl fmt::Display) -> Self {
         Self { wrong_usage: true, ..Self::new(message) }
     }
@@ -53,13 +53,13 @@ impl CliError {
         Self { hint: hint.map(|hint| hint.to_string()).or(self.hint), ..self }
     }
 
-    /// Adds `message` before the text of this failure, which is its cause.
+    /// Adds `message` before the text of this failure. The previous text is the cause of `message`.
     #[must_use]
     pub fn before(self, message: &str) -> Self {
         Self { message: format!("{message}: {}", self.message), ..self }
     }
 
-    /// Prints the failure on standard error, unless it is a closed pipe.
+    /// Prints the failure on standard error, unless the failure is a closed pipe.
     pub fn print(&self, output: &Output) {
         if !self.broken_pipe {
             output.error(&self.message, self.hint.as_deref());
@@ -83,7 +83,8 @@ pub struct CliContext {
 }
 
 impl CliContext {
-    /// Makes a context. The configuration, by default at [`DEFAULT_PATH`], is read on demand.
+    /// Makes a context. The configuration is read when it is first needed. Its default path is
+    /// [`DEFAULT_PATH`].
     pub fn new(config_path: Option<PathBuf>, json: bool) -> Self {
         Self { config_path, output: Output::new(json) }
     }
@@ -92,7 +93,7 @@ impl CliContext {
         &self.output
     }
 
-    /// Prints the result of a command: `value` as JSON, or `lines`. Returns a good answer.
+    /// Prints the result of a command: `value` as JSON, or `lines`. Returns success.
     pub fn done<L: AsRef<str>>(
         &self,
         value: &impl Serialize,
@@ -143,8 +144,8 @@ impl CliContext {
         }
     }
 
-    /// Copies account `id` from the registry to the state database, after a change that is already
-    /// in force.
+    /// Copies the account `id` from the registry to the state database, after a change that is
+    /// already in force.
     pub fn copy_account(
         &self,
         admission: &Admission<'_>,

@@ -88,8 +88,9 @@ fn list(context: &CliContext, filter: &DeliveryFilter) -> CliResult {
     Ok(true)
 }
 
-/// Prints why deliveries were given up, and which endpoints are disabled. Only text output needs
-/// this: JSON has the reason in each delivery, and `webhook list` has the endpoints.
+/// Prints the reasons for deliveries that were given up, and the endpoints that are disabled. Only
+/// text output needs these lines: JSON has the reason in each delivery, and `webhook list` has the
+/// endpoints.
 fn print_reasons(
     context: &CliContext,
     state: &State,

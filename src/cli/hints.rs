@@ -1,4 +1,4 @@
-//! [`hint`]: the next step after an error.
+//! [`hint`]: returns the next step for the user after an error.
 
 use std::error::Error;
 

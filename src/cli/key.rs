@@ -76,7 +76,7 @@ pub(super) struct KeyStatus {
 struct AddedKeyWithServer<'a> {
     #[serde(flatten)]
     key: &'a KeyRow,
-    /// `None` if sshd's configuration can't be read.
+    /// The server's address for the partner. `None` if sshd's configuration can't be read.
     server: Option<ServerAddress>,
 }
 

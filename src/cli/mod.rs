@@ -1,7 +1,7 @@
 //! The command `sftp-import`: parses arguments, calls a workflow and prints the result.
 //!
-//! The exit status is 0 for success, 1 for a failure or a bad answer, and 2 for wrong usage (from
-//! clap) or a question that nobody answers.
+//! The exit status is 0 for success, and 1 for a failure or a bad result. It is 2 for wrong usage
+//! (from clap) and for a question that the user can't answer.
 
 mod account;
 mod activity;
@@ -103,7 +103,7 @@ enum PartnerCommand {
     Manifest(import::manifest::ManifestArguments),
 }
 
-/// Runs the commands that partners need on their own machines, and no others.
+/// Runs only the commands that partners need on their own machines.
 pub fn partner_main() -> ExitCode {
     crate::sys::memory::tune();
     let cli = PartnerCli::parse();

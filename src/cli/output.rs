@@ -41,7 +41,7 @@ impl StyledLine {
 }
 
 impl StyledLine {
-    /// Breaks the line at spaces so that each line has at most `width` characters, unless a word is
+    /// Breaks the line at spaces. Each line then has at most `width` characters, unless a word is
     /// longer. The lines after the first begin with `indent` spaces.
     pub fn wrapped(&self, width: usize, indent: usize) -> Vec<Self> {
         let mut lines = vec![Self::default()];
@@ -75,7 +75,7 @@ impl fmt::Display for StyledLine {
     }
 }
 
-/// Prints a command's results. Every text passes [`printable`].
+/// Prints a command's results. [`printable`] escapes every text.
 #[derive(Debug)]
 pub struct Output {
     json: bool,
@@ -95,8 +95,8 @@ impl Output {
         self.styled(&StyledLine::new(PLAIN, text))
     }
 
-    /// Prints a styled line, unless JSON was requested. Prints the line without styles if standard
-    /// output is no terminal or `NO_COLOR` is set.
+    /// Prints a styled line, unless JSON was requested. The line has no styles if standard output
+    /// is not a terminal or `NO_COLOR` is set.
     pub fn styled(&self, line: &StyledLine) -> io::Result<()> {
         if self.json {
             return Ok(());
@@ -106,7 +106,7 @@ impl Output {
 
     /// Prints a note on standard error, where it is not mixed with a result.
     pub fn note(&self, text: &str) {
-        // Errors are ignored: there is no other stream to report them on.
+        // Errors are ignored, because no other stream could report them.
         let _ = writeln!(anstream::stderr().lock(), "note: {}", printable(text));
     }
 
@@ -180,7 +180,7 @@ impl Output {
     /// Prints a failure and its hint on standard error.
     pub fn error(&self, message: &str, hint: Option<&str>) {
         let mut stderr = anstream::stderr().lock();
-        // Errors are ignored: there is no other stream to report them on.
+        // Errors are ignored, because no other stream could report them.
         let _ = writeln!(stderr, "sftp-import: {}", printable(message));
         if let Some(hint) = hint {
             let _ = writeln!(stderr, "  try: {}", printable(hint));
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(shown(25), ["  warning  one two three,", "    four x"]);
         assert_eq!(shown(12), ["  warning  ", "    one two", "    three,", "    four x"]);
         let word = StyledLine::new(PLAIN, "x".repeat(30));
-        assert_eq!(word.wrapped(10, 4).len(), 1, "a word stays whole");
+        assert_eq!(word.wrapped(10, 4).len(), 1, "a long word must not be broken");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Questions on the terminal: [`confirm`] asks before an account is removed or erased, [`choose`]
-//! asks which reading is right.
+//! Questions on the terminal. [`confirm`] asks before an account is removed or erased. [`choose`]
+//! asks the user to choose between several readings of a file.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,10 +7,11 @@ use super::context::CliError;
 use crate::account::AccountId;
 use crate::sanitize::printable;
 
-/// On a terminal, asks the user to type the account's id. Elsewhere the answer is no.
+/// On a terminal, asks the user to type the account's id. Without a terminal the answer is no.
 ///
 /// # Errors
-/// If the answer is no, the error is `refusal`. Its hint is `command`, which does not ask.
+/// If the answer is no, the error is `refusal`. Its hint is `command`, which runs without a
+/// question.
 pub(super) fn confirm(
     id: &AccountId,
     question: &str,
@@ -30,13 +31,13 @@ pub(super) fn confirm(
     Err(CliError::new(refusal).hint(command))
 }
 
-/// Returns whether somebody can answer a question.
+/// Returns whether a user can answer questions on the terminal.
 pub(super) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks on the terminal for one of `choices`, by number. An empty line is the first one. Returns its
-/// index; `None` at the end of the input.
+/// Asks on the terminal for one of `choices`, by number. An empty line chooses the first. Returns
+/// the index of the choice. `None` at the end of the input.
 pub(super) fn choose(question: &str, choices: &[String]) -> io::Result<Option<usize>> {
     let mut stderr = io::stderr().lock();
     writeln!(stderr, "{}", printable(question))?;

@@ -41,7 +41,7 @@ impl AuditWriter {
     pub fn stop(self) {
         self.audit.stop();
         if self.thread.join().is_err() {
-            tracing::error!("a bug of ours ended the audit of uploads");
+            tracing::error!("a bug in sftp-import ended the audit of uploads");
         }
         let _ = self.audit.store_all(&self.state).inspect_err(log_error);
     }
@@ -56,7 +56,7 @@ fn read(audit: &UploadAudit) {
                 tracing::error!("{}", chain(&error));
                 std::thread::sleep(PAUSE);
             }
-            Err(_) => tracing::error!("a bug of ours lost a line of the SFTP server's log"),
+            Err(_) => tracing::error!("a bug in sftp-import lost a line of the SFTP server's log"),
         }
     }
 }

@@ -102,9 +102,14 @@ impl Folder {
         Ok(openat(&self.fd, name, flags, mode)?.into())
     }
 
-    /// Creates the file `name` for writing. Fails if the name exists.
+    /// Opens the existing file `name` for reading and writing.
+    pub fn update(&self, name: &str) -> nix::Result<File> {
+        Ok(openat(&self.fd, name, OFlag::O_RDWR | UNTRUSTED, Mode::empty())?.into())
+    }
+
+    /// Creates the file `name` for reading and writing. Fails if the name exists.
     pub(crate) fn create_new(&self, name: &str, mode: Mode) -> nix::Result<File> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | UNTRUSTED;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | UNTRUSTED;
         Ok(openat(&self.fd, name, flags, mode)?.into())
     }
 

@@ -143,10 +143,12 @@ impl TempFile {
         Ok(Self { path })
     }
 
-    /// Creates the empty file `path`, which must not exist. The group can read it too.
-    pub fn create_readable(path: PathBuf) -> Result<Self, IoError> {
-        create_file(&path)?;
-        Ok(Self { path })
+    /// Creates the empty file `path`, which must not exist. The group can read it too. The
+    /// caller writes through the returned handle, because other users who can write to the folder
+    /// can replace the name.
+    pub fn create_readable(path: PathBuf) -> Result<(Self, File), IoError> {
+        let file = create_file(&path)?;
+        Ok((Self { path }, file))
     }
 
     pub fn path(&self) -> &Path {
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn publishing_a_temporary_file_replaces_no_file() {
+    fn publishing_keeps_an_existing_file() {
         let folder = tempfile::tempdir().unwrap();
         let (path, to) = (folder.path().join(".new"), folder.path().join("f"));
         let new = TempFile::create(path.clone()).unwrap();

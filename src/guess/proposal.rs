@@ -63,6 +63,7 @@ pub fn propose(
         Proposal { manifest, columns: Vec::new(), questions, notes: text.notes.clone() };
     proposal.notes.extend(notes);
     proposal.note_missing_header(survey);
+    proposal.note_nameless_columns(survey);
     proposal.note_invalid(survey);
     let mut properties = properties(survey, &targets, data_type, answers, &mut proposal.notes);
     for (at, target) in targets.iter().enumerate() {
@@ -181,6 +182,20 @@ impl Proposal {
                  begins with the names of its columns",
                 excerpt(value)
             ));
+        }
+    }
+
+    /// Adds a note for each column that has values but no name, such as the index that pandas
+    /// writes. An import of a file with such a column fails.
+    fn note_nameless_columns(&mut self, survey: &Survey) {
+        for (at, (name, facts)) in survey.header.iter().zip(&survey.columns).enumerate() {
+            if name.trim().is_empty() && facts.filled > 0 {
+                self.notes.push(format!(
+                    "column {} has values but no name: give it a name, or leave it out (pandas: \
+                     to_csv(..., index=False))",
+                    at + 1
+                ));
+            }
         }
     }
 

@@ -1,11 +1,11 @@
-//! [`AnswerLocks`]: one lock per account, held while answers in results/ are named.
+//! [`AnswerLocks`]: a lock per account. A task holds it while it names answers in results/.
 
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::account::AccountId;
 
-/// The locks of all accounts. A lock is free, or held by one thread.
+/// The locks of all accounts. A lock is either free or held by one thread.
 #[derive(Debug, Default)]
 pub struct AnswerLocks {
     held: Mutex<HashSet<AccountId>>,
@@ -21,7 +21,7 @@ pub struct AnswerLock<'a> {
 }
 
 impl AnswerLocks {
-    /// Waits until the lock of `account` is free, and takes it.
+    /// Waits until the lock of `account` is free, then locks it.
     pub fn lock(&self, account: &AccountId) -> AnswerLock<'_> {
         let held = self.held();
         let is_held = |held: &mut HashSet<AccountId>| held.contains(account);
@@ -54,7 +54,7 @@ mod tests {
     fn one_thread_holds_the_lock_of_an_account() {
         let locks = AnswerLocks::default();
         let [a, b]: [AccountId; 2] = ["ACME-1", "ACME-2"].map(|id| id.parse().unwrap());
-        let _other = locks.lock(&b); // delays nobody with `a`
+        let _other = locks.lock(&b); // does not delay users of `a`
         let (inside, rounds) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..4 {

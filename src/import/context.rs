@@ -1,6 +1,7 @@
 //! [`Context`]: the opened state database, store and folders that every task of an import uses.
 //!
-//! Invariant: it never changes. What a task remembers between calls is in the task's own folder.
+//! Invariant: a context never changes. Data that a task keeps between calls is in the task's own
+//! folder.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::spool::{Layout, Opener};
 use crate::state::{self, State};
 use crate::store::Store;
 
-/// The configuration, and everything that is opened with it.
+/// The configuration, and all resources that are opened with it.
 #[derive(Debug)]
 pub struct Context {
     pub config: Arc<Config>,
@@ -19,18 +20,19 @@ pub struct Context {
     pub layout: Layout,
     /// Opens files that accounts own.
     pub(super) opener: Opener,
-    /// Held by every task that names, replaces or removes answers in results/.
+    /// The locks for tasks that name, replace or remove answers in results/.
     pub(super) answer_locks: AnswerLocks,
 }
 
 impl Context {
-    /// Opens the state database and store of `config`. This process opens accounts' files itself.
+    /// Opens the state database and store of `config`. Files of accounts are opened by this
+    /// process.
     pub fn open(config: Arc<Config>) -> state::Result<Self> {
         let opener = Opener::in_process(&config);
         Self::with_opener(config, opener)
     }
 
-    /// Opens the state database and store of `config`. Accounts' files are opened by `opener`.
+    /// Opens the state database and store of `config`. Files of accounts are opened by `opener`.
     pub fn with_opener(config: Arc<Config>, opener: Opener) -> state::Result<Self> {
         Ok(Self {
             state: Arc::new(State::open(&config.paths.state_db())?),

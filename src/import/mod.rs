@@ -1,6 +1,6 @@
 //! Imports: from a scan of an account's incoming to a finished report.
 //!
-//! [`Importer`] composes the tasks. Each is a folder of functions that use the immutable
+//! [`Importer`] composes the tasks. Each task is a folder of functions. They use the immutable
 //! [`Context`] and the task's own memory:
 //!
 //! | folder | task |
@@ -11,7 +11,8 @@
 //! | `local` | the same pipeline on local files: `check` and `ingest` |
 //! | `maintenance` | sweep, restore, export and erasure of an account, upgrade |
 //!
-//! Decisions are in `run::decide`, `run::queue` and [`spool::pairing`](crate::spool::pairing), pure.
+//! The functions that make decisions are in `run::decide`, `run::queue` and
+//! [`spool::pairing`](crate::spool::pairing). They are pure.
 
 mod answer_locks;
 mod context;
@@ -76,18 +77,18 @@ impl Importer {
         Self { context, intake, runs: RunMemory::default(), audit }
     }
 
-    /// Reads from the state database which accounts and unfinished imports there are; see
+    /// Reads the accounts and unfinished imports from the state database. See
     /// [`intake::survey::survey`].
     pub fn survey(&self, known: Option<i64>, scan_all: bool) -> state::Result<Option<Survey>> {
         intake::survey::survey(self.scanner(), known, scan_all)
     }
 
-    /// Scans `account`'s incoming and claims every pair that is ready; see [`intake::scan`].
+    /// Scans `account`'s incoming and claims every pair that is ready. See [`intake::scan`].
     pub fn scan(&self, account: &AccountId, may_begin: bool) -> Result<ScanOutcome, IntakeError> {
         intake::scan(self.scanner(), account, may_begin)
     }
 
-    /// Runs one queued import to its end. A panic is a failure of the import.
+    /// Runs one queued import to its end. A panic makes the import fail.
     pub fn run(
         &self,
         import: &ImportId,
@@ -97,17 +98,17 @@ impl Importer {
         run::run_guarded(&self.context, &self.runs, import, monitor, wake_relay)
     }
 
-    /// Whether an import began with its claim and does not run yet.
+    /// Returns whether an import began with its claim but does not run yet.
     pub fn has_early_starts(&self) -> bool {
         !self.runs.early_starts.is_empty()
     }
 
-    /// Requeues the imports that began with their claim and do not run yet.
+    /// Requeues the imports that began with their claim but do not run yet.
     pub fn requeue_early_starts(&self) -> state::Result<()> {
         run::early_start::requeue(&self.context.state, &self.runs.early_starts)
     }
 
-    /// Counts a run of `import` that ended in an error. Returns the pause before the next one.
+    /// Counts a run of `import` that ended in an error. Returns the pause before the next run.
     pub fn pause_after_error(&self, import: &ImportId) -> Duration {
         self.runs.retries.pause_after_error(import)
     }
@@ -117,13 +118,13 @@ impl Importer {
         self.runs.retries.extend(held);
     }
 
-    /// Writes progress reports. `running` are the running imports. Returns whether milestones were
-    /// enqueued.
+    /// Writes progress reports. `running` are the running imports. Returns whether any milestone
+    /// was enqueued.
     pub fn report_progress(&self, running: &[(ImportId, Arc<Monitor>)]) -> state::Result<bool> {
         run::progress_report::run_round(&self.context, &self.runs.progress_reports, running)
     }
 
-    /// Removes everything whose retention is over at `now`.
+    /// Removes all data whose retention has ended at `now`.
     pub fn sweep(&self, now: Timestamp) -> Result<(), SweepError> {
         maintenance::spool_cleanup::sweep(&self.context, self.audit.as_deref(), now)
     }

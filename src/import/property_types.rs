@@ -1,5 +1,5 @@
-//! Warns of properties whose type differs from that in earlier imports of the account. A query over
-//! all imports can fail for them.
+//! Warns of properties whose type differs from the type in earlier imports of the account. A query
+//! over all imports can fail for such properties.
 
 use crate::account::AccountId;
 use crate::records::Property;
@@ -10,7 +10,7 @@ use crate::state::{self, State, Transaction, property_types};
 /// The number of properties that the report names.
 const MAX_WARNINGS: usize = 10;
 
-/// Adds a warning to the report of a completed import for each property of another type.
+/// Adds a warning to the report of a completed import for each property whose type has changed.
 pub fn warn(
     state: &State,
     account: &AccountId,
@@ -36,7 +36,7 @@ pub fn warn(
     Ok(())
 }
 
-/// Records the types of what a completed import stored.
+/// Records the types of the properties that a completed import stored.
 pub fn record(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -52,7 +52,7 @@ pub fn record(
     }
 }
 
-/// Returns the warnings about `changed`: properties, each with its types in earlier imports.
+/// Returns the warnings about `changed`, which are properties with their types in earlier imports.
 fn warnings(changed: &[(&Property, Vec<String>)]) -> Vec<String> {
     let named = changed.iter().take(MAX_WARNINGS).map(|(property, others)| {
         let (name, kind) = (excerpt(&property.name), property.kind.as_str());
@@ -69,7 +69,7 @@ mod tests {
     use crate::manifest::PropertyType;
 
     #[test]
-    fn ten_properties_are_named() {
+    fn warnings_name_at_most_ten_properties() {
         let property = Property { name: "p\u{200b}".into(), kind: PropertyType::Date };
         let changed = vec![(&property, vec!["FLOAT".to_owned(), "LONG".to_owned()]); 12];
         let warnings = warnings(&changed);

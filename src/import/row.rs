@@ -9,7 +9,7 @@ use crate::state::{self, State, imports};
 /// An import's row in the state database, with its claim.
 pub type ImportRow = imports::ImportRow<crate::spool::Claim>;
 
-/// Reads the row of `import`, if there is one.
+/// Reads the row of `import`. `None` if it has no row.
 pub(super) fn find(state: &State, import: &ImportId) -> state::Result<Option<ImportRow>> {
     state.read(|tx| imports::get(tx, import.as_str()))
 }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// How a DATE is written.
+/// The format of a DATE cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateFormat {
-    /// Three parts, with an optional time. The manifest names one separator; `records` reads others
-    /// as well.
+    /// Day, month and year, with an optional time. The manifest names one separator. `records`
+    /// accepts the other separators as well.
     Day { order: DayOrder, separator: char },
     /// `yyyyMMdd`, with an optional time.
     Compact,
@@ -16,7 +16,7 @@ pub enum DateFormat {
     EpochMilliseconds,
 }
 
-/// The order of the parts of a day.
+/// The order of day, month and year.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DayOrder {
     DayMonthYear,
@@ -26,16 +26,16 @@ pub enum DayOrder {
     DayNameYear,
 }
 
-/// All formats, for messages.
+/// A list of all formats, for messages.
 pub const DATE_FORMATS: &str = "dd/MM/yyyy, MM/dd/yyyy, yyyy/dd/MM, yyyy/MM/dd or dd MMM yyyy \
      (with /, - or . between) or yyyyMMdd, each with or without HH:mm or HH:mm:ss, or epoch or \
      epoch-ms";
 
-/// The formats of the time after a day.
+/// The formats of the time that may follow a day.
 const TIMES: [&str; 3] = [" HH:mm:ss", " HH:mm", ""];
 
 impl DayOrder {
-    /// All orders, in the order of the rules.
+    /// All orders, as listed in the import rules.
     pub const ALL: [Self; 5] = [
         Self::DayMonthYear,
         Self::MonthDayYear,
@@ -55,7 +55,7 @@ impl DayOrder {
         }
     }
 
-    /// Returns whether `separator` can be between the parts.
+    /// Returns whether `separator` is allowed between day, month and year.
     pub fn allows(self, separator: char) -> bool {
         matches!(separator, '/' | '-' | '.') || separator == ' ' && self == Self::DayNameYear
     }
@@ -93,14 +93,14 @@ impl DateFormat {
         times.iter().any(|time| equal(text, &format!("{format}{time}")))
     }
 
-    /// Returns whether a time can follow.
+    /// Returns whether a time may follow a date in this format.
     pub fn has_time(self) -> bool {
         matches!(self, Self::Day { .. } | Self::Compact)
     }
 }
 
 impl fmt::Display for DateFormat {
-    /// Writes the format as in a manifest, without a time.
+    /// Writes the format as a manifest spells it, without a time.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Day { order, separator } => {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn other_formats_are_refused() {
+    fn unknown_date_formats_are_refused() {
         for name in ["DD/MM/YYYY", "dd MM yyyy", "dd/MM-yyyy", "dd/MM/yy", "yyyyddMM", "Epoch", ""]
         {
             assert_eq!(DateFormat::named(name), None, "{name}");

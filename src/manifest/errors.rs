@@ -10,9 +10,9 @@ use crate::report::{DataType, Failure, FailureText};
 /// All errors of a manifest, with the values that could be read nevertheless.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ManifestErrors {
-    /// One sentence each, in the order of the manifest's keys. Never empty.
+    /// One sentence for each error, in the order of the manifest's keys. The list is never empty.
     pub findings: Vec<String>,
-    /// It is not JSON, or not UTF-8: its upload may still be going on.
+    /// The manifest is not JSON, or not UTF-8. Its upload may still be in progress.
     pub syntax: bool,
     /// `fileName`, if it is valid.
     pub file_name: Option<String>,
@@ -20,7 +20,7 @@ pub struct ManifestErrors {
     pub client_email: Option<String>,
     /// `type`, if it is valid.
     pub data_type: Option<DataType>,
-    /// The valid values, if the data file can be read with them, to find its errors too.
+    /// The valid values, if they suffice to read the data file and to find its errors as well.
     pub readable: Option<Box<Manifest>>,
 }
 
@@ -30,15 +30,16 @@ impl ManifestErrors {
         failure_of(&self.findings)
     }
 
-    /// Returns whether two of the three mandatory keys have valid values: it is a manifest.
+    /// Returns whether two of the three mandatory keys have valid values. Such a file counts as a
+    /// manifest.
     pub fn has_most_mandatory_keys(&self) -> bool {
         let valid =
             [self.data_type.is_some(), self.file_name.is_some(), self.client_email.is_some()];
         valid.into_iter().filter(|is_valid| *is_valid).count() >= 2
     }
 
-    /// Returns the errors for a text that is not JSON: `finding`, and the values found by their
-    /// keys.
+    /// Returns the errors of a text that is not JSON: `finding`, and the values that a search for
+    /// their keys found.
     pub(super) fn of_syntax(finding: String, text: &str) -> Self {
         Self {
             findings: vec![finding],
@@ -59,12 +60,12 @@ impl fmt::Display for ManifestErrors {
 
 impl std::error::Error for ManifestErrors {}
 
-/// Returns the failure of a manifest, or of a manifest and its header, with these findings.
+/// Returns the failure that reports these findings about a manifest and its header.
 pub(crate) fn failure_of(findings: &[String]) -> Failure {
     Failure::new(FailureText::Manifest, join(findings))
 }
 
-/// The number of findings that are reported; a hostile manifest can have a hundred thousand.
+/// The maximum number of findings in a report. A hostile manifest can cause a hundred thousand.
 const MAX_FINDINGS: usize = 100;
 
 fn join(findings: &[String]) -> String {
@@ -109,7 +110,7 @@ fn is_any_address(text: &str) -> bool {
     !text.chars().any(char::is_control) && EmailAddress::parse_with_options(text, bare).is_ok()
 }
 
-/// Fast test: returns true only for addresses, and for most of them.
+/// A fast test. Returns true for most valid addresses, and only for valid addresses.
 fn is_plain_address(text: &[u8]) -> bool {
     let Some(at) = memchr::memchr(b'@', text) else { return false };
     let (local, domain) = (&text[..at], &text[at + 1..]);
@@ -124,7 +125,7 @@ fn is_plain_address(text: &[u8]) -> bool {
         )
 }
 
-/// Returns whether `text` consists of words with exactly one joint between each two.
+/// Returns whether `text` consists of words, with exactly one joint between two words.
 fn is_joined(text: &[u8], is_word: impl Fn(u8) -> bool, is_joint: impl Fn(u8) -> bool) -> bool {
     let mut after_word = false;
     for &byte in text {
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_contact_of_an_incomplete_manifest() {
+    fn contact_of_an_incomplete_manifest_is_read() {
         let text = r#"{"type" : "Event","fileName":"e.csv", "clientEmail":"a@b.example", "colu"#;
         let errors = ManifestErrors::of_syntax("cut".into(), text);
         assert_eq!(errors.client_email.as_deref(), Some("a@b.example"));
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_100_findings_and_counts_the_rest() {
+    fn report_lists_100_findings_and_counts_others() {
         let findings: Vec<_> = (0..103).map(|n| n.to_string()).collect();
         let detail = failure_of(&findings).detail;
         assert!(detail.starts_with("0; 1; ") && detail.ends_with("; 99; and 3 more"), "{detail}");
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_addresses_without_display_names_only() {
+    fn addresses_with_display_names_are_refused() {
         for text in ["a@b.example", "a.b+c@b.example", "\"a b\"@b.example", "é@b.example"] {
             assert!(is_address(text), "{text:?}");
         }
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_only_plain_file_names() {
+    fn only_plain_file_names_are_accepted() {
         for name in ["e.csv", "a b.csv", "é.csv.gz", "a..b.csv"] {
             assert!(is_plain_name(name), "{name:?}");
         }

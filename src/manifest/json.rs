@@ -15,7 +15,7 @@ pub(super) enum Json {
     Bool(bool),
     /// An integer of zero or more.
     Whole(u64),
-    /// Any other number, as written.
+    /// Any other number, in its written form.
     Number(String),
     Text(String),
     Array(Vec<Json>),
@@ -30,7 +30,7 @@ impl Json {
         Ok(json)
     }
 
-    /// Gives each number its text, in the order of the document: serde_json returns only values.
+    /// Sets the text of each number, in document order. serde_json returns only the values.
     fn set_numbers<'a>(&mut self, texts: &mut impl Iterator<Item = &'a str>) {
         match self {
             Self::Whole(_) => drop(texts.next()),
@@ -67,7 +67,7 @@ fn number_texts(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns the length of the quoted text that `rest` begins with, with its quotes.
+/// Returns the length of the quoted text at the start of `rest`, including its quotes.
 fn length_in_quotes(rest: &str) -> usize {
     let mut is_escaped = false;
     let is_end = |(_, c): &(usize, char)| {
@@ -79,7 +79,7 @@ fn length_in_quotes(rest: &str) -> usize {
 }
 
 impl fmt::Display for Json {
-    /// Writes the value for a message, with at most 64 characters of a text.
+    /// Formats the value for a message. A text is cut at 64 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_the_order_and_duplicate_keys() {
+    fn objects_keep_key_order_and_duplicate_keys() {
         let json: Json = serde_json::from_str(r#"{"b":1,"a":-1,"b":[null,true,"x"]}"#).unwrap();
         let list = Json::Array(vec![Json::Null, Json::Bool(true), Json::Text("x".into())]);
         let entries = [("b", Json::Whole(1)), ("a", Json::Number("-1".into())), ("b", list)];
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_numbers_as_written() {
+    fn numbers_are_shown_as_written() {
         let text = r#"{"-1":2.0,"\\":"\"3","a":[7,1e3,-0,{"b":1.50}],"c":123456789012345678901}"#;
         let Json::Object(entries) = Json::read(text).unwrap() else { panic!() };
         let number = |text: &str| Json::Number(text.into());

@@ -1,4 +1,4 @@
-//! The manifest: a partner's description of a data file. Pure.
+//! The manifest: a partner's description of a data file. This module does no I/O.
 //!
 //! Invariant: a [`Manifest`] has valid values only. An invalid text results in [`ManifestErrors`]
 //! with all findings, and with the values that are needed to report them to its author.
@@ -29,7 +29,7 @@ pub struct Manifest {
     pub file_name: String,
     /// `clientEmail`: one valid address.
     pub client_email: String,
-    /// By CSV header.
+    /// The columns, by CSV header.
     pub columns: BTreeMap<String, Column>,
     /// `size` of the data file as uploaded, in bytes.
     pub size: Option<u64>,
@@ -37,8 +37,8 @@ pub struct Manifest {
     pub rows: Option<u64>,
     /// `sha256` of the data file as uploaded.
     pub sha256: Option<[u8; 32]>,
-    /// `delimiter`: one character, also a control character; default comma. For one beyond ASCII it
-    /// is [`DELIMITER_SUBSTITUTE`].
+    /// `delimiter`: one character, by default a comma. Control characters are allowed. If the
+    /// delimiter is beyond ASCII, this field is [`DELIMITER_SUBSTITUTE`].
     pub delimiter: u8,
     /// The delimiter if it is beyond ASCII.
     pub wide_delimiter: Option<char>,
@@ -46,11 +46,11 @@ pub struct Manifest {
     pub quoting: Quoting,
     /// `null`: texts that mean an empty cell.
     pub null: Vec<String>,
-    /// `encoding`; `None`: the byte order mark decides, else UTF-8.
+    /// `encoding`. If `None`, the byte order mark decides, and UTF-8 is the default.
     pub encoding: Option<Encoding>,
     /// `dryRun`: validate and report, but store nothing.
     pub dry_run: bool,
-    /// For the report: unknown keys, for example.
+    /// Warnings for the report, for example about unknown keys.
     pub warnings: Vec<String>,
 }
 
@@ -58,7 +58,7 @@ pub struct Manifest {
 pub const DELIMITER_SUBSTITUTE: u8 = 0x1F;
 
 impl Manifest {
-    /// Returns a manifest with the mandatory values, and the defaults of all others.
+    /// Returns a manifest with the mandatory values. All other values are the defaults.
     pub fn new(data_type: DataType, file_name: &str, client_email: &str) -> Self {
         Self {
             data_type,
@@ -79,14 +79,14 @@ impl Manifest {
     }
 }
 
-/// How cells are quoted, and how a quote is written inside a quoted cell.
+/// The quoting of cells, and the spelling of a quote inside a quoted cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quoting {
-    /// Twice.
+    /// A quote is written twice.
     #[default]
     Doubled,
-    /// As `\"`, or twice; a backslash is written as `\\`. Before other characters a backslash is
-    /// an ordinary one.
+    /// A quote is written as `\"` or twice, and a backslash as `\\`. Before other characters a
+    /// backslash is an ordinary character.
     Backslash,
     /// No cell is quoted: a quote is an ordinary character.
     None,
@@ -96,7 +96,7 @@ pub enum Quoting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Utf8,
-    /// `utf-16le`, or `utf-16` without a byte order mark
+    /// `utf-16le`, or `utf-16` without a byte order mark.
     Utf16Le,
     Utf16Be,
     Windows1252,
@@ -105,7 +105,7 @@ pub enum Encoding {
 /// The manifest's entry for one column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Column {
-    /// `ctName`; `None`: the header is the name.
+    /// `ctName`. If `None`, the header is the property's name.
     pub ct_name: Option<String>,
     pub data_type: PropertyType,
     /// `format` of a DATE.
@@ -113,11 +113,11 @@ pub struct Column {
 }
 
 impl Encoding {
-    /// Returns the encoding called `name`, in any case and with any of `-`, `_` and spaces: its
-    /// IANA name, or one of its usual other names.
+    /// Returns the encoding called `name`: its IANA name, or another usual name. Case, `-`, `_` and
+    /// spaces are ignored.
     ///
-    /// US-ASCII is a part of UTF-8. ISO-8859-1 is read as windows-1252, which has its printable
-    /// characters and more, as in every browser.
+    /// US-ASCII is read as UTF-8, which contains it. ISO-8859-1 is read as windows-1252, as in
+    /// every browser: windows-1252 has the same printable characters and more.
     pub fn named(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase().replace(['-', '_', ' '], "");
         match name.as_str() {

@@ -118,7 +118,8 @@ impl ManifestReader {
 
     fn report_duplicate_keys(&mut self) {
         let keys = self.entries.iter().map(|(key, _)| key.as_str());
-        self.findings.extend(duplicates(keys).map(|key| format!("key {} comes twice", quote(key))));
+        self.findings
+            .extend(duplicates(keys).map(|key| format!("key {} appears twice", quote(key))));
     }
 
     /// Removes and returns the value of `key`; `None` if it is absent or null.
@@ -128,8 +129,8 @@ impl ManifestReader {
         (value != Json::Null).then_some(value)
     }
 
-    /// Returns the value of `key` as converted by `check`. If that fails, adds a finding with
-    /// `wanted`.
+    /// Returns the value of `key`, converted by `check`. If the conversion fails, adds a finding
+    /// that names `wanted`.
     fn read<T>(
         &mut self,
         key: &str,
@@ -144,7 +145,7 @@ impl ManifestReader {
         checked
     }
 
-    /// Does the same for a mandatory key.
+    /// Reads the value of a mandatory key. If the key is absent, adds a finding.
     fn require<T>(
         &mut self,
         key: &str,
@@ -232,8 +233,9 @@ impl ManifestReader {
     }
 }
 
-/// Returns a finding for each key that differs from one of `known` in case, space, `-` or `_` alone,
-/// and corrects it, so that its value is checked too. Removes it if the right key is there as well.
+/// Corrects each key that differs from one of `known` only in case, spaces, `-` or `_`, and returns
+/// a finding for it. The value of a corrected key is checked too. If the right key exists as well,
+/// the wrong key is removed.
 pub(super) fn correct_keys(entries: &mut Vec<(String, Json)>, known: &[&str]) -> Vec<String> {
     let known: Vec<_> = known.iter().map(|key| (*key, plain_key(key))).collect();
     let meant = |key: &str| {
@@ -252,7 +254,7 @@ pub(super) fn correct_keys(entries: &mut Vec<(String, Json)>, known: &[&str]) ->
     findings
 }
 
-/// Returns a key without its case, spaces, `-`, `_` and invisible characters.
+/// Returns a key in lower case, without spaces, `-`, `_` and invisible characters.
 fn plain_key(key: &str) -> String {
     let is_part = |c: &char| !matches!(c, '-' | '_') && !c.is_whitespace() && !is_unprintable(*c);
     key.chars().filter(is_part).flat_map(char::to_lowercase).collect()
@@ -265,7 +267,7 @@ pub(super) fn text(json: &Json) -> Option<&str> {
     }
 }
 
-/// Returns the keys that appear more than once, each once.
+/// Returns the keys that appear more than once, without repeats.
 pub(super) fn duplicates<'a>(keys: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
     let mut seen = HashSet::new();
     let mut returned = HashSet::new();

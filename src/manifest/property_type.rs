@@ -6,14 +6,14 @@ pub enum PropertyType {
     /// Text, kept unchanged (`$D_<epoch>` becomes RFC 3339 text, UTC).
     #[default]
     String,
-    /// 32-bit signed.
+    /// A signed 32-bit integer.
     Integer,
-    /// 64-bit signed.
+    /// A signed 64-bit integer.
     Long,
-    /// Finite 64-bit floating point.
+    /// A finite 64-bit floating-point number.
     Float,
     Boolean,
-    /// An instant, UTC, to the second.
+    /// A time in UTC, to the second.
     Date,
 }
 

@@ -6,7 +6,7 @@
 use super::json::quote;
 use crate::sanitize::is_unprintable;
 
-/// First bytes of files that are no text, or no JSON text.
+/// The first bytes of file formats that are not JSON text.
 const FOREIGN: [(&[u8], &str); 8] = [
     (b"PK\x03\x04", "a ZIP archive or an office document"),
     (b"\x1f\x8b", "compressed with gzip"),
@@ -18,7 +18,7 @@ const FOREIGN: [(&[u8], &str); 8] = [
     (b"---", "YAML"),
 ];
 
-/// Returns why `bytes` are no UTF-8 text that could be JSON. `None` if they may be.
+/// Returns the reason why `bytes` cannot be JSON in UTF-8. `None` if no reason is known.
 pub(super) fn explain_bytes(bytes: &[u8]) -> Option<String> {
     if bytes.trim_ascii().is_empty() {
         return Some("the manifest is empty".to_owned());
@@ -41,7 +41,7 @@ pub(super) fn explain_bytes(bytes: &[u8]) -> Option<String> {
     ))
 }
 
-/// Returns the text of a manifest that is UTF-16 or has invalid bytes, as far as it can be read.
+/// Returns the readable part of a manifest that is UTF-16 or has invalid bytes.
 pub(super) fn decode(bytes: &[u8]) -> String {
     match Utf16::of(bytes) {
         Some(Utf16::Little) => encoding_rs::UTF_16LE.decode(bytes).0.into_owned(),
@@ -78,7 +78,8 @@ impl Utf16 {
     }
 }
 
-/// Returns why `text` is not JSON, and where. `error` is serde_json's.
+/// Returns the mistake in `text`, which is not JSON, with its line and column. `error` is the error
+/// that serde_json returned.
 pub(super) fn explain(text: &str, error: &serde_json::Error) -> String {
     let (line, column, what) = match Scanner::new(text).find_fault() {
         Some(Fault { at, what }) => {
@@ -94,7 +95,7 @@ pub(super) fn explain(text: &str, error: &serde_json::Error) -> String {
     format!("the manifest is not valid JSON: line {line}, column {column}: {what}")
 }
 
-/// Returns the line and the column, in characters, of what follows `before`.
+/// Returns the line and the column, in characters, of the position after `before`.
 fn place(before: &str) -> (usize, usize) {
     let line = 1 + before.matches('\n').count();
     let start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -114,7 +115,7 @@ impl Fault {
     }
 }
 
-/// What may follow.
+/// The tokens that may follow.
 #[derive(Clone, Copy, PartialEq)]
 enum Expected {
     Value,
@@ -126,7 +127,7 @@ enum Expected {
     /// The first value of a list, or its end.
     ValueOrEnd,
     CommaOrEnd,
-    /// Nothing, as the manifest is complete.
+    /// No token, because the manifest is complete.
     Nothing,
 }
 
@@ -135,7 +136,7 @@ enum Token<'a> {
     Text,
     /// A number, `true`, `false` or `null`.
     Scalar,
-    /// Letters and digits that are none of these.
+    /// Any other word of letters and digits.
     Word(&'a str),
     Sign(char),
     End,
@@ -147,9 +148,9 @@ struct Scanner<'a> {
     at: usize,
     /// The objects and lists that are open: `{` or `[`.
     open: Vec<char>,
-    /// Where the last token ended.
+    /// The position after the last token.
     last_end: usize,
-    /// Where the last comma is.
+    /// The position of the last comma.
     comma: usize,
 }
 
@@ -211,7 +212,7 @@ impl<'a> Scanner<'a> {
         self.open.last().map(|open| if *open == '{' { '}' } else { ']' })
     }
 
-    /// Reads the next token. An error is a mistake within it.
+    /// Reads the next token. Returns an error if the token itself has a mistake.
     fn token(&mut self) -> Result<Token<'a>, Fault> {
         let (start, rest) = (self.at, &self.text[self.at..]);
         let Some(first) = rest.chars().next() else { return Ok(Token::End) };
@@ -331,7 +332,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Explains a character that JSON has nowhere outside quotes.
+/// Explains a character that JSON does not allow outside quotes.
 fn explain_sign(sign: char, rest: &str) -> Option<String> {
     Some(match sign {
         '#' => "a comment: JSON has none, remove it".to_owned(),
@@ -374,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn names_each_mistake_and_its_place() {
+    fn syntax_errors_name_mistake_and_place() {
         for (text, expected) in [
             ("{\"a\":1,\n}", "1, column 7: a comma before the closing }"),
             ("{\"a\":[1,2,]}", "1, column 10: a comma before the closing ]"),
@@ -422,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn names_formats_that_are_not_text() {
+    fn errors_name_the_file_format() {
         let utf16: Vec<u8> = "{\"a\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
         for (bytes, expected) in [
             (&b" \n"[..], "the manifest is empty"),
@@ -447,7 +448,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// The scanner never panics, and finds no fault in JSON.
+        /// The scanner never panics, and finds no fault in valid JSON.
         #[test]
         fn scanner_agrees_with_the_parser(text in "[{}\\[\\]:,\"'a1 \n\\\\/é”tru.-]{0,16}") {
             let fault = Scanner::new(&text).find_fault();

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{Column, Encoding, Manifest, PropertyType, Quoting};
 
 impl Manifest {
-    /// Returns the JSON text of the manifest, with its columns in the order of `header`. What has its
-    /// default value is left out.
+    /// Returns the JSON text of the manifest, with its columns in the order of `header`. Keys with
+    /// default values are omitted.
     pub fn to_json(&self, header: &[String]) -> String {
         let mut keys = Map::new();
         let mut set = |key: &str, value: Value| {

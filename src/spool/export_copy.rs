@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn copies_regular_files_and_reports_others() {
+    fn export_copies_only_regular_files() {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("a/to"));
         assert!(copy_folder(&from, &to).unwrap().is_empty() && !to.exists());

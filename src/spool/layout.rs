@@ -1,4 +1,4 @@
-//! [`Layout`] contains the paths of account folders and of the spool. Pure.
+//! [`Layout`] contains the paths of account folders and of the spool. This module is pure.
 
 use std::path::{Path, PathBuf};
 

@@ -29,7 +29,7 @@ pub enum SpooledError {
     /// [`super::opener::Access`] explains the errors of opening a file.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// The file was claimed only to be refused, and is not opened.
+    /// The file was claimed only in order to be refused, and is not opened.
     #[error("{} is not a regular file with one name", path.display())]
     NotPlain { path: PathBuf },
     #[error("{} is larger than {max} bytes", path.display())]

@@ -1,4 +1,5 @@
-//! [`ServerAddress`]: where partners connect, and how they recognise the host.
+//! [`ServerAddress`]: the server's address for partners, and the host keys by which they recognise
+//! it.
 
 use std::net::SocketAddr;
 
@@ -8,14 +9,14 @@ use super::{EffectiveConfig, config_for_accounts, run};
 use crate::account::AccountId;
 use crate::config::Node;
 
-/// Replaces the host in commands if its name is not known.
+/// A placeholder for the host in commands, if its name is not known.
 const UNKNOWN_HOST: &str = "HOST";
 
 /// The server's address and host keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerAddress {
-    /// `None` if neither the configuration nor sshd has it.
+    /// The host name. `None` if neither the configuration nor sshd names the host.
     pub host: Option<String>,
     pub port: u16,
     pub host_keys: Vec<HostKey>,
@@ -25,17 +26,17 @@ pub struct ServerAddress {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostKey {
-    /// Such as `ssh-ed25519`.
+    /// The algorithm, such as `ssh-ed25519`.
     pub algorithm: String,
-    /// As ssh-keygen and clients print it, `SHA256:…`.
+    /// The fingerprint as ssh-keygen and clients print it, `SHA256:…`.
     pub fingerprint: String,
-    /// Its length as WinSCP states it.
+    /// The length of the key in bits, as WinSCP states it.
     bits: u32,
 }
 
 impl ServerAddress {
-    /// Returns the address of `node`, and what it lacks from the configuration of the sshd that
-    /// accounts log in to. The error is sshd's message.
+    /// Returns the address of `node`. Values that `node` lacks are taken from the configuration of
+    /// the sshd that accounts log in to. The error is sshd's message.
     pub fn of_host(node: &Node) -> Result<Self, String> {
         let effective = EffectiveConfig::parse(&run(config_for_accounts(node), &["-T"])?);
         let keys = effective.all("hostkey").filter_map(|path| {
@@ -60,7 +61,7 @@ impl ServerAddress {
         }
     }
 
-    /// Returns the lines for the partner who has `account`.
+    /// Returns the lines of text for the partner who has `account`.
     pub fn handout(&self, account: &AccountId) -> Vec<String> {
         let host = self.host.as_deref().unwrap_or(UNKNOWN_HOST);
         let port = self.port;
@@ -85,7 +86,7 @@ impl ServerAddress {
         lines
     }
 
-    /// Returns the host key that WinSCP checks: it prefers ed25519.
+    /// Returns the host key that WinSCP checks. WinSCP prefers ed25519.
     fn winscp_key(&self) -> Option<String> {
         let ed25519 = self.host_keys.iter().find(|key| key.algorithm == "ssh-ed25519");
         let key = ed25519.or(self.host_keys.first())?;
@@ -95,7 +96,7 @@ impl ServerAddress {
 }
 
 impl HostKey {
-    /// Parses the content of a `.pub` file. `None` if it is of a kind that sshd doesn't offer.
+    /// Parses the content of a `.pub` file. `None` if sshd does not offer keys of this kind.
     fn parse(text: &str) -> Option<Self> {
         let key = ssh_key::PublicKey::from_openssh(text.trim()).ok()?;
         let bits = match key.key_data() {
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configured_address_comes_first() {
+    fn the_configured_address_has_priority() {
         let wildcard = "port 2222\nlistenaddress [::]:2222\nlistenaddress 0.0.0.0:2222\n";
         for (node, effective, host, port) in [
             ("sftp.example.com", wildcard, Some("sftp.example.com"), 2222),
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_handout_names_server_user_and_host_key() {
+    fn the_partner_text_names_server_user_key() {
         let mut server = address("sftp.example.com:2222", "");
         server.host_keys.extend(HostKey::parse(KEY));
         let fingerprint = &server.host_keys[0].fingerprint;
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_host_is_a_placeholder() {
+    fn an_unknown_host_becomes_a_placeholder() {
         let lines = address("none", "").handout(&"ACME-1".parse().unwrap());
         assert!(lines.contains(&"  with sftp    sftp ACME-1@HOST".to_owned()), "{lines:?}");
     }

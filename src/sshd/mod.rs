@@ -1,4 +1,5 @@
-//! sshd as accounts see it: its effective settings, and the address and host keys for partners.
+//! The sshd that accounts log in to: its effective settings, and the address and host keys for
+//! partners.
 
 mod address;
 
@@ -11,23 +12,24 @@ use crate::config::Node;
 
 /// The path of sshd on Debian, Red Hat and SUSE.
 const PROGRAM: &str = "/usr/sbin/sshd";
-/// The configuration of the host's sshd.
+/// The path of the configuration of the host's sshd.
 const HOST_CONFIG: &str = "/etc/ssh/sshd_config";
-/// The drop-in that lets accounts log in to it.
+/// The path of the drop-in with which accounts can log in to the host's sshd.
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/50-sftp-import.conf";
-/// The configuration of the dedicated sshd.
+/// The path of the configuration of the dedicated sshd.
 const DEDICATED_CONFIG: &str = "/etc/sftp-import/sshd_config";
 
-/// Returns the configuration file of the sshd that accounts log in to: the one that `node` names,
-/// or else the dedicated sshd's if the host's has no drop-in.
+/// Returns the configuration file of the sshd that accounts log in to. This is the file that `node`
+/// names. If `node` names none, it is the host's file, or the dedicated sshd's file if the host's
+/// sshd has no drop-in.
 pub fn config_for_accounts(node: &Node) -> &Path {
     let is_dedicated = !Path::new(DROP_IN).exists() && Path::new(DEDICATED_CONFIG).exists();
     let usual = if is_dedicated { DEDICATED_CONFIG } else { HOST_CONFIG };
     node.sshd_config.as_deref().unwrap_or(Path::new(usual))
 }
 
-/// Runs sshd with the configuration file `config`, and returns its output. The error is what it
-/// printed on standard error.
+/// Runs sshd with the configuration file `config`, and returns its output. The error is the text
+/// that sshd printed on standard error.
 pub fn run(config: &Path, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(PROGRAM);
     command.arg("-f").arg(config).args(arguments).env("LC_ALL", "C");
@@ -36,8 +38,8 @@ pub fn run(config: &Path, arguments: &[&str]) -> Result<String, String> {
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
-/// Settings as `sshd -T` prints them: a keyword in lower case, then its value. Keywords can be
-/// repeated.
+/// Settings as `sshd -T` prints them: a keyword in lower case, then its value. A keyword can occur
+/// several times.
 #[derive(Clone, Debug, Default)]
 pub struct EffectiveConfig(Vec<(String, String)>);
 
@@ -47,7 +49,8 @@ impl EffectiveConfig {
         Self(lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
 
-    /// Returns the first value of `keyword`, which must be in lower case, or `none`.
+    /// Returns the first value of `keyword`, which must be in lower case. Returns `none` if it has
+    /// no value.
     pub fn get(&self, keyword: &str) -> &str {
         let found = self.0.iter().find(|(key, _)| key == keyword);
         found.map_or("none", |(_, value)| value.as_str())
@@ -64,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parses_the_output_of_sshd() {
+    fn sshd_output_is_parsed() {
         let effective =
             EffectiveConfig::parse("port 22\nallowgroups a\nallowgroups b\nloglevel INFO\n");
         assert_eq!(effective.get("loglevel"), "INFO");

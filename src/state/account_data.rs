@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn erasing_an_account_leaves_one_activity_line() {
+    fn erasure_keeps_only_one_activity_line() {
         let folder = tempfile::tempdir().unwrap();
         let state = state(&folder);
         let at = Timestamp::UNIX_EPOCH;

@@ -7,10 +7,10 @@ use crate::account::AccountId;
 use crate::manifest::PropertyType;
 use crate::report::DataType;
 
-/// The number of types that are recorded of an account. The names are the partner's.
+/// The maximum number of types that are recorded for an account. The partner chooses the names.
 const MAX_TYPES: usize = 10_000;
 
-/// Returns the recorded types of a property but `kind`, by name.
+/// Returns the recorded types of a property by name, except the type `kind`.
 pub fn list_others(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -23,7 +23,7 @@ pub fn list_others(
     tx.select(sql, values, |row| Ok(row.get(0)?))
 }
 
-/// Records the types of an import's properties, as many as there is room for.
+/// Records the types of an import's properties, up to the maximum number.
 pub fn record<'a>(
     tx: &Transaction<'_>,
     account: &AccountId,

@@ -1,7 +1,7 @@
 //! A worker thread that processes one piece while the caller prepares the next.
 //!
 //! A small import has one piece, which the caller processes itself without starting a thread. After
-//! an error no further piece is processed, and [`BackgroundWorker::finish`] returns an error.
+//! an error, the remaining pieces are dropped, and [`BackgroundWorker::finish`] returns an error.
 
 use std::fmt;
 use std::panic::resume_unwind;
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_every_piece_with_and_without_a_thread() {
+    fn every_piece_is_processed_with_or_without_thread() {
         assert_eq!(BackgroundWorker::new(Sum(100)).finish(1).unwrap().0, 99);
         let mut worker = BackgroundWorker::new(Sum(100));
         for _ in 0..50 {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn returns_no_work_after_an_error() {
+    fn finish_fails_after_an_error() {
         let mut worker = BackgroundWorker::new(Sum(0));
         let sent: Vec<_> = (0..3).map(|_| worker.send(1).is_ok()).collect();
         assert!(sent[0] && !sent[2], "{sent:?}");

@@ -1,4 +1,4 @@
-//! The face of the store: what every engine implements.
+//! The interface of the store, which every engine implements.
 
 use std::fmt::Debug;
 use std::ops::AddAssign;
@@ -14,11 +14,12 @@ use crate::report::TsRange;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CommitCounts {
     pub records: u64,
-    /// How often a record moved a profile id from another profile to its own.
+    /// The number of times that a record moved an id from another profile to its own.
     pub moved_ids: u64,
-    /// Profiles that were left without an id and removed, their properties passed on.
+    /// The number of profiles that lost their last id. Their properties were passed on, and the
+    /// profiles were removed.
     pub absorbed_profiles: u64,
-    /// Of the events; `None` without events.
+    /// The range of the events' times. `None` without events.
     pub ts_range: Option<TsRange>,
 }
 
@@ -33,8 +34,8 @@ impl AddAssign for CommitCounts {
 
 /// Stores events and profiles.
 ///
-/// Invariant: nothing of an import is visible before [`ImportWriter::commit`], everything is
-/// visible once it returns, and committing the same import again changes nothing.
+/// Invariant: the records of an import are invisible before [`ImportWriter::commit`], and all of
+/// them are visible when it returns. A second commit of the same import has no effect.
 pub trait Engine: Debug + Send + Sync {
     /// Begins `import`, or finds that an earlier run committed it ([`ImportWriter::is_committed`]).
     /// Removes the leftovers of a crashed run of `import`.
@@ -48,8 +49,8 @@ pub trait Engine: Debug + Send + Sync {
         schema: &Schema,
     ) -> Result<Box<dyn ImportWriter>, Error>;
 
-    /// Returns the counts of `import`, `None` if no run committed it. The commit is durable when
-    /// this returns. Changes nothing else.
+    /// Returns the counts of `import`, or `None` if no run committed it. Before this returns, it
+    /// makes the commit durable. It changes nothing else.
     fn commit_counts(
         &self,
         account: &AccountId,
@@ -80,8 +81,8 @@ pub trait Engine: Debug + Send + Sync {
 
 /// Writes one import. Dropping it before [`ImportWriter::commit`] discards the import.
 pub trait ImportWriter: Debug + Send {
-    /// Whether an earlier run committed this import. Then [`ImportWriter::push`] discards its
-    /// records, and [`ImportWriter::commit`] returns the earlier commit's counts.
+    /// Returns whether an earlier run committed this import. If so, [`ImportWriter::push`] discards
+    /// its records, and [`ImportWriter::commit`] returns the counts of the earlier commit.
     fn is_committed(&self) -> bool {
         false
     }

@@ -7,7 +7,7 @@ use parquet::errors::ParquetError;
 
 use crate::files::error::{IoError, is_disk_full};
 
-/// Why a store operation failed.
+/// The reason why a store operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder operation failed.
@@ -53,7 +53,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the disk, or the quota of the daemon's user, is full.
+    /// Returns whether the disk is full, or the quota of the daemon's user.
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::Io(error) => error.is_disk_full(),

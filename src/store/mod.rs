@@ -1,8 +1,8 @@
 //! The store: keeps accepted records, each exactly once.
 //!
-//! A [`Store`] has an [`Engine`]: so far the local one. Every engine must pass the same contract
-//! suite (`contract`). The store knows records, accounts and import ids. It knows nothing
-//! of import states, the state database or the spool.
+//! A [`Store`] has an [`Engine`]. The local engine is the only one so far. Every engine must pass
+//! the same contract suite (`contract`). The store knows records, accounts and import ids. It does
+//! not know import states, the state database or the spool.
 
 mod background;
 #[cfg(test)]

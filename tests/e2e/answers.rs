@@ -172,7 +172,7 @@ fn every_step_is_in_the_activity_log() {
 /// The first import's manifest has the id of the second import as its name. The files of both
 /// imports in results/ must have different names.
 #[test]
-fn a_manifest_named_like_an_import_replaces_nothing() {
+fn answers_survive_a_manifest_named_like_an_import() {
     let host = Host::running();
     let account = host.account("e2e-answer-id");
     let first = Pair::events(&account.local(), "first", 2);
@@ -184,7 +184,11 @@ fn a_manifest_named_like_an_import_replaces_nothing() {
     account.upload(&named_like_the_next_one);
     assert_eq!(account.report(&id(1))["records"]["accepted"], 3);
     account.upload(&first); // the name was already used
-    assert_eq!(account.report(&id(0))["records"]["accepted"], 2, "renamed to its id");
+    assert_eq!(
+        account.report(&id(0))["records"]["accepted"],
+        2,
+        "the answer must be named after its import's id"
+    );
     let newest = account.report("first");
     assert_eq!(newest["failure"]["message"], "Incorrect details in manifest file");
     assert_eq!(newest["import"], id(2));

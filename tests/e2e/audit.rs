@@ -17,9 +17,9 @@ use crate::support::process::{Process, run, until};
 use crate::support::sftp_script::Script;
 
 const CUT: &str = "the connection was lost before the client had closed ";
-const UNKNOWN: &str = "ended is not known";
+const UNKNOWN: &str = "is unknown, because the SFTP server's log";
 /// The warning about an upload whose beginning was recorded, but not its end.
-const BEGUN: &str = "began and was never ended by its client";
+const BEGUN: &str = "and did not finish it";
 
 /// Returns the warnings in the report on `stem`.
 #[track_caller]
@@ -262,7 +262,7 @@ fn uploads_before_a_kill_cause_a_warning() {
         let pair = Pair::events(&account.local(), &stem, 10);
         put(&account, &[&pair.data]);
         cut_upload(&account, &pair, &format!("{stem}.csv"));
-        drop(host.daemon().take()); // with SIGKILL
+        drop(host.daemon().take()); // sends SIGKILL
         host.start_daemon();
         put(&account, &[&pair.manifest]);
         let found = warnings(&account, &stem);
@@ -306,7 +306,7 @@ fn sessions_continue_without_the_daemon() {
 }
 
 #[test]
-fn a_flood_of_log_lines_hides_no_upload() {
+fn uploads_are_audited_during_a_log_flood() {
     let host = impatient();
     let account = host.account("e2e-audit-flood");
     let pair = Pair::events(&account.local(), "e", 20);
@@ -425,7 +425,7 @@ fn journal_socket(path: &Path) -> UnixListener {
 
 /// The daemon must not read entries from a listener that does not run as root.
 #[test]
-fn only_root_supplies_log_entries() {
+fn log_entries_are_accepted_only_from_root() {
     let host = Host::new("");
     let socket = host.root.join("run/journal");
     std::fs::create_dir(host.root.join("run")).unwrap();

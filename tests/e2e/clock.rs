@@ -54,7 +54,7 @@ fn put(account: &Account<'_>, path: &std::path::Path) {
 }
 
 #[test]
-fn no_upload_is_missed_when_the_clock_jumps() {
+fn every_upload_is_imported_when_clock_jumps() {
     let host = Host::new("");
     let account = kill::account(&host, "e2e-clock");
     start(&host);

@@ -67,7 +67,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 /// The daemon's user moves the database away and repeatedly creates a link at its path. SQLite
 /// would create the target of the link with root's rights.
 #[test]
-fn no_command_creates_a_file_through_a_link() {
+fn commands_do_not_create_files_through_links() {
     let (host, roots) = host_with_data();
     let planted = roots.join("planted");
     let code = "import os, sys\n\
@@ -92,7 +92,7 @@ fn no_command_creates_a_file_through_a_link() {
 }
 
 #[test]
-fn only_a_regular_file_is_a_state_database() {
+fn state_databases_must_be_regular_files() {
     let (host, roots) = host_with_data();
     let planted = roots.join("planted");
     as_daemon(&host, "mv state.db kept");
@@ -195,7 +195,7 @@ fn an_export_contains_only_the_daemons_files() {
 }
 
 #[test]
-fn an_erasure_deletes_nothing_behind_a_link() {
+fn an_erasure_does_not_follow_links() {
     for attack in
         ["mv data away; ln -s ROOTS data", "mv data/ACCOUNT away; ln -s ROOTS/ACCOUNT data"]
     {

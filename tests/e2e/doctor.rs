@@ -260,7 +260,7 @@ fn faults_of_databases_and_daemon_are_reported() {
     assert!(account.can_log_in(), "the login must work as doctor reports");
     approve("UPDATE approved SET revoked_at = NULL");
     approve("UPDATE approved SET revoked_at = 1");
-    host.cli(&["account", "resume", &account.id]).ok(); // publishes
+    host.cli(&["account", "resume", &account.id]).ok(); // publishes the keys
     approve("UPDATE approved SET revoked_at = NULL");
     let found = examine(&host);
     found.failed("published-keys", "keys that should work are not published (1)");
@@ -279,7 +279,7 @@ fn faults_of_databases_and_daemon_are_reported() {
     change("INSERT INTO activity (at, action) VALUES (4102444800000, 'x')");
     examine(&host).failed("clock", "the clock was turned back");
     change("DELETE FROM activity WHERE action = 'x'");
-    change("UPDATE endpoint SET disabled_at = 1"); // none yet
+    change("UPDATE endpoint SET disabled_at = 1"); // no endpoint exists yet
     host.cli(&["webhook", "add", &account.id, "crm", &host.catchers.url()]).ok();
     change("UPDATE endpoint SET disabled_at = 1, disabled_reason = '410 Gone'");
     examine(&host).warned("webhooks", "crm is disabled since 1970-01-01: 410 Gone");

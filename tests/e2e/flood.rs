@@ -49,7 +49,7 @@ fn an_account_over_its_limits_is_warned_once() {
     until("the activity log", SOON, || (host.query(query).len() == 2).then_some(()));
     assert_eq!(host.query(query), ["incoming.full", "incoming.below_limit"]);
     let log = std::fs::read_to_string(host.root.join("log/daemon")).unwrap();
-    assert_eq!(log.matches("too much waits in incoming").count(), 1, "{log}");
+    assert_eq!(log.matches("incoming exceeds a limit").count(), 1, "{log}");
 }
 
 /// Returns the maximum memory of the daemon in MiB.

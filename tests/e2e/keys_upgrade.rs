@@ -154,7 +154,7 @@ fn an_upgrade_copies_only_keys_from_root() {
 /// If an administrator's drop-in names the previous folder, the upgrade would lock out all
 /// accounts.
 #[test]
-fn no_upgrade_while_sshd_uses_the_old_folder() {
+fn upgrade_is_refused_while_sshd_uses_old_folder() {
     let host = Host::new("");
     let account = host.account("e2e-named");
     let old = OldHost::new(&host);
@@ -169,7 +169,7 @@ fn no_upgrade_while_sshd_uses_the_old_folder() {
     assert_eq!(ran.code, Some(1), "{ran:#?}");
     assert!(ran.stderr.contains(&format!("names {}", named.display())), "{ran:#?}");
 
-    // The command is the one from the error message.
+    // The error message contains this command.
     fs::write(&drop_in, new).unwrap();
     host.reload_sshd();
     assert!(account.can_log_in(), "the copied keys must work");
@@ -178,7 +178,7 @@ fn no_upgrade_while_sshd_uses_the_old_folder() {
 }
 
 #[test]
-fn a_first_installation_copies_nothing() {
+fn a_first_installation_leaves_the_keys_folder_unchanged() {
     let host = Host::new("");
     let old = OldHost { host: &host, published: host.state(), good: host.root.clone() };
     let before = fs::metadata(host.keys()).unwrap();

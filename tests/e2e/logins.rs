@@ -82,7 +82,7 @@ fn a_key_from_another_address_is_refused() {
 }
 
 #[test]
-fn removing_an_account_leaves_no_user_or_folder() {
+fn removing_an_account_removes_user_and_folder() {
     let host = Host::new("");
     let account = host.account("e2e-removed");
     assert!(account.can_log_in());

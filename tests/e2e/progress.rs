@@ -32,8 +32,8 @@ fn wait_for(account: &Account<'_>, stem: &str, what: impl Fn(&Value) -> bool) ->
     })
 }
 
-/// Returns the number of `still_processing` milestones of `manifest` in the given state. `%` matches
-/// any state.
+/// Returns the number of `still_processing` milestones of `manifest` in the given state. `%`
+/// matches any state.
 fn milestones(host: &Host, manifest: &str, state: &str) -> usize {
     let found = host.query(&format!(
         "SELECT count(*) FROM milestone JOIN import ON import.id = milestone.import

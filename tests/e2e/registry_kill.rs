@@ -92,7 +92,7 @@ fn a_change_killed_anywhere_is_completed() {
 /// The first account of a host creates the registry. After a kill the registry must be complete or
 /// missing.
 #[test]
-fn a_killed_creation_leaves_no_partial_registry() {
+fn a_killed_registry_creation_can_be_repeated() {
     let host = Host::new("");
     let add = ["account", "add", "e2e-killed-first", "--any-recipient"];
     let undo = || {

@@ -116,7 +116,7 @@ fn database_rows_do_not_change_unrelated_unix_users() {
 /// The rows add and change keys and accounts in every way that could allow a login. Some changes
 /// help another partner.
 #[test]
-fn rows_in_the_state_database_allow_no_logins() {
+fn rows_in_the_state_database_cannot_allow_logins() {
     let host = Host::running();
     let account = host.account("e2e-registry");
     let other = host.account("e2e-registry-other");

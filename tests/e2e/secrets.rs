@@ -160,7 +160,7 @@ fn forms(secret: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_secret_reaches_a_log_or_a_list() {
+fn secrets_do_not_reach_logs_or_lists() {
     let (host, _catcher) = notifying_host();
     let account = host.account("e2e-secrets");
     let added =

@@ -115,7 +115,7 @@ fn every_drop_in_setting_applies_to_an_account() {
 /// For all other users each line of the effective configuration must be the same as without the
 /// drop-in.
 #[test]
-fn the_drop_in_changes_nothing_for_other_users() {
+fn the_drop_in_does_not_affect_other_users() {
     let setup = Setup::new();
     let without = DEBIAN.replace("INCLUDE\n", "");
     for user in ["root", "nobody", "sftp-import", "nosuchuser"] {

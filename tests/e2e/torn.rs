@@ -123,7 +123,7 @@ fn put_back(good: &Path, database: &Path) {
 /// After a restore from a backup, the state database could use import numbers again. Imports in the
 /// spool and in the store must not be confused with new imports that have the same numbers.
 #[test]
-fn a_restored_state_database_reuses_no_import_id() {
+fn import_ids_stay_unique_after_a_restore() {
     let host = Host::running();
     let account = host.account("e2e-again");
     host.stop_daemon();

@@ -108,7 +108,7 @@ fn the_daemon_unit_hides_passwords_and_private_keys() {
 
 /// The test hosts must start the daemon with the capabilities of the unit.
 #[test]
-fn test_hosts_give_the_units_capabilities() {
+fn test_hosts_use_the_capabilities_of_the_unit() {
     let harness = include_str!("support/host.rs");
     for set in ["--bounding-set", "--inh-caps", "--ambient-caps"] {
         assert!(harness.contains(&format!("{set}=-all,+dac_read_search,+lease")), "{set}");

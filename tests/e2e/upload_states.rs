@@ -62,8 +62,8 @@ fn the_manifest_waits_for_an_open_data_file() {
 }
 
 /// A handle that was opened for writing keeps the pair in incoming (see
-/// `the_manifest_waits_for_an_open_data_file`). A handle that was opened for reading must not be able
-/// to write or truncate after the claim. The name must not exist any more.
+/// `the_manifest_waits_for_an_open_data_file`). A handle that was opened for reading must not be
+/// able to write or truncate after the claim. The name must not exist any more.
 #[test]
 fn open_handles_cannot_change_a_claimed_file() {
     let host = impatient();

@@ -1,4 +1,4 @@
-//! Tests of how uploads are detected: by inotify, after an overflow of its queue, by polling, and
+//! Tests of the detection of uploads: by inotify, after an overflow of its queue, by polling, and
 //! by the rescan.
 //!
 //! In all tests except the test of the rescan, `rescan-every` is so long that the rescan can't find
@@ -37,8 +37,8 @@ fn inotify_and_polling_import_the_same_uploads() {
     }
 }
 
-/// While the daemon is stopped (SIGSTOP), more files are closed than the kernel queues events for.
-/// The events of the last pair are lost, and only the overflow event reports this.
+/// While the daemon is stopped (SIGSTOP), the number of closed files exceeds the kernel's queue of
+/// events. The events of the last pair are lost, and only the overflow event reports this.
 #[test]
 fn uploads_survive_an_inotify_overflow() {
     let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();

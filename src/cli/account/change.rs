@@ -27,8 +27,8 @@ pub struct RecipientArguments {
 }
 
 impl RecipientArguments {
-    /// Returns the changed rule. `None` if there is no change. A given list replaces the list of
-    /// `before`.
+    /// Returns the changed rule. `None` if the options change no part of it. A given list replaces
+    /// the list of `before`.
     fn change(
         &self,
         contact: Option<&str>,

@@ -60,7 +60,7 @@ pub(super) fn show(context: &CliContext, id: &AccountId) -> CliResult {
     Ok(true)
 }
 
-/// Returns the row of account `id`.
+/// Returns the row of the account `id`.
 pub(super) fn find_account(tx: &Transaction<'_>, id: &AccountId) -> Result<AccountRow, CliError> {
     Ok(accounts::get(tx, id)?.ok_or_else(|| AdmissionError::NoAccount(id.clone()))?)
 }

@@ -77,8 +77,8 @@ pub(super) fn remove(context: &CliContext, id: &AccountId, yes: bool, force: boo
     let registry = context.registry(&config)?;
     let admission = Admission { config: &config, registry: &registry };
     state.read(|tx| check_removable(tx, id, force))?;
-    // If the command is interrupted after this point, the same command finishes the removal: the
-    // rows are deleted last.
+    // If the command is interrupted after this point, a second run of the same command completes
+    // the removal, because the rows are deleted last.
     let at = Timestamp::now();
     let shut_out = admission.shut_out(&state, at, id);
     let account = state.read(|tx| find_account(tx, id))?;

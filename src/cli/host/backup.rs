@@ -33,7 +33,7 @@ pub struct RestoreArguments {
     accept_keys: bool,
 }
 
-/// How long to wait for a daemon that is stopping.
+/// The maximum wait for a daemon that is stopping.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Copies the state database and the registry.
@@ -67,12 +67,14 @@ pub fn backup(arguments: &BackupArguments, context: &CliContext) -> CliResult {
     context.done(&value, lines)
 }
 
-/// Replaces the state database by a copy. The registry still decides who may log in: accounts and
-/// keys that only the copy has are listed, and added to the registry only with `--accept-keys`.
+/// Replaces the state database by a copy. The registry still determines the accounts and keys that
+/// may log in. Accounts and keys that only the copy has are listed. They are added to the registry
+/// only with `--accept-keys`.
 ///
 /// # Errors
-/// Nothing is changed if the daemon or another command is running, the file is not a valid state
-/// database of a known schema, or there is no registry and the file's keys were not accepted.
+/// Returns an error without any change if the daemon or another command is running, or if the file
+/// is not a valid state database of a known schema. The same applies if the host has no registry
+/// and the file's keys were not accepted.
 pub fn restore(arguments: &RestoreArguments, context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;

@@ -14,7 +14,7 @@ use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Output, PLAIN, STRONG, StyledLi
 use crate::doctor::{CheckScope, Finding, Level, examine};
 use crate::sshd;
 
-/// The most accounts for which the text shows similar findings.
+/// The maximum number of accounts for which the text shows similar findings.
 const SHOWN: usize = 3;
 
 /// The exit status is 0 without findings, 1 with warnings, and 2 with failures.
@@ -67,7 +67,7 @@ struct DoctorOutput<'a> {
     findings: &'a [Finding],
 }
 
-/// Prints `findings`, and returns the worst level.
+/// Prints `findings`, and returns the worst level among them.
 fn print(findings: &[Finding], output: &Output) -> io::Result<Level> {
     let verdict = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
     output.json(&DoctorOutput { verdict, findings })?;
@@ -83,13 +83,13 @@ fn print(findings: &[Finding], output: &Output) -> io::Result<Level> {
     Ok(verdict)
 }
 
-/// Reports whether both findings are about accounts, and have the same check and level.
+/// Returns whether both findings are about accounts, and have the same check and level.
 fn are_alike(a: &Finding, b: &Finding) -> bool {
     (a.check, a.level) == (b.check, b.level) && a.account.is_some() && b.account.is_some()
 }
 
-/// Returns the lines for similar findings. Without a fault, one line covers all accounts. Otherwise
-/// only the findings of the first accounts have lines.
+/// Returns the lines for similar findings. If none of them is a fault, one line covers all
+/// accounts. Otherwise only the findings of the first accounts have lines.
 fn fold(alike: &[Finding]) -> Vec<StyledLine> {
     if alike[0].level == Level::Ok && alike.len() > 1 {
         let message = format!("{} ({} accounts)", alike[0].message, alike.len());
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_show_their_log_and_fix() {
+    fn faults_are_printed_with_log_and_fix() {
         let plain = |level| {
             let lines = lines(&finding(level));
             let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
@@ -180,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn similar_findings_are_folded() {
+    fn similar_findings_share_one_line() {
         let of = |level, n| fold(&vec![finding(level); n]).len();
         assert_eq!((of(Level::Ok, 1), of(Level::Ok, 500)), (1, 1));
         assert_eq!((of(Level::Warn, 3), of(Level::Warn, 500)), (9, 10));
     }
 
     #[test]
-    fn the_worst_level_is_the_verdict() {
+    fn the_worst_level_determines_the_exit_status() {
         let output = Output::new(false);
         let of = |levels: &[Level]| {
             let findings: Vec<_> = levels.iter().map(|level| finding(*level)).collect();

@@ -17,7 +17,7 @@ struct ProvisionOutput {
     refused: Vec<String>,
 }
 
-/// Runs `provision`. The answer is bad (exit 1) if a change was refused.
+/// Runs `provision`. The exit status is 1 if a change was refused.
 ///
 /// # Errors
 /// After an error, the changes made so far remain.
@@ -26,8 +26,8 @@ pub fn run(context: &CliContext) -> CliResult {
     let config = context.config()?;
     let registry = context.registry(&config)?;
     let admission = Admission { config: &config, registry: &registry };
-    // The keys are published first, because a removal that continues here ends the sessions of keys
-    // that must no longer work.
+    // The keys are published before users are removed. A removal that continues here ends sessions,
+    // and their keys must no longer work then.
     key::publish(&registry, &config, Timestamp::now())?;
     let mut removed = registry.read(accounts::list)?;
     removed.retain(|account| account.state == AccountState::Removing);
@@ -47,8 +47,8 @@ pub fn run(context: &CliContext) -> CliResult {
     copied.map(|_| outcome.refused.is_empty())
 }
 
-/// Copies the registry to the state database, and deletes the rows of `removed` accounts, whose
-/// users and folders were deleted before. Returns the changes.
+/// Copies the registry to the state database, and deletes the rows of the `removed` accounts. Their
+/// users and folders are already deleted. Returns the changes.
 fn copy_registry(
     admission: &Admission<'_>,
     removed: &[Account],

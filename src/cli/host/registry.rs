@@ -23,11 +23,10 @@ pub enum RegistryCommand {
     },
 }
 
-/// The most accounts and keys that the text output lists. JSON lists all of them.
+/// The maximum number of accounts and keys in the text output. JSON lists all of them.
 const SHOWN: usize = 50;
 
-/// Runs `registry take-over`. The answer is bad (exit 1) if accounts or keys were listed and not
-/// added.
+/// Runs `registry take-over`. The exit status is 1 if accounts or keys were listed but not added.
 pub fn run(command: RegistryCommand, context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;

@@ -26,11 +26,11 @@ pub struct CheckArguments {
     errors: Option<PathBuf>,
 }
 
-/// Checks each manifest. The answer is good if all would import completely.
+/// Checks each manifest. Succeeds if all of them would import completely.
 ///
 /// # Errors
-/// A single manifest that can't be read is an error. If one of several manifests can't be read, it
-/// is reported, and the others are checked.
+/// Returns an error if the only manifest can't be read. If one of several manifests can't be read,
+/// the error is printed, and the other manifests are checked.
 pub fn run(arguments: CheckArguments, context: &CliContext) -> CliResult {
     let config = context.config()?;
     if arguments.errors.is_some() {
@@ -85,7 +85,8 @@ fn cannot_open(error: LocalError) -> CliError {
     CliError::from(error).hint("name the manifest, the file that ends in .manifest")
 }
 
-/// Returns the error for a file that is no manifest. `manifests` name it as their data file.
+/// Returns the error for a file that is not a manifest. `manifests` are the manifests that name it
+/// as their data file.
 fn no_manifest(path: &Path, manifests: &[String]) -> CliError {
     let error = CliError::new(format_args!("{} is not a manifest", path.display()));
     match manifests {

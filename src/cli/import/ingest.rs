@@ -30,9 +30,9 @@ pub struct IngestArguments {
     errors: Option<PathBuf>,
 }
 
-/// Imports the pair. The answer is good if the import completed.
+/// Imports the pair. Succeeds if the import completed.
 pub fn run(arguments: IngestArguments, context: &CliContext) -> CliResult {
-    // The log shows the causes of failures, which the report only names.
+    // The log shows the causes of failures. The report only names the failures.
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::WARN)
         .with_writer(std::io::stderr)
@@ -51,7 +51,8 @@ pub fn run(arguments: IngestArguments, context: &CliContext) -> CliResult {
     let importer = context.importer(config)?;
     let monitor = Arc::new(Monitor::default());
     let imported = show_progress(&monitor, || {
-        // Files in the store must belong to the daemon's user. Threads inherit the rights.
+        // Files in the store must belong to the daemon's user. New threads inherit the rights of
+        // this thread.
         let _rights = Owner::of(&state_folder)?.assume()?;
         let account = &arguments.account;
         import::ingest(&importer.context, account, &local, &mut errors, &monitor)
@@ -65,7 +66,7 @@ pub fn run(arguments: IngestArguments, context: &CliContext) -> CliResult {
     Ok(done.failure.is_none() && done.records.accepted > 0)
 }
 
-/// Locks that prevent an ingest and the work that excludes it from running at the same time.
+/// Locks that prevent an ingest and conflicting work from running at the same time.
 #[derive(Debug)]
 #[must_use]
 pub struct IngestLock {
@@ -77,12 +78,13 @@ pub struct IngestLock {
 
 /// Waits until no other ingest runs, so that every unfinished ingest is an interrupted one.
 ///
-/// Root waits only for other commands of root, by a lock in a folder that only root can write: the
-/// daemon's user can hold the lock in the state folder for ever.
+/// Root waits only for other commands of root. Their lock is in a folder that only root can write
+/// to, because the daemon's user could hold the lock in the state folder forever.
 pub fn lock(paths: &Paths) -> Result<IngestLock, CliError> {
     let path = paths.state.join(LOCK);
-    // The state folder's lock is opened before root's. When a process is killed, the kernel closes
-    // its files in the order of their opening, so this lock is released first (exit(2)).
+    // The lock in the state folder is opened before root's lock. When a process is killed, the
+    // kernel closes its files in the order in which they were opened, so the lock in the state
+    // folder is released first (exit(2)).
     let file = {
         let _rights = Owner::assume_of(&paths.state)?;
         LockFile::open(&path)?

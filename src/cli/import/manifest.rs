@@ -1,7 +1,7 @@
 //! `sftp-import manifest`: writes the manifest of a data file, as `guess` proposes it.
 //!
-//! It needs no configuration, no root and no server. The manifest is checked with its data file
-//! before it is written, which also gives it size, rows and SHA-256.
+//! The command needs no configuration, no root and no server. The manifest is checked with its data
+//! file before it is written. The check also determines size, rows and SHA-256.
 
 mod file;
 mod summary;
@@ -65,10 +65,10 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
         .ok_or_else(|| "one character, tab, or a code such as U+0001".to_owned())
 }
 
-/// Guesses, asks, checks and writes the manifest. The answer is good if it was written.
+/// Guesses, asks, checks and writes the manifest. Succeeds if the manifest was written.
 pub fn run(arguments: &ManifestArguments, context: &CliContext) -> CliResult {
     if !crate::manifest::is_address(&arguments.email) {
-        let message = format_args!("{} is not one valid email address", arguments.email);
+        let message = format_args!("{} is not a single valid email address", arguments.email);
         return Err(CliError::wrong_usage(message));
     }
     let config = context.config()?;
@@ -96,21 +96,21 @@ pub fn run(arguments: &ManifestArguments, context: &CliContext) -> CliResult {
             context.output().json_text(&text)?;
         }
         ManifestFile::Path(path) => {
-            target.write(&text, arguments.force)?;
+            target.write(&text, &arguments.file, arguments.force)?;
             summary.print(context.output(), path, &text)?;
         }
     }
     Ok(true)
 }
 
-/// Adds what the check counted, so that an upload that was cut off is noticed.
+/// Adds the counts of the check, so that an incomplete upload is detected.
 fn fill_in(manifest: &mut Manifest, report: &Report) {
     manifest.size = Some(report.bytes);
     manifest.rows = Some(report.records.read);
     manifest.sha256 = report.sha256.as_deref().and_then(crate::manifest::parse_digest);
 }
 
-/// Reads the data file, once for the guess and once for the check.
+/// Reads the data file twice: for the guess and for the check.
 struct Guesser<'a> {
     arguments: &'a ManifestArguments,
     name: &'a str,
@@ -118,7 +118,8 @@ struct Guesser<'a> {
 }
 
 impl Guesser<'_> {
-    /// Returns the proposal without open questions. Adds the answers that nobody gave to `taken`.
+    /// Returns the proposal without open questions. Choices that were made without an answer are
+    /// added to `taken`.
     fn proposal(&self, taken: &mut Vec<String>) -> Result<Proposal, CliError> {
         let mut answers = Answers {
             delimiter: self.arguments.delimiter,
@@ -163,8 +164,8 @@ impl Guesser<'_> {
         show_progress(&monitor, read).map_err(unreadable)
     }
 
-    /// Reads the file. Tries the other possible ways to quote while records are broken: the head of
-    /// the file may have had none of the cells that show the right one.
+    /// Reads the file. If records are broken, tries the other possible kinds of quoting, because
+    /// the head of the file may have no cell that shows the correct kind.
     fn survey_with_best_quoting(&self, text: &mut TextGuess) -> Result<Survey, CliError> {
         let mut best = self.survey(text);
         for quoting in text.other_quotings.clone() {
@@ -184,10 +185,11 @@ impl Guesser<'_> {
         best
     }
 
-    /// Answers the first question: asks, or takes the likeliest choice.
+    /// Answers the first question. Asks the user, or takes the most likely choice.
     ///
     /// # Errors
-    /// Nobody can be asked, and `--yes` was not given. The message has all questions.
+    /// Returns an error if the user can't be asked and `--yes` was not given. The message has all
+    /// questions.
     fn answer(
         &self,
         questions: &[Question],
@@ -214,7 +216,7 @@ impl Guesser<'_> {
         Ok(())
     }
 
-    /// Checks the data file against the manifest, as the server will.
+    /// Checks the data file against the manifest, as the server does after the upload.
     fn check(
         &self,
         manifest: &Manifest,
@@ -238,7 +240,7 @@ fn unreadable(failure: Failure) -> CliError {
     CliError::from(failure)
 }
 
-/// Returns the error of questions that nobody answers.
+/// Returns the error for questions that the user can't answer.
 fn unanswered(questions: &[Question]) -> CliError {
     let question = |question: &Question| {
         let labels: Vec<&str> = question.choices.iter().map(|choice| &*choice.label).collect();

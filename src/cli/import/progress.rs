@@ -16,7 +16,7 @@ const SHOW_AFTER: Duration = Duration::from_millis(500);
 /// The interval at which the bar is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Runs `work` and shows the progress of `monitor` on standard error, if that is a terminal.
+/// Runs `work`. If standard error is a terminal, shows the progress of `monitor` on it.
 pub fn show_progress<T>(monitor: &Arc<Monitor>, work: impl FnOnce() -> T) -> T {
     if !io::stderr().is_terminal() {
         return work();
@@ -29,7 +29,7 @@ pub fn show_progress<T>(monitor: &Arc<Monitor>, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Ends the drawing thread when the work ends, also after a panic, because the scope waits for the
+/// Ends the drawing thread when the work ends, even after a panic, because the scope waits for the
 /// thread.
 struct StopDrawing<'a> {
     done: &'a AtomicBool,

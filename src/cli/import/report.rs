@@ -11,17 +11,17 @@ use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Output, PLAIN, STRONG, StyledLi
 use crate::records;
 use crate::report::{Failure, ImportState, RejectionCount, Report};
 
-/// The most rejections that the text lists.
+/// The maximum number of rejections in the text.
 const SHOWN: usize = 10;
 
-/// The most warnings, or findings of a failure, that the text lists.
+/// The maximum number of warnings, or of findings of a failure, in the text.
 const MAX_LINES: usize = 40;
 
-/// The most characters of a line, and where the values of fields begin.
+/// The maximum number of characters of a line, and the column at which the values of fields begin.
 const WIDTH: usize = 100;
 const INDENT: usize = 14;
 
-/// The shortest duration that is shown.
+/// The minimum duration that is shown.
 const LONG: Duration = Duration::from_secs(1);
 
 /// The verdict on a pair according to its report.
@@ -31,7 +31,7 @@ pub enum CheckVerdict {
     Whole,
     /// Some records would be rejected.
     Part,
-    /// Nothing would be imported.
+    /// No record would be imported.
     Nothing,
 }
 
@@ -81,7 +81,7 @@ fn verdict(report: &Report) -> Vec<StyledLine> {
     lines
 }
 
-/// Wraps long lines; those with a fixed text stay whole, so that it can be found.
+/// Wraps long lines. Lines with a fixed text are not wrapped, so that the text can be searched for.
 fn wrap(lines: impl IntoIterator<Item = StyledLine>) -> impl Iterator<Item = StyledLine> {
     lines.into_iter().flat_map(|line| line.wrapped(WIDTH, INDENT))
 }
@@ -170,7 +170,7 @@ fn error_file(report: &Report) -> Option<StyledLine> {
     }
 }
 
-/// Returns a line for each of `texts`, the first with the label `name`, up to [`MAX_LINES`].
+/// Returns a line for each of `texts`, up to [`MAX_LINES`]. The first line has the label `name`.
 fn listed<'a>(
     name: &'static str,
     style: anstyle::Style,
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_ten_rejections_and_counts_the_others() {
+    fn report_lists_ten_rejections_and_counts_others() {
         let records = Counts { read: 1_000_000, accepted: 0, rejected: 1_000_000 };
         let text = plain(&Report { records, rejections: rejections(12), ..report() });
         assert!(text.contains("1,000,000 read = 0 accepted + 1,000,000 rejected"), "{text}");
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_each_finding_on_its_own_line() {
+    fn each_finding_has_its_own_line() {
         let findings = (0..50).map(|n| format!("finding {n}")).collect::<Vec<_>>().join("; ");
         let failure = Some(Failure::new(FailureText::Manifest, findings));
         let text = plain(&Report { state: ImportState::Failed, failure, ..report() });

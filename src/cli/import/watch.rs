@@ -20,10 +20,10 @@ use crate::state::{State, imports};
 /// The polling interval. The daemon writes the progress every two seconds.
 const POLL: Duration = Duration::from_millis(300);
 
-/// The shortest interval between lines about progress only.
+/// The minimum interval between lines that show only progress.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// The most bytes of a report that are read.
+/// The maximum number of bytes that are read of a report.
 const MAX_REPORT: u64 = 16 << 20;
 
 /// Returns the import with the id `import`.
@@ -135,8 +135,8 @@ struct LineFilter {
 }
 
 impl LineFilter {
-    /// Returns the line to show at `now`, if any. A new state or place is shown immediately, and
-    /// progress at intervals.
+    /// Returns the line to show at `now`. `None` if no line is due. A new state or place is shown
+    /// immediately, and progress at intervals.
     fn next(&mut self, report: &Report, now: Instant) -> Option<String> {
         let (state, line) = (Some((report.state, report.place)), describe(report));
         let due = self.at.is_none_or(|at| now.duration_since(at) >= LINE_EVERY);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn describes_the_progress() {
+    fn progress_is_described_in_one_line() {
         assert_eq!(describe(&queued(3)), "t-4 is queued: place 3 in its account's queue");
         assert_eq!(
             describe(&running(450)),
@@ -203,14 +203,18 @@ mod tests {
     }
 
     #[test]
-    fn new_places_are_immediate_and_progress_is_limited() {
+    fn new_places_are_shown_immediately() {
         let (mut filter, begun) = (LineFilter::default(), Instant::now());
         assert!(filter.next(&queued(3), begun).is_some());
-        assert_eq!(filter.next(&queued(3), begun + LINE_EVERY), None, "no change");
+        assert_eq!(filter.next(&queued(3), begun + LINE_EVERY), None, "the state has not changed");
         assert!(filter.next(&queued(2), begun + LINE_EVERY).is_some());
         let now = begun + LINE_EVERY * 2;
         assert!(filter.next(&running(10), now).is_some());
-        assert_eq!(filter.next(&running(20), now + LINE_EVERY / 2), None, "too early");
+        assert_eq!(
+            filter.next(&running(20), now + LINE_EVERY / 2),
+            None,
+            "the interval has not passed"
+        );
         assert!(filter.next(&running(30), now + LINE_EVERY).is_some());
     }
 }

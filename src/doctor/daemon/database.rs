@@ -161,7 +161,7 @@ fn judge_waiting(backlog: &Backlog, now: Timestamp) -> Finding {
     }
     let message = format!("imports not ended: {imports}, the oldest for {} h", age.as_hours());
     Finding::warn(WAITING, message)
-        .log("the host failed the import, which is tried again")
+        .log("the host failed during the import, which will run again")
         .fix("sftp-import import list --state queued; journalctl -u sftp-importd -p warning")
 }
 
@@ -172,7 +172,7 @@ fn judge_full(full: &[(AccountId, Timestamp)]) -> Vec<Finding> {
         let fix = format!(
             "ask the partner for the missing manifests; sftp-import import log --account {id}"
         );
-        Finding::warn(FULL, message).log("too much waits in incoming").fix(fix).of(id)
+        Finding::warn(FULL, message).log("incoming exceeds a limit").fix(fix).of(id)
     });
     Finding::faults_or_ok(faults, FULL, "no account's incoming is over its limit")
 }

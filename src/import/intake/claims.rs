@@ -1,8 +1,8 @@
 //! Claims: writes the row of a new import, moves its pair into the spool, and queues it.
 //!
-//! Invariant: the row is written before any file is moved, so that a scan after a crash finds the
-//! claim and completes or undoes it. An earlier answer with the same stem is renamed after the files
-//! are moved and before the import is queued.
+//! Invariant: the row is written before any file is moved. Therefore a scan after a crash finds the
+//! claim, and completes or undoes it. An earlier answer with the same stem is renamed after the
+//! files are moved and before the import is queued.
 
 use jiff::Timestamp;
 
@@ -27,9 +27,9 @@ use crate::state::imports::{self, NewImport, Origin};
 pub(super) enum ClaimOutcome {
     /// The pair is in the spool, and the import is queued or has begun.
     Queued { import: Queued, has_begun: bool },
-    /// The files are in incoming again, and the row is gone.
+    /// The files are in incoming again, and the row is deleted.
     Undone,
-    /// The host failed; the row stays `claiming` for the next try.
+    /// The host failed. The row stays `claiming` until the next attempt.
     Unfinished,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn claim(
     execute(scanner, account, (n, &import), &claim, begins)
 }
 
-/// Moves the files of a claim whose row is written, then queues the import or starts it.
+/// Moves the files of a claim whose row is already written, then queues the import or starts it.
 pub(super) fn execute(
     scanner: Scanner<'_>,
     account: &AccountId,
@@ -82,13 +82,13 @@ pub(super) fn execute(
             | ClaimError::Changed { .. }
             | ClaimError::StillWritten { .. }),
         ) => {
-            tracing::info!(%account, %import, "not claimed: {}", chain(&error));
+            tracing::info!(%account, %import, "the pair was not claimed: {}", chain(&error));
             context.state.write(|tx| imports::undo_insert(tx, import))?;
             return Ok(ClaimOutcome::Undone);
         }
         Err(error @ ClaimError::Stranded { .. }) => {
             tracing::warn!(%account, %import, "{}", chain(&error));
-            let detail = "the data file was changed while it was being taken";
+            let detail = "the data file was changed while it was being claimed";
             Some(Failure::new(FailureText::Unreadable, detail))
         }
         Err(error) => {
@@ -119,7 +119,7 @@ pub(super) fn execute(
     Ok(ClaimOutcome::Queued { import, has_begun })
 }
 
-/// Makes the queue's entry; the weight follows from the spooled data file's size.
+/// Makes the queue's entry. The weight is determined by the size of the spooled data file.
 pub(super) fn queue_entry(context: &Context, account: AccountId, n: i64, id: ImportId) -> Queued {
     let weight = Weight::of(spool::spooled_bytes(&context.layout, &id));
     Queued { account, n, id, weight }

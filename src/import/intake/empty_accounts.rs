@@ -1,8 +1,8 @@
-//! All accounts, and which of their incoming folders are known to be empty. Most are, and a rescan
-//! of all accounts doesn't list those.
+//! A list of all accounts that records which incoming folders are empty. Most folders are empty,
+//! and a rescan of all accounts skips them.
 //!
-//! Invariant: an account that a rescan skips has nothing in incoming that no scan has seen. The
-//! accounts are sorted, so that a binary search finds one.
+//! Invariant: if a rescan skips an account, every file in its incoming has been seen by a scan. The
+//! accounts are sorted for binary search.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::account::AccountId;
 use crate::spool::{self, EmptyIncoming, Layout};
 
-/// Every account, with the state of its incoming when it was last seen empty. Lost at a restart.
+/// Every account, with the state of its incoming when it was last empty. The states are lost at a
+/// restart.
 #[derive(Debug, Default)]
 pub(super) struct EmptyAccounts(Mutex<Arc<SortedAccounts>>);
 
@@ -21,12 +22,12 @@ impl EmptyAccounts {
     pub(super) fn record(&self, account: &AccountId, empty: Option<EmptyIncoming>) {
         let mut known = self.lock();
         if let Some(index) = index(&known, account) {
-            // Copies the list if `possibly_filled` is using it.
+            // The list is copied if `possibly_filled` is using it.
             Arc::make_mut(&mut known)[index].1 = empty;
         }
     }
 
-    /// Replaces the set of accounts. Those that stay keep what is known of them.
+    /// Replaces the set of accounts. Accounts in both sets keep their recorded state.
     pub(super) fn set_accounts(&self, accounts: &[AccountId]) {
         let mut known = self.lock();
         let mut before: HashMap<_, _> = known.iter().map(|(id, empty)| (id, *empty)).collect();
@@ -41,7 +42,7 @@ impl EmptyAccounts {
         index(&self.lock(), account).is_some()
     }
 
-    /// Returns the accounts whose incoming is not known to be still empty.
+    /// Returns the accounts whose incoming may contain files.
     pub(super) fn possibly_filled(&self, layout: &Layout) -> Vec<AccountId> {
         let known = Arc::clone(&self.lock()); // a hanging disk must not block scans
         spool::changed_accounts(layout, known.iter().map(|(id, empty)| (id, empty.as_ref())))
@@ -69,18 +70,18 @@ mod tests {
         host.sql("UPDATE account SET uid = 1");
         let to_scan = || host.importer.survey(None, true).unwrap().unwrap().to_scan;
         let all = [host.account.clone()];
-        assert_eq!(to_scan(), all, "not scanned yet");
+        assert_eq!(to_scan(), all, "no account is scanned yet");
         host.scan();
-        assert_eq!(to_scan(), all, "created too recently");
+        assert_eq!(to_scan(), all, "the folder was created too recently");
         std::thread::sleep(Duration::from_millis(3100));
-        assert_eq!(to_scan(), all, "not scanned since");
+        assert_eq!(to_scan(), all, "the account was not scanned again");
         host.scan();
         assert_eq!(to_scan(), []);
         host.put(".hidden", "");
         assert_eq!(to_scan(), all);
         std::thread::sleep(Duration::from_millis(3100));
         host.scan();
-        assert_eq!(to_scan(), all, "the file there can be written to");
+        assert_eq!(to_scan(), all, "the existing file can be changed");
         std::fs::remove_file(host.incoming().join(".hidden")).unwrap();
         std::thread::sleep(Duration::from_millis(3100));
         host.scan();

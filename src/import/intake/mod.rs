@@ -1,8 +1,8 @@
 //! Intake: scans one account's incoming and claims the pairs that are ready.
 //!
-//! A scan takes no input but the account. It completes interrupted claims, lists incoming,
-//! decides, writes one row per claim, and only then moves files. The result does not depend on
-//! what triggered the scan.
+//! The account is the only input of a scan. A scan completes interrupted claims, lists incoming,
+//! decides, writes a row for each claim, and only then moves files. The result does not depend on
+//! the trigger of the scan.
 
 mod claims;
 mod empty_accounts;
@@ -35,12 +35,13 @@ use crate::spool::{
 use crate::state::imports::{self, Origin};
 use crate::state::{self, State, accounts};
 
-/// Pause after an error of the host.
+/// The pause after an error of the host.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
-/// Pause before the next scan if a file changed during this one, in case its event was lost.
+/// The pause before the next scan if a file changed during this scan. The event of that change may
+/// be lost.
 const CHANGED_AGAIN: Duration = Duration::from_secs(1);
 
-/// The watcher reads an event that is already in the kernel's queue within this time.
+/// Within this time, the watcher reads an event that is already in the kernel's queue.
 const EVENTS_WITHIN: Duration = Duration::from_millis(20);
 
 /// The result of one scan.
@@ -48,9 +49,10 @@ const EVENTS_WITHIN: Duration = Duration::from_millis(20);
 pub struct ScanOutcome {
     /// Imports that were claimed and queued, in order.
     pub queued: Vec<Queued>,
-    /// Whether the first one has begun already, with its picked_up milestone enqueued.
+    /// Whether the first of these imports has begun already. Its picked_up milestone is then
+    /// enqueued.
     pub has_begun: bool,
-    /// When to scan again even if nothing happens.
+    /// The time of the next scan, if no event causes an earlier one.
     pub rescan_after: Option<Duration>,
 }
 
@@ -59,8 +61,8 @@ impl ScanOutcome {
         self.rescan_after = Some(self.rescan_after.map_or(pause, |earlier| earlier.min(pause)));
     }
 
-    /// Adds the outcome of a claim. Returns false if no other claim may follow, because the order
-    /// of manifests would change.
+    /// Adds the outcome of a claim. Returns false if another claim would change the order of
+    /// manifests.
     fn add(&mut self, claim: ClaimOutcome) -> bool {
         match claim {
             ClaimOutcome::Queued { import, has_begun } => {
@@ -68,7 +70,7 @@ impl ScanOutcome {
                 self.has_begun |= has_begun;
                 return true;
             }
-            // Its manifest may be first again once its upload has ended.
+            // The undone manifest may be the first again when its upload has ended.
             ClaimOutcome::Undone => self.rescan_after(CHANGED_AGAIN),
             ClaimOutcome::Unfinished => self.rescan_after(TRY_AGAIN),
         }
@@ -76,7 +78,7 @@ impl ScanOutcome {
     }
 }
 
-/// Why an account could not be scanned.
+/// The reason why an account could not be scanned.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
     #[error(transparent)]
@@ -85,18 +87,18 @@ pub enum IntakeError {
     State(#[from] state::Error),
     #[error(transparent)]
     Begin(#[from] outbox::Error),
-    /// The panic message is on standard error.
-    #[error("a bug of ours ended the scan")]
+    /// The panic message was printed on standard error.
+    #[error("a bug in sftp-import ended the scan")]
     Panicked,
 }
 
 /// Scans `account`'s incoming and claims every pair that is ready.
 ///
-/// `may_begin` means that no import of the account waits or runs and that a slot for a light
-/// import is free: the first import may then begin in the transaction of its claim.
+/// `may_begin` means that the account has no waiting or running import, and that a slot for a light
+/// import is free. The first import may then begin in the transaction of its claim.
 ///
 /// # Errors
-/// The state database or incoming can't be read. No step is left half done.
+/// Returns an error if the state database or incoming can't be read. No step is left incomplete.
 pub fn scan(
     scanner: Scanner<'_>,
     account: &AccountId,
@@ -147,14 +149,14 @@ pub fn scan(
         outcome.rescan_after(pause.saturating_sub(listed.elapsed()));
     }
     if decisions.claims.is_empty() {
-        unclaimed::report(context, &row, &seen)?; // only when it delays no pair
+        unclaimed::report(context, &row, &seen)?; // so that it delays no claim
     }
     for take in &decisions.claims {
         let begins = may_begin
             && outcome.queued.is_empty()
             && early_start::is_allowed(&context.config, take);
         if !outcome.add(claims::claim(scanner, &row, take, begins)?) {
-            return Ok(outcome); // later manifests must not overtake this one
+            return Ok(outcome); // later manifests must not overtake this manifest
         }
     }
     let more = seen.unread || seen.usage.cut || decisions.more;
@@ -164,7 +166,7 @@ pub fn scan(
     Ok(outcome)
 }
 
-/// Opens incoming. `None` if the account has no folder.
+/// Opens the incoming folder of an account. `None` if the account has no folder.
 fn open(scanner: Scanner<'_>, account: &AccountId) -> Result<Option<Incoming>, IntakeError> {
     let context = scanner.context;
     match Incoming::open(&context.layout, account, &context.opener) {
@@ -173,7 +175,7 @@ fn open(scanner: Scanner<'_>, account: &AccountId) -> Result<Option<Incoming>, I
     }
 }
 
-/// Lists incoming.
+/// Lists the files in incoming.
 fn list(
     scanner: Scanner<'_>,
     account: &AccountId,
@@ -190,7 +192,7 @@ fn list(
     Ok(seen)
 }
 
-/// Returns the verdict of the file `name`, parsed as a manifest, which pairing uses.
+/// Converts the parse result of the file `name` to the form that pairing uses.
 fn verdict(name: &str, parsed: Result<Manifest, ManifestErrors>) -> ParsedManifest {
     let is_named_so = spool::is_manifest_name(name);
     let errors = match parsed {
@@ -217,7 +219,7 @@ fn verdict(name: &str, parsed: Result<Manifest, ManifestErrors>) -> ParsedManife
     if is_named_so {
         return ParsedManifest::Invalid { values, findings: errors.into_failure().detail };
     }
-    // Other JSON files may have one of the keys.
+    // JSON files of other kinds may have one of the keys.
     if !errors.has_most_mandatory_keys() {
         return ParsedManifest::Foreign;
     }
@@ -226,7 +228,7 @@ fn verdict(name: &str, parsed: Result<Manifest, ManifestErrors>) -> ParsedManife
     ParsedManifest::Misnamed { values, findings: failure_of(&findings).detail }
 }
 
-/// Returns the imports that used the listed manifests' names before.
+/// Returns the earlier imports that used the names of the listed manifests.
 fn spent_names(
     state: &State,
     account: &AccountId,
@@ -245,8 +247,8 @@ fn spent_names(
     })
 }
 
-/// Returns the order in which manifests were completed, as recorded by the watcher. Waits a moment
-/// for manifests without a record: their events are already in the kernel's queue.
+/// Returns the order in which manifests were completed, as the watcher recorded it. If a manifest
+/// has no record yet, waits a moment, because its event is already in the kernel's queue.
 fn order_of_manifests(
     memory: &IntakeMemory,
     account: &AccountId,

@@ -1,9 +1,9 @@
-//! The limits on what waits in an account's incoming. Exceeding them is reported to the account
-//! once, by a file in results/ and a line in the activity log.
+//! The limits on the files that wait in an account's incoming. If a limit is exceeded, the account
+//! is notified once, by a file in results/ and a line in the activity log.
 //!
-//! Nothing is deleted or refused because of it. Pairs are claimed as always, so a backlog falls
-//! below the limit by itself. The file in results/ is written before the row that records it, and
-//! removed before that row, so that a crash between the two steps reports nothing twice.
+//! An exceeded limit causes no deletion and no refusal. Pairs are still claimed, so that a backlog
+//! falls below the limit by itself. The file in results/ is written before the row that records it,
+//! and removed before that row. Therefore a crash between the two steps causes no second report.
 
 use jiff::Timestamp;
 
@@ -16,11 +16,12 @@ use crate::sanitize::chain;
 use crate::spool::{IncomingUsage, Results, ResultsError};
 use crate::state::{self, State, activity, incoming_full};
 
-/// The file in results/ that exists while too much waits. No import's answer has such a name.
+/// The file in results/ that exists while incoming exceeds a limit. Answers of imports have other
+/// names.
 pub const ANSWER: &str = "INCOMING-FULL.txt";
 
-/// Reports to `account` that its incoming exceeds a limit, or is below it again. A file in results/
-/// that can't be written is logged, and the next scan tries again.
+/// Notifies `account` that its incoming exceeds a limit, or no longer exceeds it. If the file in
+/// results/ can't be written, the error is logged and the next scan tries again.
 pub(super) fn report(
     context: &Context,
     empty_accounts: &EmptyAccounts,
@@ -37,17 +38,17 @@ pub(super) fn report(
     };
     match changed {
         Ok(()) => record(&context.state, account, excess.as_deref()),
-        // The account is being removed: no partner is left to read it.
+        // The account is being removed, so no partner can read the file.
         Err(ResultsError::Folder(FolderError::Missing { .. })) => Ok(()),
         Err(error) => {
-            tracing::error!(%account, "cannot answer about incoming: {}", chain(&error));
-            empty_accounts.record(account, None); // so that the next rescan tries again
+            tracing::error!(%account, "cannot notify the account about its incoming: {}", chain(&error));
+            empty_accounts.record(account, None); // the next rescan tries again
             Ok(())
         }
     }
 }
 
-/// Writes the row and the activity log's line in one transaction.
+/// Writes the row and the line of the activity log in one transaction.
 fn record(state: &State, account: &AccountId, excess: Option<&str>) -> state::Result<()> {
     let at = Timestamp::now();
     let is_new = state.write(|tx| {
@@ -61,14 +62,14 @@ fn record(state: &State, account: &AccountId, excess: Option<&str>) -> state::Re
         Ok::<_, state::Error>(is_new)
     })?;
     match excess {
-        Some(what) if is_new => tracing::warn!(%account, "too much waits in incoming: {what}"),
+        Some(what) if is_new => tracing::warn!(%account, "incoming exceeds a limit: {what}"),
         None if is_new => tracing::info!(%account, "incoming is below its limits again"),
         _ => {}
     }
     Ok(())
 }
 
-/// Describes which limits are exceeded, if any. Pure.
+/// Describes the limits that are exceeded. `None` if no limit is exceeded. This function is pure.
 fn excess(held: IncomingUsage, limits: &Limits) -> Option<String> {
     let mut excess = Vec::new();
     if held.files > limits.max_waiting_files {
@@ -84,7 +85,7 @@ fn excess(held: IncomingUsage, limits: &Limits) -> Option<String> {
 
 fn text(what: &str) -> String {
     format!(
-        "Too much waits in /incoming: {what}.\n\
+        "The folder /incoming exceeds a limit: {what}.\n\
          \n\
          Complete pairs are still imported, but while there are too many files, not all of them\n\
          are scanned, and imports don't follow the order of uploads. Delete the files that you\n\
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_removed_below_the_limit() {
+    fn the_notice_is_removed_below_the_limit() {
         let host = Host::with(|config| config.limits.max_waiting_bytes = Size::from_bytes(10));
         host.put("junk", "more than ten bytes");
         host.scan();

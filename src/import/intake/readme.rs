@@ -1,7 +1,7 @@
 //! Keeps README.txt in each account's incoming, which partners see after login.
 //!
-//! Invariant: it is written at most once a [`PAUSE`] for an account, so that an account which
-//! renames it again and again cannot fill the disk.
+//! Invariant: the file of an account is written at most once per [`PAUSE`]. Therefore an account
+//! that renames it repeatedly cannot fill the disk.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,27 +15,27 @@ use crate::sanitize::chain;
 use crate::spool::Incoming;
 use crate::state::accounts::AccountRow;
 
-/// The shortest time between two checks of one account's file.
+/// The minimum time between two checks of an account's file.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// When each account's file was last compared with its text. Lost at a restart, as the text may
-/// be another one then.
+/// The time at which each account's file was last compared with its text. The times are lost at a
+/// restart, because the text may have changed.
 #[derive(Debug, Default)]
 pub(super) struct CheckedReadmes(Mutex<HashMap<AccountId, Instant>>);
 
 #[derive(Template)]
 #[template(path = "readme.txt")]
 struct ReadmeText<'a> {
-    /// The host's own text.
+    /// The text that the host's configuration sets.
     own_text: &'a str,
     /// The account's contact, or an example, as JSON.
     email: String,
 }
 
 impl CheckedReadmes {
-    /// Places the file in the incoming of `account` if it is missing or has another text. Returns
-    /// when the account must be scanned again for it. `is_present`: a listing has the file, or is
-    /// incomplete.
+    /// Writes the file to the incoming of `account` if it is missing or has another text. Returns
+    /// the time at which the account must be scanned again because of the file. `is_present` is
+    /// true if a listing contains the file or is incomplete.
     pub(super) fn keep(
         &self,
         config: &Readme,
@@ -132,6 +132,6 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(3100));
         host.scan();
         let survey = host.importer.survey(None, true).unwrap().unwrap();
-        assert!(survey.to_scan.is_empty(), "a folder with nothing else counts as empty");
+        assert!(survey.to_scan.is_empty(), "a folder with only the readme is empty");
     }
 }

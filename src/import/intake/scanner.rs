@@ -1,4 +1,4 @@
-//! [`Scanner`]: everything that a scan uses, with intake's memory.
+//! [`Scanner`]: all resources of a scan, and the memory of the intake.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::import::run::early_start::EarlyStarts;
 use crate::import::upload_audit::UploadAudit;
 use crate::spool::{Arrivals, ManifestCache};
 
-/// What scans remember. Lost at a restart.
+/// Data that scans keep for later scans. It is lost at a restart.
 #[derive(Debug)]
 pub struct IntakeMemory {
     /// The order in which manifests arrived, recorded by the watcher.
@@ -31,7 +31,7 @@ impl IntakeMemory {
         }
     }
 
-    /// Takes out the account's manifest cache.
+    /// Removes the account's manifest cache and returns it.
     pub(super) fn take_manifests(&self, account: &AccountId) -> ManifestCache {
         // Every change inserts or removes one whole entry.
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,12 +44,12 @@ impl IntakeMemory {
     }
 }
 
-/// Everything that a scan uses.
+/// All resources that a scan uses.
 #[derive(Clone, Copy)]
 pub struct Scanner<'a> {
     pub context: &'a Context,
     pub memory: &'a IntakeMemory,
     pub early_starts: &'a EarlyStarts,
-    /// `None` if uploads are not audited.
+    /// The audit of uploads. `None` if uploads are not audited.
     pub audit: Option<&'a UploadAudit>,
 }

@@ -1,8 +1,8 @@
-//! A survey: reads accounts and unfinished imports from the state database, and finds the accounts
-//! with possible new uploads.
+//! A survey reads accounts and unfinished imports from the state database, and finds the accounts
+//! that may have new uploads.
 //!
-//! Invariant: a rescan reads the accounts only if another process changed the state database, and
-//! an account whose incoming is still empty costs it one system call.
+//! Invariant: a rescan reads the accounts only if another process changed the state database. An
+//! account whose incoming is still empty costs only one system call.
 
 use super::claims::queue_entry;
 use super::scanner::Scanner;
@@ -15,22 +15,23 @@ use crate::state::{self, accounts, imports};
 /// The result of a survey.
 #[derive(Debug)]
 pub struct Survey {
-    /// [`State::data_version`](crate::state::State::data_version) before the rest was read.
+    /// [`State::data_version`](crate::state::State::data_version), read before all other values.
     pub version: i64,
-    /// The accounts that have folders. `None` if they are those of the survey before.
+    /// The accounts that have folders. `None` if they have not changed since the previous survey.
     pub accounts: Option<Vec<AccountId>>,
-    /// Accounts with possible new uploads, if a scan of all accounts was requested.
+    /// The accounts that may have new uploads, if a scan of all accounts was requested.
     pub to_scan: Vec<AccountId>,
     /// Every claimed import that has not ended, in the order of claims.
     pub queued: Vec<Queued>,
-    /// Removed accounts with an interrupted claim; a scan of such an account ends the claim.
+    /// Removed accounts with an interrupted claim. A scan of the account ends the claim.
     pub leftover: Vec<AccountId>,
 }
 
-/// Makes a survey; `scan_all` requests a scan of all accounts.
+/// Makes a survey. `scan_all` requests a scan of all accounts.
 ///
-/// `known` is the version of the survey before. If no other process has changed the state database
-/// since, the accounts are not read again; without `scan_all` the result is then `None`.
+/// `known` is the version of the previous survey. If no other process has changed the state
+/// database since then, the accounts are not read again. The result is then `None` unless
+/// `scan_all` is true.
 pub fn survey(
     scanner: Scanner<'_>,
     known: Option<i64>,
@@ -79,7 +80,7 @@ mod tests {
     use crate::state::State;
 
     #[test]
-    fn accounts_are_read_again_after_a_foreign_change() {
+    fn accounts_are_reread_when_another_process_changes_them() {
         let host = Host::new();
         host.sql("UPDATE account SET uid = 1");
         let all = [host.account.clone()];

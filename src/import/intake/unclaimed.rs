@@ -1,4 +1,5 @@
-//! Reports data files that no manifest has claimed, once per file and across restarts.
+//! Reports data files that are not named in any manifest. Each file is reported only once, even
+//! after a restart.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,11 +11,12 @@ use crate::spool::{self, ScanResult};
 use crate::state::accounts::AccountRow;
 use crate::state::{self, activity, unclaimed};
 
-/// The most files that one scan reports; the next scan reports more.
+/// The maximum number of files that one scan reports. The next scan reports the others.
 const MAX_PER_SCAN: usize = 1000;
 
-/// Reports unclaimed files in `seen` that were not reported before, and forgets those that are
-/// gone. After an error nothing is reported, and the next scan tries again.
+/// Reports the unclaimed files in `seen` that were not reported before, and removes the rows of
+/// files that no longer exist. If an error occurs, no file is reported, and the next scan tries
+/// again.
 pub(super) fn report(
     context: &Context,
     account: &AccountRow,
@@ -24,7 +26,7 @@ pub(super) fn report(
     let (now, id) = (state::now(), &account.id);
     let reported = context.state.read(|tx| unclaimed::list(tx, id))?;
     let here: HashSet<_> = seen.snapshot.files.iter().map(|file| file.name.as_str()).collect();
-    // A truncated listing doesn't show what is gone.
+    // A truncated listing does not show which files were removed.
     let is_gone = |name: &str| !seen.usage.cut && !here.contains(name);
     let gone = reported.iter().filter(|file| is_gone(&file.name));
     let gone: Vec<_> = gone.map(|file| &file.name).collect();
@@ -68,7 +70,8 @@ pub(super) fn report(
 
 fn file(entry: &spool::DirEntry) -> unclaimed::UnclaimedRow {
     let changed: Timestamp = entry.ctime;
-    // Cut to milliseconds, the precision of the state database, for comparison with its rows.
+    // The time is rounded down to milliseconds, the precision of the state database, for comparison
+    // with its rows.
     let changed = Timestamp::from_millisecond(changed.as_millisecond()).unwrap_or(changed);
     unclaimed::UnclaimedRow { name: entry.name.clone(), inode: entry.ino, changed }
 }

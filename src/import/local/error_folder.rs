@@ -1,7 +1,7 @@
 //! [`ErrorFolder`]: the folder for the error files of an import from local files.
 //!
-//! Invariant: error files have hidden names until [`ErrorFolder::keep`]; without it they are
-//! removed.
+//! Invariant: error files have hidden names until [`ErrorFolder::keep`] is called. If it is not
+//! called, they are removed.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -16,10 +16,11 @@ use crate::import::run::error_files::ErrorOutput;
 /// The mode of an error file, before the umask.
 const MODE: Mode = Mode::from_bits_truncate(0o666);
 
-/// Where a local import writes its error files: a folder, or nowhere.
+/// The folder of a local import's error files. The default discards the files.
 ///
-/// [`ErrorFolder::create`] creates them under hidden names with the process's current rights, and
-/// [`ErrorFolder::keep`] renames them. If nothing was rejected, an earlier import's files remain.
+/// [`ErrorFolder::create`] creates the files under hidden names with the current rights of the
+/// process. [`ErrorFolder::keep`] renames them. If no record was rejected, the files of an earlier
+/// import remain.
 #[derive(Debug, Default)]
 pub struct ErrorFolder {
     folder: Option<Folder>,
@@ -41,9 +42,9 @@ impl ErrorFolder {
         Self::default()
     }
 
-    /// Creates `<stem>.errors.csv` and `<stem>.errors.jsonl` in `folder`. No symbolic link is
-    /// followed: one with the name of an error file is replaced, and one in place of `folder` is an
-    /// error.
+    /// Creates `<stem>.errors.csv` and `<stem>.errors.jsonl` in `folder`. Symbolic links are not
+    /// followed. A link with the name of an error file is replaced. A link in place of `folder` is
+    /// an error.
     pub fn create(folder: &Path, stem: &str) -> io::Result<Self> {
         let handle = open(folder)?;
         let pending = |kind| {
@@ -56,7 +57,7 @@ impl ErrorFolder {
         Ok(Self { folder: Some(handle), files, written: false })
     }
 
-    /// Renames the error files to their final names, if anything was written.
+    /// Renames the error files to their final names, if any records were written.
     pub fn keep(self) -> io::Result<()> {
         if let Some(folder) = self.folder.as_ref().filter(|_| self.written) {
             for HiddenFile { hidden, name, .. } in &self.files {
@@ -66,7 +67,7 @@ impl ErrorFolder {
         Ok(())
     }
 
-    /// Returns the path of the CSV error file, if anything was written.
+    /// Returns the path of the CSV error file, if any records were written.
     pub(super) fn error_file_path(&self) -> Option<String> {
         let error_file = self.files.first()?;
         self.written.then(|| error_file.path.display().to_string())
@@ -95,7 +96,8 @@ impl Drop for ErrorFolder {
     fn drop(&mut self) {
         let Some(folder) = &self.folder else { return };
         for pending in &self.files {
-            // After `keep` there is none; otherwise it is empty or of an import that was stopped.
+            // After `keep` no hidden file exists. Otherwise the hidden file is empty, or belongs to
+            // an import that was stopped.
             let _ = folder.remove(&pending.hidden);
         }
     }
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_linked_folder_is_refused() {
+    fn a_symbolic_link_as_folder_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::create_dir(&real).unwrap();
@@ -180,7 +182,7 @@ mod tests {
         assert_eq!(names(&real), [""; 0]);
     }
 
-    /// The handle keeps the folder that was opened, even if its path is replaced later.
+    /// The handle keeps the folder that was opened, even if another folder later has its path.
     #[test]
     fn the_opened_folder_is_kept_after_a_replacement() {
         let folder = tempfile::tempdir().unwrap();
@@ -197,14 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn error_files_that_are_not_kept_are_removed() {
+    fn error_files_are_removed_unless_kept() {
         let folder = tempfile::tempdir().unwrap();
         let errors = ErrorFolder::create(folder.path(), "e").unwrap();
         assert_eq!(names(folder.path()), [".e.errors.csv.tmp", ".e.errors.jsonl.tmp"]);
         drop(errors);
         assert_eq!(names(folder.path()), [""; 0]);
         ErrorFolder::create(folder.path(), "e").unwrap().keep().unwrap();
-        assert_eq!(names(folder.path()), [""; 0], "nothing was written");
+        assert_eq!(names(folder.path()), [""; 0], "no file may be written");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Imports from local files, through the same pipeline as uploads: `check` stores nothing and
-//! needs no installation; `ingest` runs one import immediately.
+//! Imports from local files, with the same pipeline as uploads. `check` stores no data and needs no
+//! installation. `ingest` runs one import immediately.
 
 pub mod error_folder;
 
@@ -40,7 +40,7 @@ pub struct LocalPair {
     bytes: Vec<u8>,
 }
 
-/// Why a local import could not be tried.
+/// The reason why a local import could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     #[error("cannot read the manifest {}", path.display())]
@@ -57,8 +57,8 @@ pub enum LocalError {
 }
 
 impl LocalPair {
-    /// Reads the manifest at `path`: at most one byte more than `limits` allow, so that a longer
-    /// one is noticed.
+    /// Reads the manifest at `path`. Reads at most one byte more than `limits` allow, so that a
+    /// manifest over the limit is detected.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, LocalError> {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| LocalError::Name(path.to_owned()))?.to_owned();
@@ -71,30 +71,31 @@ impl LocalPair {
     }
 
     /// Makes a pair of a manifest that is not on disk, and a data file in `folder`. `name` is the
-    /// manifest's.
+    /// name of the manifest.
     pub fn of_manifest(folder: &Path, name: &str, manifest: &[u8]) -> Self {
         Self { folder: folder.to_owned(), name: name.to_owned(), bytes: manifest.to_vec() }
     }
 
-    /// The manifest's file name without `.manifest`; the error files are named after it.
+    /// Returns the manifest's file name without `.manifest`. The names of the error files begin
+    /// with it.
     pub fn stem(&self) -> &str {
         spool::manifest_stem(&self.name)
     }
 
-    /// The folder that holds manifest and data file.
+    /// Returns the folder that contains manifest and data file.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Parses the manifest. One that is named otherwise has this as an error more.
-    /// Returns whether neither name nor content is a manifest's.
+    /// Returns whether neither the name nor the content of the file belongs to a manifest.
     pub fn is_foreign(&self, limits: &Limits) -> bool {
         let has_few_keys = |errors: ManifestErrors| !errors.has_most_mandatory_keys();
         !spool::is_manifest_name(&self.name)
             && Manifest::parse(&self.bytes, limits).is_err_and(has_few_keys)
     }
 
-    /// Returns the manifests in the folder that name this file, the one with its stem first.
+    /// Returns the manifests in the folder that name this data file. The manifest with the same
+    /// stem is first.
     pub fn naming_manifests(&self, limits: &Limits) -> Vec<String> {
         let names_this = |name: &String| {
             let read = fs::read(self.folder.join(name)).unwrap_or_default();
@@ -151,7 +152,7 @@ impl LocalPair {
         })
     }
 
-    /// Returns the names in the folder. Without the right to list it there are none.
+    /// Returns the names in the folder. Returns an empty list if the folder cannot be listed.
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
@@ -172,7 +173,7 @@ impl LocalPair {
                 data,
                 limits,
                 processing_time: at.as_second(),
-                unchanged: &|| Ok(()), // the caller's own file
+                unchanged: &|| Ok(()), // the caller owns the file
             };
             pipeline::run(source, target, output, monitor)
         };
@@ -182,7 +183,7 @@ impl LocalPair {
                 if let Some(manifest) = errors.readable.take()
                     && let Ok(data) = self.data(&manifest)
                 {
-                    // Nothing is stored. The rejections count only for a valid manifest.
+                    // No record is stored. The rejections count only for a valid manifest.
                     let outcome = read(&manifest, data, None, &mut ErrorFolder::none())?;
                     errors.findings.extend(outcome.failure.map(finding_of));
                 }
@@ -200,7 +201,7 @@ impl LocalPair {
     }
 }
 
-/// Returns the failure of a data file as a finding about its manifest.
+/// Converts the failure of a data file to a finding about its manifest.
 fn finding_of(failure: Failure) -> String {
     match failure.message {
         FailureText::Manifest => failure.detail,
@@ -208,7 +209,7 @@ fn finding_of(failure: Failure) -> String {
     }
 }
 
-/// Validates a local pair and stores nothing. `None` if `monitor` was asked to stop.
+/// Validates a local pair without storing records. `None` if `monitor` requested a stop.
 pub fn check(
     local: &LocalPair,
     limits: &Limits,
@@ -222,10 +223,10 @@ pub fn check(
     Some(Report { error_file: output.error_file_path(), ..report })
 }
 
-/// Imports a local pair for `account` immediately. `None` if `monitor` was asked to stop.
+/// Imports a local pair for `account` immediately. `None` if `monitor` requested a stop.
 ///
-/// The caller holds the lock that serialises ingests. An unfinished ingest of this account and
-/// manifest can therefore not be running: it is continued under its own id.
+/// The caller holds the lock that serialises ingests. Therefore an unfinished ingest of this
+/// account and manifest is not running. It is continued under its own id.
 pub fn ingest(
     context: &Context,
     account: &AccountId,
@@ -256,7 +257,7 @@ pub fn ingest(
     Ok(Some(report))
 }
 
-/// Begins the ingest, or continues an unfinished one. Returns its row and its report so far.
+/// Begins the ingest, or continues an unfinished ingest. Returns its row and its report so far.
 fn begin(
     tx: &Transaction<'_>,
     context: &Context,
@@ -274,7 +275,7 @@ fn begin(
     let row: Option<ImportRow> = imports::get(tx, id.as_str())?;
     let row = row.ok_or_else(|| state::Error::Value(format!("no import {id}")))?;
     let at = row.started_at.unwrap_or(now);
-    // Type and data file are in the final report only, as for every ingest so far.
+    // As for every ingest, only the final report has the type and the data file.
     let running = Report { data_type: None, data_file: None, ..running_report(&row, at) };
     transitions::begin(tx, &row, at, row.refusal.is_none().then_some(&running))?;
     Ok((row, running))
@@ -302,7 +303,7 @@ fn insert(
         (Some(manifest), Some(row)) => {
             recipient(&row.recipients, row.email.as_deref(), &manifest.client_email)
         }
-        // An account without a row has no recipient rule; root chose this manifest.
+        // An account without a row has no recipient rule. Root chose this manifest.
         (Some(manifest), None) => recipient(&RecipientRule::Any, None, &manifest.client_email),
         (None, _) => Recipient::default(),
     };
@@ -312,7 +313,7 @@ fn insert(
         data_file: manifest.as_ref().map(|m| m.file_name.as_str()),
         data_type: manifest.as_ref().map(|m| m.data_type),
         client_email: mail.address.as_deref(),
-        // The answer of an upload with this stem stays the newest in results/.
+        // An upload's answer with this stem keeps its name in results/.
         stem: &|import| match spender {
             Some(_) => import.to_string(),
             None => local.stem().to_owned(),

@@ -1,8 +1,8 @@
 //! Reconciles a restored state database with the store, the spool and results/.
 //!
-//! Those are newer than the database then. A running number that the store knows must not be
-//! assigned again, as the store would treat the new import as the old one. An import that has ended
-//! since the backup has its answer in results/ and is not run again.
+//! After a restore, the store, the spool and results/ are newer than the database. A running number
+//! that the store knows must not be assigned again, because the store would confuse the two
+//! imports. An import that ended after the backup has its answer in results/, and is not run again.
 
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ use crate::state::imports::{self, unfinished};
 use crate::state::{self, PreviousDatabase, activity};
 use crate::store;
 
-/// Why a restored state database can't be reconciled.
+/// The reason why a restored state database can't be reconciled.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     #[error(transparent)]
@@ -27,7 +27,7 @@ pub enum ReconcileError {
     State(#[from] state::Error),
 }
 
-/// What happened between backup and restore.
+/// The events between backup and restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconciliation {
     /// Imports that ended, according to their answers in results/.
@@ -36,8 +36,8 @@ pub struct Reconciliation {
     pub unknown: Vec<ImportId>,
 }
 
-/// Returns the imports that are unfinished in the database and have a final answer in results/.
-/// A failed one may still have its files in the spool; it is not run again.
+/// Returns the imports that are unfinished in the database but have a final answer in results/. A
+/// failed import may still have its files in the spool. It is not run again.
 fn ended_since_backup(context: &Context) -> state::Result<Vec<(ImportRow, Report)>> {
     let waiting = context.state.read(|tx| {
         let rows: Vec<ImportRow> = imports::unfinished(tx)?;
@@ -47,15 +47,15 @@ fn ended_since_backup(context: &Context) -> state::Result<Vec<(ImportRow, Report
     })?;
     let ended = waiting.into_iter().filter_map(|(retried, row)| {
         let report = answer_of(&context.layout, &row)?;
-        // A report from before `import retry` is not the answer of this run.
+        // A report from before `import retry` does not answer the present run.
         let is_its_end = retried.is_none_or(|at| report.finished_at.is_some_and(|end| end > at));
         is_its_end.then_some((row, report))
     });
     Ok(ended.collect())
 }
 
-/// Applies to the restored state database what happened since the backup, and what `before`
-/// keeps of the replaced database. It can be repeated after an error.
+/// Applies the events since the backup to the restored state database, and the facts that `before`
+/// has from the replaced database. The function can be repeated after an error.
 pub fn reconcile(
     context: &Context,
     before: &PreviousDatabase,
@@ -84,7 +84,7 @@ pub fn reconcile(
     Ok(changes)
 }
 
-/// Reads the final report of an import from results/, if it is there.
+/// Reads the final report of an import from results/. `None` if results/ has none.
 fn answer_of(layout: &Layout, row: &ImportRow) -> Option<Report> {
     let results = Results::open(layout, &row.account).ok()?;
     let [.., name] = own_answer_names(&results, &row.id, &row.stem)?;
@@ -93,7 +93,8 @@ fn answer_of(layout: &Layout, row: &ImportRow) -> Option<Report> {
     (is_final && report.import.as_ref() == Some(&row.id)).then_some(report)
 }
 
-/// Ends an import with its report. No milestone is enqueued: the run that ended did that.
+/// Ends an import with its report. No milestone is enqueued, because the run that ended the import
+/// did so.
 fn end(
     tx: &state::Transaction<'_>,
     row: &ImportRow,

@@ -1,8 +1,9 @@
-//! Erases all data of one account. One line of the activity log remains, which records it.
+//! Erases all data of one account, except for one line in the activity log that records the
+//! erasure.
 //!
-//! It can be interrupted anywhere and repeated: the account's rows, which show that there is
-//! something to erase, are removed last. Before anything is removed, it waits for the import that
-//! the daemon is running, and no other import of the account begins.
+//! The erasure can be interrupted at any point and repeated: the account's rows, which show that
+//! data remains, are removed last. Before the removal begins, the erasure waits for the import that
+//! the daemon is running. No other import of the account begins.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -22,17 +23,17 @@ use crate::state::imports::{self, Origin};
 use crate::state::{self, InstanceLock, InstanceLockError, Transaction, account_data};
 use crate::store;
 
-/// How often to check whether the daemon has ended an import.
+/// The interval of the checks whether the daemon has ended an import.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// Why an account is not erased, or not completely.
+/// The reason why an account was not erased, or not erased completely.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
-    #[error("there is nothing of an account {0}")]
+    #[error("no data of an account {0} was found")]
     Nothing(AccountId),
     #[error("an import of account {0} was queued while it was being erased")]
     Queued(AccountId),
-    /// It is unknown whether the daemon runs.
+    /// The check whether the daemon is running has failed.
     #[error(transparent)]
     Lock(#[from] InstanceLockError),
     #[error(transparent)]
@@ -49,7 +50,8 @@ pub enum EraseError {
     State(#[from] state::Error),
 }
 
-/// Whether the registry, the state database, the store or this host has anything of `account`.
+/// Returns whether the registry, the state database, the store or the folders of this host have
+/// data of `account`.
 pub fn is_known(
     context: &Context,
     registry: &Registry,
@@ -70,9 +72,9 @@ pub fn is_known(
         || provision::has_leftovers(&context.config, account)?)
 }
 
-/// Erases all data of `account`. `waiting` is called for each import that it waits for. The
-/// caller holds the lock that serialises ingests. Returns the number of rows removed per table.
-/// After an error it can be repeated.
+/// Erases all data of `account`. `waiting` is called for each running import before the wait for
+/// its end. The caller holds the lock that serialises ingests. Returns the number of removed rows
+/// per table. The function can be repeated after an error.
 pub fn erase(
     context: &Context,
     registry: &Registry,
@@ -83,7 +85,7 @@ pub fn erase(
     if !is_known(context, registry, account)? {
         return Err(EraseError::Nothing(account.clone()));
     }
-    // Ends uploads.
+    // This step ends the account's uploads.
     Admission { config: &context.config, registry }.shut_out(&context.state, now, account)?;
     stop_imports(context, account, now, waiting)?;
     let imports: HashSet<ImportId> =
@@ -115,8 +117,8 @@ fn stop_imports(
 ) -> Result<(), EraseError> {
     let mut reported = None;
     loop {
-        // Without a daemon a "running" import was interrupted, and this lock keeps a daemon
-        // from starting.
+        // If no daemon is running, a "running" import was interrupted. This lock prevents the start
+        // of a daemon.
         let alone = match InstanceLock::acquire(&context.config.paths.state, Duration::ZERO) {
             Err(InstanceLockError::Running { .. }) => None,
             alone => Some(alone?),
@@ -132,8 +134,8 @@ fn stop_imports(
     }
 }
 
-/// Ends the account's waiting imports without a run, unless the daemon is running one: then returns
-/// that one.
+/// Ends the account's waiting imports without a run. If the daemon is running an import of the
+/// account, ends none and returns that import.
 fn set_aside(
     tx: &Transaction<'_>,
     account: &AccountId,

@@ -1,8 +1,8 @@
 //! Exports all data of one account into a folder, while the daemon keeps running.
 //!
-//! The state database is read first, in one transaction: every import that is completed there is
-//! complete in the rest of the export. `listing.json` is written last, so an export without one was
-//! interrupted.
+//! The state database is read first, in one transaction. Therefore every import that is completed
+//! in it is complete in all other parts of the export. `listing.json` is written last. An export
+//! without this file was interrupted.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, DirBuilder, File};
@@ -26,13 +26,13 @@ use crate::spool::{ExportCopyError, copy_folder};
 use crate::state::{self, State, account_data, imports};
 use crate::store;
 
-/// The list of every file of an export.
+/// The name of the list of all files in an export.
 const LISTING: &str = "listing.json";
 
-/// Why an account can't be exported.
+/// The reason why an account can't be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    #[error("there is nothing of an account {0}")]
+    #[error("no data of an account {0} was found")]
     Nothing(AccountId),
     #[error(transparent)]
     Io(#[from] IoError),
@@ -48,29 +48,30 @@ pub enum ExportError {
 /// One file of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListedFile {
-    /// Relative to the export's folder.
+    /// The path relative to the export's folder.
     pub path: String,
     pub bytes: u64,
-    /// Lower-case hex.
+    /// The SHA-256 in lower-case hexadecimal digits.
     pub sha256: String,
 }
 
-/// The content of `listing.json`.
+/// The content of the file `listing.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportListing {
     pub account: String,
-    /// When the export began.
+    /// The time at which the export began.
     pub exported_at: Timestamp,
     /// The version of this program.
     pub version: &'static str,
-    /// Every file but the listing.
+    /// All files except the listing.
     pub files: Vec<ListedFile>,
-    /// Names in incoming and results that were left out because they are not regular files.
+    /// Names in incoming and results that were left out, because they do not belong to regular
+    /// files.
     pub left_out: Vec<String>,
 }
 
-/// Copies all data of `account` into the new folder `to`, which has no listing after an error.
+/// Copies all data of `account` into the new folder `to`. After an error the folder has no listing.
 pub fn export(
     context: &Context,
     account: &AccountId,
@@ -125,7 +126,7 @@ struct AccountRows {
     unfinished: HashSet<ImportId>,
 }
 
-/// One file of JSON lines per table.
+/// One file of JSON lines for each table.
 struct TableFiles {
     folder: PathBuf,
     files: BTreeMap<String, BufWriter<File>>,
@@ -136,8 +137,8 @@ impl TableFiles {
     fn write(&mut self, table: &str, row: Map<String, Value>) -> Result<(), ExportError> {
         let path = table_file(&self.folder, table);
         if !self.files.contains_key(table) {
-            // `for_each_row` runs with the rights of the database's owner, but the export belongs to
-            // the caller.
+            // `for_each_row` runs with the rights of the database's owner. The exported files
+            // belong to the caller.
             let own = Owner::of_process().assume().map_err(IoError::of("create", &path))?;
             self.files.insert(table.to_owned(), BufWriter::new(create_private_file(&path)?));
             drop(own);
@@ -186,7 +187,7 @@ fn list(root: &Path) -> Result<Vec<ListedFile>, IoError> {
 
 fn write_listing(to: &Path, listing: &ExportListing) -> Result<(), IoError> {
     let (hidden, path) = (to.join(".listing.tmp"), to.join(LISTING));
-    // Serialising a listing cannot fail: it has no map with other keys than text.
+    // Serialising a listing cannot fail, because all its map keys are text.
     let json = serde_json::to_vec_pretty(listing).unwrap_or_default();
     let mut file = create_private_file(&hidden)?;
     file.write_all(&json).map_err(IoError::of("write", &hidden))?;

@@ -1,5 +1,5 @@
-//! Maintenance: work outside of imports. The sweep removes old files and rows; a restored state
-//! database is reconciled; an account's data is exported or erased; an upgrade is completed.
+//! Maintenance: work outside of imports. It removes old files and rows, reconciles a restored state
+//! database, exports or erases an account's data, and completes an upgrade.
 
 pub mod after_restore;
 pub mod erase;

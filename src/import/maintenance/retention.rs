@@ -1,9 +1,9 @@
 //! Retention: removes old answers in results/, milestones with their deliveries, ended imports,
 //! and lines of the activity log.
-//!
-//! Rows are removed in batches of bounded size, one transaction per batch, so that an import never
-//! waits long for one. After an interruption the next sweep continues. Files are removed before the
-//! row that names them. Each removal is logged, with a summary in the activity log.
+//! Rows are removed in batches of bounded size, with one transaction per batch, so that imports
+//! never wait long for a transaction. After an interruption the next sweep continues. Files are
+//! removed before the row that names them. Each removal is logged, with a summary in the activity
+//! log.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use crate::spool::{Layout, Results, ResultsError, SpooledError};
 use crate::state::retention::{self as kept, OldAnswer};
 use crate::state::{self, State, activity};
 
-/// Rows per transaction.
+/// The number of rows per transaction.
 const BATCH: u32 = 500;
 
-/// Batches of one kind that a sweep removes per account; the next sweep continues.
+/// The number of batches of one kind that a sweep removes per account. The next sweep continues.
 const BATCHES: usize = 200;
 
-/// For each kind of data, the time before which it is old enough to be removed. Pure.
+/// The cutoff for each kind of data. Older data is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cutoffs {
     answers: Timestamp,
@@ -34,8 +34,8 @@ struct Cutoffs {
 }
 
 impl Cutoffs {
-    /// Computes the cutoffs at `now`. An import is kept at least as long as everything that
-    /// depends on its row.
+    /// Computes the cutoffs at `now`. An import is kept at least as long as all data that depends
+    /// on its row. This function is pure.
     fn new(retention: &Retention, now: Timestamp) -> Self {
         let before = |kept: Duration| {
             let kept = SignedDuration::try_from(kept).unwrap_or(SignedDuration::MAX);
@@ -54,7 +54,7 @@ impl Cutoffs {
     }
 }
 
-/// How much a sweep removed from one account.
+/// The amounts that a sweep removed from one account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct RemovedRows {
     answers: usize,
@@ -63,7 +63,7 @@ struct RemovedRows {
     activity: usize,
 }
 
-/// Why a sweep ended early.
+/// The reason why a sweep ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     #[error(transparent)]
@@ -72,7 +72,7 @@ pub enum SweepError {
     State(#[from] state::Error),
 }
 
-/// Removes and logs everything whose retention is over at `now`.
+/// Removes and logs all data whose retention has ended at `now`.
 pub(super) fn remove_old(context: &Context, now: Timestamp) -> Result<(), SweepError> {
     for owner in context.state.read(kept::owners)? {
         let Some(owner) = owner else {
@@ -80,7 +80,10 @@ pub(super) fn remove_old(context: &Context, now: Timestamp) -> Result<(), SweepE
             let lines =
                 in_batches(&context.state, |tx| kept::remove_activity(tx, None, before, BATCH))?;
             if lines > 0 {
-                tracing::info!(lines, "removed lines of the activity log about no account");
+                tracing::info!(
+                    lines,
+                    "removed old lines of the activity log that belong to no account"
+                );
             }
             continue;
         };
@@ -110,7 +113,7 @@ fn remove_of_account(
     })
 }
 
-/// Repeats `batch` until it removes less than a full one.
+/// Repeats `batch` until it removes less than a full batch.
 fn in_batches(
     state: &State,
     batch: impl Fn(&state::Transaction<'_>) -> state::Result<usize>,
@@ -126,7 +129,7 @@ fn in_batches(
     Ok(all)
 }
 
-/// Removes files, then records it in the rows. Stops at files that can't be removed; the next
+/// Removes files, then records the removal in the rows. Stops if a file can't be removed. The next
 /// sweep tries again.
 fn remove_answers(
     context: &Context,
@@ -142,7 +145,7 @@ fn remove_answers(
         let removed = match remove_files(&context.layout, account, &batch) {
             Ok(removed) => removed,
             Err(error) => {
-                tracing::warn!(%account, "old answers stay in results/: {}", chain(&error));
+                tracing::warn!(%account, "cannot remove old answers from results/: {}", chain(&error));
                 break;
             }
         };
@@ -157,7 +160,7 @@ fn remove_answers(
     Ok(all)
 }
 
-/// Removes the answers of `batch`. Returns how many imports had one.
+/// Removes the answers of `batch`. Returns the number of imports that had an answer.
 fn remove_files(
     layout: &Layout,
     account: &AccountId,
@@ -167,7 +170,7 @@ fn remove_files(
         return Ok(0);
     }
     let results = match Results::open(layout, account) {
-        Err(error) if answer::is_missing(&error) => return Ok(0), // it was removed
+        Err(error) if answer::is_missing(&error) => return Ok(0), // the account was removed
         results => results?,
     };
     let mut removed = 0;
@@ -194,9 +197,9 @@ fn log(
         return Ok(());
     }
     tracing::info!(%account, answers, milestones, imports, lines,
-        "removed what was kept long enough: {answers} answers in results/, {milestones} \
+        "removed expired data: {answers} answers in results/, {milestones} \
          milestones, {imports} imports, {lines} lines of the activity log");
-    // A removal of log lines alone gets no log line of its own.
+    // If only log lines were removed, no log line is added.
     if answers + milestones + imports == 0 {
         return Ok(());
     }

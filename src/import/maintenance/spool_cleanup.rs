@@ -1,9 +1,9 @@
-//! The sweep: removes everything whose retention is over, here spooled files.
+//! The sweep removes all data whose retention has ended. This file removes spooled files.
 //!
-//! A completed import removes its own files when it finishes, unless they are retained. The sweep
-//! removes files left by a crash or an error, files of imports that ended longer than
-//! `retention.completed-uploads` or `failed-uploads` ago, and folders older than `failed-uploads`
-//! that belong to no import. It takes no input and can be interrupted at any point.
+//! A completed import removes its own files at its end, unless they are retained. The sweep removes
+//! files that a crash or an error left. It removes files of imports that ended longer ago than
+//! `retention.completed-uploads` or `failed-uploads`, and folders that belong to no import and are
+//! older than `failed-uploads`. It has no input and can be interrupted at any point.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::sanitize::chain;
 use crate::spool;
 use crate::state::{self, Transaction, imports};
 
-/// Removes everything whose retention is over at `now`, and logs each removal.
+/// Removes all data whose retention has ended at `now`, and logs each removal.
 pub fn sweep(
     context: &Context,
     audit: Option<&UploadAudit>,
@@ -40,7 +40,8 @@ fn sweep_spool(context: &Context, now: Timestamp) -> Result<(), SweepError> {
         if context.state.read(owner)?.is_none() {
             continue;
         }
-        // Checked again under the write lock: `import retry` may have queued it since.
+        // This is checked again under the write lock, because `import retry` may have queued the
+        // import.
         let removed = context.state.write(|tx| {
             let owner = owner(tx)?;
             if owner.is_some() {
@@ -52,11 +53,11 @@ fn sweep_spool(context: &Context, now: Timestamp) -> Result<(), SweepError> {
             Ok(Some(Some(row))) => tracing::info!(account = %row.account, %import,
                 "removed the spooled files of the {} import", row.state.as_str()),
             Ok(Some(None)) => {
-                tracing::warn!(%import, "removed spooled files that no import knows");
+                tracing::warn!(%import, "removed spooled files that belong to no import");
             }
             Ok(None) => {}
             Err(SweepError::Spool(error)) => {
-                tracing::warn!(%import, "spooled files stay: {}", chain(&error));
+                tracing::warn!(%import, "cannot remove the spooled files: {}", chain(&error));
             }
             Err(error) => return Err(error),
         }
@@ -64,7 +65,8 @@ fn sweep_spool(context: &Context, now: Timestamp) -> Result<(), SweepError> {
     Ok(())
 }
 
-/// Returns `Some` if the files can be removed, with the import that they belong to, if any.
+/// Returns `Some` if the files can be removed. The value is the import that they belong to, if one
+/// exists.
 fn removable(
     tx: &Transaction<'_>,
     context: &Context,
@@ -79,10 +81,12 @@ fn removable(
     Ok(is_removable(ended, changed, now, retention).then_some(row))
 }
 
-/// Whether an import's spooled files can be removed: it ended, and their retention is over.
+/// Returns whether an import's spooled files can be removed: the import and the retention of its
+/// files have ended.
 ///
 /// Files that belong to no import are kept as long as those of failed imports, counted from
-/// `changed`: they are uploads, which a state database restored from a backup may not know.
+/// `changed`. They are uploads, and a state database restored from a backup may not have their
+/// imports.
 fn is_removable(
     import: Option<(ImportState, Option<Timestamp>)>,
     changed: Timestamp,

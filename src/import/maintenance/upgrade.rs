@@ -8,8 +8,9 @@ use crate::spool::EarlierClaim;
 use crate::state;
 use crate::state::imports::{self, Origin};
 
-/// Moves manifests that schema 7 left in incoming into the spool. Call it before any scan. A
-/// file that can't be moved is logged; it will be refused later, as its name is spent.
+/// Moves manifests that schema 7 left in incoming into the spool. The caller runs this before any
+/// scan. If a file can't be moved, the error is logged. The file is refused later, because its name
+/// is spent.
 pub fn finish_upgrade(context: &Context) -> state::Result<()> {
     let lingering = context.state.read(imports::list_lingering)?;
     if lingering.is_empty() {

@@ -1,7 +1,8 @@
-//! An import's answer in results/: error files are written while it is read, the report at its end.
+//! An import's answer in results/. Error files are written while the import is read. The report is
+//! written at the end of the import.
 //!
-//! No file gets its final name before the whole answer is known. An answer written again after a
-//! crash is the same.
+//! No file gets its final name before the whole answer is known. If an answer is written again
+//! after a crash, it is the same.
 
 pub mod earlier_answer;
 
@@ -18,18 +19,18 @@ use crate::report::Report;
 use crate::sanitize::chain;
 use crate::spool::{Layout, Results, ResultsError, UnpublishedFile, answer_bytes};
 
-/// The endings of an import's error files, which also distinguish the temporary files.
+/// The endings of the names of an import's error files. They also distinguish the temporary files.
 pub(super) const ERROR_FILE: &str = "errors.csv";
 const ERROR_LINES: &str = "errors.jsonl";
 
-/// The most bytes read of a report.
+/// The maximum number of bytes that are read of a report.
 const MAX_REPORT: u64 = 16 << 20;
 
 /// The two error files under temporary names: CSV and JSON lines.
 pub(super) type ErrorTemps = [Option<UnpublishedFile>; 2];
 
-/// Writes the report, and gives the error files their final names. `temps` is `None` if this run
-/// did not read the import.
+/// Writes the report, and renames the error files to their final names. `temps` is `None` if this
+/// run did not read the import.
 pub(super) fn publish(
     results: &Results,
     row: &ImportRow,
@@ -51,13 +52,13 @@ pub(super) fn publish(
     results.write(&row.id, &report_name(row), &to_json(report))
 }
 
-/// Returns the report as results/ has it.
+/// Returns the report in the format of the file in results/.
 pub(super) fn to_json(report: &Report) -> Vec<u8> {
-    // Serialising a report cannot fail: it has no map with other keys than text.
+    // Serialising a report cannot fail, because all its map keys are text.
     serde_json::to_vec_pretty(report).unwrap_or_default()
 }
 
-/// Returns the report's name in results/, the same during the import and after its end.
+/// Returns the report's name in results/. The name is the same during the import and after its end.
 pub(super) fn report_name(row: &ImportRow) -> String {
     format!("{}.result.json", row.stem)
 }
@@ -67,7 +68,7 @@ pub fn answer_names(stem: &str) -> [String; 3] {
     [ERROR_FILE, ERROR_LINES, "result.json"].map(|ending| format!("{stem}.{ending}"))
 }
 
-/// Reads the report `name` in results/, if there is one that can be read.
+/// Reads the report `name` in results/. `None` if it is missing or unreadable.
 pub fn read_report(results: &Results, name: &str) -> Option<Report> {
     let mut json = Vec::new();
     results.read(name).ok()?.take(MAX_REPORT).read_to_end(&mut json).ok()?;
@@ -78,13 +79,14 @@ pub fn read_report(results: &Results, name: &str) -> Option<Report> {
         .ok()
 }
 
-/// Returns the import whose answer has this stem in results/, according to the report there.
+/// Returns the import whose answer has this stem in results/, according to the report with this
+/// stem.
 pub fn owner_of(results: &Results, stem: &str) -> Option<ImportId> {
     read_report(results, &answer_names(stem)[2])?.import
 }
 
 /// Returns the names of an import's answer in results/. `None` if another import's answer has the
-/// stem: then this one was renamed or removed.
+/// stem. This import's answer was then renamed or removed.
 pub fn own_answer_names(results: &Results, import: &ImportId, stem: &str) -> Option<[String; 3]> {
     let renamed = answer_names(import.as_str());
     if results.read(&renamed[2]).is_ok() {
@@ -99,7 +101,7 @@ fn clear_temps(results: &Results, row: &ImportRow) {
         let cleared = results.create_temp(&row.id, purpose).and_then(|t| results.discard(t));
         if let Err(error) = cleared {
             tracing::warn!(account = %row.account, import = %row.id,
-                "part of an error file may stay in results/: {}", chain(&error));
+                "a part of an error file may remain in results/: {}", chain(&error));
         }
     }
 }
@@ -118,7 +120,8 @@ impl Attachments for ResultsAttachments {
         let account: AccountId = account.parse().map_err(io::Error::other)?;
         let results = Results::open(&self.0, &account).map_err(io::Error::other)?;
         let named = results.read(name);
-        // Checked after that: a later answer gets the name only once this one is renamed.
+        // This is checked after the open. A later answer gets the name only after this answer was
+        // renamed.
         let renamed = import.and_then(|id| results.read(&format!("{id}.{ERROR_FILE}")).ok());
         let is_own = |import: &ImportId| {
             let stem = name.strip_suffix(ERROR_FILE).and_then(|stem| stem.strip_suffix('.'));
@@ -134,7 +137,7 @@ impl Attachments for ResultsAttachments {
     }
 }
 
-/// Whether results/ does not exist because the account was removed.
+/// Returns whether the error means that results/ does not exist because the account was removed.
 pub fn is_missing(error: &ResultsError) -> bool {
     matches!(error, ResultsError::Folder(FolderError::Missing { .. }))
 }
@@ -163,7 +166,8 @@ impl<'a> ResultsOutput<'a> {
         if self.results.is_none() {
             match Results::open(self.layout, &self.row.account) {
                 Ok(results) => self.results = Some(results),
-                // The account was removed: no partner is left to read it. The records are stored.
+                // The account was removed, so no partner can read the files. The records are
+                // stored.
                 Err(error) if is_missing(&error) => {}
                 Err(error) => return Err(io_error(error)),
             }
@@ -194,8 +198,8 @@ impl ErrorOutput for ResultsOutput<'_> {
         self.create(1, ERROR_LINES)
     }
 
-    /// Half of the space left, as there are two files. This import's own files from before a crash
-    /// don't count, so that the answer is the same again.
+    /// Half of the remaining space, because there are two files. This import's own files from
+    /// before a crash are not counted, so that the answer is the same again.
     fn room(&mut self) -> io::Result<u64> {
         let own = answer_names(&self.row.stem);
         let bytes = answer_bytes(self.layout, &self.row.account, &own)

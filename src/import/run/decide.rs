@@ -1,27 +1,28 @@
-//! Decisions about an import's state. Pure.
+//! Decisions about an import's state. All functions are pure.
 
 use std::time::Duration;
 
 use crate::report::{Counts, Failure, FailureText, ImportState};
 
-/// The longest pause between two tries.
+/// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// The decision about an import that is about to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartDecision {
-    /// Read and store it.
+    /// Read and store the import.
     Run,
-    /// Answer it with this failure, without reading its data.
+    /// Answer the import with this failure, without reading its data.
     Answer(Failure),
-    /// The same for an import that was interrupted too often, unless it is stored.
+    /// Answer the import with this failure, because it was interrupted too often. If the store has
+    /// the import, it runs again instead.
     SetAside(Failure),
 }
 
 /// Decides about an import that was interrupted `starts` times before.
 ///
 /// A refused pair is answered and never run. An import that crashed the process `max_starts` times
-/// is set aside, so that it doesn't do so forever.
+/// is set aside, so that it cannot crash the process forever.
 pub fn on_start(refusal: Option<&Failure>, starts: u32, max_starts: u32) -> StartDecision {
     if let Some(refusal) = refusal {
         return StartDecision::Answer(refusal.clone());
@@ -34,13 +35,14 @@ pub fn on_start(refusal: Option<&Failure>, starts: u32, max_starts: u32) -> Star
     StartDecision::Run
 }
 
-/// Whether an import that is stored already, and was interrupted `starts` times, is run again for
-/// its answer. It gets another `max_starts` runs; after those the store's counts are the answer.
+/// Returns whether a stored import that was interrupted `starts` times runs again for its answer.
+/// It gets another `max_starts` runs. After those, the store's counts are the answer.
 pub fn may_run_for_answer(starts: u32, max_starts: u32) -> bool {
     starts < max_starts.saturating_mul(2)
 }
 
-/// Returns how an import ends: failed if the file as a whole failed or every record was rejected.
+/// Returns the final state of an import. It is failed if the file as a whole failed or every record
+/// was rejected.
 pub fn final_state(counts: Counts, failure: Option<&Failure>) -> ImportState {
     if failure.is_some() || counts.accepted == 0 {
         ImportState::Failed
@@ -52,19 +54,21 @@ pub fn final_state(counts: Counts, failure: Option<&Failure>) -> ImportState {
 /// The decision after a failure of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryDecision {
-    /// Run it again after this pause.
+    /// Run the import again after this pause.
     Retry(Duration),
-    /// The retry window is over; the import fails.
+    /// The retry window has ended. The import fails.
     GiveUp,
 }
 
-/// Returns the pause after the `tries`th failed try in a row (from 1): 1, 2, 4 … at most 60 s.
+/// Returns the pause after the `tries`th failed attempt in a row (from 1): 1, 2, 4 … at most 60
+/// seconds.
 pub fn pause(tries: u32) -> Duration {
     Duration::from_secs(1 << tries.saturating_sub(1).min(6)).min(MAX_PAUSE)
 }
 
-/// Decides whether an import runs again after the host failed it for the `tries`th time in a row
-/// (from 1), `elapsed` after the first time: after [`pause`], until `window` is over.
+/// Decides whether an import runs again after the host failed for the `tries`th time in a row (from
+/// 1). `elapsed` is the time since the first failure. The import runs again after [`pause`], until
+/// `window` has ended.
 pub fn after_host_failure(tries: u32, elapsed: Duration, window: Duration) -> RetryDecision {
     let pause = pause(tries);
     if elapsed + pause > window { RetryDecision::GiveUp } else { RetryDecision::Retry(pause) }

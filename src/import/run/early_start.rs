@@ -1,8 +1,8 @@
 //! Early start: an import begins in the transaction that ends its claim, which saves a second
 //! synced transaction.
 //!
-//! Invariant: an import that began early is either adopted by its next run, which does not begin
-//! it again, or requeued when the process stops. A crash in between counts as a crash in its run.
+//! Invariant: an import that began early is either adopted by its next run, which does not begin it
+//! again, or requeued when the process stops. A crash before that run counts as a crash in the run.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ use crate::report::{Failure, ImportState};
 use crate::spool::PlannedClaim;
 use crate::state::{self, State, activity, imports};
 
-/// The imports that began with their claim and do not run yet. A restart forgets them.
+/// The imports that began with their claim but do not run yet. The list is lost at a restart.
 #[derive(Debug, Default)]
 pub struct EarlyStarts(Mutex<HashSet<ImportId>>);
 
@@ -32,7 +32,7 @@ impl EarlyStarts {
         self.lock().is_empty()
     }
 
-    /// Returns whether `import` began with its claim and has not run yet. Removes the entry.
+    /// Returns whether `import` began with its claim but has not run yet. Removes its entry.
     pub(super) fn adopt(&self, import: &ImportId) -> bool {
         self.lock().remove(import)
     }
@@ -49,23 +49,24 @@ pub struct ClaimEnd<'a> {
     pub import: &'a ImportId,
     /// The manifest's name.
     pub manifest: &'a str,
-    /// Whether the import begins with it.
+    /// Whether the import begins with this claim.
     pub begins: bool,
-    /// Why a file in the spool can't be imported, if it can't.
+    /// The reason why a file in the spool can't be imported. `None` if both files can be imported.
     pub unusable: Option<Failure>,
     /// Earlier answers that have been renamed.
     pub renamed: Vec<EarlierAnswer>,
 }
 
-/// Whether a new import of `take` may begin with its claim. Only a light one may, as it soon gets a
-/// slot.
+/// Returns whether a new import of `take` may begin with its claim. Only a light import may,
+/// because a light import soon gets a slot.
 pub fn is_allowed(config: &Config, take: &PlannedClaim) -> bool {
-    // A crash before its run counts as a start, which must not have been its last one.
+    // A crash before the run counts as a start. That start must not be the last allowed start.
     decide::on_start(None, 1, config.imports.max_starts) == StartDecision::Run
         && take.data.as_ref().is_ok_and(|data| Weight::of(data.size) == Weight::Light)
 }
 
-/// Ends a claim: queues the import or, if it `begins`, starts it. Returns whether it has begun.
+/// Ends a claim: queues the import, or starts it if it `begins`. Returns whether the import has
+/// begun.
 pub fn end_claim(
     state: &State,
     early_starts: &EarlyStarts,
@@ -74,7 +75,8 @@ pub fn end_claim(
     let ClaimEnd { account, import, manifest, begins, unusable, renamed } = end;
     let now = state::now();
     let may_begin = begins && unusable.is_none();
-    // Inserted before the row is visible: a survey may queue it immediately.
+    // The entry is inserted before the row is visible, because a survey may queue the import
+    // immediately.
     if may_begin {
         early_starts.lock().insert(import.clone());
     }
@@ -99,13 +101,14 @@ pub fn end_claim(
     Ok(true)
 }
 
-/// Requeues imports that began with their claim and won't run soon, because the process stops or
-/// the queue is held. After an error it still requeues the others, and returns the error.
+/// Requeues imports that began with their claim but will not run soon, because the process stops or
+/// the queue is held. After an error the remaining imports are still requeued, and the error is
+/// returned.
 pub fn requeue(state: &State, early_starts: &EarlyStarts) -> state::Result<()> {
     let mut done = Ok(());
     let begun = early_starts.lock().clone();
     for import in begun {
-        // An import that is about to begin is left to the next call.
+        // An import that is about to begin is requeued by the next call.
         let row = row::find(state, &import)?;
         let runs = row.is_some_and(|row| row.state == ImportState::Running);
         if !runs || !early_starts.adopt(&import) {

@@ -1,10 +1,10 @@
-//! The two error files of one import (CSV and JSON lines): the same rejected records in both, each
-//! of limited size.
+//! The two error files of one import (CSV and JSON lines). Both contain the same rejected records,
+//! and both have a maximum size.
 //!
-//! Each may grow to the size limit of a data file, and the record that reaches the limit is its
-//! last: a larger error file could not be uploaded again, and a rejected record of two bytes can
-//! take two hundred. Both also stay within the space left in results/, so that an account with
-//! many rejected files doesn't fill the shared disk.
+//! Each file may grow to the size limit of a data file. The record that reaches the limit is the
+//! last record of the file. A larger error file could not be uploaded again, and a rejected record
+//! of two bytes can take two hundred bytes. Both files must also fit into the remaining space of
+//! results/, so that an account with many rejected files doesn't fill the shared disk.
 //!
 //! The workers of [`crate::records`] write [`RejectedLines`]; [`ErrorFiles`] appends them to the
 //! files.
@@ -17,12 +17,12 @@ use crate::records::{
     ErrorFile, FileStart, ReasonCache, RejectedRecord, Rejections, push_json_lines,
 };
 
-/// Where rejected records go. Each method is called once, at the first rejection.
+/// The destination of rejected records. Each method is called once, at the first rejection.
 pub trait ErrorOutput {
     /// Creates the CSV error file.
     fn error_file(&mut self) -> io::Result<Box<dyn Write>>;
 
-    /// Creates the file of the same rejections for programs, one JSON object per line.
+    /// Creates the file with the same rejections for programs, one JSON object per line.
     fn error_lines(&mut self) -> io::Result<Box<dyn Write>>;
 
     /// Returns how many bytes each file may hold, in addition to the bound of [`Limits`].
@@ -31,12 +31,13 @@ pub trait ErrorOutput {
     }
 }
 
-/// Bytes buffered per file before a write, and per worker before [`RejectedLines`] are passed on:
-/// system call and page cache cost less per byte for large writes.
+/// The number of bytes that are buffered per file before a write, and per worker before
+/// [`RejectedLines`] are passed on. For large writes, the system call and the page cache cost less
+/// per byte.
 const BUFFER: usize = 256 << 10;
 
-/// Bytes reserved for each buffer of [`RejectedLines`], which is full once a record has made it
-/// longer than [`BUFFER`].
+/// The number of bytes reserved for each buffer of [`RejectedLines`]. A buffer is full when a
+/// record has made it longer than [`BUFFER`].
 const ROOM: usize = BUFFER + BUFFER / 8;
 
 /// Rejected records in the formats of both error files.
@@ -46,7 +47,7 @@ pub(super) struct RejectedLines {
     cache: ReasonCache,
     file: Vec<u8>,
     lines: Vec<u8>,
-    /// Where each record ends in `file` and in `lines`.
+    /// The end position of each record in `file` and in `lines`.
     ends: Vec<(usize, usize)>,
 }
 
@@ -65,7 +66,7 @@ impl Rejections for RejectedLines {
         self.file.len().max(self.lines.len()) >= BUFFER
     }
 
-    /// Takes the records out. The cache of reasons stays with `self`.
+    /// Returns the records and removes them from `self`. The cache of reasons stays with `self`.
     fn take(&mut self) -> Self {
         Self {
             format: Arc::clone(&self.format),
@@ -95,8 +96,8 @@ impl RejectedLines {
         self.ends.len() as u64
     }
 
-    /// Returns how many records still fit into a file that has `held` bytes and may have `most`, and
-    /// their bytes. `end` returns the end of a record in that file.
+    /// Returns the number of records that still fit into a file, and their bytes. The file has
+    /// `held` bytes and may have `most`. `end` returns the end position of a record in that file.
     fn fitting(&self, end: End, held: u64, most: u64) -> (u64, usize) {
         let left = most.saturating_sub(held);
         if left == 0 {
@@ -108,7 +109,7 @@ impl RejectedLines {
     }
 }
 
-/// Returns where a record ends in one of the files.
+/// Returns the end position of a record in one of the files.
 type End = fn(&(usize, usize)) -> usize;
 
 /// Rejected records that did not fit into an error file.
@@ -118,11 +119,11 @@ pub(super) struct LeftOut {
     pub lines: u64,
 }
 
-/// Both error files of an import, open.
+/// The open error files of an import.
 pub(super) struct ErrorFiles {
     file: BufWriter<Box<dyn Write>>,
     lines: BufWriter<Box<dyn Write>>,
-    /// Bytes written to each.
+    /// The number of bytes written to each file.
     held: (u64, u64),
     most: u64,
 }
@@ -137,7 +138,8 @@ impl ErrorFiles {
         Ok(Self { file, lines, held: (header.len() as u64, 0), most })
     }
 
-    /// Appends records to each file until it is full. Returns how many are left out.
+    /// Appends records to each file until it is full. Returns the numbers of records that are left
+    /// out.
     pub fn write(&mut self, rejected: &RejectedLines) -> io::Result<LeftOut> {
         let (in_file, file) = rejected.fitting(|ends| ends.0, self.held.0, self.most);
         let (in_lines, lines) = rejected.fitting(|ends| ends.1, self.held.1, self.most);
@@ -161,7 +163,7 @@ mod tests {
     use crate::manifest::Quoting;
     use crate::records::{Dialect, Schema};
 
-    /// Three records of ten bytes in one file and twenty in the other.
+    /// Three records. Each takes ten bytes in one file and twenty bytes in the other.
     fn three() -> RejectedLines {
         let start = FileStart {
             schema: Schema::Profile([].into()),

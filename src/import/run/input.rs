@@ -1,7 +1,7 @@
 //! Opens an import's spooled files for reading, and maps errors to failures.
 //!
-//! Invariant: a problem that the account caused is a failure of its file; a problem of the host is
-//! an infra failure and is logged.
+//! Invariant: a problem that the account caused is a failure of its file. A problem of the host is
+//! an infrastructure failure and is logged.
 
 use std::fs::File;
 
@@ -16,7 +16,7 @@ use crate::sys::LeaseError;
 
 const CHANGED: &str = "the data file was changed while it was being read";
 
-/// Opens the manifest and the data file. The result has the file and a reader of it.
+/// Opens the manifest and the data file. Returns the data file and a reader of it.
 pub(super) fn open(
     context: &Context,
     row: &ImportRow,
@@ -47,7 +47,8 @@ pub(super) fn check_unchanged(row: &ImportRow, data: &SpooledData) -> Result<(),
     }
 }
 
-/// Makes the failure of an import whose spooled files can't be read, and logs a host's error.
+/// Returns the failure of an import whose spooled files can't be read. Logs the error if the host
+/// caused it.
 fn unreadable(row: &ImportRow, error: &SpooledError) -> Failure {
     if matches!(error, SpooledError::Lease { source: LeaseError::Writer, .. }) {
         return Failure::new(FailureText::Unreadable, CHANGED);

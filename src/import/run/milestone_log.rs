@@ -1,7 +1,8 @@
-//! Log lines of milestones. Each is logged once, after the milestone is durable.
+//! Log lines about milestones. Each milestone is logged once, after it is durable.
 //!
-//! In the journal each has the fields ACCOUNT, IMPORT and a MESSAGE_ID of its own
-//! (docs/metrics.md). The message repeats them, because `systemctl status` shows it alone.
+//! In the journal each line has the fields ACCOUNT and IMPORT, and a MESSAGE_ID for its milestone
+//! (docs/metrics.md). The message repeats account and import, because `systemctl status` shows only
+//! the message.
 
 use jiff::Timestamp;
 
@@ -10,14 +11,14 @@ use crate::outbox::Milestone;
 use crate::report::{Counts, ImportState, Report};
 use crate::sanitize::printable;
 
-/// Counts and logs that the import began to run at `now`, for the first time.
+/// Counts and logs that the import began to run for the first time, at `now`.
 pub(super) fn log_picked_up(row: &ImportRow, now: Timestamp) {
     crate::metrics::count_pickup(now.duration_since(row.received_at).unsigned_abs());
     let (account, import, message_id) = (&row.account, &row.id, Milestone::PickedUp.journal_id());
     tracing::info!(%account, %import, message_id, "import {import} of {account} picked up");
 }
 
-/// Logs `still_processing`.
+/// Logs the milestone `still_processing`.
 pub(super) fn log_still_processing(row: &ImportRow, report: &Report) {
     let (account, import, state) = (&row.account, &row.id, report.state.as_str());
     let (message_id, read) = (Milestone::StillProcessing.journal_id(), report.records.read);

@@ -1,8 +1,8 @@
 //! Runs one import: begins it, reads and stores its data, writes its answer into results/ and
 //! finishes it.
 //!
-//! An interrupted run is repeated from the start: the store commits an import only once, results/
-//! gets the same answer by rename, and the finishing transaction happens once.
+//! An interrupted run is repeated from the start. The store commits an import only once, results/
+//! gets the same answer by a rename, and the finishing transaction happens once.
 
 pub mod answer;
 mod decide;
@@ -40,18 +40,18 @@ use crate::spool::{self, Results, ResultsError, UnpublishedFile};
 use crate::state::{self, imports};
 use crate::store;
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
     /// The import completed or failed, and its answer is written.
     Finished,
-    /// It was asked to stop, and is queued again.
+    /// The run was asked to stop, and the import is queued again.
     Stopped,
-    /// The host failed; run it again after this pause.
+    /// The host failed. The import runs again after this pause.
     Retry(Duration),
 }
 
-/// Why an import could neither be finished nor answered; it stays in the queue.
+/// The reason why an import could be neither finished nor answered. It stays in the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(transparent)]
@@ -60,17 +60,17 @@ pub enum RunError {
     Unknown(ImportId),
     #[error(transparent)]
     Transition(#[from] outbox::Error),
-    /// The store can't be queried, so it is unknown whether it has the import.
+    /// The store can't be queried, so it is unknown whether the store has the import.
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error("cannot write the answer into results/")]
     Results(#[from] ResultsError),
-    /// The panic message is on standard error.
-    #[error("a bug of ours ended the import and the answer to it")]
+    /// The panic message was printed on standard error.
+    #[error("a bug in sftp-import ended the import and the answer to it")]
     Panicked,
 }
 
-/// What runs remember. Lost at a restart.
+/// Data that runs keep for later runs. It is lost at a restart.
 #[derive(Debug, Default)]
 pub struct RunMemory {
     pub retries: Retries,
@@ -78,7 +78,7 @@ pub struct RunMemory {
     pub progress_reports: ProgressReports,
 }
 
-/// Calls [`run`], and turns a panic into a failure of the import.
+/// Calls [`run`], and converts a panic to a failure of the import.
 pub fn run_guarded(
     context: &Context,
     memory: &RunMemory,
@@ -86,19 +86,19 @@ pub fn run_guarded(
     monitor: &Monitor,
     wake_relay: &dyn Fn(),
 ) -> Result<RunOutcome, RunError> {
-    // No lock is held across the import, so a panic leaves nothing half-changed.
+    // No lock is held during the import, so a panic leaves no incomplete change.
     let ran = catch_unwind(AssertUnwindSafe(|| run(context, memory, id, monitor, wake_relay)));
     ran.unwrap_or_else(|_| {
         let row = find(context, id)?;
-        tracing::error!(account = %row.account, import = %id, "a bug of ours ended the import");
+        tracing::error!(account = %row.account, import = %id, "a bug in sftp-import ended the import");
         let failure = Failure::new(FailureText::Internal, "see the log of the server");
         let finished = finish(context, memory, &row, None, ImportOutcome::failed(failure), None);
         discount_start_on_error(context, &row, finished)
     })
 }
 
-/// Runs one queued import to its end. An import that has ended is left unchanged: a survey may have
-/// queued it again from an older reading. On an error the import stays as it is.
+/// Runs one queued import to its end. An import that has ended is left unchanged, because a survey
+/// with an older view may have queued it again. If an error occurs, the import keeps its state.
 fn run(
     context: &Context,
     memory: &RunMemory,
@@ -125,7 +125,7 @@ fn run(
     discount_start_on_error(context, &row, outcome)
 }
 
-/// Begins the import, and decides what to do with it.
+/// Begins the import, and decides how it is handled.
 fn begin(context: &Context, row: ImportRow) -> Result<(ImportRow, StartDecision), RunError> {
     let now = state::now();
     let started_at = row.started_at.unwrap_or(now);
@@ -137,27 +137,28 @@ fn begin(context: &Context, row: ImportRow) -> Result<(ImportRow, StartDecision)
     Ok((ImportRow { started_at: Some(started_at), ..row }, start))
 }
 
-/// Takes the start off the count if the run ended in an error: an error of the host must not set
-/// the import aside, which may be stored already.
+/// Undoes the count of the start if the run ended in an error. An error of the host must not set
+/// the import aside, because the import may already be stored.
 fn discount_start_on_error(
     context: &Context,
     row: &ImportRow,
     outcome: Result<RunOutcome, RunError>,
 ) -> Result<RunOutcome, RunError> {
     if outcome.is_err() {
-        // If this fails too, the error of the run is the one to report.
+        // If this step fails too, the error of the run is reported.
         let _ = context.state.write(|tx| imports::set_stopped(tx, &row.id));
     }
     outcome
 }
 
-/// Removes what interrupted runs left in the store, for an import that will not run again.
+/// Removes uncommitted data of interrupted runs from the store, for an import that will not run
+/// again.
 fn clear_store(context: &Context, row: &ImportRow) {
     if row.starts > 0
         && let Err(error) = context.store.abandon(&row.account, &row.id)
     {
         tracing::warn!(account = %row.account, import = %row.id,
-            "the uncommitted data of an interrupted run stays on disk: {}", chain(&error));
+            "cannot remove the uncommitted data of an interrupted run: {}", chain(&error));
     }
 }
 
@@ -165,7 +166,7 @@ fn find(context: &Context, id: &ImportId) -> Result<ImportRow, RunError> {
     row::find(&context.state, id)?.ok_or_else(|| RunError::Unknown(id.clone()))
 }
 
-/// Reads the import's data into the store, and finishes the import unless it stopped or is to be
+/// Reads the import's data into the store. Then finishes the import, unless it was stopped or must
 /// run again.
 fn import(
     context: &Context,
@@ -205,8 +206,8 @@ fn import(
     }
 }
 
-/// Returns the pause before the next run if the host failed and the retry window, which begins with
-/// the first failure in a row, is open.
+/// Returns the pause before the next run, if the host failed and the retry window is open. The
+/// window begins with the first failure in a row.
 fn retry_pause(
     context: &Context,
     retries: &Retries,
@@ -222,8 +223,8 @@ fn retry_pause(
         RetryDecision::Retry(pause) => {
             crate::metrics::count_host_failure();
             tracing::warn!(account = %row.account, import = %row.id, ?pause,
-                "the host failed the import, which is tried again: {}", failure.detail);
-            // The start doesn't count: the failure was not the import's.
+                "the host failed during the import, which will run again: {}", failure.detail);
+            // The start is not counted, because the import did not cause the failure.
             context.state.write(|tx| imports::set_stopped(tx, &row.id))?;
             Ok(Some(pause))
         }
@@ -246,14 +247,14 @@ fn finish(
     let mut report = outcome.report(begun, manifest, state::now());
     property_types::warn(&context.state, account, &mut report, &properties)?;
     let _final_answer = memory.progress_reports.begin_final_answer(import);
-    // Large files take long, and claims of the account wait for the lock.
+    // Copying large files takes long, and claims of the account wait for the lock.
     temps.iter().flatten().flatten().try_for_each(UnpublishedFile::sync)?;
     let _lock = context.answer_locks.lock(account);
-    // A later import may have the name since.
+    // A later import may have the name by now.
     let row = &ImportRow { stem: find(context, import)?.stem, ..row.clone() };
     match Results::open(&context.layout, account) {
         Ok(folder) => answer::publish(&folder, row, &mut report, temps)?,
-        // The account was removed during the run: no partner is left to read an answer.
+        // The account was removed during the run, so no partner can read an answer.
         Err(error) if answer::is_missing(&error) => {
             tracing::warn!(%account, %import,
                 "the answer is in the state database only: {}", chain(&error))
@@ -270,7 +271,7 @@ fn finish(
         && context.config.retention_of(account).completed_uploads.is_zero()
         && let Err(error) = spool::discard(&context.layout, import)
     {
-        tracing::warn!(%account, %import, "the spooled files stay: {}", chain(&error));
+        tracing::warn!(%account, %import, "cannot remove the spooled files: {}", chain(&error));
     }
     Ok(RunOutcome::Finished)
 }

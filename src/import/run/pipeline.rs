@@ -1,8 +1,8 @@
-//! The pipeline of one data file through `records` into the store, shared by the daemon, `ingest`
-//! and `check`.
+//! The pipeline that reads one data file through `records` into the store. The daemon, `ingest` and
+//! `check` share it.
 //!
-//! Invariant: the store is committed only after the whole file was read without a failure.
-//! Nothing is committed in a dry run or if every record was rejected.
+//! Invariant: the store is committed only after the whole file was read without a failure. A dry
+//! run, and a file whose records are all rejected, commit no records.
 
 use std::io::{self, Read};
 
@@ -23,23 +23,25 @@ use crate::store::{self, CommitCounts, ImportWriter, Store};
 /// The data file to read.
 pub struct DataSource<'a, R> {
     pub manifest: &'a Manifest,
-    /// Positioned at the first byte.
+    /// A handle positioned at the first byte.
     pub data: R,
     pub limits: &'a Limits,
-    /// The value of an empty `ts`: seconds since 1970 UTC, the same in every run of an import.
+    /// The value for an empty `ts`, in seconds since 1970 UTC. It is the same in every run of an
+    /// import.
     pub processing_time: i64,
-    /// Called after all bytes are read and before the commit. Fails if the file has changed.
+    /// A check that is called after all bytes are read and before the commit. It fails if the file
+    /// has changed.
     pub unchanged: &'a dyn Fn() -> Result<(), Failure>,
 }
 
-/// The most threads that parse one data file.
+/// The maximum number of threads that parse one data file.
 ///
-/// Each can hold 25 MB of very short rejected records (measured: 403 MB with 16 threads), so this
-/// bound keeps an import below 200 MB of memory on a host with many cores. The single thread that
-/// reads and digests can't supply many more.
+/// Each thread can hold 25 MB of very short rejected records (measured: 403 MB with 16 threads).
+/// With this bound, an import stays below 200 MB of memory on a host with many cores. More threads
+/// would be idle, because only one thread reads and digests the file.
 const MAX_WORKERS: usize = 4;
 
-/// Where accepted records go.
+/// The destination of accepted records.
 #[derive(Clone, Copy)]
 pub struct StoreTarget<'a> {
     pub store: &'a Store,
@@ -51,20 +53,22 @@ pub struct StoreTarget<'a> {
 /// The outcome of a run.
 #[derive(Debug)]
 pub struct ImportOutcome {
-    /// Completed or failed.
+    /// The state: completed or failed.
     pub state: ImportState,
     pub counts: Counts,
-    /// Of the accepted events; `None` if it failed.
+    /// The range of times of the accepted events. `None` if the import failed.
     pub ts_range: Option<TsRange>,
-    /// Bytes of the data file that were read.
+    /// The number of bytes that were read from the data file.
     pub bytes: u64,
-    /// Digest of the data file in lower-case hex, if it was read to its end.
+    /// The digest of the data file in lower-case hexadecimal digits, if the file was read to its
+    /// end.
     pub sha256: Option<String>,
-    /// Why the file as a whole was not imported.
+    /// The reason why the file as a whole was not imported.
     pub failure: Option<Failure>,
     pub rejections: Vec<RejectionCount>,
     pub warnings: Vec<String>,
-    /// The properties whose types are compared between imports, if the header fits the manifest.
+    /// The properties whose types are compared with earlier imports, if the header fits the
+    /// manifest.
     pub properties: Vec<Property>,
 }
 
@@ -84,7 +88,7 @@ impl ImportOutcome {
         }
     }
 
-    /// Completes `begun`, the import's report so far, with this outcome.
+    /// Completes `begun`, the report so far of the import, with this outcome.
     pub fn report(self, mut begun: Report, manifest: Option<&Manifest>, at: Timestamp) -> Report {
         let mut warnings = std::mem::take(&mut begun.warnings);
         warnings.extend(self.warnings);
@@ -107,12 +111,12 @@ impl ImportOutcome {
     }
 }
 
-/// The import was asked to stop; nothing was stored.
+/// The import was asked to stop. No record was stored.
 #[derive(Debug)]
 pub struct StopSignal;
 
-/// Reads `source`, stores accepted records in `target` (if any) and writes rejected records to
-/// `output`. Every failure but a stop is part of the outcome.
+/// Reads `source`, stores accepted records in `target` (if given) and writes rejected records to
+/// `output`. Every failure except a stop is a part of the outcome.
 pub fn run<R: Read + Send>(
     source: DataSource<'_, R>,
     target: Option<StoreTarget<'_>>,
@@ -177,7 +181,8 @@ pub fn run<R: Read + Send>(
     })
 }
 
-/// Returns the warnings about ids that moved and profiles that were left without an id.
+/// Returns the warnings about ids that moved to another profile, and about profiles that lost their
+/// last id.
 fn identity_warnings(counts: CommitCounts) -> impl Iterator<Item = String> {
     let CommitCounts { moved_ids, absorbed_profiles, .. } = counts;
     let moved = (moved_ids > 0).then(|| {
@@ -195,8 +200,8 @@ fn identity_warnings(counts: CommitCounts) -> impl Iterator<Item = String> {
     moved.into_iter().chain(absorbed)
 }
 
-/// Returns the counts of a file that failed as a whole. Nothing of it is stored, so no record
-/// counts as accepted; accepted records don't count as read either, so that the sum is right.
+/// Returns the counts of a file that failed as a whole. None of its records is stored, so no record
+/// counts as accepted. Accepted records don't count as read either, so that the sum is correct.
 fn unstored(counts: Counts) -> Counts {
     Counts { read: counts.rejected, accepted: 0, rejected: counts.rejected }
 }
@@ -205,10 +210,10 @@ struct Pipeline<'a> {
     target: Option<StoreTarget<'a>>,
     writer: Option<Box<dyn ImportWriter>>,
     output: &'a mut dyn ErrorOutput,
-    /// The CSV error file's header, and the error files once a record was rejected.
+    /// The header of the CSV error file. After the first rejection, this also has the error files.
     errors: Option<(Vec<u8>, Option<ErrorFiles>)>,
     left_out: LeftOut,
-    /// The properties whose types are compared between imports.
+    /// The properties whose types are compared with earlier imports.
     properties: Vec<Property>,
     limits: &'a Limits,
     monitor: &'a Monitor,
@@ -241,14 +246,15 @@ impl Pipeline<'_> {
         writer.commit().map_err(|error| self.unstorable(&error))
     }
 
-    /// Logs the causes with their paths. The partner's failure only names the host as the cause.
+    /// Logs the causes with their paths. The failure in the partner's report only names the host as
+    /// the cause.
     fn unstorable(&self, error: &store::Error) -> Failure {
         let (account, import) = self.names();
         tracing::error!(account, import, "the records cannot be stored: {}", chain(error));
         Failure::new(FailureText::Infra, "the records could not be stored")
     }
 
-    /// The same as [`Self::unstorable`] for an error file.
+    /// Does the same as [`Self::unstorable`] for an error file.
     fn unwritable(&self, error: &io::Error) -> Failure {
         let (account, import) = self.names();
         tracing::error!(account, import, "the error file cannot be written: {}", chain(error));

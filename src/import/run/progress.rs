@@ -1,4 +1,4 @@
-//! Progress of a running import, and its stop flag. Shared between threads.
+//! The progress of a running import, and its stop flag. Threads share them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -62,7 +62,8 @@ impl Monitor {
         self.rejected.fetch_add(records, Relaxed);
     }
 
-    /// Asks the import to stop soon. Nothing is stored; its next run begins at the start.
+    /// Asks the import to stop soon. No record is stored. The next run begins at the start of the
+    /// file.
     pub fn stop(&self) {
         self.stop.store(true, Relaxed);
     }
@@ -89,7 +90,7 @@ impl ProgressSnapshot {
         if self.seconds > 0.0 { self.records as f64 / self.seconds } else { 0.0 }
     }
 
-    /// Converts the figures for a report that is written at `now`.
+    /// Converts the progress for a report that is written at `now`.
     pub fn to_report(self, now: Timestamp) -> report::Progress {
         let left =
             self.seconds_left().and_then(|left| SignedDuration::try_from_secs_f64(left).ok());
@@ -101,20 +102,21 @@ impl ProgressSnapshot {
         }
     }
 
-    /// Returns the counts so far. Nothing is stored yet: accepted records are those not rejected.
+    /// Returns the counts so far. Until the commit no record is stored. Accepted records are those
+    /// that were not rejected.
     pub fn counts(self) -> Counts {
         let rejected = self.rejected.min(self.records);
         Counts { read: self.records, accepted: self.records - rejected, rejected }
     }
 
-    /// Estimates the seconds left, from the bytes read.
+    /// Estimates the remaining seconds from the bytes read.
     pub fn seconds_left(self) -> Option<f64> {
         let known = self.bytes > 0 && self.total_bytes >= self.bytes;
         known.then(|| self.seconds * (self.total_bytes - self.bytes) as f64 / self.bytes as f64)
     }
 }
 
-/// Cuts an estimate to seconds, as it is no more exact.
+/// Rounds an estimate down to seconds, because it is not more precise.
 pub fn to_the_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
@@ -124,7 +126,7 @@ mod tests {
     use super::{Counts, ProgressSnapshot};
 
     #[test]
-    fn estimates_from_the_bytes_left() {
+    fn remaining_time_is_estimated_from_bytes() {
         let progress = ProgressSnapshot {
             records: 100,
             rejected: 0,
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_add_up_though_read_separately() {
+    fn counts_add_up_during_concurrent_updates() {
         let progress =
             ProgressSnapshot { records: 3, rejected: 4, bytes: 9, total_bytes: 9, seconds: 1.0 };
         assert_eq!(progress.counts(), Counts { read: 3, accepted: 0, rejected: 3 });

@@ -2,8 +2,9 @@
 //! and the `still_processing` milestone after a time without a milestone.
 //!
 //! A round visits every unfinished import and writes the reports that have changed since the last
-//! round. After a restart it writes all of them, so that no "running" of an ended process remains.
-//! Invariant: once the final answer of an import is being written, no round overwrites it.
+//! round. After a restart it writes all reports, so that no report of an ended process still has
+//! the state "running". Invariant: while the final answer of an import is being written, and after
+//! that, no round overwrites the answer.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,14 +26,14 @@ use crate::spool::Results;
 use crate::state;
 use crate::state::imports::{self, unfinished};
 
-/// How many places of an account's queue are kept up to date. A report further back keeps the
-/// place written first until its import reaches this one.
+/// The number of places of an account's queue that are kept up to date. A report further back keeps
+/// its first place until the import moves up to this place.
 const PLACES_KEPT: u64 = 100;
 
-/// Milestones per round; each is a synced transaction.
+/// The maximum number of milestones per round. Each milestone is a synced transaction.
 const MILESTONES_PER_ROUND: u32 = 100;
 
-/// The memory of all rounds. Lost at a restart and rebuilt.
+/// Data that rounds keep for later rounds. It is lost at a restart and then rebuilt.
 #[derive(Debug, Default)]
 pub struct ProgressReports(Mutex<RoundMemory>);
 
@@ -53,16 +54,16 @@ enum ReportContent {
         records: u64,
         bytes: u64,
     },
-    /// The report could not be written, which was logged.
+    /// The report could not be written. The error was logged.
     Unwritten,
 }
 
 /// The progress of one unfinished import.
 #[derive(Clone, Copy, Debug)]
 struct ImportProgress {
-    /// Its place among the account's unfinished imports, from 1.
+    /// The import's place among the account's unfinished imports, counted from 1.
     place: u64,
-    /// `None` if it does not run.
+    /// The progress of the run. `None` if the import does not run.
     snapshot: Option<ProgressSnapshot>,
 }
 
@@ -76,7 +77,7 @@ impl ImportProgress {
         }
     }
 
-    /// Whether the report has changed enough to be written again.
+    /// Returns whether the report has changed enough to be written again.
     fn needs_writing(self, written: Option<&ReportContent>) -> bool {
         match (self.content(), written) {
             (now, Some(then)) if now == *then => false,
@@ -87,7 +88,7 @@ impl ImportProgress {
         }
     }
 
-    /// Makes the report of `row`, which has not ended.
+    /// Makes the report of `row`, an import that has not ended.
     fn report(self, row: &ImportRow, now: Timestamp) -> Report {
         let begun = running_report(row, row.started_at.unwrap_or(now));
         match self.snapshot {
@@ -107,7 +108,7 @@ impl ImportProgress {
     }
 }
 
-/// Keeps rounds from writing an import's report until dropped.
+/// Prevents rounds from writing an import's report until this value is dropped.
 pub struct FinalAnswer<'a>(&'a ProgressReports, &'a ImportId);
 
 impl Drop for FinalAnswer<'_> {
@@ -124,7 +125,8 @@ impl ProgressReports {
     }
 
     fn lock(&self) -> MutexGuard<'_, RoundMemory> {
-        // After a panic one report may be written once too often, or one change late.
+        // After a panic, one report may be written an additional time, or one change may be written
+        // late.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -157,7 +159,8 @@ fn write_report(
 ) -> state::Result<()> {
     let Some(row) = row::find(&context.state, import)? else { return Ok(()) };
     let _lock = context.answer_locks.lock(&row.account);
-    // Held until the progress report is written, so that it can't replace the final report.
+    // The lock is held until the progress report is written, so that it can't replace the final
+    // report.
     let mut memory = reports.lock();
     if memory.final_answers.contains(import) {
         return Ok(());
@@ -203,7 +206,7 @@ fn enqueue_still_processing(
                     let is_new = transitions::enqueue_still_processing(tx, &row, now, &report)?;
                     Ok::<_, outbox::Error>(is_new.then_some((row, report)))
                 }
-                _ => Ok(None), // it ended, or got a milestone, since the list was read
+                _ => Ok(None), // ended, or has a newer milestone
             }
         });
         match enqueued {
@@ -220,7 +223,8 @@ fn enqueue_still_processing(
     Ok(has_enqueued)
 }
 
-/// Returns the progress of each of `waiting`, which is sorted by account and order of claims.
+/// Returns the progress of each import in `waiting`, which is sorted by account and then by order
+/// of claims.
 fn progress_of(
     waiting: &[(ImportId, AccountId)],
     running: &[(ImportId, Arc<Monitor>)],
@@ -269,6 +273,9 @@ mod tests {
             queued(101).needs_writing(Some(&ReportContent::Running { records: 0, bytes: 0 })),
             "it stopped"
         );
-        assert!(queued(7).needs_writing(Some(&ReportContent::Unwritten)), "tried again");
+        assert!(
+            queued(7).needs_writing(Some(&ReportContent::Unwritten)),
+            "a failed report must be written again"
+        );
     }
 }

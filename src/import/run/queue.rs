@@ -1,8 +1,8 @@
-//! The queue of imports: decides which one runs next. No I/O.
+//! The queue of imports. It decides which import runs next, without I/O.
 //!
-//! Invariant: one import per account runs at a time, in the order of claims. The account served
-//! longest ago is next, so that with a thousand imports of one account, another account's import
-//! waits only for imports that are already running.
+//! Invariant: one import per account runs at a time, in the order of claims. The account that was
+//! served longest ago is next. Therefore a thousand imports of one account do not delay another
+//! account's import, which waits only for imports that are already running.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -10,20 +10,21 @@ use std::time::Instant;
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 
-/// Up to this size in bytes, an import waits longer for the disk than it takes to read the file.
+/// The maximum size of a light data file, in bytes. Such an import waits longer for the disk than
+/// it takes to read the file.
 const LIGHT_BYTES: u64 = 1 << 20;
 
-/// How much work an import is, estimated from its size.
+/// The amount of work of an import, estimated from its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// Mostly waits for the disk.
+    /// An import that mostly waits for the disk.
     Light,
-    /// Keeps a core busy.
+    /// An import that keeps a core busy.
     Heavy,
 }
 
 impl Weight {
-    /// Returns the weight of a data file of `bytes` bytes, as uploaded.
+    /// Returns the weight of a data file that has `bytes` bytes as uploaded.
     pub fn of(bytes: u64) -> Self {
         if bytes <= LIGHT_BYTES { Self::Light } else { Self::Heavy }
     }
@@ -33,7 +34,7 @@ impl Weight {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
     pub account: AccountId,
-    /// Its running number, which orders the account's imports.
+    /// The running number of the import. It orders the account's imports.
     pub n: i64,
     pub id: ImportId,
     pub weight: Weight,
@@ -44,8 +45,8 @@ pub struct Queued {
 pub struct Queue {
     accounts: HashMap<AccountId, AccountQueue>,
     served: u64,
-    /// Kept for accounts with nothing in the queue too: an account that uploads one file at a
-    /// time would otherwise always be next.
+    /// Accounts with an empty queue are kept as well. Otherwise an account that uploads one file at
+    /// a time would always be next.
     last_served: HashMap<AccountId, u64>,
 }
 
@@ -57,7 +58,7 @@ struct AccountQueue {
 }
 
 impl Queue {
-    /// Adds an import unless it already waits or runs.
+    /// Adds an import unless it is already waiting or running.
     pub fn add(&mut self, import: Queued) {
         let lane = self.accounts.entry(import.account.clone()).or_default();
         if lane.running.as_ref() != Some(&import.id) {
@@ -65,8 +66,8 @@ impl Queue {
         }
     }
 
-    /// Takes the next import to run, if an account may run one at `now` and `is_free` finds a slot
-    /// for its weight.
+    /// Removes and returns the next import to run. `None` if no account may run an import at `now`
+    /// for whose weight `is_free` finds a slot.
     pub fn start_next(&mut self, now: Instant, is_free: impl Fn(Weight) -> bool) -> Option<Queued> {
         let ready = self.accounts.iter().filter(|(_, lane)| lane.may_run(now, &is_free));
         let (account, _) = ready.min_by_key(|(account, lane)| {
@@ -82,7 +83,7 @@ impl Queue {
         Some(import)
     }
 
-    /// Notes that the account's running import has ended.
+    /// Records that the account's running import has ended.
     pub fn finish(&mut self, account: &AccountId) {
         if let Some(lane) = self.accounts.get_mut(account) {
             lane.running = None;
@@ -92,8 +93,8 @@ impl Queue {
         }
     }
 
-    /// Requeues the account's running import in its old place. No import of the account runs
-    /// before `not_before`, which keeps their order.
+    /// Requeues the account's running import at its old place. No import of the account runs before
+    /// `not_before`, so that the order is kept.
     pub fn requeue(&mut self, import: Queued, not_before: Instant) {
         let lane = self.accounts.entry(import.account.clone()).or_default();
         lane.waiting.insert(import.n, import);
@@ -101,12 +102,12 @@ impl Queue {
         lane.not_before = Some(not_before);
     }
 
-    /// Returns how many imports wait.
+    /// Returns the number of waiting imports.
     pub fn waiting(&self) -> usize {
         self.accounts.values().map(|lane| lane.waiting.len()).sum()
     }
 
-    /// Returns when the first requeued import may run.
+    /// Returns the time at which the first requeued import may run.
     pub fn next_retry(&self) -> Option<Instant> {
         self.accounts
             .values()
@@ -179,7 +180,11 @@ mod tests {
         assert_eq!(next(&mut queue, now), Some(id(1001)));
         queue.finish(&account("small"));
         assert_eq!(next(&mut queue, now), Some(id(2)));
-        assert_eq!(next(&mut queue, now), Some(id(1002)), "side by side with big");
+        assert_eq!(
+            next(&mut queue, now),
+            Some(id(1002)),
+            "the import must run at the same time as big"
+        );
     }
 
     #[test]
@@ -208,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn imports_without_a_slot_delay_only_their_account() {
+    fn imports_without_slot_delay_only_their_account() {
         let mut queue = queue(&[("big", 1), ("big", 2)]);
         let light = |account, n| Queued { weight: Weight::Light, ..import(account, n) };
         queue.add(light("big", 3));
@@ -216,12 +221,16 @@ mod tests {
         let now = Instant::now();
         let light_only = |weight| weight == Weight::Light;
         assert_eq!(queue.start_next(now, light_only), Some(light("small", 4)));
-        assert_eq!(queue.start_next(now, light_only), None, "big's order is kept");
+        assert_eq!(
+            queue.start_next(now, light_only),
+            None,
+            "the imports of big must keep their order"
+        );
         assert_eq!(next(&mut queue, now), Some(id(1)));
     }
 
     #[test]
-    fn the_weight_follows_from_the_size() {
+    fn the_size_determines_the_weight() {
         assert_eq!([0, 1 << 20].map(Weight::of), [Weight::Light; 2]);
         assert_eq!(Weight::of((1 << 20) + 1), Weight::Heavy);
     }

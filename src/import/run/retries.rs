@@ -1,6 +1,6 @@
-//! [`Retries`]: counts the consecutive failed tries of each import.
+//! [`Retries`]: counts the consecutive failed attempts of each import.
 //!
-//! A restart forgets them, since it may have fixed the host.
+//! The counts are lost at a restart, because the restart may have fixed the host.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 use super::decide;
 use crate::import_id::ImportId;
 
-/// The imports whose last try failed.
+/// The imports whose last attempt failed.
 #[derive(Debug, Default)]
 pub struct Retries(Mutex<HashMap<ImportId, FailedTries>>);
 
-/// Consecutive failed tries of one import.
+/// The consecutive failed attempts of one import.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FailedTries {
-    /// When the first one ended.
+    /// The time at which the first failed attempt ended.
     pub(super) since: Instant,
     pub(super) count: u32,
 }
 
 impl Retries {
-    /// Counts one more failed try of `import`.
+    /// Counts one more failed attempt of `import`.
     pub(super) fn count(&self, import: &ImportId) -> FailedTries {
         let mut all = self.lock();
         let new = FailedTries { since: Instant::now(), count: 0 };
@@ -31,7 +31,7 @@ impl Retries {
         *tries
     }
 
-    /// Forgets the failed tries of `import`, which has ended.
+    /// Removes the failed attempts of `import`, which has ended.
     pub(super) fn forget(&self, import: &ImportId) {
         self.lock().remove(import);
     }
@@ -44,13 +44,14 @@ impl Retries {
         }
     }
 
-    /// Counts a try of `import` that ended in an error. Returns the pause before the next try.
+    /// Counts an attempt of `import` that ended in an error. Returns the pause before the next
+    /// attempt.
     pub fn pause_after_error(&self, import: &ImportId) -> Duration {
         decide::pause(self.count(import).count)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ImportId, FailedTries>> {
-        // A panic leaves an entry that is at most one try off.
+        // After a panic, the count of an entry can be wrong by one attempt.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,8 +1,10 @@
-//! Checks of the store: a stored import is never reported as failed, and its id is never reused.
+//! Checks of the store. A stored import is never reported as failed, and its id is never used
+//! again.
 //!
-//! The store commits an import before its answer is written, and a crash, a bug or a full disk can
-//! separate the two. Before an import is reported as failed, the store is queried. If it has the
-//! import, the answer is completed, regardless of the outcome of the last run.
+//! The store commits an import before its answer is written. A crash, a bug or a full disk between
+//! the two steps can prevent the answer. Therefore the store is queried before an import is
+//! reported as failed. If the store has the import, the answer is completed, regardless of the
+//! outcome of the last run.
 
 use super::decide::{self, StartDecision};
 use super::pipeline::ImportOutcome;
@@ -17,8 +19,8 @@ use crate::state::imports::{self, NewImport};
 use crate::state::{self, Transaction};
 use crate::store::{self, CommitCounts, Store};
 
-/// Decides what to do with an import that is about to run. One that was interrupted too often is
-/// set aside, unless the store has it: then it runs again, since only its answer is missing.
+/// Decides how to handle an import that is about to run. An import that was interrupted too often
+/// is set aside. If the store has it, it runs again instead, because only its answer is missing.
 pub(super) fn decide_start(
     context: &Context,
     row: &ImportRow,
@@ -31,7 +33,7 @@ pub(super) fn decide_start(
     Ok(if once_more { StartDecision::Run } else { start })
 }
 
-/// Writes the row of a new import, with an id that is used nowhere else.
+/// Writes the row of a new import, with an id that was never used before.
 pub fn insert(
     tx: &Transaction<'_>,
     context: &Context,
@@ -46,14 +48,15 @@ pub fn insert(
     }
 }
 
-/// Whether the spool or the store has an import of this id that the state database doesn't know;
-/// logs it if so. A state database restored from a backup assigns numbers again, and the store
-/// would treat the new import as the old one.
+/// Returns whether the spool or the store has an import with this id that the state database does
+/// not have. Logs such an import. A state database restored from a backup assigns numbers again,
+/// and the store would confuse the new import with the old one.
 fn is_used(context: &Context, account: &AccountId, import: &ImportId) -> bool {
     let spooled = context.layout.spooled(import).symlink_metadata().is_ok();
     let stored = || match context.store.commit_counts(account, import) {
         Ok(committed) => committed.is_some(),
-        // An unreadable store fails the imports that need it; this one must not wait for it.
+        // If the store is unreadable, imports that need it fail. This import must not wait for the
+        // store.
         Err(error) => {
             tracing::warn!(%account, %import, "cannot query the store: {}", chain(&error));
             false
@@ -67,10 +70,11 @@ fn is_used(context: &Context, account: &AccountId, import: &ImportId) -> bool {
     used
 }
 
-/// Returns `outcome`, or a completed one if `outcome` is failed and the store has the import.
+/// Returns `outcome`. If `outcome` is failed but the store has the import, returns a completed
+/// outcome.
 ///
 /// # Errors
-/// The store can't be queried. The import must then not be reported as failed.
+/// Returns an error if the store can't be queried. The import must then not be reported as failed.
 pub fn prefer_committed(
     store: &Store,
     account: &AccountId,
@@ -90,7 +94,7 @@ pub fn prefer_committed(
     })
 }
 
-/// Makes the outcome of an import that is stored and whose last run failed.
+/// Makes the outcome of a stored import whose last run failed.
 fn committed_outcome(outcome: ImportOutcome, committed: CommitCounts) -> ImportOutcome {
     let Counts { rejected, .. } = outcome.counts;
     let mut warnings = outcome.warnings;

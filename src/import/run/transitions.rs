@@ -1,5 +1,5 @@
-//! State transitions of an import in the state database: begin, finish, retry. Each is one
-//! transaction.
+//! State transitions of an import in the state database: begin, finish, retry. Each transition is
+//! one transaction.
 
 use jiff::Timestamp;
 
@@ -11,10 +11,9 @@ use crate::spool::Layout;
 use crate::state::imports::{self, unfinished};
 use crate::state::{self, State, Transaction, accounts, activity};
 
-/// Why an import can't change its state in the state database.
-/// Returns who gets the milestones of this import.
+/// Returns the recipients of this import's milestones.
 fn recipients(tx: &Transaction<'_>, row: &ImportRow) -> state::Result<Recipients> {
-    // The account may have been removed since; its partner still gets the answer.
+    // The account may have been removed during the import. Its partner still gets the answer.
     let account = accounts::get(tx, &row.account)?;
     let (contact, webhook) = account.map_or((None, None), |a| (a.email, a.webhook));
     Ok(Recipients { client_email: row.client_email.clone(), contact, webhook })
@@ -45,7 +44,8 @@ pub fn finish(tx: &Transaction<'_>, row: &ImportRow, report: &Report) -> Result<
     Ok(())
 }
 
-/// Enqueues `still_processing`. Returns whether there was no such milestone of the same time.
+/// Enqueues `still_processing`. Returns false if the import already has this milestone with the
+/// same time.
 pub fn enqueue_still_processing(
     tx: &Transaction<'_>,
     row: &ImportRow,
@@ -55,16 +55,19 @@ pub fn enqueue_still_processing(
     outbox::enqueue(tx, at, Milestone::StillProcessing, report, &recipients(tx, row)?)
 }
 
-/// Why an import can't be run again.
+/// The reason why an import can't be run again.
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
     #[error("import {0} has not failed; only a failed import can run again")]
     NotFailed(ImportId),
-    /// It was never read: its data file was missing, or its manifest was wrong.
-    #[error("import {0} was refused unread; the partner must upload again, with a new manifest")]
+    /// The import was never read, because its data file was missing or its manifest was wrong.
+    #[error(
+        "import {0} was refused without being read; the partner must upload again, with a new \
+         manifest"
+    )]
     Refused(ImportId),
     #[error(
-        "the uploaded files of import {0} are not kept any more (retention.failed-uploads); the \
+        "the uploaded files of import {0} no longer exist (retention.failed-uploads); the \
          partner must upload them again, with a new manifest"
     )]
     NotSpooled(ImportId),
@@ -83,7 +86,8 @@ pub fn retry(
         return Err(RetryError::NotFailed(row.id.clone()));
     }
     state.write(|tx| {
-        // Checked in the transaction: the sweep removes files in a transaction of its own.
+        // This is checked in the transaction, because the sweep removes files in its own
+        // transaction.
         if row.refusal.is_some() {
             return Err(RetryError::Refused(row.id.clone()));
         }

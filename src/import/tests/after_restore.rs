@@ -1,4 +1,4 @@
-//! Tests of a restored state database with a newer store, spool and results/.
+//! Tests of a restored state database whose store, spool and results/ are newer.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn restore(host: Host, saved: &std::path::Path) -> Host {
 }
 
 #[test]
-fn a_number_known_to_the_store_is_skipped() {
+fn a_number_used_in_the_store_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("saved");
     let host = Host::new();
@@ -48,7 +48,7 @@ fn a_number_known_to_the_store_is_skipped() {
 }
 
 #[test]
-fn imports_that_ended_since_the_backup_are_ended() {
+fn imports_that_ended_after_backup_stay_ended() {
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("saved");
     let host = Host::new();

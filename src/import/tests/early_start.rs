@@ -11,7 +11,7 @@ fn scan(host: &Host) -> ScanOutcome {
 }
 
 #[test]
-fn an_early_start_ends_like_any_other() {
+fn an_early_started_import_completes_normally() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let outcome = scan(&host);
@@ -38,7 +38,7 @@ fn a_crash_before_the_run_counts_as_start() {
 }
 
 #[test]
-fn a_stop_before_the_run_does_not_count() {
+fn a_stopped_early_start_is_not_counted() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let import = scan(&host).queued[0].id.clone();
@@ -50,7 +50,7 @@ fn a_stop_before_the_run_does_not_count() {
 }
 
 #[test]
-fn only_a_first_new_light_import_begins_early() {
+fn only_the_first_light_import_begins_early() {
     let host = Host::new();
     host.upload("a", "event", EVENTS);
     host.upload("b", "event", EVENTS);
@@ -70,7 +70,7 @@ fn only_a_first_new_light_import_begins_early() {
 }
 
 #[test]
-fn one_allowed_start_rules_out_an_early_start() {
+fn early_starts_are_disabled_with_one_allowed_start() {
     let host = Host::with(|config| config.imports.max_starts = 1);
     host.upload("e", "event", EVENTS);
     let outcome = scan(&host);

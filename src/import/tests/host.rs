@@ -1,4 +1,4 @@
-//! A host with one account and no daemon, in a temporary folder: tests start scans and runs.
+//! A host with one account and without a daemon, in a temporary folder. Tests start scans and runs.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -15,17 +15,17 @@ use crate::recipient::RecipientRule;
 use crate::state::{Error, accounts, imports};
 use crate::sys::ReadLease;
 
-/// Removed when dropped.
+/// The temporary folder of the host. It is removed on drop.
 pub struct Host {
     _folder: tempfile::TempDir,
     pub importer: Importer,
     pub account: AccountId,
 }
 
-/// Two events, the second without a name.
+/// A file with two events. The second event has no name.
 pub const EVENTS: &str = "evtName,identity,Price\nBought,a@example.com,1.5\n,b@example.com,2\n";
 
-/// Undoes the finishing transaction, as a crash before it would.
+/// Undoes the finishing transaction, like a crash before it.
 pub const NOT_FINISHED: &str =
     "UPDATE import SET state = 'running', report = NULL, finished_at = NULL;
     DELETE FROM milestone WHERE type <> 'import.picked_up';
@@ -36,7 +36,7 @@ impl Host {
         Self::with(|_| {})
     }
 
-    /// Makes a host with a changed configuration. No pair has to wait.
+    /// Makes a host with a changed configuration. Pairs are claimed without waiting.
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
@@ -67,7 +67,7 @@ impl Host {
         self.importer.context.config = Arc::new(config);
     }
 
-    /// Closes the state database, does `work`, and opens the host again.
+    /// Closes the state database, runs `work`, and opens the host again.
     pub fn reopened(self, work: impl FnOnce()) -> Self {
         let Self { _folder, importer, account } = self;
         let config = Arc::clone(&importer.context.config);
@@ -91,13 +91,13 @@ impl Host {
         }
     }
 
-    /// Leaves the account as `account remove` does.
+    /// Removes the account like the command `account remove`.
     pub fn remove_account(&self) {
         fs::remove_dir_all(self.importer.context.layout.account(&self.account)).unwrap();
         self.sql("DELETE FROM account");
     }
 
-    /// Uploads `<stem>.csv` and its manifest, the data first.
+    /// Uploads `<stem>.csv` and then its manifest.
     pub fn upload(&self, stem: &str, kind: &str, csv: &str) {
         self.put(&format!("{stem}.csv"), csv);
         self.put_manifest(stem, kind);
@@ -113,7 +113,7 @@ impl Host {
     pub fn put(&self, name: &str, content: &str) {
         let path = self.importer.context.layout.incoming(&self.account).join(name);
         fs::write(&path, content).unwrap();
-        // A child that another test forks holds our handle until its exec.
+        // A child process that another test forks holds a copy of this handle until its exec.
         while ReadLease::take(File::open(&path).unwrap()).is_err() {
             std::thread::yield_now();
         }
@@ -204,7 +204,7 @@ impl Host {
     }
 }
 
-/// Returns all names in `folder`, sorted; empty if it is missing.
+/// Returns the sorted names in `folder`. The list is empty if the folder is missing.
 pub fn names(folder: PathBuf) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut names: Vec<_> =

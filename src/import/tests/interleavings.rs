@@ -1,10 +1,10 @@
 //! Every interleaving of clients, daemon and crashes, for two pairs that share a data file's name.
 //!
-//! A model of one account's incoming, the spool and the rows, driven by the real decisions
-//! ([`pairing::decide`], [`ClaimStep`]) and the real reading of the log ([`SessionTracker`]). It
-//! visits every order of the clients' steps with scans, single steps of claims, ticks of the clock,
-//! settle periods, a crash and a restart. In every final state each manifest must have exactly one
-//! answer, the right one.
+//! A model of one account's incoming, the spool and the rows. It uses the real decisions
+//! ([`pairing::decide`], [`ClaimStep`]) and the real reading of the log ([`SessionTracker`]). The
+//! test visits every order of the clients' steps with scans, single steps of claims, ticks of the
+//! clock, settle periods, a crash and a restart. In every final state each manifest must have
+//! exactly one answer, and the answer must be correct.
 
 mod model;
 mod rules;
@@ -17,8 +17,8 @@ use self::model::{Budget, Move, World};
 use self::rules::Rules;
 use self::scripts::{Script, all};
 
-/// Visits every state that is reachable from `world`. Returns their number, or the moves that lead
-/// to a broken promise, and its name.
+/// Visits every state that is reachable from `world`. Returns the number of states. If a promise is
+/// broken, returns the moves to that state and the name of the promise.
 fn explore(world: World) -> Result<usize, (Vec<Move>, String)> {
     let mut seen = HashSet::new();
     let mut open = vec![(world, Vec::new())];
@@ -44,7 +44,7 @@ fn explore(world: World) -> Result<usize, (Vec<Move>, String)> {
     Ok(seen.len())
 }
 
-/// Two hashes: only a collision of both would skip a state.
+/// Two hashes of a state. A state is skipped wrongly only if both hashes collide.
 fn digest(world: &World) -> (u64, u64) {
     let hash = |salt: u8| {
         let mut hasher = DefaultHasher::new();
@@ -60,7 +60,7 @@ fn is_long() -> bool {
 }
 
 /// In the long run, a script with at most this many states is explored again with one more settle
-/// period, which multiplies them.
+/// period. Each settle period multiplies the number of states.
 const FEW: usize = 5_000;
 
 fn budget(settles: usize, crashes: usize) -> Budget {
@@ -81,7 +81,7 @@ fn check(script: &Script, settles: usize, crashes: usize) -> usize {
 }
 
 #[test]
-fn no_order_of_steps_breaks_a_promise() {
+fn promises_hold_in_every_order_of_steps() {
     for script in all() {
         let states = check(&script, script.settles, 0);
         assert!(states >= 50, "{}: only {states} states", script.name);
@@ -89,15 +89,15 @@ fn no_order_of_steps_breaks_a_promise() {
 }
 
 #[test]
-fn no_crash_breaks_a_promise() {
+fn promises_hold_after_a_crash() {
     for script in all().into_iter().filter(|script| script.settles > 0) {
         check(&script, 0, 1);
     }
 }
 
-/// The previous rules: a pair was claimed as soon as both files were closed, and its manifest was
-/// copied and kept its name. A data file that was replaced before its claim was imported for the
-/// manifest before, and its own manifest was refused.
+/// The previous rules claimed a pair as soon as both files were closed. The manifest was copied and
+/// kept its name. If a data file was replaced before its claim, it was imported for the earlier
+/// manifest, and its own manifest was refused.
 #[test]
 fn the_previous_pairing_rules_break_a_promise() {
     let script = all().remove(0);

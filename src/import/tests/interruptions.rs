@@ -9,7 +9,7 @@ use crate::report::{FailureText, ImportState};
 use crate::state::imports::{self, NewImport, Origin};
 
 #[test]
-fn a_rerun_after_interruption_gives_the_same_result() {
+fn a_rerun_after_interruption_has_equal_results() {
     let host = Host::new();
     for (stem, kind, csv) in [("e", "event", EVENTS), ("p", "profile", "identity,A\na,1\n,2\n")] {
         host.upload(stem, kind, csv);
@@ -32,7 +32,7 @@ fn a_rerun_after_interruption_gives_the_same_result() {
         assert_eq!((host.mails(&import), host.log(&import)), (mails, log));
         assert_eq!(names(host.results("")), answers);
         assert_eq!(host.row(&import).starts, 2);
-        host.sql("DELETE FROM import"); // the next pair's updates are about its own row
+        host.sql("DELETE FROM import"); // the updates of the next pair concern its own row
     }
     assert_eq!(host.stored_events().len(), 1);
 }
@@ -54,7 +54,7 @@ fn an_interrupted_claim_is_completed() {
     }
 }
 
-/// Writes the row of a claim, and moves no file.
+/// Writes the row of a claim without moving any file.
 fn claiming(host: &Host) -> crate::import_id::ImportId {
     let import = host.claim();
     let row = host.row(&import);
@@ -121,7 +121,7 @@ fn a_crashing_import_is_set_aside() {
     assert_eq!(report["failure"]["message"], FailureText::Internal.as_str());
     assert!(!unfinished.exists());
     assert_eq!(names(host.results("")), ["e.result.json"]);
-    assert!(host.spooled(&import).exists(), "for `import retry`");
+    assert!(host.spooled(&import).exists(), "`import retry` needs the files");
     let row = host.row(&import);
     let (state, layout) = (&host.importer.context.state, &host.importer.context.layout);
     crate::import::retry(state, layout, &row, jiff::Timestamp::now()).unwrap();
@@ -129,7 +129,7 @@ fn a_crashing_import_is_set_aside() {
 }
 
 #[test]
-fn a_failing_host_is_retried_with_growing_pauses() {
+fn host_failures_are_retried_with_growing_pauses() {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
     let import = host.claim();
@@ -154,7 +154,7 @@ fn a_lasting_host_failure_fails_the_import() {
     assert_eq!(report["failure"]["message"], FailureText::Infra.as_str());
 }
 
-/// Regression: it was failed as "cut off 3 times", although its records were stored.
+/// Regression: the import failed with the text "cut off 3 times", although its records were stored.
 #[test]
 fn an_unwritable_answer_does_not_fail_the_import() {
     let host = Host::new();
@@ -167,12 +167,12 @@ fn an_unwritable_answer_does_not_fail_the_import() {
         assert!(matches!(error, RunError::Results(_)), "{error}");
         assert_eq!(host.row(&import).starts, 0);
     }
-    assert_eq!(host.stored_events().len(), 1, "stored by the first");
+    assert_eq!(host.stored_events().len(), 1, "the first run has stored the event");
     fs::remove_dir_all(host.results("e.result.json")).unwrap();
     assert_eq!(host.run(&import)["state"], "completed");
 }
 
-/// Regression: it was an error forever, and no import of the account ran any more.
+/// Regression: the ended import caused an error forever, and no import of the account could run.
 #[test]
 fn an_ended_import_is_not_run_again() {
     let host = Host::new();

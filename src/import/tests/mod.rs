@@ -1,4 +1,5 @@
-//! Tests of whole imports on a host in a temporary folder, from upload to answer, with failures.
+//! Tests of whole imports on a host in a temporary folder, from upload to answer. They include
+//! failures.
 
 mod after_restore;
 mod early_start;
@@ -70,8 +71,8 @@ fn a_refused_pair_is_not_picked_up() {
     assert_eq!(host.mails(&import), ["import.failed"]);
 }
 
-/// Makes a host whose account has `contact`, and the recipient rule of `account add --email
-/// contact` for it.
+/// Makes a host whose account has `contact`. The recipient rule is that of `account add --email`
+/// with this contact.
 fn limited_host(contact: Option<&str>) -> Host {
     let host = Host::new();
     host.sql("DELETE FROM account");
@@ -104,7 +105,7 @@ fn mail_to_a_disallowed_address_reaches_the_contact() {
 }
 
 #[test]
-fn without_a_contact_strangers_are_not_mailed() {
+fn strangers_get_no_mail_without_a_contact() {
     let host = limited_host(None);
     host.upload("e", "event", EVENTS);
     let import = host.claim();
@@ -129,7 +130,7 @@ fn a_refusal_is_not_mailed_to_a_stranger() {
 }
 
 #[test]
-fn a_changed_rule_applies_to_manifests_that_wait() {
+fn a_changed_recipient_rule_applies_to_waiting_manifests() {
     let host = Host::with(|config| config.pairing.data_file_grace = Period::seconds(3600));
     host.put_manifest("e", "event");
     assert!(host.scan().queued.is_empty());
@@ -149,7 +150,7 @@ fn a_changed_rule_applies_to_manifests_that_wait() {
 }
 
 #[test]
-fn a_scan_claims_a_hundred_and_requests_another() {
+fn a_scan_claims_at_most_a_hundred_manifests() {
     let host = Host::new();
     for n in 0..102 {
         host.put_manifest(&format!("m{n:03}"), "event");
@@ -159,12 +160,13 @@ fn a_scan_claims_a_hundred_and_requests_another() {
     let second = host.scan();
     assert_eq!((second.queued.len(), second.rescan_after), (2, None));
     let last = host.row(&second.queued[1].id);
-    assert_eq!(last.manifest, "m101.manifest", "in the order of uploads");
+    assert_eq!(last.manifest, "m101.manifest", "claims must follow the order of uploads");
 }
 
-/// A record of two bytes is rejected with two hundred, so many small files could fill the disk.
+/// A rejected record of two bytes can cause two hundred bytes, so many small files could fill the
+/// disk.
 #[test]
-fn error_files_are_cut_where_results_are_full() {
+fn error_files_are_truncated_when_results_are_full() {
     let host = Host::with(|config| config.limits.max_results = Size::from_bytes(6_000));
     let records: String = (0..100).map(|n| format!(",,{n}\n")).collect();
     let csv = format!("evtName,identity,Price\n{records}");

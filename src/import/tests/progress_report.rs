@@ -16,14 +16,14 @@ fn answer(host: &Host, stem: &str) -> Value {
 }
 
 #[test]
-fn a_queued_report_shows_the_place() {
+fn a_queued_imports_report_shows_its_place() {
     let host = Host::new();
     for stem in ["a", "b", "c"] {
         host.upload(stem, "event", EVENTS);
-        std::thread::sleep(Duration::from_millis(10)); // so that file times differ
+        std::thread::sleep(Duration::from_millis(10)); // makes the file times differ
     }
     let queued = host.scan().queued;
-    assert!(!host.importer.report_progress(&[]).unwrap(), "nothing to deliver yet");
+    assert!(!host.importer.report_progress(&[]).unwrap(), "no milestone may be enqueued yet");
     for (place, stem) in [(1, "a"), (2, "b"), (3, "c")] {
         let answer = answer(&host, stem);
         assert_eq!((&answer["state"], &answer["place"]), (&"queued".into(), &place.into()));
@@ -61,12 +61,12 @@ fn a_running_import_reports_its_progress() {
             - jiff::SignedDuration::from_secs(1)
     );
 
-    // As after a crash: the process with the monitor is gone.
+    // The state is like after a crash: the process with the monitor has ended.
     host.importer.report_progress(&[]).unwrap();
     let report = answer(&host, "e");
     assert_eq!((&report["state"], report.get("progress")), (&"queued".into(), None));
 
-    // While the final answer is being written, a round writes nothing.
+    // While the final answer is being written, a round writes no report.
     let row = host.row(&import);
     let final_answer = host.importer.runs.progress_reports.begin_final_answer(&row.id);
     host.importer.report_progress(&running).unwrap();
@@ -84,13 +84,16 @@ fn still_processing_is_sent_once_per_interval() {
     assert!(!host.importer.report_progress(&[]).unwrap());
     host.sql("UPDATE import SET received_at = received_at - 61000");
     assert!(host.importer.report_progress(&[]).unwrap());
-    assert!(!host.importer.report_progress(&[]).unwrap(), "once in that time");
+    assert!(
+        !host.importer.report_progress(&[]).unwrap(),
+        "only one milestone per interval is allowed"
+    );
     assert_eq!(host.mails(&import), ["import.still_processing"]);
     assert_eq!(host.log(&import)[1..], ["import.still_processing"]);
     let details = host.column("SELECT detail FROM activity WHERE import = ?1 ORDER BY id", &import);
     assert_eq!(details[1], "e.manifest: queued, place 1");
 
-    // A restart forgets nothing: milestones and their times are in the state database.
+    // A restart loses no milestone, because milestones and their times are in the state database.
     host.sql("UPDATE milestone SET at = at - 61000");
     let monitor = Arc::new(Monitor::default());
     monitor.set_total(1000);
@@ -107,7 +110,7 @@ fn still_processing_is_sent_once_per_interval() {
 
     host.run(&import);
     host.sql("UPDATE milestone SET at = at - 61000");
-    assert!(!host.importer.report_progress(&[]).unwrap(), "it has ended");
+    assert!(!host.importer.report_progress(&[]).unwrap(), "the import has ended");
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn a_retried_import_is_reported_again() {
     host.sql("UPDATE milestone SET at = at - 61000; UPDATE import SET received_at = 0");
     let (state, layout) = (&host.importer.context.state, &host.importer.context.layout);
     crate::import::retry(state, layout, &host.row(&import), Timestamp::now()).unwrap();
-    assert!(!host.importer.report_progress(&[]).unwrap(), "it waits only since then");
+    assert!(!host.importer.report_progress(&[]).unwrap(), "the wait begins at the retry");
     assert_eq!(answer(&host, "e")["state"], "queued");
     assert_eq!(host.run(&import)["state"], "failed");
     let twice = ["import.picked_up", "import.failed", "import.picked_up", "import.failed"];

@@ -1,4 +1,4 @@
-//! Tests of retention: what is removed at which age, and what is never removed.
+//! Tests of retention: the age at which data is removed, and the data that is never removed.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn count(host: &Host, sql: &str) -> i64 {
         .unwrap()
 }
 
-/// Makes one completed import with answers, and marks its deliveries as made.
+/// Makes one completed import with answers, and marks its deliveries as delivered.
 fn answered_import(host: &Host, stem: &str) {
     host.upload(stem, "event", EVENTS);
     host.run(&host.claim());
@@ -55,7 +55,7 @@ fn rows_and_answers_are_removed_after_retention() {
 }
 
 #[test]
-fn unfinished_work_is_kept_at_any_age() {
+fn unfinished_imports_are_kept_at_any_age() {
     let host = Host::new();
     host.upload("pending", "event", EVENTS);
     host.run(&host.claim()); // its deliveries are pending

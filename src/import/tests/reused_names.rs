@@ -1,4 +1,5 @@
-//! Tests: the newest answer has the manifest's stem, an earlier one its import's id.
+//! Tests of reused manifest names. The newest answer has the manifest's stem, and an earlier answer
+//! has its import's id.
 
 use std::fs;
 
@@ -73,7 +74,7 @@ fn reused_name_is_imported_if_accepted() {
         assert_eq!(row.report.unwrap().error_file.unwrap(), format!("{stem}.errors.csv"));
     }
     assert_eq!(host.stored_events().len(), 3);
-    // Mail that is still to be sent attaches the import's own file.
+    // A pending mail attaches the error file of its own import.
     let attachments = ResultsAttachments(host.importer.context.layout.clone());
     fs::write(host.results("e.errors.csv"), "the newest").unwrap();
     for (import, is_newest) in [(first, false), (third, true)] {
@@ -83,14 +84,15 @@ fn reused_name_is_imported_if_accepted() {
         file.read_to_string(&mut content).unwrap();
         assert_eq!(content == "the newest", is_newest, "{content}");
     }
-    // Retention has removed the first answer. The file of that name now is another import's.
+    // Retention has removed the first answer. The file with this name now belongs to another
+    // import.
     fs::remove_file(host.results(&format!("{first}.errors.csv"))).unwrap();
     let opened = attachments.open(host.account.as_str(), Some(first), "e.errors.csv");
     assert!(opened.err().unwrap().to_string().contains("a later import's answer"));
 }
 
 #[test]
-fn names_differing_in_ending_case_are_equal() {
+fn manifest_names_ignore_the_case_of_endings() {
     let host = Host::new();
     host.run(&upload(&host));
     host.put("e.MANIFEST", r#"{"type":"event","fileName":"e.csv","clientEmail":"a@b.example"}"#);
@@ -107,7 +109,7 @@ fn interrupted_rename_is_repeated() {
     let first = upload(&host);
     host.run(&first);
     let second = upload(&host);
-    // As before the transaction that queues it.
+    // The state is like before the transaction that queues the import.
     host.sql(&format!(
         "UPDATE import SET state = 'claiming' WHERE id = '{second}';
          UPDATE import SET stem = 'e' WHERE id = '{first}'"
@@ -150,7 +152,7 @@ fn earlier_import_may_end_after_the_claim() {
     assert_eq!(report(&host, first.as_str())["state"], "completed");
 }
 
-/// No progress report of the earlier import was written before the claim.
+/// The earlier import has no progress report from before the claim.
 #[test]
 fn earlier_import_without_report_gets_its_id() {
     let host = accepting();
@@ -161,13 +163,13 @@ fn earlier_import_without_report_gets_its_id() {
     assert_eq!(report(&host, "e")["import"], second.as_str());
 }
 
-/// A run that loaded its row before the claim writes under the new name.
+/// A run that loaded its row before the claim writes its answer under the new name.
 #[test]
-fn run_uses_the_stem_at_its_end() {
+fn run_writes_its_answer_under_the_new_stem() {
     let host = accepting();
     let first = upload(&host);
     let wake = || {
-        // Called once the import has begun, with its row loaded.
+        // This closure is called after the import has begun and its row is loaded.
         let renamed = std::sync::OnceLock::new();
         renamed.get_or_init(|| {
             host.upload("e", "event", EVENTS);
@@ -179,7 +181,7 @@ fn run_uses_the_stem_at_its_end() {
     let row = host.row(&first);
     assert_eq!((row.state, row.stem.as_str()), (ImportState::Completed, first.as_str()));
     assert_eq!(report(&host, first.as_str())["import"], first.as_str());
-    assert!(!host.results("e.errors.csv").exists(), "that name is the second import's");
+    assert!(!host.results("e.errors.csv").exists(), "the second import has this name");
 }
 
 #[test]
@@ -194,9 +196,9 @@ fn removed_answer_is_not_written_again() {
     assert!(!host.results(&format!("{first}.result.json")).exists());
 }
 
-/// A restored state database has the stem from before.
+/// A restored state database has the stem from before the rename.
 #[test]
-fn sweep_removes_only_the_own_answer() {
+fn sweep_keeps_answers_of_other_imports() {
     let host = Host::with(|config| {
         config.pairing.reused_manifest = ReusedManifest::Accept;
         config.retention.results = Period::seconds(3600);
@@ -215,7 +217,7 @@ fn sweep_removes_only_the_own_answer() {
 }
 
 #[test]
-fn misnamed_manifest_is_answered_and_spends_no_name() {
+fn misnamed_manifest_can_be_renamed_after_the_answer() {
     let host = Host::new();
     host.put("e.csv", EVENTS);
     let text = r#"{"type":"event","fileName":"e.csv","clientEmail":"a@b.example"}"#;
@@ -227,7 +229,7 @@ fn misnamed_manifest_is_answered_and_spends_no_name() {
     assert_eq!(answer["failure"]["detail"], "call it e.manifest");
     assert_eq!(host.row(&first).stem, "e.manifest.txt");
     assert_eq!(host.mailed_to(&first), ["import.failed a@b.example"]);
-    // The same wrong name again is answered again.
+    // If the same wrong name is uploaded again, it is answered again.
     host.put("e.manifest.txt", r#"{"type":"event","fileName":"e.csv","ClientEmail":"a@b"}"#);
     let second = host.claim();
     let detail = host.run(&second)["failure"]["detail"].to_string();
@@ -239,7 +241,7 @@ fn misnamed_manifest_is_answered_and_spends_no_name() {
     assert_eq!(left, ["settings.json"]);
 }
 
-/// `earlier_answer::rename` alone changes no row.
+/// The function `earlier_answer::rename` changes no row by itself.
 #[test]
 fn rename_without_its_transaction_can_be_repeated() {
     let host = accepting();
@@ -256,7 +258,7 @@ fn rename_without_its_transaction_can_be_repeated() {
 
 /// Imports of a node that was renamed keep their ids.
 #[test]
-fn a_stem_is_never_an_old_import_id() {
+fn a_stem_never_equals_an_old_import_id() {
     let host = accepting();
     let first = upload(&host);
     host.run(&first);

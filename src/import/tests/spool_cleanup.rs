@@ -1,4 +1,4 @@
-//! Tests of the sweep: which spooled files it removes.
+//! Tests of the sweep, which removes spooled files.
 
 use std::fs;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn the_sweep_removes_only_expired_files() {
     host.upload("done", "event", EVENTS);
     let done = host.claim();
     host.run(&done);
-    fs::create_dir(host.spooled(&done)).unwrap(); // its removal was cut off
+    fs::create_dir(host.spooled(&done)).unwrap(); // the removal was interrupted
     host.upload("waiting", "event", EVENTS);
     let waiting = host.claim();
     let (unknown, foreign) = ("t-99", "lost+found");
@@ -41,7 +41,7 @@ fn the_sweep_removes_only_expired_files() {
 #[test]
 fn an_import_without_files_cannot_be_retried() {
     let host = Host::new();
-    host.upload("e", "event", "evtName,identity\n,a\n"); // every record is rejected
+    host.upload("e", "event", "evtName,identity\n,a\n"); // causes a rejection of every record
     let import = host.claim();
     host.run(&import);
     let (row, now) = (host.row(&import), Timestamp::now());

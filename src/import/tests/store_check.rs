@@ -1,4 +1,5 @@
-//! Tests that a stored import is never reported as failed, for any interruption before its answer.
+//! Tests that a stored import is never reported as failed, even if it is interrupted before its
+//! answer.
 
 use std::fs;
 
@@ -9,8 +10,8 @@ use crate::report::FailureText;
 
 const PROFILES: &str = "identity,A\na,1\n,2\n";
 
-/// Runs an import of `csv` to its end, then undoes its finishing transaction and restores its
-/// spooled files, as after `starts` crashes before that transaction.
+/// Runs an import of `csv` to its end. Then undoes its finishing transaction and restores its
+/// spooled files, like `starts` crashes before that transaction.
 fn cut_off(host: &Host, kind: &str, csv: &str, starts: u32) -> ImportId {
     host.upload("x", kind, csv);
     let import = host.claim();
@@ -26,7 +27,8 @@ fn cut_off(host: &Host, kind: &str, csv: &str, starts: u32) -> ImportId {
     import
 }
 
-/// Regression: three crashes between the store's commit and the end set it aside as failed.
+/// Regression: after three crashes between the store's commit and the end, the import was set aside
+/// as failed.
 #[test]
 fn a_stored_import_runs_again_for_its_answer() {
     for (kind, csv) in [("event", EVENTS), ("profile", PROFILES)] {
@@ -40,7 +42,7 @@ fn a_stored_import_runs_again_for_its_answer() {
     }
 }
 
-/// The run itself may cause the crashes, so it is not repeated forever.
+/// The run itself may cause the crashes. Therefore it is not repeated forever.
 #[test]
 fn a_stored_import_is_answered_after_repeated_crashes() {
     for (kind, csv) in [("event", EVENTS), ("profile", PROFILES)] {
@@ -66,9 +68,9 @@ fn a_stored_import_completes_without_its_files() {
     assert_eq!(host.stored_events(), [format!("import={import}")]);
 }
 
-/// The records are not read again, so the store has to know it.
+/// The records are not read again, so the store must know the range.
 #[test]
-fn the_store_knows_the_range_of_ts() {
+fn the_store_returns_the_range_of_timestamps() {
     let host = Host::with(|config| config.imports.retry_for = Period::seconds(0));
     let csv =
         "evtName,identity,ts\nA,a,1578503669\nA,a,1578503667\nA,,1578503600\nA,a,1578503668\n";
@@ -80,7 +82,7 @@ fn the_store_knows_the_range_of_ts() {
     assert_eq!(report["lastTs"], "2020-01-08T17:14:29Z");
 }
 
-/// Without an answer of the store, nothing is reported.
+/// If the store does not answer, the import is not reported.
 #[test]
 fn an_import_does_not_fail_without_the_store() {
     let host = Host::new();
@@ -91,7 +93,7 @@ fn an_import_does_not_fail_without_the_store() {
     fs::write(&database, "not a database, but long enough to be taken for one by a reader")
         .unwrap();
     host.try_run(&import).unwrap_err();
-    assert_eq!(host.row(&import).starts, 6, "not counted");
+    assert_eq!(host.row(&import).starts, 6, "the start must not be counted");
     fs::rename(&aside, &database).unwrap();
     assert_eq!(host.run(&import)["state"], "completed");
 }

@@ -11,7 +11,7 @@ fn host(contact: bool) -> Host {
     host
 }
 
-/// Scans. Returns the number of lines in the activity log, and of mails to the contact.
+/// Scans the account. Returns the number of lines in the activity log, and of mails to the contact.
 fn scan_and_count(host: &Host) -> (i64, i64) {
     host.scan();
     let count = |sql: &str| {
@@ -32,16 +32,20 @@ fn an_unclaimed_file_is_reported_once() {
     let mut host = host(true);
     host.put("e.csv", EVENTS);
     host.put("notes.txt", "none of ours");
-    assert_eq!(scan_and_count(&host), (0, 0), "not old enough");
+    assert_eq!(scan_and_count(&host), (0, 0), "the file is not old enough");
     host.set_unclaimed_after(Period::seconds(0));
-    assert_eq!(scan_and_count(&host), (0, 0), "switched off");
+    assert_eq!(scan_and_count(&host), (0, 0), "the report is switched off");
 
     host.set_unclaimed_after(SHORT);
     std::thread::sleep(SHORT.get());
     assert_eq!(scan_and_count(&host), (1, 1));
     assert_eq!(scan_and_count(&host), (1, 1), "once");
     let host = host.reopened(|| {});
-    assert_eq!(scan_and_count(&host), (1, 1), "once, after a restart too");
+    assert_eq!(
+        scan_and_count(&host),
+        (1, 1),
+        "the file must be reported once, even after a restart"
+    );
     host.put("e.csv", "another one");
     std::thread::sleep(SHORT.get());
     assert_eq!(scan_and_count(&host), (2, 2), "another file");
@@ -50,11 +54,11 @@ fn an_unclaimed_file_is_reported_once() {
     host.scan();
     let left =
         host.importer.context.state.read(|tx| crate::state::unclaimed::list(tx, &host.account));
-    assert_eq!(left.unwrap(), [], "what is gone is forgotten");
+    assert_eq!(left.unwrap(), [], "rows of removed files must be removed");
 }
 
 #[test]
-fn without_a_contact_the_file_is_only_logged() {
+fn the_file_is_only_logged_without_a_contact() {
     let mut host = host(false);
     host.set_unclaimed_after(SHORT);
     host.put("e.csv", EVENTS);

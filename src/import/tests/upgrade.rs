@@ -1,4 +1,4 @@
-//! Tests of the first start after an upgrade from schema 7, whose claims copied manifests.
+//! Tests of the first start after an upgrade from schema 7. Claims of schema 7 copied manifests.
 
 use std::fs;
 
@@ -7,8 +7,8 @@ use crate::import::finish_upgrade;
 use crate::import_id::ImportId;
 use crate::report::ImportState;
 
-/// Makes a claimed import as schema 7 left it: the claim records a copied manifest, and the file is
-/// still in incoming.
+/// Makes a claimed import in the form that schema 7 left: the claim records a copied manifest, and
+/// the file is still in incoming.
 fn lingering() -> (Host, ImportId) {
     let host = Host::new();
     host.upload("e", "event", EVENTS);
@@ -34,7 +34,7 @@ fn the_upgrade_removes_a_claimed_manifest_from_incoming() {
     host.put_manifest("e", "event");
     host.sql("INSERT INTO lingering SELECT id, account FROM import");
     finish_upgrade(&host.importer.context).unwrap();
-    assert_eq!(host.scan().queued.len(), 1, "a new file under the name is an upload");
+    assert_eq!(host.scan().queued.len(), 1, "a new file with the same name is an upload");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_manifest_in_the_row_is_spooled() {
     let (host, import) = lingering();
     let spooled = host.spooled(&import).join("manifest");
     let text = fs::read_to_string(&spooled).unwrap();
-    fs::write(&spooled, "{").unwrap(); // half of a copy
+    fs::write(&spooled, "{").unwrap(); // an incomplete copy
     host.sql(&format!("UPDATE import SET manifest_text = '{text}'"));
     for _ in 0..2 {
         finish_upgrade(&host.importer.context).unwrap();
@@ -54,12 +54,12 @@ fn a_manifest_in_the_row_is_spooled() {
 #[test]
 fn an_interrupted_claim_of_schema_7_is_undone() {
     let (host, import) = lingering();
-    // The data file was not moved yet, and the manifest was copied halfway.
+    // The data file was not moved yet, and only a part of the manifest was copied.
     fs::rename(host.spooled(&import).join("data"), host.incoming().join("e.csv")).unwrap();
     fs::write(host.spooled(&import).join("manifest"), "{").unwrap();
     host.sql("UPDATE import SET state = 'claiming'");
     finish_upgrade(&host.importer.context).unwrap();
-    assert!(host.scan().queued.is_empty(), "the files' ctimes are new: it is undone");
+    assert!(host.scan().queued.is_empty(), "the claim is undone because the ctimes are new");
     assert_eq!(host.column("SELECT id FROM import WHERE id = ?1", &import), [""; 0]);
     let again = host.claim();
     assert_eq!(host.run(&again)["state"], "completed");
@@ -67,7 +67,7 @@ fn an_interrupted_claim_of_schema_7_is_undone() {
 }
 
 #[test]
-fn a_half_removed_manifest_is_removed() {
+fn an_incompletely_removed_manifest_is_removed() {
     let (host, import) = lingering();
     let spool = host.importer.context.layout.spool();
     let left = spool.join(format!("{import}.lingered"));

@@ -1,4 +1,5 @@
-//! [`LogLinks`]: decides which chroots need a link to the log socket, and when (pure).
+//! [`LogLinks`]: decides which chroots need a link to the log socket, and at which time. This
+//! module is pure.
 //!
 //! Invariant: an account is due until it is marked as done, and all accounts are due again every
 //! ten minutes.
@@ -8,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::account::AccountId;
 
-/// Interval at which every link is checked, in case it was removed.
+/// The interval at which every link is checked. A link may have been removed.
 const CHECK_EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// The accounts whose chroots need a link, and those that have one.
+/// The accounts whose chroots need a link, and the accounts that have a link.
 #[derive(Debug)]
 pub(super) struct LogLinks {
     wanted: Vec<AccountId>,
@@ -25,7 +26,7 @@ impl LogLinks {
         Self { wanted: Vec::new(), done: HashSet::new(), check_at: now + CHECK_EVERY }
     }
 
-    /// Replaces the set of accounts. Returns whether any of them has no link yet.
+    /// Replaces the set of accounts. Returns whether any of the accounts has no link yet.
     pub(super) fn set_accounts(&mut self, accounts: Vec<AccountId>) -> bool {
         self.wanted = accounts;
         let known: HashSet<_> = self.wanted.iter().collect();
@@ -33,7 +34,7 @@ impl LogLinks {
         self.wanted.len() > self.done.len()
     }
 
-    /// Returns the accounts to link now.
+    /// Returns the accounts whose chroots must be linked now.
     pub(super) fn due(&mut self, now: Instant) -> Vec<AccountId> {
         let repeated = self.check_at <= now;
         if repeated {
@@ -43,7 +44,7 @@ impl LogLinks {
         self.wanted.iter().filter(is_due).cloned().collect()
     }
 
-    /// Marks an account that has a link or can't have one. Returns whether that is new.
+    /// Marks an account that has a link or can't have a link. Returns whether this is new.
     pub(super) fn mark_done(&mut self, account: &AccountId) -> bool {
         self.done.insert(account.clone())
     }

@@ -1,9 +1,9 @@
 //! The audit of uploads: reads the SFTP server's log for the state database and for claims.
 //!
-//! One thread reads the log socket into the [`SessionTracker`] in memory and never blocks on
-//! anything else. Another links the socket into chroots and stores the tracker's changes. A claim
-//! first reads the datagrams that are queued in the socket: the server logs a close before it
-//! closes, so the tracker then knows every upload that ended before the claim.
+//! One thread reads the log socket into the [`SessionTracker`] in memory, and waits for nothing
+//! else. Another thread links the socket into chroots and stores the tracker's changes. A claim
+//! first reads the datagrams that are queued in the socket. The server logs a close before it
+//! closes the file, so the tracker then knows every upload that ended before the claim.
 
 mod log_links;
 mod wakeup;
@@ -29,19 +29,20 @@ use crate::spool::{self, Layout, LogSocket, LogSocketError, PlannedClaim, has_lo
 use crate::state::accounts::{self, AccountRow};
 use crate::state::{self, State, activity, keys, uploads};
 
-/// The most lines read in one go: many times what the kernel queues (net.unix.max_dgram_qlen), and
-/// few enough that a flood of lines from one account doesn't delay another's claim for long.
+/// The maximum number of lines that are read without a pause. The number is many times the kernel's
+/// queue (net.unix.max_dgram_qlen). It is small enough that a flood of lines from one account
+/// doesn't delay another account's claim for long.
 const MAX_LINES: usize = 10_000;
 
-/// An outcome whose file no longer exists is removed at this age.
+/// The age at which the outcome of a file that no longer exists is removed.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
-/// Called when a session that changed files of an account has ended.
+/// A function that is called when a session that changed files of an account has ended.
 pub type OnSessionEnd = Box<dyn Fn(AccountId) + Send + Sync>;
 
 /// The log socket and the tracker of uploads.
 pub struct UploadAudit {
-    /// `None` if it could not be created, which was logged.
+    /// The log socket. `None` if it could not be created, which was logged.
     socket: Option<LogSocket>,
     tracker: Mutex<SessionTracker>,
     links: Mutex<LogLinks>,
@@ -56,8 +57,8 @@ impl fmt::Debug for UploadAudit {
 }
 
 impl UploadAudit {
-    /// Binds the socket and loads the stored upload outcomes. A socket that can't be bound is logged; uploads
-    /// are then not audited, but still imported.
+    /// Binds the socket and loads the stored upload outcomes. If the socket can't be bound, the
+    /// error is logged. Uploads are then not audited, but they are still imported.
     pub fn start(context: &Context, on_session_end: OnSessionEnd) -> state::Result<Self> {
         let socket = LogSocket::bind(&context.layout).inspect_err(|error| {
             tracing::error!("uploads are not audited: {}", chain(error));
@@ -84,7 +85,7 @@ impl UploadAudit {
         })
     }
 
-    /// Reads lines until the socket fails. Returns immediately if there is no socket.
+    /// Reads lines until the socket fails. Returns immediately if no socket is bound.
     pub fn read_lines(&self) -> Result<(), LogSocketError> {
         let Some(socket) = &self.socket else { return Ok(()) };
         loop {
@@ -93,7 +94,7 @@ impl UploadAudit {
         }
     }
 
-    /// Reads the datagrams that were sent until now.
+    /// Reads the datagrams that were sent before the call.
     fn receive(&self) -> Result<(), LogSocketError> {
         let Some(socket) = &self.socket else { return Ok(()) };
         self.change(|tracker| {
@@ -119,15 +120,15 @@ impl UploadAudit {
         }
     }
 
-    /// Waits until there may be something to link or to store, at most for `pause` and until the
-    /// links are checked again. After a line it waits for `gather`, so that more lines share one
-    /// transaction. Returns false if the process ends.
+    /// Waits for a chroot to link or a change to store. Waits at most for `pause`, and at most
+    /// until the links are checked again. After a line it waits for `gather`, so that several lines
+    /// share one transaction. Returns false if the process ends.
     pub fn wait_for_work(&self, gather: Duration, pause: Duration) -> bool {
         let next_check = self.links().next_check_in(Instant::now());
         self.wakeup.wait(gather, pause.min(next_check))
     }
 
-    /// Ends every wait from now on.
+    /// Ends the current wait and all later waits.
     pub fn stop(&self) {
         self.wakeup.shut_down();
     }
@@ -137,7 +138,7 @@ impl UploadAudit {
         self.change(|tracker| tracker.record_login(login));
     }
 
-    /// Links the socket into chroots that lack it.
+    /// Links the socket into chroots that have no link.
     pub fn link(&self) {
         let Some(socket) = &self.socket else { return };
         let due = self.links().due(Instant::now()); // the lock is released before linking
@@ -148,7 +149,7 @@ impl UploadAudit {
                 Ok(since) => {
                     self.change(|tracker| tracker.outcomes_mut(&account).set_complete_since(since))
                 }
-                // The account is being added or removed.
+                // The account is being added or removed at present.
                 Err(LogSocketError::Folder(FolderError::Missing { .. }))
                     if !socket.layout().account(&account).is_dir() =>
                 {
@@ -162,14 +163,14 @@ impl UploadAudit {
         }
     }
 
-    /// Reads the datagrams sent until now, before decisions about `account`.
+    /// Reads the datagrams that were sent before the call. Called before decisions about `account`.
     pub(super) fn catch_up(&self, account: &AccountId) {
         if let Err(error) = self.receive() {
             tracing::error!(%account, "{}", chain(&error));
         }
     }
 
-    /// Returns what the log shows about a file in incoming.
+    /// Returns the log's facts about a file in incoming.
     pub(super) fn upload(&self, account: &AccountId, file: &spool::DirEntry) -> UploadState {
         let tracker = self.tracker();
         let outcomes = tracker.outcomes(account);
@@ -194,7 +195,7 @@ impl UploadAudit {
         warnings(data, (&take.manifest.name, doubt(&take.manifest)))
     }
 
-    /// Removes the outcomes of files that were claimed from `at` on.
+    /// Removes the outcomes of files that were claimed at `at` or later.
     pub(super) fn forget_claimed<'n>(
         &self,
         account: &AccountId,
@@ -208,13 +209,13 @@ impl UploadAudit {
         });
     }
 
-    /// Stores all lines that were received, before the process ends.
+    /// Stores all received lines before the process ends.
     pub fn store_all(&self, state: &State) -> state::Result<()> {
         self.tracker().confirm_all();
         self.store(state).map(drop)
     }
 
-    /// Stores the tracker's changes in one transaction. Returns whether some are held back for a
+    /// Stores the tracker's changes in one transaction. Returns whether some changes are kept for a
     /// later call. After an error the next call stores the same changes.
     pub fn store(&self, state: &State) -> state::Result<bool> {
         let (updates, more) = {
@@ -247,7 +248,7 @@ impl UploadAudit {
                 missing.retain(|known| !known.may_be(&name));
             });
             if listed.is_err() {
-                continue; // its folder is gone, and the account soon is
+                continue; // the account is being removed
             }
             self.change(|tracker| {
                 let still_old: HashSet<LoggedName> = old(tracker).into_iter().collect();
@@ -258,7 +259,7 @@ impl UploadAudit {
         }
     }
 
-    /// Changes the tracker, and wakes the thread that stores it.
+    /// Changes the tracker, and wakes the thread that stores the tracker's changes.
     fn change<T>(&self, change: impl FnOnce(&mut SessionTracker) -> T) -> T {
         let mut tracker = self.tracker();
         let changed = change(&mut tracker);
@@ -286,7 +287,7 @@ impl UploadAudit {
 fn write(tx: &state::Transaction<'_>, update: &AccountUpdate) -> state::Result<()> {
     let AccountUpdate { account, changes, lines, uses } = update;
     if accounts::get(tx, account)?.is_none() {
-        return Ok(()); // erased since: nothing of it is stored again
+        return Ok(()); // the account was erased; its data is not stored again
     }
     uploads::write(tx, account, changes)?;
     for line in lines {

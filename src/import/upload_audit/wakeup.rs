@@ -1,7 +1,7 @@
 //! Wake-ups of the thread that links the log socket and stores the tracker's changes.
 //!
-//! Invariant: new accounts wake it immediately, log lines after a short time. Without either it
-//! sleeps. A wake-up that arrives while it works is not lost.
+//! Invariant: new accounts wake the thread immediately, and log lines wake it after a short time.
+//! Otherwise the thread sleeps. A wake-up that arrives while the thread works is not lost.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,31 +15,31 @@ pub(super) struct Wakeup {
 
 #[derive(Debug, Default)]
 struct Flags {
-    /// Some chroots may lack their link to the log socket.
+    /// Some chroots may have no link to the log socket.
     link: bool,
-    /// There are changes to store.
+    /// The tracker has changes to store.
     store: bool,
     shut_down: bool,
 }
 
 impl Wakeup {
-    /// Wakes it to link new accounts.
+    /// Wakes the thread to link new accounts.
     pub(super) fn wake_to_link(&self) {
         self.set(|flags| flags.link = true);
     }
 
-    /// Wakes it to store the tracker's changes.
+    /// Wakes the thread to store the tracker's changes.
     pub(super) fn wake_to_store(&self) {
         self.set(|flags| flags.store = true);
     }
 
-    /// Ends every wait from now on.
+    /// Ends the current wait and all later waits.
     pub(super) fn shut_down(&self) {
         self.set(|flags| flags.shut_down = true);
     }
 
     /// Waits for a wake-up, at most for `pause`. After a log line it waits for `gather`, so that
-    /// more lines share one transaction. Returns false if the process ends.
+    /// several lines share one transaction. Returns false if the process ends.
     pub(super) fn wait(&self, gather: Duration, pause: Duration) -> bool {
         let flags = self.wait_while(self.flags(), pause, |flags| !flags.store);
         let mut flags = self.wait_while(flags, gather, |flags| flags.store);
@@ -79,13 +79,13 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(100);
 
     #[test]
-    fn accounts_wake_immediately_and_lines_after_a_delay() {
+    fn accounts_wake_immediately_and_lines_later() {
         let wakeup = Wakeup::default();
         wakeup.wake_to_link();
         wakeup.wake_to_store();
         assert!(wakeup.wait(LONG, LONG), "accounts don't wait for more lines");
         let began = Instant::now();
-        assert!(wakeup.wait(LONG, SHORT), "no wake-up");
+        assert!(wakeup.wait(LONG, SHORT), "the wait must not end with a wake-up");
         assert!(began.elapsed() >= SHORT);
         std::thread::scope(|scope| {
             scope.spawn(|| wakeup.wake_to_store());

@@ -1,12 +1,12 @@
-//! The report's warnings about files whose upload may be incomplete. Pure.
+//! The report's warnings about files whose upload may be incomplete. This module is pure.
 
 use crate::audit::{Doubt, UploadOutcome, WriteEnd};
 use crate::import::run::progress::to_the_second;
 
-/// Returns the warnings about a data file (`None` if the pair is refused) and its manifest, each
-/// given by name and doubt.
+/// Returns the warnings about a data file (`None` if the pair is refused) and its manifest. Each
+/// file is given by its name and its doubt.
 ///
-/// A manifest was read as complete JSON, so an unknown end of its upload needs no warning.
+/// A manifest was read as complete JSON. Therefore an unknown end of its upload needs no warning.
 pub(super) fn warnings(
     data: Option<(&str, Option<Doubt>)>,
     manifest: (&str, Option<Doubt>),
@@ -15,8 +15,8 @@ pub(super) fn warnings(
     let data = doubt.map(|doubt| match doubt {
         Doubt::CutOff(fact) => cut_off(name, &fact),
         Doubt::Unknown => format!(
-            "how the upload of {name} ended is not known, as nobody listened to the SFTP server \
-             then: if the connection was lost, the file is incomplete"
+            "the end of the upload of {name} is unknown, because the SFTP server's log was not \
+             read at that time: if the connection was lost, the file is incomplete"
         ),
     });
     let manifest = match manifest {
@@ -28,13 +28,13 @@ pub(super) fn warnings(
 
 fn cut_off(name: &str, fact: &UploadOutcome) -> String {
     let mut text = match fact.end {
-        WriteEnd::Open => format!("the upload of {name} began and was never ended by its client"),
+        WriteEnd::Open => format!("the client began the upload of {name} and did not finish it"),
         _ => format!("the connection was lost before the client had closed {name}"),
     };
     let mut details = vec![format!("at {}", to_the_second(fact.at))];
     details.extend(fact.bytes.map(|bytes| format!("{bytes} bytes written")));
     details.extend(fact.from.as_ref().map(|from| format!("from {from}")));
-    text.push_str(&format!(" ({}): it may not be whole", details.join(", ")));
+    text.push_str(&format!(" ({}): the file may be incomplete", details.join(", ")));
     text
 }
 
@@ -62,17 +62,17 @@ mod tests {
             texts(forced.clone(), None),
             [
                 "the connection was lost before the client had closed e.csv (at 2026-01-01T00:00:00Z, \
-              6 bytes written, from 192.0.2.7): it may not be whole"
+              6 bytes written, from 192.0.2.7): the file may be incomplete"
             ]
         );
         assert_eq!(
             texts(None, open),
-            ["the upload of e.manifest began and was never ended by its client (at \
-              2026-01-01T00:00:00Z): it may not be whole"]
+            ["the client began the upload of e.manifest and did not finish it (at \
+              2026-01-01T00:00:00Z): the file may be incomplete"]
         );
         let unknown = texts(Some(Doubt::Unknown), Some(Doubt::Unknown));
-        assert_eq!(unknown.len(), 1, "one for both");
-        assert!(unknown[0].starts_with("how the upload of e.csv ended is not known"));
+        assert_eq!(unknown.len(), 1, "both files must share one warning");
+        assert!(unknown[0].starts_with("the end of the upload of e.csv is unknown"));
         assert!(texts(None, Some(Doubt::Unknown)).is_empty());
         assert!(warnings(None, ("e.manifest", forced)).is_empty(), "it is refused");
     }

@@ -21,7 +21,7 @@ impl ManifestReader {
                 return BTreeMap::new();
             }
         };
-        // Spaces around a header are ignored, and what a reader can't see.
+        // Spaces around a header are ignored, and so are invisible characters.
         let names: Vec<_> = entries.iter().map(|(header, _)| normalized(header)).collect();
         for key in duplicates(names.iter().map(|name| name.trim())) {
             self.findings.push(format!("column {} is mapped twice", quote(key)));
@@ -44,7 +44,7 @@ impl ManifestReader {
         self.findings.extend(findings.iter().map(|finding| format!("column {name}: {finding}")));
         let mut column = Column::default();
         for key in duplicates(entries.iter().map(|(key, _)| key.as_str())) {
-            self.findings.push(format!("column {name}: key {} comes twice", quote(key)));
+            self.findings.push(format!("column {name}: key {} appears twice", quote(key)));
         }
         for (key, value) in entries.iter().filter(|(_, value)| *value != Json::Null) {
             match key.as_str() {
@@ -55,7 +55,7 @@ impl ManifestReader {
             }
         }
         if column.format.is_some() && column.data_type != PropertyType::Date {
-            self.warnings.push(format!("column {name}: format is for dataType DATE alone"));
+            self.warnings.push(format!("column {name}: format applies only to dataType DATE"));
         }
         (header, column)
     }
@@ -109,7 +109,7 @@ fn likely_type(name: &str) -> Option<PropertyType> {
     })
 }
 
-/// Returns what the author of the format `name` most likely has to write.
+/// Returns advice for the author of the unknown format `name`.
 fn likely_format(name: &str) -> Option<String> {
     if let Some(format) = DateFormat::likely(name) {
         return Some(format!("write \"{format}\""));

@@ -4,10 +4,10 @@ use super::{ManifestReader, text};
 use crate::manifest::Quoting;
 use crate::manifest::json::Json;
 
-/// The most texts in `null`.
+/// The maximum number of texts in `null`.
 const MOST_NULL_TEXTS: usize = 32;
 
-/// The most bytes of a text in `null`.
+/// The maximum length of a text in `null`, in bytes.
 const LONGEST_NULL_TEXT: usize = 64;
 
 impl ManifestReader {
@@ -32,7 +32,8 @@ impl ManifestReader {
                     let finding = r#"escape is for files with quoting: remove it, or quote """#;
                     self.findings.push(finding.to_owned());
                 }
-                // `Failure Description` has to be one field of the error file.
+                // The text `Failure Description` contains a space, and must be one field of the
+                // error file.
                 if "Failure Description".contains(delimiter) {
                     let shown =
                         if delimiter == ' ' { "a space".into() } else { delimiter.to_string() };

@@ -1,4 +1,4 @@
-//! Tests of every rule about the manifest alone.
+//! Tests of every rule that applies to the manifest alone, without a data file.
 
 use super::*;
 use crate::manifest::PropertyType;
@@ -18,7 +18,7 @@ fn findings(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn accepts_a_minimal_manifest_and_byte_order_mark() {
+fn minimal_manifest_and_byte_order_mark_are_accepted() {
     let plain = with("").unwrap();
     assert_eq!((plain.delimiter, plain.encoding, plain.dry_run), (b',', None, false));
     let marked =
@@ -27,7 +27,7 @@ fn accepts_a_minimal_manifest_and_byte_order_mark() {
 }
 
 #[test]
-fn accepts_every_optional_key() {
+fn every_optional_key_is_accepted() {
     let digest = "0123456789ABCDEFabcdef0123456789".repeat(2);
     let manifest = with(&format!(
         r#","columns":{{"d":{{"ctName":"When","dataType":"date","format":"dd/MM/yyyy HH:mm:ss"}},
@@ -53,7 +53,7 @@ fn accepts_every_optional_key() {
 }
 
 #[test]
-fn reports_all_mistakes() {
+fn all_mistakes_are_reported() {
     let errors = read(
         r#"{"type":"events","filename":"e.csv","clientEmail":"nobody","size":-1,"rows":1.5,
             "sha256":"ab","delimiter":"ab","encoding":"latin9","dryRun":"yes","columns":[]}"#,
@@ -81,7 +81,7 @@ fn reports_all_mistakes() {
 }
 
 #[test]
-fn quoting_is_doubled_by_backslash_or_none() {
+fn quotes_are_doubled_escaped_or_ordinary() {
     for (more, quoting) in [
         ("", Quoting::Doubled),
         (r#","quote":"\"","escape":"\"""#, Quoting::Doubled),
@@ -108,7 +108,7 @@ fn quoting_is_doubled_by_backslash_or_none() {
 }
 
 #[test]
-fn null_is_a_short_list_of_short_texts() {
+fn null_lists_have_length_limits() {
     assert_eq!(with(r#","null":[]"#).unwrap().null, Vec::<String>::new());
     let long = format!("[{:?}]", "x".repeat(65));
     let many = format!("[{}\"\"]", "\"\",".repeat(32));
@@ -144,9 +144,9 @@ fn duplicate_keys_are_errors() {
     assert_eq!(
         findings(r#","type":"event","columns":{"a":{},"a":{"ctName":"x","ctName":"y"},"a":{}}"#),
         [
-            r#"key "type" comes twice"#,
+            r#"key "type" appears twice"#,
             r#"column "a" is mapped twice"#,
-            r#"column "a": key "ctName" comes twice"#
+            r#"column "a": key "ctName" appears twice"#
         ]
     );
 }
@@ -203,7 +203,7 @@ fn utf16_manifest_yields_its_contact() {
     }
 }
 
-/// A value under a key that is almost right is checked like the right one.
+/// The value of a misspelled key is checked like the value of the right key.
 #[test]
 fn corrected_keys_are_read() {
     let errors = findings(r#","DryRun":"yes","ROWS":2.0"#);
@@ -219,7 +219,7 @@ fn corrected_keys_are_read() {
 }
 
 #[test]
-fn data_file_is_readable_in_a_known_form() {
+fn data_file_is_read_if_format_is_known() {
     let readable = |text: &str| with(text).unwrap_err().readable.is_some();
     assert!(readable(r#","dryrun":true"#));
     assert!(readable(r#","columns":{"a":{"dataType":"int"}}"#));

@@ -204,10 +204,16 @@ impl ParsedBlock {
         } else {
             (Some(raw), description_field(plan, raw))
         };
-        let numbers = self.numbers(plan, record, description.is_some() && has(&FIELD_COUNT));
+        let is_ragged = has(&FIELD_COUNT);
+        let numbers = self.numbers(plan, record, description.is_some() && is_ragged);
+        let has_empty_end = is_ragged
+            && description.is_none()
+            && plan.columns.description.is_some_and(|column| column < plan.own_width())
+            && record.fields as usize == plan.own_width();
         let reason =
             |found: &RecordFinding| self.reason(plan, record, &numbers, line, found.finding);
-        RejectedRecord { line, raw: kept, description, reasons: found.iter().map(reason).collect() }
+        let reasons = found.iter().map(reason).collect();
+        RejectedRecord { line, raw: kept, description, has_empty_end, reasons }
     }
 
     /// Returns the numbers of a record for messages. `described` means that the record has a wrong
@@ -225,6 +231,7 @@ impl ParsedBlock {
             fields: u64::from(record.fields) - u64::from(described),
             width: plan.width() as u64 - u64::from(described),
             bytes: if is_long { length_alone(plan, record, raw) } else { raw.len() as u64 },
+            quoting: plan.dialect.quoting,
             broken: record.broken,
             limits: &plan.limits,
             format: None,
@@ -284,9 +291,17 @@ pub fn too_long<'a>(
 ) -> RejectedRecord<'a> {
     let width = plan.width() as u64;
     let limits = &plan.limits;
-    let case =
-        RuleCase { value: None, fields: 0, width, bytes, broken: None, limits, format: None };
+    let case = RuleCase {
+        value: None,
+        fields: 0,
+        width,
+        bytes,
+        quoting: plan.dialect.quoting,
+        broken: None,
+        limits,
+        format: None,
+    };
     let (raw, description) = kept_fields(plan, start);
     let reasons = vec![RECORD_TOO_LONG.reject(line, None, &case)];
-    RejectedRecord { line, raw, description, reasons }
+    RejectedRecord { line, raw, description, has_empty_end: false, reasons }
 }

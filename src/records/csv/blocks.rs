@@ -218,9 +218,9 @@ impl<R: Read> Splitter<R> {
         let end = end.unwrap_or(record.len());
         let passed = record.cut(end, &mut self.text);
         lines.push(&passed);
-        // Its lines are records, but they are not kept.
+        // Each line of this record should be a rejected record, but the lines were not kept.
         if self.record_ends.take_broken() && lines.lines > 0 {
-            return Err(broken_lines(line, lines.lines + 1));
+            return Err(broken_lines(line, line + lines.lines));
         }
         self.line += lines.lines;
         self.tracked = 0;
@@ -233,9 +233,9 @@ fn unclosed_quote(line: u64) -> Failure {
     Failure::unreadable(format!("a quote in the record that begins in line {line} is never closed"))
 }
 
-fn broken_lines(line: u64, lines: u64) -> Failure {
+fn broken_lines(line: u64, last: u64) -> Failure {
     Failure::unreadable(format!(
-        "a quote in the record that begins in line {line} is closed {lines} lines later, before \
-         other text: {ESCAPE_ADVICE}"
+        "a quote in the record that begins in line {line} is closed in line {last}, before other \
+         text: {ESCAPE_ADVICE}"
     ))
 }

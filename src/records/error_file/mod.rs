@@ -57,6 +57,12 @@ impl ErrorFile {
         if let Some(raw) = record.raw {
             self.original_fields(raw, record.description, out);
         }
+        if record.has_empty_end {
+            match self.wide_delimiter {
+                Some(delimiter) => out.extend(delimiter.encode_utf8(&mut [0; 4]).bytes()),
+                None => out.push(self.dialect.delimiter),
+            }
+        }
         if self.dialect.quoting == Quoting::Doubled {
             out.push(b'"');
             for (n, reason) in record.reasons.iter().enumerate() {
@@ -170,7 +176,7 @@ mod tests {
             value: Some("a\"b".into()),
             help: None,
         };
-        RejectedRecord { line: 2, raw, description, reasons: vec![reason] }
+        RejectedRecord { line: 2, raw, description, has_empty_end: false, reasons: vec![reason] }
     }
 
     fn write(start: &FileStart, raw: &[u8], quote_formulas: bool) -> String {
@@ -274,7 +280,8 @@ mod tests {
         };
         let reasons = vec![reason(Some("c"), None), reason(None, Some("h"))];
         let mut text = Vec::new();
-        let record = RejectedRecord { line: 7, raw: None, description: None, reasons };
+        let record =
+            RejectedRecord { line: 7, raw: None, description: None, has_empty_end: false, reasons };
         push_json_lines(&record, &mut ReasonCache::default(), &mut text);
         assert_eq!(
             String::from_utf8(text).unwrap(),

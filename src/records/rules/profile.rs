@@ -207,6 +207,7 @@ fn email_hint(case: &RuleCase<'_>) -> Detail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Quoting;
 
     #[test]
     fn an_operation_cell_defaults_to_set() {
@@ -311,6 +312,7 @@ mod tests {
                 fields: 0,
                 width: 0,
                 bytes: 0,
+                quoting: Quoting::Doubled,
                 broken: None,
                 limits: &limits,
                 format: None,

@@ -1,5 +1,6 @@
 //! The rules for the form of a record. They are checked before the rules for its cells.
 
+use crate::manifest::Quoting;
 use crate::records::csv::lexer::{BrokenQuoting, ESCAPE_ADVICE};
 use crate::records::rules::rejection::{Detail, Rule, RuleCase};
 
@@ -70,10 +71,10 @@ pub static ERROR_TEXT: Rule = Rule::new(
 });
 
 fn count_hint(case: &RuleCase<'_>) -> Detail {
-    let hint = if case.fields > case.width {
-        "put quotes around a cell that has the delimiter in it"
-    } else {
-        "write empty cells too"
+    let hint = match (case.fields > case.width, case.quoting) {
+        (true, Quoting::None) => "a file without quoting cannot have the delimiter inside a cell",
+        (true, _) => "put quotes around a cell that has the delimiter in it",
+        (false, _) => "write empty cells too",
     };
     Some(hint.into())
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::config::Limits;
-use crate::manifest::DateFormat;
+use crate::manifest::{DateFormat, Quoting};
 use crate::records::csv::lexer::BrokenQuoting;
 use crate::sanitize::excerpt;
 
@@ -37,6 +37,8 @@ pub struct RuleCase<'a> {
     pub width: u64,
     /// The length of the record in bytes, without its line end.
     pub bytes: u64,
+    /// The quoting of the file.
+    pub quoting: Quoting,
     /// The reason why the quoting of the record is broken; `None` if the quoting is valid.
     pub broken: Option<BrokenQuoting>,
     pub limits: &'a Limits,

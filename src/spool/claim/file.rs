@@ -1,4 +1,4 @@
-//! [`FileId`] identifies a file that a claim moves. Pure.
+//! [`FileId`] identifies a file that a claim moves. This module is pure.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -22,7 +22,7 @@ pub enum ProbeError {
     Folder(#[from] FolderError),
     #[error(transparent)]
     Io(#[from] IoError),
-    /// The kernel grants no lease on a file that no process has open for writing.
+    /// The kernel refuses a lease on a file that no process has open for writing.
     #[error(
         "the file system of {} does not support leases, which the daemon needs to detect the end of \
          an upload; the accounts' folder must be on a local file system, such as ext4 or xfs",

@@ -45,8 +45,8 @@ pub struct Claim {
     pub manifest: FileId,
 }
 
-/// The next step of a claim whose row is stored. Pure. After a crash the claim starts again at the
-/// first step. Every step can be repeated.
+/// The next step of a claim whose row is stored. Its functions are pure. After a crash the claim
+/// starts again at the first step. Every step can be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClaimStep {
     /// Rename a file into the spool, if it is the file that was scanned.

@@ -15,7 +15,8 @@ use super::entry::DirEntry;
 use crate::account::AccountId;
 use crate::spool::layout::{INCOMING, Layout};
 
-/// Longer than a tick of the kernel's clock, and of a file system that stores whole seconds.
+/// This age exceeds a tick of the kernel's clock, and a tick of a file system that stores whole
+/// seconds.
 const SAFE_AGE: SignedDuration = SignedDuration::from_secs(3);
 
 /// The identity and ctime of an empty incoming.
@@ -27,8 +28,8 @@ pub struct EmptyIncoming {
 }
 
 impl EmptyIncoming {
-    /// Remembers the folder of `stat`, which was read before the folder was found empty. `None` if
-    /// the folder changed shortly before `now`.
+    /// Records the state of the folder with the attributes `stat`, which were read before the
+    /// folder was found empty. `None` if the folder changed shortly before `now`.
     pub fn of(stat: &FileStat, now: Timestamp) -> Option<Self> {
         let DirEntry { dev, ino, ctime, .. } = DirEntry::new("", stat);
         (now.duration_since(ctime) > SAFE_AGE).then_some(Self { dev, ino, ctime })
@@ -41,7 +42,7 @@ impl EmptyIncoming {
 }
 
 /// Returns the accounts whose incoming may have changed since it was empty. Makes one system call
-/// per account, and allocates nothing for unchanged ones.
+/// per account, and allocates no memory for unchanged accounts.
 pub fn changed_accounts<'a>(
     layout: &Layout,
     accounts: impl IntoIterator<Item = (&'a AccountId, Option<&'a EmptyIncoming>)>,
@@ -53,10 +54,11 @@ pub fn changed_accounts<'a>(
     changed_accounts.map(|(id, _)| id.clone()).collect()
 }
 
-/// Reads the incoming folders relative to the open accounts' folder, so that its path is resolved
-/// once.
+/// A reader of incoming folders. It reads them relative to the open accounts' folder, so that the
+/// path of that folder is resolved only once.
 struct IncomingFolders {
-    /// `None` if it cannot be opened. Then every account may have changed.
+    /// The open accounts' folder. `None` if it cannot be opened. Every account may have changed
+    /// then.
     root: Option<OwnedFd>,
     name: String,
 }
@@ -67,7 +69,7 @@ impl IncomingFolders {
         Self { root: open(root, flags, Mode::empty()).ok(), name: String::new() }
     }
 
-    /// Returns whether the incoming of `account` is unchanged since `empty`.
+    /// Returns whether the incoming of `account` is unchanged since it had the state `empty`.
     fn is_unchanged(&mut self, account: &AccountId, empty: &EmptyIncoming) -> bool {
         let Some(root) = &self.root else { return false };
         self.name.clear();
@@ -87,7 +89,7 @@ mod tests {
     use crate::spool::test_host::TestHost;
 
     #[test]
-    fn detects_every_change_of_an_empty_incoming() {
+    fn every_change_of_empty_incoming_is_detected() {
         let host = TestHost::new();
         let (path, now) = (host.incoming(), Timestamp::now());
         let empty = |now| EmptyIncoming::of(&lstat(&path).unwrap(), now);
@@ -97,7 +99,7 @@ mod tests {
         let changed_accounts =
             |empty| !changed_accounts(&host.layout, [(&host.account, empty)]).is_empty();
         assert!(!changed_accounts(Some(&then)));
-        assert!(changed_accounts(None), "no known state");
+        assert!(changed_accounts(None), "the account has no known state");
         std::thread::sleep(std::time::Duration::from_millis(15));
         fs::write(path.join("x"), "").unwrap();
         assert!(changed_accounts(Some(&then)));

@@ -1,4 +1,5 @@
-//! [`DirEntry`]: a directory entry of incoming with its attributes at listing time. Pure.
+//! [`DirEntry`]: a directory entry of incoming with its attributes at listing time. This module is
+//! pure.
 //!
 //! Invariant: a `DirEntry` has a usable name. Its other fields are hints: a claim reads them again
 //! from the open file.
@@ -28,7 +29,7 @@ pub enum FileKind {
 pub struct DirEntry {
     pub name: String,
     pub kind: FileKind,
-    /// In bytes.
+    /// The size in bytes.
     pub size: u64,
     /// The last change of content, attributes or name, by the host's clock. Unlike the modification
     /// time, an account cannot set it.
@@ -39,8 +40,8 @@ pub struct DirEntry {
     pub nlink: u64,
 }
 
-/// Returns `bytes` as a usable name: UTF-8, no control characters, 1 to 255 bytes, not hidden, one
-/// path component. `None` if it is not one.
+/// Returns `bytes` as a usable name. A usable name is UTF-8 without control characters, has 1 to
+/// 255 bytes, is not hidden, and is one path component. `None` if `bytes` is not a usable name.
 pub fn usable_name(bytes: &[u8]) -> Option<&str> {
     let name = std::str::from_utf8(bytes).ok()?;
     let usable = (1..=MAX_NAME).contains(&name.len())
@@ -63,7 +64,7 @@ impl DirEntry {
         }
     }
 
-    /// Returns whether it is named like a manifest and is not a folder.
+    /// Returns whether the entry is named like a manifest and is not a folder.
     ///
     /// Folders stay in incoming. SFTP sessions cannot create them, and the daemon lacks the rights
     /// to move another user's folder.
@@ -71,18 +72,18 @@ impl DirEntry {
         is_manifest_name(&self.name) && self.kind != FileKind::Folder
     }
 
-    /// Returns whether the file was removed or replaced between its lookup and its stat(2).
+    /// Returns whether the file was removed or replaced between its listing and its stat(2).
     pub fn is_unlinked(&self) -> bool {
         self.nlink == 0
     }
 
-    /// Returns whether it is a regular file and this is its only name.
+    /// Returns whether the entry is a regular file with only one name.
     pub fn is_plain(&self) -> bool {
         self.kind == FileKind::Regular && self.nlink == 1
     }
 }
 
-/// Returns the length of the data file ending of `name`, if it has one.
+/// Returns the length of the data file ending of `name`. `None` if `name` has no such ending.
 pub fn data_ending(name: &str) -> Option<usize> {
     DATA_ENDINGS.iter().map(|ending| ending.len()).find(|&length| {
         name.len() > length
@@ -100,7 +101,7 @@ pub fn kind(stat: &FileStat) -> FileKind {
     }
 }
 
-/// Converts a time of stat(2). A time out of range becomes 1970.
+/// Converts a time of stat(2). A time that is out of range becomes 1970.
 fn timestamp(second: i64, nanosecond: i64) -> Timestamp {
     let nanosecond = i32::try_from(nanosecond).unwrap_or(0);
     Timestamp::new(second, nanosecond).unwrap_or(Timestamp::UNIX_EPOCH)
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn usable_name_is_visible_text_of_one_component() {
+    fn names_must_be_visible_text_of_one_component() {
         let longest = "x".repeat(MAX_NAME);
         for name in ["e.csv", "été 2026.csv", "a..b", "-rf", &longest] {
             assert_eq!(usable_name(name.as_bytes()), Some(name));
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn data_files_are_known_by_their_ending() {
+    fn data_files_are_recognized_by_their_ending() {
         for (name, length) in [
             ("e.csv", Some(4)),
             ("E.CSV", Some(4)),

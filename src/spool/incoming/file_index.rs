@@ -1,12 +1,12 @@
-//! [`FileIndex`]: finds files by the names in manifests. Pure.
+//! [`FileIndex`]: finds files by the names in manifests. This module is pure.
 
 use std::collections::HashMap;
 
 use super::entry::DirEntry;
 use crate::sanitize::normalized;
 
-/// Files by name. Some systems decompose the letters of a name, so a name that is equal when
-/// normalized finds a file too, if no file has exactly that name.
+/// Files by name. Some systems decompose the letters of a name. Therefore a name also finds a file
+/// whose normalized name is equal, if no file has exactly that name.
 #[derive(Debug)]
 pub struct FileIndex<'a> {
     by_name: HashMap<&'a str, &'a DirEntry>,
@@ -22,13 +22,13 @@ impl<'a> FileIndex<'a> {
         for file in by_name.values().filter(|file| !file.name.is_ascii()) {
             let first = by_normal_name.entry(normalized(&file.name).into_owned()).or_insert(file);
             if file.name < first.name {
-                *first = file; // the same one in every scan
+                *first = file; // every scan must choose the same file
             }
         }
         Self { by_name, by_normal_name }
     }
 
-    /// Returns the file that a manifest calls `name`.
+    /// Returns the file to which a manifest refers by `name`.
     pub fn find(&self, name: &str) -> Option<&'a DirEntry> {
         let found = self.by_name.get(name).copied();
         if found.is_some() || (name.is_ascii() && self.by_normal_name.is_empty()) {
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_decomposed_names() {
+    fn decomposed_names_are_found() {
         let (composed, decomposed) = ("K\u{e4}ufe.csv", "Ka\u{308}ufe.csv");
         assert_eq!(found(&[decomposed], composed).as_deref(), Some(decomposed));
         assert_eq!(found(&[composed], decomposed).as_deref(), Some(composed));

@@ -17,7 +17,7 @@ use crate::files::dir::{Folder, FolderError};
 use crate::spool::layout::Layout;
 use crate::sys::LeaseError;
 
-/// Why incoming, or one file in it, could not be scanned.
+/// The reason why incoming, or a file in it, could not be scanned.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     #[error(transparent)]
@@ -30,7 +30,7 @@ pub enum ScanError {
     Lease { path: PathBuf, source: LeaseError },
 }
 
-/// The files in incoming with usable names, and the size of all files.
+/// The files in incoming that have usable names, and the size of all files.
 #[derive(Debug, Default)]
 pub struct IncomingListing {
     /// The entries with usable names, in no order.
@@ -40,7 +40,7 @@ pub struct IncomingListing {
     /// The number of unusable names (not UTF-8, control characters). Hidden names do not count.
     pub unusable: usize,
     pub usage: IncomingUsage,
-    /// Whether our README.txt is there, which counts as nothing.
+    /// Whether the daemon's README.txt is in the folder. It does not count as an upload.
     pub has_readme: bool,
 }
 
@@ -48,9 +48,9 @@ pub struct IncomingListing {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IncomingUsage {
     pub files: usize,
-    /// The sum of their sizes in bytes. Holes of sparse files count.
+    /// The sum of the files' sizes in bytes, including the holes of sparse files.
     pub bytes: u64,
-    /// Whether the listing stopped at the limit, so that there are more files.
+    /// Whether the listing stopped at the limit and the folder contains more files.
     pub cut: bool,
 }
 
@@ -70,7 +70,7 @@ impl IncomingListing {
             }
             match folder.stat(name) {
                 Ok(stat) => listing.add(name.to_bytes(), &stat),
-                Err(Errno::ENOENT) => {} // gone since it was listed
+                Err(Errno::ENOENT) => {} // removed after the listing
                 Err(errno) => return Err(errno),
             }
         }
@@ -95,7 +95,7 @@ impl IncomingListing {
     }
 }
 
-/// Calls `each` for every name in the account's incoming, usable or not.
+/// Calls `each` for every name in the account's incoming, including unusable names.
 pub fn each_name(
     layout: &Layout,
     account: &AccountId,
@@ -117,7 +117,7 @@ mod tests {
     use crate::spool::test_host::TestHost;
 
     #[test]
-    fn counts_every_name_and_lists_the_usable() {
+    fn listing_counts_all_and_lists_usable_names() {
         let host = TestHost::new();
         host.put("e.csv", "12345");
         host.put(".hidden", "123");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_one_name_above_the_limit() {
+    fn listing_stops_one_name_above_the_limit() {
         let host = TestHost::new();
         for n in 0..10 {
             std::fs::write(host.incoming().join(format!("{n}.csv")), "1").unwrap();

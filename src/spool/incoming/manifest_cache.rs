@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::entry::DirEntry;
 use super::snapshot::{Age, ParsedManifest};
 
-/// The cache of one account's manifests and data files, by version. Starts empty.
+/// The cache of one account's manifests and data files, by version. The cache is empty after a
+/// start.
 #[derive(Debug, Default)]
 pub struct ManifestCache {
     pub manifests: HashMap<FileVersion, CachedFile>,
@@ -18,7 +19,7 @@ pub struct ManifestCache {
     pub temporary: HashMap<FileVersion, CachedFile>,
 }
 
-/// One version of a file: every change changes the ctime.
+/// One version of a file. Every change of the file changes the ctime.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FileVersion {
     name: String,
@@ -27,7 +28,7 @@ pub struct FileVersion {
     ctime: Timestamp,
 }
 
-/// What is cached of one file version.
+/// The cached data about one file version.
 #[derive(Clone, Debug)]
 pub struct CachedFile {
     first_seen: Instant,
@@ -50,7 +51,7 @@ impl CachedFile {
         Self { first_seen: Instant::now(), age_then, was_open: false, parsed: None }
     }
 
-    /// Notes whether the file is open for writing. Its age begins when it is closed.
+    /// Records whether the file is open for writing. Its age begins when it is closed.
     pub fn note_writer(&mut self, is_open: bool) {
         if is_open || self.was_open {
             (self.first_seen, self.age_then) = (Instant::now(), Duration::ZERO);

@@ -1,11 +1,12 @@
-//! The names of manifests, and names by which a manifest was probably meant. Pure.
+//! The names of manifests, and misspelled names that were probably meant as manifest names. This
+//! module is pure.
 
 use crate::sanitize::printable;
 
 /// The ending of a manifest's name, in any case.
 pub const MANIFEST_ENDING: &str = ".manifest";
 
-/// Endings that editors and browsers add to a manifest's name, or give it instead.
+/// Endings that editors and browsers append to a manifest's name, or that replace its ending.
 const WRONG_ENDINGS: [&str; 3] = [".manifest.txt", ".manifest.json", ".json"];
 
 /// Returns whether `name` ends in `.manifest`, in any case.
@@ -13,31 +14,32 @@ pub fn is_manifest_name(name: &str) -> bool {
     before_ending(name, MANIFEST_ENDING).is_some()
 }
 
-/// Returns `name` without `.manifest`, or the whole name if it does not end so.
+/// Returns `name` without the ending `.manifest`. Returns the whole name if it has another ending.
 pub fn manifest_stem(name: &str) -> &str {
     before_ending(name, MANIFEST_ENDING).unwrap_or(name)
 }
 
-/// Returns the name that the manifest `name` uses up. Names that differ in the case of the ending
-/// are one name, as their answers have one stem. `None` for a misnamed manifest.
+/// Returns the manifest name that the manifest `name` spends. Names that differ only in the case of
+/// the ending count as one name, because their answers have the same stem. `None` for a misnamed
+/// manifest.
 pub fn spent_name(name: &str) -> Option<String> {
     before_ending(name, MANIFEST_ENDING).map(|stem| format!("{stem}{MANIFEST_ENDING}"))
 }
 
-/// Returns the name that the manifest `name` should have. `None` if its name has no ending by
-/// which a manifest was meant.
+/// Returns the correct name of the manifest `name`. `None` unless `name` has one of the wrong
+/// endings.
 pub fn right_name(name: &str) -> Option<String> {
     let stem = WRONG_ENDINGS.iter().find_map(|ending| before_ending(name, ending))?;
     (!stem.is_empty()).then(|| format!("{stem}{MANIFEST_ENDING}"))
 }
 
-/// Returns how to name the manifest `name`, which does not end in `.manifest`.
+/// Returns advice on how to rename the manifest `name`, which does not end in `.manifest`.
 pub fn naming_advice(name: &str) -> String {
     let right = right_name(name).unwrap_or_else(|| format!("{name}{MANIFEST_ENDING}"));
     format!("call it {}", printable(&right))
 }
 
-/// Returns `name` without `ending`, if it ends so in any case.
+/// Returns `name` without `ending`, in any case. `None` if it has another ending.
 fn before_ending<'a>(name: &'a str, ending: &str) -> Option<&'a str> {
     let (stem, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
     end.eq_ignore_ascii_case(ending).then_some(stem)
@@ -48,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn manifests_end_in_manifest_in_any_case() {
+    fn manifest_endings_are_found_in_any_case() {
         for (name, stem) in [
             ("e.manifest", Some("e")),
             ("E.MANIFEST", Some("E")),
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_what_a_misnamed_manifest_should_be_called() {
+    fn a_misnamed_manifest_gets_the_correct_name() {
         for (name, right) in [
             ("e.manifest.txt", Some("e.manifest")),
             ("e.MANIFEST.TXT", Some("e.manifest")),

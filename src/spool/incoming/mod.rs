@@ -1,4 +1,4 @@
-//! What is in an account's incoming folder.
+//! Reads the content of an account's incoming folder.
 
 pub mod empty;
 pub mod entry;

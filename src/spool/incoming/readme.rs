@@ -1,62 +1,78 @@
 //! README.txt in incoming: instructions for partners, who see it after login.
 //!
-//! Invariant: only a regular file of this process's user is the readme. An account can delete or
-//! rename it, but not write to it or create another one, so it needs no place in the limits. An
-//! account's own README.txt is an upload like any other, and is never replaced.
+//! Invariant: only a regular file of this process's user counts as the readme. An account can
+//! delete or rename the readme, but cannot write to it or create another one. Therefore the limits
+//! of incoming do not include it. An account's own README.txt is an upload like any other file, and
+//! is never replaced.
 
-use std::io::{self, Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
 
 use nix::errno::Errno;
-use nix::sys::stat::{FileStat, Mode, fchmod};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
 use nix::unistd::geteuid;
 
 use super::entry::{FileKind, kind};
 use crate::files::IoError;
 use crate::files::dir::Folder;
 
-/// The name of the file.
+/// The name of the readme.
 pub const README: &str = "README.txt";
 
-/// Readable by the account, which has another user and group.
+/// The mode of the readme. The account, which has another user and group, can read the file.
 const MODE: Mode = Mode::from_bits_truncate(0o644);
 
-/// Returns whether the entry `name` with the attributes `stat` is the readme.
+/// Returns whether an entry with this name and the attributes `stat` is the readme.
 pub fn is_readme(name: &[u8], stat: &FileStat) -> bool {
     name == README.as_bytes()
         && kind(stat) == FileKind::Regular
         && stat.st_uid == geteuid().as_raw()
 }
 
-/// Makes the readme in `incoming` consist of `text`. Returns whether it had to be written.
+/// Writes `text` to the readme in `incoming` if the readme is missing or has another text. Returns
+/// whether it was written.
+///
+/// The readme is opened once, checked, and written through its handle. The reason is that an
+/// account can rename an upload to this name at any time. After a failed write the readme is empty.
 pub fn place(incoming: &Folder, text: &str) -> Result<bool, IoError> {
     let path = || incoming.path().join(README);
-    let failed = |errno: Errno| IoError::new("write", path(), errno);
-    match incoming.stat(README) {
-        Err(Errno::ENOENT) => {}
-        Err(errno) => return Err(failed(errno)),
-        Ok(stat) if !is_readme(README.as_bytes(), &stat) => return Ok(false),
-        Ok(_) if has_text(incoming, text).map_err(IoError::of("read", path()))? => {
-            return Ok(false);
-        }
-        Ok(_) => drop(incoming.remove_existing(README).map_err(failed)?),
+    let opened = open(incoming).map_err(IoError::of("open", path()))?;
+    let Some(mut file) = opened else { return Ok(false) };
+    if has_text(&mut file, text).map_err(IoError::of("read", path()))? {
+        return Ok(false);
     }
-    let mut file = match incoming.create_new(README, MODE) {
-        Err(Errno::EEXIST) => return Ok(false), // an upload that has just begun
-        file => file.map_err(failed)?,
-    };
-    fchmod(&file, MODE).map_err(failed)?; // independent of the umask
-    if let Err(error) = file.write_all(text.as_bytes()) {
-        // A part of it would count as the readme.
-        let _ = incoming.remove_existing(README);
-        return Err(IoError::new("write", path(), error));
-    }
+    fchmod(&file, MODE).map_err(IoError::of("write", path()))?; // independent of the umask
+    let written = file.set_len(0).and_then(|()| file.write_all_at(text.as_bytes(), 0));
+    written.map_err(|error| {
+        let _ = file.set_len(0);
+        IoError::new("write", path(), error)
+    })?;
     Ok(true)
 }
 
-/// Returns whether the readme consists of `text`.
-fn has_text(incoming: &Folder, text: &str) -> io::Result<bool> {
+/// Opens or creates the readme. `None` if the name belongs to an upload.
+fn open(incoming: &Folder) -> nix::Result<Option<File>> {
+    let file = match incoming.stat(README) {
+        Err(Errno::ENOENT) => incoming.create_new(README, MODE),
+        Ok(stat) if is_readme(README.as_bytes(), &stat) => incoming.update(README),
+        Ok(_) => return Ok(None),
+        Err(errno) => return Err(errno),
+    };
+    match file {
+        Ok(file) => Ok(is_readme(README.as_bytes(), &fstat(&file)?).then_some(file)),
+        // An upload or another file took the name between the two calls.
+        Err(Errno::EEXIST | Errno::ENOENT | Errno::EACCES | Errno::ELOOP | Errno::ENXIO) => {
+            Ok(None)
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Returns whether the content of the readme is `text`.
+fn has_text(file: &mut File, text: &str) -> io::Result<bool> {
     let mut found = Vec::new();
-    incoming.read(README)?.take(text.len() as u64 + 1).read_to_end(&mut found)?;
+    file.take(text.len() as u64 + 1).read_to_end(&mut found)?;
     Ok(found == text.as_bytes())
 }
 
@@ -70,11 +86,11 @@ mod tests {
     use crate::spool::test_host::TestHost;
 
     #[test]
-    fn the_readme_is_readable_and_counts_as_nothing() {
+    fn the_readme_is_readable_and_not_counted() {
         let host = TestHost::new();
         let incoming = host.open();
         assert!(incoming.place_readme("Welcome.\n").unwrap());
-        assert!(!incoming.place_readme("Welcome.\n").unwrap(), "it is there");
+        assert!(!incoming.place_readme("Welcome.\n").unwrap(), "the readme exists already");
         let path = host.incoming().join(README);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
         let listing = host.list(0);
@@ -83,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn another_text_replaces_the_readme() {
+    fn a_new_text_replaces_the_readme() {
         let host = TestHost::new();
         let incoming = host.open();
         for text in ["One.", "Two.", "A longer one.", ""] {
@@ -95,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_of_that_name_stays() {
+    fn an_uploaded_readme_is_kept() {
         let host = TestHost::new();
         let incoming = host.open();
         let path = host.put(README, "a partner's");

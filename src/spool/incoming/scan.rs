@@ -1,13 +1,13 @@
 //! Scans an account's incoming: lists it, reads new manifests, checks for writers.
 //!
-//! A scan changes nothing. A manifest is read once per version: the result is kept in the account's
-//! [`ManifestCache`] until the file changes or is removed. A file that changes during the scan is
-//! skipped; the change itself causes another scan. Files with another ending by which a manifest may
-//! be meant are read too, after the manifests.
+//! A scan makes no changes. A manifest is read once per version: the account's [`ManifestCache`]
+//! keeps the result until the file changes or is removed. A file that changes during the scan is
+//! skipped, and the change itself causes another scan. Files whose names were probably meant as
+//! manifest names are read after the manifests.
 //!
-//! The cost of a scan is bounded: names by the account's limit, manifests by [`MAX_MANIFESTS`],
-//! bytes read by [`MAX_READ_PER_SCAN`]. The earliest manifests are read first, so later ones cannot
-//! overtake them.
+//! The cost of a scan is bounded. The account's limit bounds the names, [`MAX_MANIFESTS`] the
+//! manifests, and [`MAX_READ_PER_SCAN`] the bytes that are read. The earliest manifests are read
+//! first, so that later manifests cannot overtake them.
 
 mod arriving;
 
@@ -38,11 +38,12 @@ use crate::spool::layout::Layout;
 use crate::spool::opener::{Lease, Opener, OpenerFolder};
 use crate::sys::LeaseError;
 
-/// The most manifests in one scan. A parsed manifest with its findings takes some kilobytes.
+/// The maximum number of manifests in one scan. A parsed manifest and its findings take some
+/// kilobytes.
 const MAX_MANIFESTS: usize = 10_000;
 
-/// The most bytes of manifests read in one scan, not counting the last manifest. This takes some
-/// seconds of parsing.
+/// The maximum number of bytes of manifests that are read in one scan, without the last manifest.
+/// Parsing them takes some seconds.
 const MAX_READ_PER_SCAN: u64 = 64 * 1024 * 1024;
 
 /// The result of a scan.
@@ -53,11 +54,11 @@ pub struct ScanResult {
     /// The number of unusable names (not UTF-8, control characters). Hidden names do not count.
     pub unusable: usize,
     pub usage: IncomingUsage,
-    /// Whether our README.txt is there.
+    /// Whether the daemon's README.txt is in the folder.
     pub has_readme: bool,
-    /// Set if incoming is empty.
+    /// The state of the folder, if incoming is empty.
     pub empty: Option<EmptyIncoming>,
-    /// Whether manifests are left to read, so that the caller must scan again immediately.
+    /// Whether unread manifests remain, so that the caller must scan again immediately.
     pub unread: bool,
     /// The names of all listed manifests, including those that changed and are not in `snapshot`.
     pub manifests: HashSet<String>,
@@ -75,7 +76,7 @@ enum OpenResult {
     Changed,
 }
 
-/// An account's incoming, open.
+/// The open incoming folder of an account.
 #[derive(Debug)]
 pub struct Incoming {
     folder: Folder,
@@ -91,7 +92,7 @@ impl Incoming {
     }
 
     /// Scans incoming, within `limits`. `parse` parses a manifest. Fails only if the folder cannot
-    /// be read; errors of single files are in [`ScanResult::problems`].
+    /// be read. [`ScanResult::problems`] has the errors of single files.
     pub fn scan(
         &self,
         cache: &mut ManifestCache,
@@ -112,8 +113,8 @@ impl Incoming {
         Ok(result)
     }
 
-    /// Makes README.txt consist of `text`, unless it is an upload of the account's. Returns whether
-    /// it had to be written.
+    /// Writes `text` to README.txt, unless the account has uploaded a file of that name. Returns
+    /// whether README.txt was written.
     pub fn place_readme(&self, text: &str) -> Result<bool, IoError> {
         readme::place(&self.folder, text)
     }
@@ -137,7 +138,7 @@ impl Incoming {
         result.snapshot.files = files;
         result.manifests = manifests.iter().map(|entry| entry.name.clone()).collect();
         sort_by_change(&mut manifests);
-        // Files with another ending delay no manifest.
+        // Files with other endings are read last, so that they delay no manifest.
         manifests.extend(possible_manifests(&result.snapshot.files, limits.max_manifest));
         manifests.truncate(MAX_MANIFESTS);
         self.read_manifests(manifests, cache, limits.max_manifest, &parse, &mut result);
@@ -168,7 +169,7 @@ impl Incoming {
             if cached.parsed.is_none() && entry.is_plain() {
                 if read > MAX_READ_PER_SCAN {
                     result.unread = true;
-                    break; // later manifests wait for the next scan
+                    break; // the next scan reads the later manifests
                 }
                 read += entry.size.min(max.bytes());
             }
@@ -198,7 +199,7 @@ impl Incoming {
         result.snapshot.files.extend(found);
     }
 
-    /// Returns a manifest's content. `None` if it changed since the listing.
+    /// Returns the content of a manifest. `None` if it changed after the listing.
     fn content(
         &self,
         entry: &DirEntry,
@@ -269,7 +270,8 @@ impl Incoming {
     fn lease(&self, entry: &DirEntry) -> Result<OpenResult, ScanError> {
         let file = match self.opener.open(&self.place, &entry.name) {
             Ok(file) => file,
-            // Removed, or replaced by something else than a regular file with one name.
+            // The file was removed, or the name now belongs to something other than a regular file
+            // with one name.
             Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => {
                 return Ok(OpenResult::Changed);
             }
@@ -296,7 +298,7 @@ fn sort_by_change(entries: &mut [DirEntry]) {
     entries.sort_by(|a, b| (a.ctime, &a.name).cmp(&(b.ctime, &b.name)));
 }
 
-/// Returns the files that may be manifests with another ending, the earliest first.
+/// Returns the files with other endings that may be manifests. The earliest file is first.
 fn possible_manifests(files: &[DirEntry], max: Size) -> Vec<DirEntry> {
     let may_be = |file: &&DirEntry| {
         file.is_plain() && file.size <= max.bytes() && right_name(&file.name).is_some()
@@ -310,7 +312,7 @@ fn is_misnamed(content: &ManifestContent) -> bool {
     matches!(content, ManifestContent::Read(ParsedManifest::Misnamed { .. }))
 }
 
-/// Returns the ctime of a change made now, and the time until the next clock tick.
+/// Returns the ctime that a change would have at present, and the time until the next clock tick.
 fn clock_tick() -> nix::Result<(Timestamp, Duration)> {
     let time = |clock| clock_gettime(clock).map(Duration::from);
     let tick = time(ClockId::CLOCK_REALTIME_COARSE)?;
@@ -320,7 +322,7 @@ fn clock_tick() -> nix::Result<(Timestamp, Duration)> {
     Ok((timestamp, step.saturating_sub(passed)))
 }
 
-/// Notes how long the data files of manifests have been unchanged.
+/// Records how long the data files of manifests have been unchanged.
 fn remember_data_files(snapshot: &mut Snapshot, cache: &mut ManifestCache) {
     let files = FileIndex::new(&snapshot.files);
     let mut kept = HashMap::new();

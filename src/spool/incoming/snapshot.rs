@@ -1,4 +1,4 @@
-//! [`Snapshot`]: an account's incoming as one scan found it. Pure.
+//! [`Snapshot`]: the state of an account's incoming during one scan. This module is pure.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -8,43 +8,43 @@ use jiff::Timestamp;
 use super::entry::DirEntry;
 use crate::report::DataType;
 
-/// The values that could be read from a manifest, for the answer.
+/// The values of a manifest that could be read. The answer to an invalid manifest needs them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ManifestValues {
-    /// `type`
+    /// The value of `type`.
     pub data_type: Option<DataType>,
-    /// `fileName`
+    /// The value of `fileName`.
     pub data_file: Option<String>,
-    /// `clientEmail`
+    /// The value of `clientEmail`.
     pub client_email: Option<String>,
 }
 
 /// The result of parsing a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParsedManifest {
-    /// Every value is valid.
+    /// All values are valid.
     Valid {
-        /// `type`
+        /// The value of `type`.
         data_type: DataType,
-        /// `fileName`
+        /// The value of `fileName`.
         data_file: String,
-        /// `clientEmail`
+        /// The value of `clientEmail`.
         client_email: String,
     },
     /// A value is invalid, or the upload is incomplete.
     Invalid {
-        /// What is wrong and where, joined by `; `.
+        /// The findings, each with its place, joined by `; `.
         findings: String,
         /// The values that could be read.
         values: ManifestValues,
     },
     /// A manifest whose name does not end in `.manifest`.
     Misnamed {
-        /// What to call it, and what else is wrong.
+        /// Advice on the correct name, and all other findings.
         findings: String,
         values: ManifestValues,
     },
-    /// A file with another name than a manifest's, and with another content.
+    /// A file whose name and content do not belong to a manifest.
     Foreign,
 }
 
@@ -62,12 +62,12 @@ impl ParsedManifest {
     }
 }
 
-/// The content of a manifest, as far as the scan could read it.
+/// The content of a manifest, or the reason why it was not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ManifestContent {
-    /// Somebody has it open for writing.
+    /// A process has the manifest open for writing.
     BeingWritten,
-    /// It is not a regular file or has several names, and was not opened.
+    /// The manifest was not opened, because it is not a regular file or has several names.
     NotPlain,
     Read(ParsedManifest),
 }
@@ -77,7 +77,7 @@ pub enum ManifestContent {
 pub struct ListedManifest {
     pub entry: DirEntry,
     pub content: ManifestContent,
-    /// How long it has been unchanged.
+    /// The time for which the manifest has been unchanged.
     pub age: Age,
 }
 
@@ -91,9 +91,9 @@ impl ListedManifest {
     }
 }
 
-/// The age of a file's last change. The host's clock is read once, at the first scan; afterwards
-/// the monotonic clock counts. So if the host's clock jumps while a file waits, the wait neither
-/// ends early, which would refuse a good upload, nor lasts for ever.
+/// The age of a file's last change. The host's clock is read only at the first scan. Afterwards the
+/// age grows with the monotonic clock. Therefore a jump of the host's clock neither ends a wait too
+/// early, which would refuse a good upload, nor makes the wait endless.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Age {
     /// The age at the first scan, by the host's clock.
@@ -103,13 +103,14 @@ pub struct Age {
 }
 
 impl Age {
-    /// Returns the age of a change at `ctime`. A change in the future means that the clock was set
-    /// back: its age is unknown and counts as zero.
+    /// Returns the age of a change at `ctime`. A time in the future means that the clock was set
+    /// back. The age is then unknown and counts as zero.
     pub fn by_clock(ctime: Timestamp, now: Timestamp) -> Duration {
         Duration::try_from(now.duration_since(ctime)).unwrap_or(Duration::ZERO)
     }
 
-    /// Returns what is left of `period` since the last change. `None` if it is over.
+    /// Returns the part of `period` that remains since the last change. `None` if the period is
+    /// over.
     pub fn left(self, period: Duration) -> Option<Duration> {
         period.checked_sub(self.then.saturating_add(self.since)).filter(|left| !left.is_zero())
     }
@@ -118,16 +119,16 @@ impl Age {
 /// A data file that is uploaded under a temporary name.
 #[derive(Clone, Debug)]
 pub struct ArrivingFile {
-    /// The name in incoming, perhaps hidden.
+    /// The name in incoming. It may be hidden.
     pub name: String,
-    /// Whether somebody has it open for writing.
+    /// Whether a process has the file open for writing.
     pub is_open: bool,
-    /// How long it has been closed and unchanged.
+    /// The time for which the file has been closed and unchanged.
     pub age: Age,
 }
 
 impl ArrivingFile {
-    /// Returns whether a pair has to wait longer for this one than for `other`.
+    /// Returns whether a pair must wait longer for this file than for `other`.
     pub fn is_later_than(&self, other: &Self) -> bool {
         let total = |file: &Self| file.age.then.saturating_add(file.age.since);
         (self.is_open, std::cmp::Reverse(total(self)))
@@ -142,13 +143,13 @@ pub struct Snapshot {
     pub manifests: Vec<ListedManifest>,
     /// All other files with usable names, in any order.
     pub files: Vec<DirEntry>,
-    /// The names of data files that somebody has open for writing.
+    /// The names of the data files that a process has open for writing.
     pub being_written: HashSet<String>,
-    /// Uploads under temporary names of the data files that are missing, by the names of these.
+    /// Uploads under temporary names, by the name of the missing data file.
     pub arriving: HashMap<String, ArrivingFile>,
     /// How long each data file that a manifest names has been unchanged, by its name in incoming.
     pub ages: HashMap<String, Age>,
-    /// The clock tick when the listing began: later changes have at least this ctime.
+    /// The clock tick at the start of the listing. Every later change has at least this ctime.
     pub tick: Timestamp,
     /// The time from the listing until the next clock tick.
     pub next_tick: Duration,

@@ -1,12 +1,14 @@
-//! Temporary names of uploads: clients upload under them and rename at the end. Pure.
+//! Temporary names of uploads. Clients upload a file under such a name and rename it at the end.
+//! This module is pure.
 
 use super::entry::{data_ending, usable_name};
 
-/// What clients append to the name of a file while they upload it: WinSCP (`.filepart`), Cyberduck
-/// and others (`.part`), rclone (`.<hash>.partial`), transfer tools (`.inprogress`, `.tmp`).
+/// The endings that clients append to a file's name during its upload: WinSCP (`.filepart`),
+/// Cyberduck and others (`.part`), rclone (`.<hash>.partial`), transfer tools (`.inprogress`,
+/// `.tmp`).
 const ENDINGS: [&str; 5] = [".filepart", ".part", ".partial", ".inprogress", ".tmp"];
 
-/// lftp puts this before the name; other tools put a dot there.
+/// The prefix that lftp puts before a name. Other tools use a dot as prefix.
 const PREFIX: &str = ".in.";
 
 /// Returns the name of the data file that is uploaded under the temporary name `name`.
@@ -22,12 +24,12 @@ pub fn final_name(name: &str) -> Option<&str> {
     }
     let is_data_file = |name: &&str| data_ending(name).is_some();
     let whole = whole.unwrap_or(base);
-    // rclone puts a hash before its ending.
+    // rclone inserts a hash before its ending.
     let without_hash = || whole.rsplit_once('.').map(|(base, _)| base);
     Some(whole).filter(is_data_file).or_else(|| without_hash().filter(is_data_file))
 }
 
-/// Returns `name` if it is a hidden temporary name that is otherwise usable.
+/// Returns `name` if it is a hidden temporary name and would be usable without the dot.
 pub fn hidden_temporary_name(name: &[u8]) -> Option<&str> {
     usable_name(name.strip_prefix(b".")?)?;
     std::str::from_utf8(name).ok().filter(|name| final_name(name).is_some())
@@ -38,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_data_file_of_a_temporary_name() {
+    fn temporary_names_yield_the_data_file_name() {
         for (name, expected) in [
             ("e.csv.filepart", Some("e.csv")),
             ("e.csv.part", Some("e.csv")),
@@ -63,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_temporary_names_are_text_of_one_component() {
+    fn hidden_temporary_names_must_be_usable() {
         for name in [".in.e.csv", ".e.csv.partial"] {
             assert_eq!(hidden_temporary_name(name.as_bytes()), Some(name));
         }

@@ -1,4 +1,5 @@
-//! Finds data files that stay in incoming because no manifest names them. Pure.
+//! Finds data files that stay in incoming because they are not named in any manifest. This module
+//! is pure.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,9 +11,10 @@ use super::snapshot::{ManifestContent, Snapshot};
 use crate::sanitize::normalized;
 
 /// Returns the files that are named like data files, have been unchanged for `after` at `now`, and
-/// are named by no manifest in incoming. Oldest first.
+/// are not named in any manifest in incoming. The oldest file is first.
 ///
-/// The age is that of the ctime, which an account cannot set. A ctime in the future counts as new.
+/// The age is computed from the ctime, which an account cannot set. A file with a ctime in the
+/// future counts as new.
 pub fn unclaimed(snapshot: &Snapshot, now: Timestamp, after: Duration) -> Vec<&DirEntry> {
     let named: HashSet<_> = snapshot
         .manifests
@@ -57,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_old_unnamed_data_files() {
+    fn old_data_files_without_manifest_are_found() {
         let values =
             ManifestValues { data_file: Some("named.csv".into()), ..ManifestValues::default() };
         let parsed = ParsedManifest::Invalid { findings: String::new(), values };

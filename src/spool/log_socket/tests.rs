@@ -34,10 +34,10 @@ fn log_lines_have_sender_and_time() {
         assert_eq!(got.bytes, text.as_bytes());
         assert_eq!(got.uid, nix::unistd::getuid().as_raw());
         assert_eq!(got.pid, i32::try_from(std::process::id()).unwrap());
-        assert!(before <= got.at && got.at < received, "the time of sending, not of reading");
+        assert!(before <= got.at && got.at < received, "the time must be the time of sending");
     }
     assert!(since.duration_since(before).abs() < jiff::SignedDuration::from_secs(1));
-    assert_eq!(socket.link(&host.account).unwrap(), since, "it is linked already");
+    assert_eq!(socket.link(&host.account).unwrap(), since, "the chroot already has a link");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_new_process_replaces_the_log_socket() {
     assert_eq!(log_link(&host.layout, &host.account), LogLink::Current);
     drop(old);
     let refused = send(&host, "nobody listens").unwrap_err();
-    assert_eq!(refused.raw_os_error(), Some(nix::libc::ECONNREFUSED), "senders do not wait");
+    assert_eq!(refused.raw_os_error(), Some(nix::libc::ECONNREFUSED), "senders must not wait");
     let new = LogSocket::bind(&host.layout).unwrap();
     assert_eq!(log_link(&host.layout, &host.account), LogLink::Stale);
     fs::write(host.layout.dev(&host.account).join(NEW_LINK), "a crash left it").unwrap();

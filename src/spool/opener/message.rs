@@ -1,5 +1,5 @@
 //! [`OpenerRequest`] is a request from the daemon to the opener process. This file also has its
-//! encoding. Pure.
+//! encoding. This module is pure.
 //!
 //! The opener treats the client as an attacker. A request is either decoded completely or refused.
 

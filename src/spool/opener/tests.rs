@@ -35,7 +35,7 @@ fn incoming(host: &TestHost) -> OpenerFolder {
 }
 
 #[test]
-fn opens_leases_and_renews_through_the_socket() {
+fn files_are_leased_through_the_opener_socket() {
     let host = TestHost::new();
     let path = host.put("e.csv", "content");
     let opener = opener(&host);
@@ -70,7 +70,10 @@ fn the_opener_process_returns_the_same_errors() {
     }
     let file = || File::open("/dev/null").unwrap();
     assert!(matches!(host.opener.lease(file()), Err(LeaseError::Unsupported(_))));
-    assert!(matches!(process.lease(file()), Err(LeaseError::Other(_))), "no regular file");
+    assert!(
+        matches!(process.lease(file()), Err(LeaseError::Other(_))),
+        "the file is not a regular file"
+    );
 }
 
 #[test]
@@ -175,7 +178,7 @@ fn invalid_requests_are_answered_without_a_file() {
 }
 
 #[test]
-fn ended_opener_process_is_an_error() {
+fn requests_fail_after_the_opener_ended() {
     let host = TestHost::new();
     host.put("e.csv", "x");
     let (ours, theirs) = pair().unwrap();

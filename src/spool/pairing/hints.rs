@@ -1,4 +1,5 @@
-//! Hints about names, for refusals and `check`. Pure. Names in them are escaped and truncated.
+//! Hints about names, for refusals and `check`. Names in hints are escaped and truncated. This
+//! module is pure.
 
 use jiff::Timestamp;
 
@@ -8,18 +9,19 @@ use crate::spool::incoming::entry::data_ending;
 use crate::spool::incoming::manifest_name::manifest_stem;
 use crate::spool::incoming::temporary::final_name;
 
-/// The most similar file names that a hint lists.
+/// The maximum number of similar file names in a hint.
 const MAX_SIMILAR: usize = 5;
 
-/// The most characters of a name that a hint quotes.
+/// The maximum number of characters of a name in a hint.
 const MAX_QUOTED: usize = 64;
 
-/// Returns whether two file names are equal to a reader: some systems decompose letters.
+/// Returns whether two file names appear equal to a reader. Some systems decompose letters.
 pub fn is_same_name(a: &str, b: &str) -> bool {
     a == b || (!(a.is_ascii() && b.is_ascii()) && normalized(a) == normalized(b))
 }
 
-/// Returns what explains that the data file `name` is not among `names`, each hint after `; `.
+/// Returns hints that explain why the data file `name` is not among `names`. Each hint follows a `;
+/// `.
 pub fn missing_file_hints<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
     let mut hints = String::new();
     if name.contains(['*', '?']) {
@@ -38,7 +40,7 @@ pub fn missing_file_hints<'a>(name: &str, names: impl Iterator<Item = &'a str>) 
     hints
 }
 
-/// Returns similar names, the most similar first, quoted.
+/// Returns similar names in quotes. The most similar name is first.
 fn similar(name: &str, others: Vec<&str>) -> Vec<String> {
     let stem = &name[..name.len() - data_ending(name).unwrap_or(0)];
     let begins =
@@ -48,7 +50,7 @@ fn similar(name: &str, others: Vec<&str>) -> Vec<String> {
     names.into_iter().take(MAX_SIMILAR).map(quote_name).collect()
 }
 
-/// Returns why a manifest with a name that `import` used before is refused at `now`.
+/// Returns the detail of a refusal at `now`, because `import` used the manifest's name before.
 pub fn reused_name_advice(name: &str, import: &ImportId, now: Timestamp) -> String {
     let stem = manifest_stem(name);
     let [date, compact] = ["%Y-%m-%d", "%Y%m%d"].map(|format| now.strftime(format).to_string());
@@ -65,7 +67,7 @@ pub fn reused_name_advice(name: &str, import: &ImportId, now: Timestamp) -> Stri
     )
 }
 
-/// Quotes and escapes `name`. Truncates a long one.
+/// Quotes and escapes `name`. A long name is truncated.
 pub fn quote_name(name: &str) -> String {
     let quoted = match name.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{:?}…", &name[..end]),
@@ -88,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn explains_a_missing_data_file() {
+    fn hints_explain_a_missing_data_file() {
         for (name, names, expected) in [
             ("e.csv", &["f.csv"][..], ""),
             ("e.csv", &["E.CSV", "e.csv.gz"], r#"; similar names there: "E.CSV", "e.csv.gz""#),
@@ -105,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn decomposed_names_are_the_same() {
+    fn decomposed_names_count_as_equal() {
         assert!(is_same_name("K\u{e4}ufe.csv", "Ka\u{308}ufe.csv"));
         assert!(is_same_name("a\u{a0}b.csv", "a b.csv"));
         assert!(!is_same_name("e.csv", "E.csv"));
     }
 
     #[test]
-    fn advises_a_name_that_was_not_used() {
+    fn advice_suggests_an_unused_name() {
         let now: Timestamp = "2026-11-30T10:33:20Z".parse().unwrap();
         let advice = |name| reused_name_advice(name, &"sftp1-7".parse().unwrap(), now);
         assert_eq!(

@@ -1,8 +1,10 @@
-//! Decides about one manifest, given the earlier ones: claim, refuse or wait. Pure.
+//! Decides whether to claim, refuse or postpone one manifest, given the earlier manifests. This
+//! module is pure.
 //!
-//! A pair is ready when its upload is finished: all sessions that changed its files have ended, or
-//! both files have been unchanged for `pairing.settle`. A wait never exceeds its configured period
-//! from now, even if the clock jumps. Texts for partners quote names escaped and truncated.
+//! A pair is ready when its upload is finished. The upload is finished when all sessions that
+//! changed its files have ended, or when both files have been unchanged for `pairing.settle`. A
+//! wait never exceeds its configured period from the present time, even if the clock jumps. Texts
+//! for partners contain names escaped and truncated.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -24,7 +26,7 @@ use crate::spool::watch::arrivals::ArrivalOrder;
 /// The longest step of the kernel's coarse clock (CONFIG_HZ=100).
 const TICK: Duration = Duration::from_millis(10);
 
-/// Why a manifest stays in incoming for now.
+/// The reason why a manifest stays in incoming for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
     ManifestBeingWritten,
@@ -36,19 +38,19 @@ pub enum WaitReason {
     Cut,
     /// The manifest cannot be parsed and may be incomplete.
     ManifestIncomplete,
-    /// The data file is missing, and not being written under a temporary name either.
+    /// The data file is missing, and is not being written under a temporary name.
     NoDataFile,
-    /// The data file is being written, perhaps under a temporary name.
+    /// The data file is being written, possibly under a temporary name.
     DataFileBeingWritten,
-    /// Its name does not end in `.manifest`. It may be renamed yet.
+    /// The manifest's name does not end in `.manifest`. The client may still rename it.
     Misnamed,
 }
 
 /// The decision about one manifest.
 pub enum Judgement {
-    /// Claim it, with its data file or to refuse it.
+    /// Claim the manifest, either with its data file or to refuse it.
     Claim(Result<DirEntry, Failure>),
-    /// Leave it in incoming, at most for this long.
+    /// Leave the manifest in incoming, at most for this time.
     Wait(WaitReason, Option<Duration>),
 }
 
@@ -58,7 +60,7 @@ impl Judgement {
     }
 }
 
-/// Decides about manifests in order, earliest first.
+/// Decides about manifests in order. The earliest manifest is first.
 pub struct Judge<'a> {
     files: FileIndex<'a>,
     being_written: &'a HashSet<String>,
@@ -67,13 +69,14 @@ pub struct Judge<'a> {
     tick: Timestamp,
     next_tick: Duration,
     order: &'a ArrivalOrder,
-    /// By the data file's name in incoming, when the manifests that name it were complete.
+    /// For each data file in incoming, the times at which the manifests that name it were complete.
     naming: HashMap<&'a str, Vec<Timestamp>>,
-    /// The data files already claimed, each with its manifest.
+    /// The data files that are already claimed, each with its manifest.
     given: HashMap<&'a str, &'a str>,
     periods: &'a Pairing,
     upload: &'a dyn Fn(&DirEntry) -> UploadState,
-    /// Whether an earlier pair is settling. No manifest is claimed then, so refusals need no hints.
+    /// Whether an earlier pair is settling. If so, no manifest is claimed, and refusals need no
+    /// hints.
     pub is_behind: bool,
 }
 
@@ -107,7 +110,8 @@ impl<'a> Judge<'a> {
         judge
     }
 
-    /// Decides about the next manifest. `earlier` is the import that used its name before.
+    /// Decides about the next manifest. `earlier` is the import that used the manifest's name
+    /// before.
     pub fn manifest(
         &mut self,
         manifest: &'a ListedManifest,
@@ -119,7 +123,8 @@ impl<'a> Judge<'a> {
             }
             ManifestContent::NotPlain => {
                 let detail = not_plain("manifest", &manifest.entry);
-                // May be temporary: the SFTP server renames with link and unlink.
+                // The second name may be temporary, because the SFTP server renames with link and
+                // unlink.
                 return self.refuse(manifest, FailureText::Unreadable, detail);
             }
             ManifestContent::Read(parsed) => parsed,
@@ -128,7 +133,8 @@ impl<'a> Judge<'a> {
             return Judgement::Wait(WaitReason::Cut, Some(left));
         }
         if let ParsedManifest::Misnamed { findings, .. } = parsed {
-            // Even if its session has ended: the next one may rename it.
+            // This also applies if the manifest's session has ended, because the next session may
+            // rename it.
             return match self.settle_left(&manifest.entry, manifest.age) {
                 Some(left) => Judgement::Wait(WaitReason::Misnamed, Some(left)),
                 None => Judgement::refuse(FailureText::Manifest, findings.clone()),
@@ -198,7 +204,7 @@ impl<'a> Judge<'a> {
         Judgement::Claim(Ok(file.clone()))
     }
 
-    /// Refuses the manifest once its upload is finished.
+    /// Refuses the manifest when its upload is finished.
     fn refuse(&self, manifest: &ListedManifest, text: FailureText, detail: String) -> Judgement {
         match self.settling_wait(&[(&manifest.entry, manifest.age)]) {
             Some(left) => Judgement::Wait(WaitReason::Settling, Some(left)),
@@ -206,8 +212,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Returns how long to wait at most until the upload of these files is finished. `None` if it
-    /// is.
+    /// Returns the maximum wait until the upload of these files is finished. `None` if the upload
+    /// is finished.
     fn settling_wait(&self, files: &[(&DirEntry, Age)]) -> Option<Duration> {
         let left = files.iter().filter_map(|(entry, age)| self.settle_left(entry, *age)).max()?;
         if files.iter().any(|(entry, _)| (self.upload)(entry).sessions != WriterState::Ended) {
@@ -218,13 +224,13 @@ impl<'a> Judge<'a> {
         is_of_this_tick.then(|| left.min(self.next_tick))
     }
 
-    /// Returns what is left of `settle` since a file's last change, or since a change that the log
-    /// announced.
+    /// Returns the part of `settle` that remains since a file's last change, or since a change that
+    /// the log announced.
     fn settle_left(&self, entry: &DirEntry, age: Age) -> Option<Duration> {
         let settle = self.periods.settle.get();
         let announced = (self.upload)(entry).announced_at.and_then(|at| {
             let since = self.tick.duration_since(at);
-            // The tick is behind the log's clock. Ignores the log if the clock was set back.
+            // The tick is behind the log's clock. If the clock was set back, the log is ignored.
             let is_known = since.unsigned_abs() <= TICK || since.is_positive();
             let then = since.try_into().unwrap_or_default();
             is_known.then_some(Age { then, since: Duration::ZERO })
@@ -232,7 +238,7 @@ impl<'a> Judge<'a> {
         age.left(settle).max(announced.and_then(|announced| announced.left(settle)))
     }
 
-    /// Returns how long to wait for a cut upload to be resumed. `None` if none was cut.
+    /// Returns how long to wait for the resumption of a cut upload. `None` if no upload was cut.
     fn cut_wait(&self, files: &[(&DirEntry, Age)]) -> Option<Duration> {
         let grace = self.periods.data_file_grace.get();
         let left = files.iter().filter_map(|(_, age)| age.left(grace)).max()?;
@@ -240,7 +246,8 @@ impl<'a> Judge<'a> {
         files.iter().any(|(entry, _)| is_cut(entry)).then_some(left)
     }
 
-    /// Returns a wait for an invalid manifest. It may be incomplete, even if its session has ended.
+    /// Returns a wait for an invalid manifest. The manifest may be incomplete, even if its session
+    /// has ended.
     fn incomplete_wait(&self, manifest: &ListedManifest) -> Option<Judgement> {
         let settling = self.settle_left(&manifest.entry, manifest.age);
         let settling = settling.map(|left| (WaitReason::Settling, left));
@@ -250,14 +257,14 @@ impl<'a> Judge<'a> {
         Some(Judgement::Wait(reason, Some(left)))
     }
 
-    /// Returns whether a complete data file was replaced after its manifest was complete. Then the
-    /// new file belongs to a later manifest.
+    /// Returns whether a complete data file was replaced after its manifest was complete. If so,
+    /// the new file belongs to a later manifest.
     fn is_replaced(&self, manifest: &ListedManifest, file: &DirEntry) -> bool {
         let (ours, its) = ((self.upload)(&manifest.entry), (self.upload)(file));
         match ours.closed_at {
             Some(closed) if its.is_known => its.replaced_at.is_some_and(|at| at > closed),
-            // Without the log: this manifest was complete before the file's last change, and a
-            // later manifest after it.
+            // Without the log, two times decide: this manifest was complete before the file's last
+            // change, and a later manifest was complete after that change.
             _ => {
                 let later = self.naming.get(file.name.as_str());
                 self.completed(&manifest.entry) < file.ctime
@@ -266,8 +273,9 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Returns when a manifest was complete: the earlier of arrival and ctime. A client that sets
-    /// the file's time moves the ctime; an event that is read late moves the arrival.
+    /// Returns the time at which a manifest was complete, which is the earlier of arrival and
+    /// ctime. The ctime is too late if a client sets the file's time afterwards. The arrival is too
+    /// late if its event is read late.
     fn completed(&self, manifest: &DirEntry) -> Timestamp {
         let arrival = self.order.get(&manifest.name);
         arrival.map_or(manifest.ctime, |arrival| arrival.at.min(manifest.ctime))
@@ -281,7 +289,7 @@ impl<'a> Judge<'a> {
             if file.is_open {
                 return self.data_file_being_written(manifest, &file.name);
             }
-            // Its client may still rename it, but not for ever.
+            // The client may still rename the file, but only within a limited time.
             let most = manifest.age.left(self.periods.open_file_grace.get());
             left = left.max(file.age.left(grace).min(most));
         }

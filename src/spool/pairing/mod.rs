@@ -1,9 +1,9 @@
-//! Decides about every manifest in incoming: claim it with its data file, claim it alone to refuse
-//! it, or wait. Pure.
+//! Decides about every manifest in incoming. A manifest is claimed with its data file, claimed
+//! alone to be refused, or left to wait. This module is pure.
 //!
-//! Invariant: the same snapshot leads to the same decisions. A wait never exceeds its configured
-//! period from now, even if the clock jumps ([`Age`](super::incoming::snapshot::Age)). Texts for
-//! partners quote names escaped.
+//! Invariant: the same snapshot results in the same decisions. A wait never exceeds its configured
+//! period from the present time, even if the clock jumps ([`Age`](super::incoming::snapshot::Age)).
+//! Texts for partners contain names escaped.
 
 pub mod hints;
 pub mod judge;
@@ -24,11 +24,13 @@ use crate::config::{Pairing, ReusedManifest};
 use crate::import_id::ImportId;
 use crate::report::Failure;
 
-/// The most manifests claimed in one scan. Each costs some syncs, so an account with ten thousand
-/// manifests leaves time for other accounts' scans. This also bounds the cost of refusals.
+/// The maximum number of manifests claimed in one scan. Each claim costs some syncs. With this
+/// limit, an account with ten thousand manifests leaves time for the scans of other accounts. The
+/// limit also bounds the cost of refusals.
 pub const MAX_CLAIMS_PER_SCAN: usize = 100;
 
-/// The age from which a change's inotify event has been read, or was before the daemon's start.
+/// From this age on, the inotify event of a change has been read, or preceded the start of the
+/// daemon.
 const EVENT_DELAY: Duration = Duration::from_secs(1);
 
 /// A manifest to claim, with its data file or alone.
@@ -36,7 +38,7 @@ const EVENT_DELAY: Duration = Duration::from_secs(1);
 pub struct PlannedClaim {
     pub manifest: DirEntry,
     pub values: ManifestValues,
-    /// Its data file, or why the manifest is refused.
+    /// The data file, or the reason why the manifest is refused.
     pub data: Result<DirEntry, Failure>,
 }
 
@@ -49,7 +51,7 @@ impl PlannedClaim {
         }
     }
 
-    /// Returns the stem of the answers' names in results/.
+    /// Returns the stem of the names of the answers in results/.
     pub fn stem(&self, import: &ImportId) -> String {
         results::stem(&self.manifest.name, import)
     }
@@ -61,7 +63,8 @@ pub struct WaitingManifest {
     /// The manifest's name.
     pub manifest: String,
     pub reason: WaitReason,
-    /// After this time it is refused if nothing changes. `None` if only a change ends the wait.
+    /// The time after which the manifest is refused if it and its data file do not change. `None`
+    /// if only a change can end the wait.
     pub at_most: Option<Duration>,
 }
 
@@ -70,21 +73,21 @@ pub struct WaitingManifest {
 pub struct Decisions {
     /// The manifests to claim now, in the order in which they were complete.
     pub claims: Vec<PlannedClaim>,
-    /// The manifests that stay, in the same order.
+    /// The manifests that stay in incoming, in the same order.
     pub waiting: Vec<WaitingManifest>,
-    /// Whether there are more manifests to decide about after these claims.
+    /// Whether more manifests remain to be decided after these claims.
     pub more: bool,
 }
 
 impl Decisions {
-    /// Returns how long after the listing to scan again even if nothing happens.
+    /// Returns the time from the listing to the next scan, if no event causes an earlier scan.
     pub fn rescan_in(&self) -> Option<Duration> {
         self.waiting.iter().filter_map(|waiting| waiting.at_most).min()
     }
 }
 
-/// Returns whether the arrival of some manifests is still to be read. The kernel queues the event
-/// of a close before a scan can find the closed file.
+/// Returns whether the arrivals of some manifests are not read yet. The kernel queues the event of
+/// a close before a scan can find the closed file.
 pub fn is_arrival_pending(snapshot: &Snapshot, order: &ArrivalOrder, now: Timestamp) -> bool {
     let is_awaited = |ListedManifest { entry, .. }: &ListedManifest| {
         now.duration_since(entry.ctime).unsigned_abs() < EVENT_DELAY
@@ -94,15 +97,16 @@ pub fn is_arrival_pending(snapshot: &Snapshot, order: &ArrivalOrder, now: Timest
     snapshot.manifests.len() > 1 && snapshot.manifests.iter().any(is_awaited)
 }
 
-/// Returns when a manifest was complete: its arrival or, if unknown, its last change.
+/// Returns the time at which a manifest was complete: its arrival, or its last change if the
+/// arrival is unknown.
 fn completed(manifest: &DirEntry, order: &ArrivalOrder) -> Arrival {
     let by_change = Arrival { at: manifest.ctime, place: u64::MAX };
     order.get(&manifest.name).copied().unwrap_or(by_change)
 }
 
-/// Decides about the manifests in `snapshot`, until [`MAX_CLAIMS_PER_SCAN`] are to be claimed.
-/// `order` has their arrivals. `spent` returns the import that used a manifest name before.
-/// `upload` returns what the SFTP server's log shows about a file.
+/// Decides about the manifests in `snapshot`, until [`MAX_CLAIMS_PER_SCAN`] claims are reached.
+/// `order` has the arrivals of the manifests. `spent` returns the import that used a manifest name
+/// before. `upload` returns the log's facts about the upload of a file.
 pub fn decide(
     snapshot: &Snapshot,
     order: &ArrivalOrder,

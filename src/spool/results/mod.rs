@@ -1,7 +1,8 @@
-//! Writes answers: files in an account's results/, which appear complete, by a rename.
+//! Writes answers, which are files in an account's results/. A rename makes each answer visible
+//! when it is complete.
 //!
-//! Every file is written under a hidden name that contains the import's id, synced, and renamed to
-//! its final name. Repeating this after a crash replaces the file with the same bytes.
+//! Every file is written under a hidden name that contains the import's id, is synced, and is
+//! renamed to its final name. If this is repeated after a crash, the new file has the same bytes.
 
 pub mod usage;
 
@@ -20,33 +21,34 @@ use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
 
-/// The longest ending of an answer's name after its stem, in bytes.
+/// The longest ending that follows the stem in an answer's name, in bytes.
 const MAX_ENDING: usize = ".errors.jsonl".len();
 
-/// The purpose of an import's unpublished report.
+/// The purpose of the unpublished report of an import.
 const ANSWER: &str = "answer";
 
-/// The mode of answers: readable by everybody, as the account may be neither owner nor group.
+/// The mode of answers. Everybody may read them, because the account may be neither owner nor
+/// group.
 const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR).union(Mode::S_IRGRP).union(Mode::S_IROTH);
 
-/// Why an answer could not be written.
+/// The reason why an answer could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// results/ is missing (the account was removed) or cannot be opened.
+    /// results/ cannot be opened, or is missing because the account was removed.
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error(transparent)]
     Io(#[from] IoError),
 }
 
-/// An account's results/, open.
+/// The open results/ folder of an account.
 #[derive(Debug)]
 pub struct Results {
     folder: Folder,
 }
 
-/// An unpublished file in results/, under a hidden name. If it is not published, the next one of
-/// the same import and purpose overwrites it.
+/// An unpublished file in results/, under a hidden name. If the file is not published, the next
+/// file of the same import and purpose overwrites it.
 #[derive(Debug)]
 #[must_use = "it is not seen until it is published"]
 pub struct UnpublishedFile {
@@ -55,13 +57,13 @@ pub struct UnpublishedFile {
 }
 
 impl UnpublishedFile {
-    /// Returns a second handle to write it with, which may stay open when the file is published.
-    /// Fails only if no file descriptor is left.
+    /// Returns a second handle for writing to the file. The handle may stay open when the file is
+    /// published. Fails only if no file descriptor is available.
     pub fn try_clone(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 
-    /// Makes its content durable.
+    /// Makes the file's content durable.
     pub fn sync(&self) -> Result<(), ResultsError> {
         self.file.sync_all().map_err(|error| IoError::new("sync", &self.name, error).into())
     }
@@ -82,7 +84,8 @@ impl Results {
         Ok(Self { folder: Folder::open(&layout.results(account))? })
     }
 
-    /// Creates an empty file to fill and publish. `purpose` distinguishes the files of one import.
+    /// Creates an empty file that is then filled and published. `purpose` distinguishes the files
+    /// of one import.
     pub fn create_temp(
         &self,
         import: &ImportId,
@@ -93,7 +96,7 @@ impl Results {
 
     fn temp(&self, name: String) -> Result<UnpublishedFile, ResultsError> {
         let file = self.folder.create(&name, MODE).map_err(|e| self.error("create", &name, e))?;
-        // Independent of the umask.
+        // The mode must not depend on the umask.
         fchmod(&file, MODE).map_err(|e| self.error("set the mode of", &name, e))?;
         Ok(UnpublishedFile { file, name })
     }
@@ -105,7 +108,7 @@ impl Results {
         self.folder.sync().map_err(|errno| self.error("sync the folder of", name, errno))
     }
 
-    /// Removes `temp` unpublished.
+    /// Removes `temp` without publishing it.
     pub fn discard(&self, temp: UnpublishedFile) -> Result<(), ResultsError> {
         self.folder.remove(&temp.name).map_err(|errno| self.error("remove", &temp.name, errno))
     }
@@ -115,8 +118,8 @@ impl Results {
         self.fill(self.create_temp(import, ANSWER)?, name, bytes)
     }
 
-    /// Writes `bytes` as the answer `name`, which belongs to no import, durably. An existing file
-    /// is replaced.
+    /// Writes `bytes` as the answer `name` durably. The answer belongs to no import. An existing
+    /// file is replaced.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
         self.fill(self.temp(format!(".{name}.tmp"))?, name, bytes)
     }
@@ -140,7 +143,7 @@ impl Results {
         self.publish(temp, name)
     }
 
-    /// Removes those of the answers `names` that exist. Returns how many.
+    /// Removes the answers `names`. Returns the number of answers that existed.
     pub fn remove_all(&self, names: &[impl AsRef<str>]) -> Result<usize, ResultsError> {
         let mut removed = 0;
         for name in names.iter().map(AsRef::as_ref) {
@@ -150,15 +153,17 @@ impl Results {
         Ok(removed)
     }
 
-    /// Writes `bytes` as the answer `name`: complete, but not durable, because it is useless after
-    /// a crash. Must not run while [`Self::write`] runs for the same import.
+    /// Writes `bytes` as the answer `name`. The answer is complete, but not durable, because it is
+    /// useless after a crash. This function must not run while [`Self::write`] runs for the same
+    /// import.
     pub fn write_unsynced(
         &self,
         import: &ImportId,
         name: &str,
         bytes: &[u8],
     ) -> Result<(), ResultsError> {
-        // The hidden name of the final report: after a crash, that one overwrites this file.
+        // The final report has the same hidden name. After a crash, the final report overwrites
+        // this file.
         let mut temp = self.create_temp(import, ANSWER)?;
         let written = temp.write_all(bytes);
         written.map_err(|e| self.error("write", &temp.name, e))?;
@@ -171,7 +176,8 @@ impl Results {
             .map_err(|errno| self.error("rename to", name, errno))
     }
 
-    /// Renames the answer `from` to `to` if it exists. Not durable before [`Self::sync`].
+    /// Renames the answer `from` to `to` if it exists. The rename is durable only after
+    /// [`Self::sync`].
     pub fn rename_existing(&self, from: &str, to: &str) -> Result<(), ResultsError> {
         match self.folder.rename(from, &self.folder, to, RenameFlags::empty()) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
@@ -184,7 +190,7 @@ impl Results {
         self.folder.sync().map_err(|errno| self.error("sync the folder of", ".", errno))
     }
 
-    /// Opens the answer `name`, to attach it. Fails if it is not a regular file.
+    /// Opens the answer `name` as an attachment. Fails if it is not a regular file.
     pub fn read(&self, name: &str) -> Result<File, ResultsError> {
         let error = |errno| self.error("open", name, errno);
         let usable = usable_name(name.as_bytes()).ok_or(Errno::EINVAL).map_err(error)?;
@@ -206,13 +212,13 @@ impl Results {
     }
 }
 
-/// Returns the stem of an import's answers: the manifest's name without its ending. If that is not
-/// a usable name, too long for some ending or formatted like an import id of this node, it is the
-/// import's id.
+/// Returns the stem of an import's answers: the manifest's name without its ending. The stem is the
+/// import's id instead if that name is unusable, is too long for some ending, or has the format of
+/// an import id of this node.
 pub fn stem(manifest: &str, import: &ImportId) -> String {
     let stem = manifest_stem(manifest);
     match usable_name(stem.as_bytes()) {
-        // An earlier answer of the same stem is renamed to its import's id.
+        // An earlier answer of the same stem is renamed to the id of its import.
         Some(stem) if stem.len() + MAX_ENDING <= MAX_NAME && !import.is_of_same_node(stem) => {
             stem.to_owned()
         }
@@ -228,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answer_appears_complete_and_is_repeatable() {
+    fn answer_is_complete_when_it_becomes_visible() {
         let host = TestHost::new();
         let results = Results::open(&host.layout, &host.account).unwrap();
         for bytes in [&b"one"[..], b"two"] {
@@ -260,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_only_regular_files() {
+    fn only_regular_files_are_read_as_answers() {
         let host = TestHost::new();
         let results = Results::open(&host.layout, &host.account).unwrap();
         std::fs::write(host.results().join("e.csv"), "x").unwrap();
@@ -274,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn removed_account_has_its_own_error() {
+    fn removal_of_account_is_a_distinct_error() {
         let host = TestHost::new();
         std::fs::remove_dir(host.results()).unwrap();
         let error = Results::open(&host.layout, &host.account).unwrap_err();
@@ -293,9 +299,9 @@ mod tests {
         }
     }
 
-    /// An earlier answer of the same stem is renamed to its import's id.
+    /// An earlier answer of the same stem is renamed to the id of its import.
     #[test]
-    fn stem_is_never_another_import_id() {
+    fn stem_never_equals_another_imports_id() {
         let import = "sftp1-42".parse().unwrap();
         let huge = format!("sftp1-{}.manifest", "9".repeat(40));
         for name in ["sftp1-43.manifest", "sftp1-42.manifest", "sftp1-007.manifest", &huge] {

@@ -7,7 +7,7 @@ use crate::files::dir::{Folder, FolderError};
 use crate::spool::layout::Layout;
 
 /// Returns the total size of the answers in the account's results/, in bytes. Skips the names in
-/// `except` and unpublished (hidden) files. Returns 0 if the account has no folder.
+/// `except` and unpublished (hidden) files. The total is 0 if the account has no folder.
 pub fn answer_bytes(
     layout: &Layout,
     account: &AccountId,
@@ -22,7 +22,7 @@ pub fn answer_bytes(
         let name = entry.file_name();
         let is_counted = !name.to_bytes().starts_with(b".")
             && !except.iter().any(|own| own.as_bytes() == name.to_bytes());
-        // A file that was removed since the listing counts as empty.
+        // A file that was removed after the listing counts as empty.
         if is_counted && let Ok(stat) = folder.stat(name) {
             bytes = bytes.saturating_add(u64::try_from(stat.st_size).unwrap_or(0));
         }

@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_in_results_wake_no_account() {
+    fn results_are_not_watched() {
         let of = |path: &str| account_of("/srv/x".as_ref(), path.as_ref());
         let account: AccountId = "acme".parse().unwrap();
         assert_eq!(of("/srv/x/acme"), Some(account.clone()));

@@ -46,7 +46,7 @@ async fn wait_until_listed(watcher: &mut Watcher, accounts: &[AccountId], accoun
 }
 
 #[tokio::test]
-async fn reports_each_of_several_uploads() {
+async fn each_of_several_uploads_is_reported() {
     for method in METHODS {
         let (host, mut watcher) = followed(method);
         for name in ["a.csv", "a.csv", "b.csv"] {
@@ -217,7 +217,11 @@ fn rerun_with_two_watches() {
         in_namespace(program.as_os_str()).args(["--exact", name]).env(RERUN, "1").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("1 passed"), "{text}");
-    assert_eq!(before, std::fs::read_to_string(OWN_LIMIT).unwrap(), "the host's limit changed");
+    assert_eq!(
+        before,
+        std::fs::read_to_string(OWN_LIMIT).unwrap(),
+        "the limit of the host must not change"
+    );
 }
 
 #[tokio::test]
@@ -256,7 +260,7 @@ async fn accounts_beyond_the_watch_limit_are_polled() {
 }
 
 #[test]
-fn widest_scan_sorts_first() {
+fn scan_targets_sort_by_width() {
     let account = ScanTarget::Account("a".parse().unwrap());
     let targets = BTreeSet::from([account.clone(), ScanTarget::All, ScanTarget::Accounts]);
     assert_eq!(Vec::from_iter(targets), [ScanTarget::Accounts, ScanTarget::All, account]);

@@ -112,7 +112,7 @@ mod tests {
 
     /// Without this setting each writer would create a file while other writers wait.
     #[test]
-    fn savepoints_use_no_temporary_file() {
+    fn savepoint_journals_stay_in_memory() {
         let (_folder, path) = opened();
         let connection = connect(&path).unwrap();
         let store: i64 =

@@ -19,7 +19,7 @@ fn endpoints_are_listed_without_their_secrets() {
             assert!(listed[0].chosen);
             assert!(!serde_json::to_string(&listed)?.contains("s3cr"));
             assert!(disable(tx, at, "acme", "crm", "gone")?);
-            assert!(!disable(tx, at, "acme", "crm", "gone again")?);
+            assert!(!disable(tx, at, "acme", "crm", "removed again")?);
             assert_eq!(find_target(tx, "acme", "crm", at)?.unwrap().disabled.unwrap(), "gone");
             assert!(enable(tx, &acme, "crm")?);
             assert!(find_target(tx, "acme", "crm", at)?.unwrap().disabled.is_none());

@@ -25,9 +25,9 @@ pub struct NewImport<'a, C> {
     /// The recipient of the import's mail: the manifest's clientEmail, or another address that
     /// replaces it.
     pub client_email: Option<&'a str>,
-    /// Returns the common beginning of the names of the import's files in results/.
+    /// A function that returns the common beginning of the names of the import's files in results/.
     pub stem: &'a dyn Fn(&ImportId) -> String,
-    /// The manifest name that it uses up, if it does.
+    /// The manifest name that the import spends. `None` if it spends no name.
     pub spends: Option<&'a str>,
     pub origin: Origin<C>,
     /// The reason why the pair is refused. `None` if it is not refused.
@@ -69,7 +69,8 @@ pub fn insert<C: Serialize>(
     )?;
     let n = tx.last_insert_rowid();
     let id = ImportId::new(node, n).map_err(|e| Error::Value(e.to_string()))?;
-    // An answer that was renamed is named after its import's id, also one of an earlier node name.
+    // A renamed answer is named after the id of its import, even if the id has an earlier node
+    // name.
     let sql = "UPDATE import SET id = ?1,
                    stem = iif(EXISTS (SELECT 1 FROM import WHERE id = ?2 AND account = ?4), ?1, ?2)
                WHERE n = ?3";
@@ -148,8 +149,8 @@ pub fn set_finished(
     expect_one(rows, id, "running")
 }
 
-/// Records that an import's files in results/ are named after its id, and the report that names
-/// them so, if it has ended.
+/// Records that an import's files in results/ are named after its id. If the import has ended, also
+/// records the report with these names.
 pub fn set_stem_to_id(tx: &Transaction<'_>, id: &ImportId, report: Option<&Report>) -> Result<()> {
     tx.change(
         "UPDATE import SET stem = id, report = coalesce(?2, report) WHERE id = ?1",

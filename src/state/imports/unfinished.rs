@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_unfinished_imports_without_recent_milestones() {
+    fn imports_without_recent_milestones_are_listed() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.db")).unwrap();
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();

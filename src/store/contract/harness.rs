@@ -1,4 +1,4 @@
-//! What the contracts share: an engine with its reader, and short constructors of accounts,
+//! Shared parts of the contracts: an engine with its reader, and short constructors of accounts,
 //! imports, schemas and batches.
 
 use std::path::{Path, PathBuf};
@@ -30,10 +30,10 @@ pub trait EngineReader {
     fn crash(&self, data: &Path, account: &AccountId, import: &ImportId);
 }
 
-/// A profile as a [`EngineReader`] finds it.
+/// A stored profile, as an [`EngineReader`] returns it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredProfile {
-    /// `kind:value`, sorted.
+    /// The ids as `kind:value`, sorted.
     pub ids: Vec<String>,
     pub properties: String,
     pub created_at: i64,
@@ -102,7 +102,7 @@ pub fn events(schema: &EventSchema, names: &[&str], values: &[Option<&str>]) -> 
     let n = names.len();
     let ids: ArrayRef = Arc::new(StringArray::from(vec![Some("a@b.c"); n]));
     let null = new_null_array(&DataType::Utf8, n);
-    // A second apart, the latest first.
+    // The times are one second apart, and the latest is first.
     let times = (0..n as i64).rev().map(|second| 1_578_503_667_000 + second * 1000);
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from(names.to_vec())),

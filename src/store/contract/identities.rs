@@ -1,5 +1,5 @@
-//! Contracts of identities: which profile a record belongs to, and what happens to a profile that is
-//! left without an id.
+//! Contracts of identities: which profile a record belongs to, and what happens to a profile that
+//! is left without an id.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub fn a_new_identity_gets_its_own_profile(engine: &TestEngine<'_>) {
             ("identity:bob objectId:dev", r#"{"Name":"Bob"}"#),
         ],
     );
-    // The same when the device's profile is stored.
+    // The result is the same if the device's profile is already stored.
     assert_eq!(import_records(engine, 2, &[(["cid", "f", "", "dev"], &cid)]), [1, 0]);
     let profiles = stored(engine);
     assert_eq!(profiles[1], ("identity:bob".into(), r#"{"Name":"Bob"}"#.into()));
@@ -68,7 +68,7 @@ pub fn a_profile_without_ids_is_absorbed(engine: &TestEngine<'_>) {
     let times =
         engine.profiles().into_iter().map(|profile| (profile.created_at, profile.updated_at));
     assert_eq!(times.collect::<Vec<_>>(), [(100, 101)]);
-    // The record's own changes follow the absorption.
+    // The record's own changes are applied after the absorption.
     import_records(engine, 3, &[(["", "", "", "dev2"], &anonymous)]);
     assert_eq!(import_records(engine, 4, &[(["a", "", "", "dev2"], &later)]), [1, 1]);
     let without = r#"{"Name":"Ann","Tags":["a"]}"#;
@@ -87,7 +87,8 @@ pub fn absorptions_follow_each_other(engine: &TestEngine<'_>) {
         (["", "f", "", ""], &cities[1]),
         (["a", "f", "", "o"], &[]),
     ];
-    // The o profile is absorbed by that of f, and this one by that of a.
+    // The profile of `o` is absorbed by the profile of `f`, which is then absorbed by the profile
+    // of `a`.
     assert_eq!(import_records(engine, 1, &records), [3, 2]);
     expect(engine, &[("fbId:f identity:a objectId:o", r#"{"Name":"Ann","City":"c1"}"#)]);
     import_records(engine, 2, &[(["a", "", "", ""], &cities[2])]);

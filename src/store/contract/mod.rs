@@ -24,10 +24,10 @@ macro_rules! contract {
             #[allow(unused_imports)]
             use super::*;
             contract!(@tests $open, $reader;
-                an_aborted_import_leaves_nothing
+                an_aborted_import_is_removed_completely
                 commit_makes_pushed_records_visible
-                nothing_is_visible_before_commit
-                a_second_run_discards_and_commits_the_same
+                records_are_invisible_before_the_commit
+                a_second_run_discards_its_records
                 leftovers_of_a_crash_are_removed
                 accounts_are_independent
                 events_keep_their_order
@@ -57,7 +57,7 @@ macro_rules! contract {
 
 contract!(local, Store::local, &super::super::local::contract::LocalReader);
 
-fn an_aborted_import_leaves_nothing(engine: &TestEngine<'_>) {
+fn an_aborted_import_is_removed_completely(engine: &TestEngine<'_>) {
     let (schema, batch) = one_column(&["Purchased"]);
     let mut writer = engine.store.begin(&account(), &import(1), &schema).unwrap();
     writer.push(batch).unwrap();
@@ -100,13 +100,13 @@ fn commit_makes_pushed_records_visible(engine: &TestEngine<'_>) {
     assert_eq!(engine.leftovers(), [""; 0]);
 }
 
-/// Returns the counts of `records` events of the harness.
+/// Returns the counts of an import of `records` events from the harness.
 fn of_events(records: u64) -> CommitCounts {
     let ts = TsRange { first: 1_578_503_667, last: 1_578_503_667 + records as i64 - 1 };
     CommitCounts { records, ts_range: Some(ts), ..CommitCounts::default() }
 }
 
-fn nothing_is_visible_before_commit(engine: &TestEngine<'_>) {
+fn records_are_invisible_before_the_commit(engine: &TestEngine<'_>) {
     let (schema, batch) = one_column(&["Purchased"]);
     engine.run(1, &schema, vec![batch.clone()]);
     let names = properties(&["Name"]);
@@ -125,7 +125,7 @@ fn nothing_is_visible_before_commit(engine: &TestEngine<'_>) {
     assert_eq!(engine.profiles()[0].properties, r#"{"Name":"Joe"}"#);
 }
 
-fn a_second_run_discards_and_commits_the_same(engine: &TestEngine<'_>) {
+fn a_second_run_discards_its_records(engine: &TestEngine<'_>) {
     let (schema, batch) = one_column(&["Purchased", "Viewed"]);
     let names = properties(&["Playlist"]);
     let first = profiles(&names, &[(A, &[]), (["", "", "", "o"], &[])]);

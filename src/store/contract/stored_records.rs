@@ -9,7 +9,7 @@ use crate::records::{Schema, Value};
 
 pub fn events_keep_their_order(engine: &TestEngine<'_>) {
     let schema = event_schema(&["long"]);
-    // Enough for several row groups.
+    // This number of records fills several row groups.
     let long = "x".repeat(400);
     let mut expected = Vec::new();
     let mut batches = Vec::new();
@@ -43,7 +43,7 @@ pub fn a_wide_schema_is_stored(engine: &TestEngine<'_>) {
 }
 
 pub fn names_and_values_are_stored_unchanged(engine: &TestEngine<'_>) {
-    // `records` gives column names that clash a suffix, ignoring case.
+    // The module `records` adds a suffix to column names that clash. Case is ignored.
     let names = ["Price", "price_2", "Größe 😀", "a.b", "event_2", "with \"quotes\" and\nlines"];
     let schema = event_schema(&names);
     let values = [Some(""), None, Some("é😀\0\n\"")];
@@ -72,7 +72,7 @@ pub fn profiles_merge_across_imports(engine: &TestEngine<'_>) {
     let names = properties(&["Name", "Playlist"]);
     let batch = profiles(&names, &[(A, &[set(0, Value::Text("Jo")), add(1, "Rock")]), (A, &[])]);
     engine.run(1, &Schema::Profile(Arc::clone(&names)), vec![batch]);
-    // Other columns, in another order.
+    // The second import has other columns, in another order.
     let names = properties(&["Playlist", "City"]);
     let first = profiles(&names, &[(A, &[add(0, "Pop"), set(1, Value::Text("Pune"))])]);
     let second = profiles(&names, &[(A, &[add(0, "Rock")])]);

@@ -1,8 +1,8 @@
 //! Operations on all data of an account: list its imports, export it while it is in use, erase it.
 //!
-//! Commands run by root call these in a folder of the daemon's user. They list, open and remove
-//! files with the rights of the owner of the folder that contains the store, and write the copies
-//! with root's own.
+//! Commands run by root call these operations in a folder of the daemon's user. They list, open and
+//! remove files with the rights of the owner of the folder that contains the store. They write the
+//! copies with root's rights.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -38,7 +38,7 @@ pub fn list_imports(data: &Path) -> Result<Vec<ImportId>, Error> {
     Ok(imports)
 }
 
-/// Copies the data of `account` into the new folder `to`. Returns whether there is any.
+/// Copies the data of `account` into the new folder `to`. Returns whether the account has data.
 pub fn export(
     data: &Path,
     account: &AccountId,
@@ -127,8 +127,8 @@ fn list_folder(folder: &Path) -> Result<Vec<PathBuf>, IoError> {
     paths.collect::<std::io::Result<_>>().map_err(IoError::of("list", folder))
 }
 
-/// Opens a regular file with the rights of `owner`. A link leads only to files that `owner` may
-/// read anyway.
+/// Opens a regular file with the rights of `owner`. A symbolic link can only lead to files that
+/// `owner` may read anyway.
 fn open(path: &Path, owner: Owner) -> Result<File, IoError> {
     let opened = || {
         let _rights = owner.assume()?;

@@ -1,4 +1,4 @@
-//! The paths of the local engine. No other file joins them.
+//! The paths of the local engine. Only this module builds them.
 //!
 //! ```text
 //! <data>/<account>/events/import=<import>/part-00000.parquet

@@ -1,7 +1,7 @@
 //! The local engine: events in Parquet files, profiles in SQLite, one folder per account.
 //!
-//! Both do their heavy work on a thread of their own, in pieces of bounded size. Therefore memory
-//! does not grow with the size of the import.
+//! Separate threads write events and profiles, in pieces of bounded size. Therefore memory does not
+//! grow with the size of the import.
 
 mod account_data;
 #[cfg(test)]
@@ -66,8 +66,8 @@ impl Engine for LocalStore {
     fn abandon(&self, account: &AccountId, import: &ImportId) -> Result<(), Error> {
         let folder = AccountFolder::new(&self.data, account);
         durable::remove_folder(&folder.unfinished_events_of(import))?;
-        // A crashed run of profiles leaves a file only if it was building a new database: in an
-        // existing one its transaction is rolled back.
+        // A crashed import of profiles leaves a file only if it was building a new database. In an
+        // existing database, SQLite rolls back its transaction.
         profiles::abandon(&folder)
     }
 

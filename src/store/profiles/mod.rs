@@ -1,8 +1,8 @@
 //! Merges an import's profile changes into the profiles of an account. An engine provides the
-//! database ([`ProfileTable`](table::ProfileTable)), all other code is shared between engines.
+//! database ([`ProfileTable`](table::ProfileTable)). All other code is shared between engines.
 //!
 //! Records are collected into a window. Its size is limited by the memory of its ids, and most
-//! imports fit into one window. The profile of a record depends on the records before it and on the
+//! imports fit into one window. The profile of a record depends on the earlier records and on the
 //! stored ids, so records are assigned to profiles in file order. Then one merge pass reads, merges
 //! and writes each profile about once, in the order of the table. The result does not depend on how
 //! records are divided into windows. One transaction contains the whole import.
@@ -29,8 +29,8 @@
 //! ```
 //!
 //! A profile that loses its last id is *absorbed* by the winner: it passes the properties that the
-//! winner lacks on to it, and is removed. Absorptions and the later records of the winners are merged
-//! after the merge pass, in file order.
+//! winner lacks on to it, and is removed. Absorptions and the later records of the winners are
+//! merged after the merge pass, in file order.
 //!
 //! - *Spill*: bytes above a memory limit are written to a temporary file and read back in order.
 //! - *Partition*: the records of a range of profiles, in file order. The ranges ascend.

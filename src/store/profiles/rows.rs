@@ -30,7 +30,7 @@ struct ProfileRow {
 }
 
 impl Profiles {
-    /// Adds a profile. Its properties are the text appended since the last one.
+    /// Adds a profile. Its properties are the text appended since the previous profile.
     pub fn add(&mut self, id: i64, created_at: i64, updated_at: i64) {
         self.rows.push(ProfileRow { id, end: self.text.len(), created_at, updated_at });
     }

@@ -1,4 +1,4 @@
-//! What the profile merge needs of a database. Each engine implements it.
+//! The interface between the profile merge and its database. Each engine implements it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +15,7 @@ pub const SCAN_FRACTION: i64 = 4;
 
 /// An account's profiles and ids, inside the import's transaction.
 ///
-/// Invariant: nothing is visible to others before [`ProfileTable::commit`], and dropping the value
+/// Invariant: changes are invisible to others before [`ProfileTable::commit`]. Dropping the value
 /// rolls the transaction back.
 pub trait ProfileTable: fmt::Debug + Send + 'static {
     type IdReader: IdReader;
@@ -26,13 +26,13 @@ pub trait ProfileTable: fmt::Debug + Send + 'static {
     /// Returns the number of ids.
     fn count_ids(&self) -> Result<usize, Error>;
 
-    /// Returns the profile of each id by its number,
-    /// [`UNKNOWN`](super::identity::resolve::UNKNOWN) for ids that are not stored. Scans the whole
-    /// table, or looks up the ids one by one.
+    /// Returns the profile of each id, by the id's number. Ids that are not stored have the value
+    /// [`UNKNOWN`](super::identity::resolve::UNKNOWN). Scans the whole table, or looks up the ids
+    /// one by one.
     fn find_profiles(&self, ids: &IdIndex, scan: bool) -> Result<Vec<i64>, Error>;
 
-    /// Passes the profile of each id, and whether the id is an identity, to `take`. Ids of kinds that
-    /// are not [`IdKind`]s are included.
+    /// Passes the profile of each id, and whether the id is an identity, to `take`. Ids of kinds
+    /// that are not [`IdKind`]s are included.
     fn scan_owners(&self, take: impl FnMut(i64, bool)) -> Result<(), Error>;
 
     /// Returns a reader of the committed ids, for other threads.
@@ -61,7 +61,7 @@ pub trait ProfileTable: fmt::Debug + Send + 'static {
     fn invalid_properties(&self, profile: i64, source: serde_json::Error) -> Error;
 }
 
-/// Reads the committed ids of an account. The import's lock keeps them from changing.
+/// Reads the committed ids of an account. The import's lock prevents changes of the ids.
 pub trait IdReader: Send + Sync + 'static {
     /// Passes each id of `kind` with its profile to `take`, in the order of the table, until `take`
     /// returns false.

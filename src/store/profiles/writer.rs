@@ -13,7 +13,7 @@ use crate::store::background::{BackgroundWorker, Work};
 use crate::store::engine::{CommitCounts, ImportWriter};
 use crate::store::error::Error;
 
-/// The size of the batches handed to the merging thread, in bytes, about.
+/// The approximate size of the batches handed to the merging thread, in bytes.
 const GROUP_BYTES: usize = 2 << 20;
 
 /// Writes one import's profile changes. They become visible with the commit.
@@ -35,7 +35,8 @@ struct BatchGroup {
 #[derive(Debug)]
 struct ProfileMerge<T> {
     import: ImportId,
-    /// Must be dropped before the table, since its threads may be reading the database.
+    /// The window. It must be dropped before the table, because its threads may be reading the
+    /// database.
     window: Window,
     table: T,
     merger: Merger,

@@ -1,10 +1,14 @@
-//! [`ManifestFile`]: where the manifest is written. No file is replaced without `--force`.
+//! [`ManifestFile`]: the file to which the manifest is written. Without `--force` no file is
+//! replaced.
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use nix::unistd::geteuid;
 
 use crate::cli::context::CliError;
 use crate::files::durable::{self, TempFile};
@@ -42,7 +46,7 @@ impl ManifestFile {
         name.unwrap_or("standard output.manifest").to_owned()
     }
 
-    /// Fails if a file of this name exists, unless it may be replaced.
+    /// Returns an error if a file of this name exists and must not be replaced.
     pub fn check_absent(&self, force: bool) -> Result<(), CliError> {
         match self {
             Self::Path(path) if !force && path.symlink_metadata().is_ok() => Err(exists(path)),
@@ -50,12 +54,18 @@ impl ManifestFile {
         }
     }
 
-    /// Writes the manifest to its path, whole or not at all.
-    pub fn write(&self, text: &str, force: bool) -> Result<(), CliError> {
+    /// Writes the complete manifest of `data_file` to its path. After an error the path is
+    /// unchanged. If root runs the command, the manifest gets the owner of the data file, because
+    /// uploads that belong to root are not imported.
+    pub fn write(&self, text: &str, data_file: &Path, force: bool) -> Result<(), CliError> {
         let Self::Path(path) = self else { return Ok(()) };
-        let hidden = format!(".{}.{}.tmp", self.name(), std::process::id());
-        let is_new = TempFile::create_readable(path.with_file_name(hidden)).and_then(|temporary| {
-            let written = fs::write(temporary.path(), text);
+        let hidden = path.with_file_name(format!(".{}.{}.tmp", self.name(), std::process::id()));
+        let is_new = TempFile::create_readable(hidden).and_then(|(temporary, mut file)| {
+            let written = file.write_all(text.as_bytes()).and_then(|()| {
+                let owner =
+                    geteuid().is_root().then(|| data_file.symlink_metadata()).transpose()?;
+                owner.map_or(Ok(()), |owner| fchown(&file, Some(owner.uid()), Some(owner.gid())))
+            });
             written.map_err(IoError::of("write", temporary.path()))?;
             if force {
                 return durable::publish(temporary.path(), path).map(|()| true);
@@ -77,14 +87,15 @@ fn exists(path: &Path) -> CliError {
         .hint("--force to replace it, or --output for another name")
 }
 
-/// Returns `orders-20261130.manifest` for `orders.csv.gz`: a manifest's name can be used only once.
+/// Returns `orders-20261130.manifest` for `orders.csv.gz`. The name has a date because a manifest's
+/// name can be used only once.
 fn default_name(data_file: &str) -> String {
     let stem = &data_file[..data_file.len() - spool::data_ending(data_file).unwrap_or(0)];
     let today = Timestamp::now().to_zoned_datetime(TimeZone::system());
     format!("{stem}-{}{MANIFEST_ENDING}", today.strftime("%Y%m%d"))
 }
 
-/// Returns the name of the data file, which goes into the manifest.
+/// Returns the name of the data file, which the manifest contains.
 pub fn data_file_name(path: &Path) -> Result<String, CliError> {
     let name = file_name(path).ok_or_else(|| {
         CliError::new(format_args!("{} is not the path of a data file", path.display()))

@@ -12,17 +12,17 @@ use crate::guess::{Proposal, ProposedColumn};
 use crate::report::Report;
 use crate::sanitize::excerpt;
 
-/// Characters of the values that the table shows.
+/// The maximum number of characters of the values in the table.
 const SHOWN: usize = 32;
 
-/// What is printed about a manifest.
+/// The printed information about a manifest.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary<'a> {
     pub proposal: &'a Proposal,
     pub report: &'a Report,
 }
 
-/// A column, as JSON has it.
+/// A column in the JSON output.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonColumn<'a> {
@@ -34,7 +34,7 @@ struct JsonColumn<'a> {
     values: &'a [String],
 }
 
-/// The result as JSON.
+/// The result in the JSON output.
 #[derive(Serialize)]
 struct JsonSummary<'a> {
     path: String,

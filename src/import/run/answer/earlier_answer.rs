@@ -1,10 +1,11 @@
-//! Renames the earlier answer when a new import gets the same stem: the newest answer is
-//! `<stem>.result.json`, and the earlier one is named after its import's id.
+//! Renames the earlier answer when a new import gets the same stem. The newest answer is called
+//! `<stem>.result.json`. The earlier answer is named after its import's id.
 //!
-//! Invariant: the files are renamed before the transaction that queues the new import and records
-//! the earlier import's new stem; only after it is an answer of the new import written. After a
-//! crash in between the claim is executed again, which repeats both. The caller holds the account's
-//! [`AnswerLock`](crate::import::answer_locks::AnswerLock) over all steps.
+//! Invariant: first the files are renamed. Then one transaction queues the new import and records
+//! the new stem of the earlier import. After that, answers of the new import are written. If a
+//! crash occurs between these steps, the claim is executed again and repeats the first two. The
+//! caller holds the account's [`AnswerLock`](crate::import::answer_locks::AnswerLock) during all
+//! steps.
 
 use super::{ERROR_FILE, answer_names, is_missing, owner_of, to_json};
 use crate::account::AccountId;
@@ -16,15 +17,15 @@ use crate::spool::{self, Results, ResultsError};
 use crate::state::imports;
 use crate::state::{self, Transaction};
 
-/// An earlier import whose answer is named after its id now.
+/// An earlier import whose answer is now named after its id.
 #[derive(Debug)]
 pub struct EarlierAnswer {
     import: ImportId,
-    /// Its report, if it has ended.
+    /// The report of the import, if the import has ended.
     report: Option<Report>,
 }
 
-/// Why an earlier answer could not be renamed.
+/// The reason why an earlier answer could not be renamed.
 #[derive(Debug, thiserror::Error)]
 pub enum RenameError {
     #[error(transparent)]
@@ -33,8 +34,8 @@ pub enum RenameError {
     Results(#[from] ResultsError),
 }
 
-/// Renames the files of the answer that has the stem of `new`, if another import's has it. Returns
-/// what to [`record`]. Can be repeated.
+/// Renames the files of the answer that has the stem of `new`, if the answer belongs to another
+/// import. Returns the imports for [`record`]. The function can be repeated.
 pub fn rename(
     context: &Context,
     account: &AccountId,
@@ -43,7 +44,7 @@ pub fn rename(
     let Some(row) = row::find(&context.state, new)? else { return Ok(Vec::new()) };
     let stem = row.stem.as_str();
     if stem == new.as_str() {
-        return Ok(Vec::new()); // no other import can have it
+        return Ok(Vec::new()); // other imports can't have this stem
     }
     let results = match Results::open(&context.layout, account) {
         Ok(results) => Some(results),
@@ -54,7 +55,7 @@ pub fn rename(
     let owner = owner.filter(|owner| owner != new);
     let known = earlier_import(context, &row, owner.is_some())?;
     let mut renamed = Vec::new();
-    // A restored state database doesn't know the owner of the files.
+    // A restored state database may not know the import that owns the files.
     for import in owner.iter().chain(known.iter().filter(|known| owner.as_ref() != Some(known))) {
         let report = row::find(&context.state, import)?.and_then(|row| row.report);
         let report = report.map(|report| with_own_names(report, import));
@@ -66,8 +67,8 @@ pub fn rename(
     Ok(renamed)
 }
 
-/// Returns the earlier import that has the stem of `new`. Most names are new, so this reads the
-/// account's imports only if there may be one.
+/// Returns the earlier import that has the stem of `new`. Most names are new. Therefore the
+/// account's imports are read only if an earlier import may exist.
 fn earlier_import(
     context: &Context,
     new: &ImportRow,
@@ -80,7 +81,7 @@ fn earlier_import(
             None => None,
         };
         let is_reused = spender.is_some_and(|spender| spender != *id);
-        // A misnamed manifest spends no name.
+        // The import of a misnamed manifest has spent no name.
         match has_owner || is_reused || spool::right_name(stem).is_some() {
             true => imports::last_with_stem(tx, account, stem, id),
             false => Ok(None),
@@ -100,7 +101,8 @@ fn rename_files(
     results.sync()?;
     let [.., name] = answer_names(import.as_str());
     match report {
-        // It names the error file. Without its file the answer was removed.
+        // The report names the error file. If the report's own file is missing, the answer was
+        // removed.
         Some(report) if report.error_file.is_some() && results.read(&name).is_ok() => {
             results.write(import, &name, &to_json(report))
         }
@@ -113,7 +115,7 @@ fn with_own_names(report: Report, import: &ImportId) -> Report {
     Report { error_file, ..report }
 }
 
-/// Records the new stems of earlier imports, in the transaction that queues the new one.
+/// Records the new stems of earlier imports. Runs in the transaction that queues the new import.
 pub fn record(tx: &Transaction<'_>, renamed: &[EarlierAnswer]) -> state::Result<()> {
     renamed.iter().try_for_each(|EarlierAnswer { import, report }| {
         imports::set_stem_to_id(tx, import, report.as_ref())

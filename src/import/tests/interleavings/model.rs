@@ -1,9 +1,9 @@
-//! The model's state: one account's incoming, the spool, the rows and the daemon's memory; the
-//! possible moves, and the checks of a state. `client` and `daemon` make the moves.
+//! The model's state: one account's incoming, the spool, the rows and the daemon's memory. This
+//! file has the possible moves and the checks of a state. `client` and `daemon` make the moves.
 //!
-//! A file is an inode with a version, which represents its content. Each step of a client is two
-//! moves: the SFTP server logs it, then does it. Times are milliseconds; a tick of the kernel's
-//! clock is four.
+//! A file is an inode with a version, which represents its content. Each step of a client consists
+//! of two moves: the SFTP server logs the step, then executes it. Times are in milliseconds. A tick
+//! of the kernel's clock is four milliseconds.
 
 mod client;
 mod daemon;
@@ -26,19 +26,19 @@ use crate::spool::{Claim, ClaimStep, DirEntry, FileId, FileKind, PairFile, pairi
 
 const UID: u32 = 70_000;
 const TICK: i64 = 4;
-/// Longer than `settle`.
+/// A time longer than `settle`.
 const SETTLE: i64 = 2000 + TICK;
-/// Longer than every grace period.
+/// A time longer than every grace period.
 const LONG: i64 = 61_000;
 
-/// How often each kind of event may happen.
+/// The maximum number of events of each kind.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Budget {
-    /// The clock ticks.
+    /// The number of ticks of the clock.
     pub ticks: usize,
-    /// Nothing happens for longer than `settle`.
+    /// The number of pauses longer than `settle`.
     pub settles: usize,
-    /// The daemon is killed.
+    /// The number of kills of the daemon.
     pub crashes: usize,
 }
 
@@ -53,7 +53,7 @@ pub enum Move {
     Next,
     Tick,
     Settle,
-    /// The daemon is killed, after or before its upload outcomes were stored.
+    /// The daemon is killed before or after its upload outcomes were stored.
     Crash {
         stored: bool,
     },
@@ -64,10 +64,10 @@ pub enum Move {
 struct Connection {
     steps: Vec<Do>,
     at: usize,
-    /// The step is logged, and not yet done.
+    /// The step is logged but not executed yet.
     logged: bool,
     session: i32,
-    /// The inode of its open handle.
+    /// The inode that the connection has open.
     handle: Option<u64>,
 }
 
@@ -75,11 +75,11 @@ struct Connection {
 pub(super) struct Inode {
     pub(super) ino: u64,
     pub(super) ctime: i64,
-    /// Its mtime was set; a write sets the mtime to the ctime.
+    /// Whether a client set the mtime. A write sets the mtime to the ctime.
     pub(super) time_is_set: bool,
     pub(super) version: usize,
     pub(super) is_complete: bool,
-    /// When it was last closed by a writer.
+    /// The time at which a writer last closed the file.
     pub(super) closed: i64,
 }
 
@@ -103,13 +103,13 @@ struct Daemon {
     tracker: SessionTracker,
     order: ArrivalOrder,
     plan: Vec<PlannedClaim>,
-    /// The claim under way: its import, its next step, and when it began.
+    /// The current claim: its import, its next step, and the time at which it began.
     claiming: Option<(usize, ClaimStep, Timestamp)>,
     /// Whether this claim has renamed the earlier answer.
     has_renamed: bool,
 }
 
-/// The whole state.
+/// The whole state of the model.
 #[derive(Clone, Debug)]
 pub struct World {
     pub(super) rules: Rules,
@@ -119,17 +119,17 @@ pub struct World {
     inodes: BTreeMap<u64, Inode>,
     spool: BTreeMap<(usize, PairFile), u64>,
     pub(super) rows: BTreeMap<usize, Row>,
-    /// Which import has spent a manifest name.
+    /// The import that spent each manifest name.
     pub(super) spent: BTreeMap<String, usize>,
     last_import: usize,
     daemon: Option<Daemon>,
-    /// Upload outcomes, as the state database has them.
+    /// Upload outcomes, as stored in the state database.
     stored: Vec<(String, UploadOutcome)>,
     answers: Vec<Answer>,
-    /// The names of reports in results/, with their imports.
+    /// The names of reports in results/, with the imports that they belong to.
     results: BTreeMap<String, usize>,
     reused: ReusedManifest,
-    /// Files that a client replaces while they were in incoming.
+    /// Files that a client replaced while they were in incoming.
     replaced: BTreeSet<(String, usize)>,
     /// Manifests that were complete in incoming.
     complete: BTreeSet<(String, usize)>,
@@ -176,7 +176,7 @@ impl World {
         world
     }
 
-    /// Returns the possible moves that change something.
+    /// Returns the possible moves that change the state.
     pub fn moves(&self) -> Vec<Move> {
         let mut moves = Vec::new();
         for (n, connection) in self.connections.iter().enumerate() {
@@ -234,12 +234,13 @@ impl World {
         }
     }
 
-    /// Returns the broken promise, if there is one.
+    /// Returns the promise that is broken in this state. `None` if all promises hold.
     pub fn broken(&self) -> Option<String> {
         self.broken.clone()
     }
 
-    /// Lets the daemon finish all its work. Returns the promise that is broken then, if any.
+    /// Lets the daemon finish all its work. Returns the promise that is then broken. `None` if all
+    /// promises hold.
     pub fn end(mut self) -> Option<String> {
         for pause in [TICK, SETTLE, LONG, LONG] {
             self.now += pause;
@@ -268,7 +269,7 @@ impl World {
         self.broken_result().or(self.broken)
     }
 
-    /// Returns the report in results/ that is missing, or is not under its name.
+    /// Returns the report that is missing in results/ or has a wrong name.
     fn broken_result(&self) -> Option<String> {
         for (n, row) in self.rows.iter().filter(|(_, row)| row.is_queued) {
             let is_same = |other: &&Row| other.claim.manifest.name == row.claim.manifest.name;
@@ -284,7 +285,7 @@ impl World {
         None
     }
 
-    /// Hashes everything that later moves depend on.
+    /// Hashes all values that later moves depend on.
     pub fn digest(&self, hasher: &mut impl Hasher) {
         (self.now, self.budget, self.has_crashed).hash(hasher);
         (&self.incoming, &self.inodes, &self.spool, &self.rows, &self.stored).hash(hasher);
@@ -306,15 +307,15 @@ impl World {
         (daemon.claiming, daemon.has_renamed).hash(hasher);
     }
 
-    /// Returns for each connection whether the tracker knows its session from the begin.
+    /// Returns for each connection whether the tracker knows its session from the beginning.
     fn known_sessions(&self) -> Vec<bool> {
         let Some(daemon) = &self.daemon else { return Vec::new() };
         let known = |c: &Connection| daemon.tracker.has_session_start(UID, c.session);
         self.connections.iter().map(known).collect()
     }
 
-    /// Returns the current time with the precision of the kernel's clock: no two client steps share
-    /// it.
+    /// Returns the current time with the precision of the kernel's clock. Two client steps never
+    /// have the same time.
     fn moment(&self) -> Timestamp {
         let steps = |c: &Connection| 2 * c.at as i64 + i64::from(c.logged);
         let steps: i64 = self.connections.iter().map(steps).sum();
@@ -356,8 +357,8 @@ impl World {
         self.broken.get_or_insert_with(what);
     }
 
-    /// Records a broken promise unless there was a crash: the log lacks what clients did while the
-    /// daemon was down, and after a restart manifests are in the order of their last changes.
+    /// Records a broken promise unless the daemon crashed. The log lacks the clients' steps during
+    /// a crash, and after a restart manifests are in the order of their last changes.
     fn breaks_unless_crashed(&mut self, what: String) {
         if !self.has_crashed {
             self.breaks(|| what);
@@ -365,5 +366,5 @@ impl World {
     }
 }
 
-/// Every name in the scripts.
+/// All names in the scripts.
 const NAMES: [&str; 6] = [DATA, PART, MANIFESTS[0], MANIFESTS[1], "t", "u"];

@@ -1,8 +1,9 @@
-//! The previous rules, as far as the model needs them: the explorer must find their fault.
+//! The previous rules, as far as the model needs them. The explorer must find the fault of these
+//! rules.
 //!
 //! A pair is claimed as soon as its files are closed, in the order of changes. The manifest is
-//! copied and keeps its name. While it is the claimed file and its times show no later write, it is
-//! not an upload.
+//! copied and keeps its name. It does not count as an upload while it is the claimed file and its
+//! times show no later write.
 
 use super::model::World;
 use super::scripts::DATA;
@@ -41,7 +42,7 @@ pub(super) fn decide(world: &World, snapshot: &Snapshot) -> Vec<PlannedClaim> {
     takes
 }
 
-/// Whether a manifest was copied by a claim and still has its name.
+/// Returns whether a claim copied the manifest and the manifest still has its name.
 fn lingers(world: &World, seen: &ListedManifest) -> bool {
     let entry = &seen.entry;
     let import = world.spent.get(&entry.name).and_then(|n| world.rows.get(n));

@@ -1,4 +1,4 @@
-//! Scripts of clients: concurrent connections, each with its steps in order.
+//! Scripts of clients. A script has concurrent connections, and each connection has steps in order.
 
 use crate::config::ReusedManifest;
 
@@ -6,7 +6,7 @@ use crate::config::ReusedManifest;
 pub const DATA: &str = "e.csv";
 /// A temporary name of the data file.
 pub const PART: &str = "e.csv.filepart";
-/// The manifests, in the order of the versions that they name.
+/// The manifests, in the order of the versions of the data file that they name.
 pub const MANIFESTS: [&str; 2] = ["m1.manifest", "m2.manifest"];
 
 /// One step of a connection.
@@ -14,9 +14,9 @@ pub const MANIFESTS: [&str; 2] = ["m1.manifest", "m2.manifest"];
 pub enum Do {
     /// The session begins.
     Begin,
-    /// Opens a file for writing and truncates it. The number is the version to be written.
+    /// Opens a file for writing and truncates it. The number is the version that will be written.
     Open(&'static str, usize),
-    /// Opens a cut file to append the rest.
+    /// Opens an incomplete file to append the rest.
     Resume(&'static str),
     /// The client closes the file.
     Close(&'static str),
@@ -24,7 +24,7 @@ pub enum Do {
     Cut(&'static str),
     /// Sets the file's time or permissions.
     Set(&'static str),
-    /// Renames a file, and replaces one with the new name.
+    /// Renames a file, and replaces an existing file with the new name.
     Rename(&'static str, &'static str),
     /// The upload takes longer than every grace period.
     Wait,
@@ -32,12 +32,12 @@ pub enum Do {
     End,
 }
 
-/// Concurrent connections.
+/// A script: concurrent connections.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub name: &'static str,
     pub connections: Vec<Vec<Do>>,
-    /// How often nothing may happen for longer than `settle`, in the normal run.
+    /// The maximum number of pauses longer than `settle`, in the normal run.
     pub settles: usize,
     pub reused: ReusedManifest,
 }

@@ -95,7 +95,7 @@ fn a_claim_continues_after_any_crash() {
 }
 
 #[test]
-fn complete_claim_survives_account_removal() {
+fn a_complete_claim_survives_account_removal() {
     let (host, claim) = pair();
     host.execute(&claim).unwrap();
     std::fs::remove_dir_all(host.layout.account(&host.account)).unwrap();

@@ -48,7 +48,7 @@ fn replaced_file_stays_in_incoming() {
 }
 
 #[test]
-fn after_a_deletion_the_other_file_stays() {
+fn deleting_one_file_leaves_the_other_in_incoming() {
     for (name, other) in [("e.csv", "e.manifest"), ("e.manifest", "e.csv")] {
         let (host, claim) = pair();
         std::fs::remove_file(host.incoming().join(name)).unwrap();

@@ -1,4 +1,4 @@
-//! Finds uploads under temporary names of the data files that are missing.
+//! Finds uploads under temporary names, for data files that are missing.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,15 +11,17 @@ use crate::spool::incoming::manifest_cache::{CachedFile, FileVersion, ManifestCa
 use crate::spool::incoming::snapshot::ArrivingFile;
 use crate::spool::incoming::temporary::final_name;
 
-/// The most temporary names of one data file that a scan opens, the latest ones.
+/// The maximum number of temporary names that a scan opens for one data file. The latest names are
+/// opened.
 const MAX_UPLOADS_OF_NAME: usize = 16;
 
-/// The most temporary names that a scan opens. Each takes some microseconds.
+/// The maximum number of temporary names that a scan opens in all. Each takes some microseconds.
 const MAX_UPLOADS: usize = 1000;
 
 impl Incoming {
-    /// Notes the upload under a temporary name of each data file that is missing. `hidden` are the
-    /// hidden files with such names. A closed file counts as changed when it was closed.
+    /// Records the upload under a temporary name for each data file that is missing. `hidden` are
+    /// the hidden files with such names. A closed file counts as changed at the time when it was
+    /// closed.
     pub(super) fn find_arriving_files(
         &self,
         hidden: Vec<DirEntry>,
@@ -39,7 +41,7 @@ impl Incoming {
         }
         let files = FileIndex::new(&snapshot.files);
         let missing = snapshot.manifests.iter().filter_map(|manifest| manifest.data_file());
-        // Manifests can name one file in different forms.
+        // Several manifests can name one file with different Unicode forms of its name.
         let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for name in missing.filter(|name| files.find(name).is_none()) {
             wanted.entry(normalized(name).into_owned()).or_default().insert(name.to_owned());

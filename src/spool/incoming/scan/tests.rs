@@ -15,7 +15,7 @@ use crate::report::DataType;
 use crate::spool::incoming::manifest_name::is_manifest_name;
 use crate::spool::test_host::TestHost;
 
-/// Parses a manifest's text as the name of its data file. `bad` is invalid.
+/// Parses the text of a manifest as the name of its data file. The text `bad` is invalid.
 fn parse(name: &str, bytes: &[u8]) -> ParsedManifest {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     if !is_manifest_name(name) {
@@ -63,7 +63,7 @@ fn contents(result: &ScanResult) -> Vec<String> {
 }
 
 #[test]
-fn separates_manifests_and_skips_unusable_names() {
+fn scan_separates_manifests_from_other_files() {
     let host = TestHost::new();
     for name in ["e.csv", "e.manifest", "b.manifest", ".hidden", "e.manifest.filepart"] {
         host.put(name, if name == "b.manifest" { "bad" } else { "e.csv" });
@@ -98,7 +98,7 @@ fn entry_has_the_file_attributes() {
 }
 
 #[test]
-fn finds_writers_of_manifests_and_data_files() {
+fn scan_finds_writers_of_listed_files() {
     let host = TestHost::new();
     host.put("e.manifest", "e.csv");
     host.put("f.manifest", "f.csv");
@@ -119,14 +119,15 @@ fn finds_writers_of_manifests_and_data_files() {
     assert!(result.snapshot.being_written.is_empty());
 }
 
-/// Returns the uploads under temporary names: the final name, the name, whether it is open.
+/// Returns the uploads under temporary names. Each has the final name, the temporary name, and
+/// whether the file is open.
 fn arriving(result: &ScanResult) -> Vec<(String, String, bool)> {
     let files = result.snapshot.arriving.iter();
     files.map(|(name, file)| (name.clone(), file.name.clone(), file.is_open)).collect()
 }
 
 #[test]
-fn finds_uploads_under_temporary_names() {
+fn scan_finds_uploads_under_temporary_names() {
     for name in ["e.csv.filepart", ".e.csv.partial", "e.csv.a1b2c3d4.partial", ".in.e.csv"] {
         let host = TestHost::new();
         host.put("e.manifest", "e.csv");
@@ -141,15 +142,15 @@ fn finds_uploads_under_temporary_names() {
         let result = scan(&host, &mut cache);
         assert_eq!(arriving(&result), file(false));
         let age = result.snapshot.arriving["e.csv"].age;
-        assert_eq!(age.then, Duration::ZERO, "it was open until now");
+        assert_eq!(age.then, Duration::ZERO, "the file was open until this scan");
         assert!(age.since < Duration::from_millis(30), "{age:?}");
         host.put("e.csv", "x");
-        assert!(arriving(&scan(&host, &mut cache)).is_empty(), "the data file is there");
+        assert!(arriving(&scan(&host, &mut cache)).is_empty(), "the data file exists");
     }
 }
 
 #[test]
-fn reads_files_that_may_be_manifests() {
+fn scan_reads_files_with_misspelled_manifest_names() {
     let host = TestHost::new();
     for (name, text) in [
         ("a.manifest.txt", "a.csv"),
@@ -182,7 +183,7 @@ fn decomposed_data_file_is_checked_for_writers() {
 }
 
 #[test]
-fn reads_a_manifest_once_until_it_changes() {
+fn manifest_is_read_once_until_it_changes() {
     let host = TestHost::new();
     let reads = Cell::new(0);
     let mut cache = ManifestCache::default();
@@ -210,7 +211,7 @@ fn reads_a_manifest_once_until_it_changes() {
 }
 
 #[test]
-fn opens_only_plain_files_within_limit() {
+fn scan_opens_only_regular_files_within_limit() {
     let host = TestHost::new();
     symlink("/etc/passwd", host.incoming().join("link.manifest")).unwrap();
     nix::unistd::mkfifo(&host.incoming().join("fifo.manifest"), nix::sys::stat::Mode::S_IRWXU)
@@ -246,7 +247,7 @@ fn file_replaced_during_scan_is_skipped() {
 }
 
 #[test]
-fn removed_account_has_its_own_error() {
+fn removal_of_account_is_a_distinct_error() {
     let host = TestHost::new();
     std::fs::remove_dir(host.incoming()).unwrap();
     let error = Incoming::open(&host.layout, &host.account, &host.opener).unwrap_err();
@@ -295,8 +296,8 @@ fn next_scan_continues_with_earliest_manifest() {
     }
 }
 
-/// The memory of a scan depends only on the limit. Tests a million files if SFTP_IMPORT_TEST_LONG
-/// is set.
+/// The limit alone determines the memory of a scan. The test uses a million files if
+/// SFTP_IMPORT_TEST_LONG is set.
 #[test]
 fn scan_is_bounded_by_the_limit() {
     let long = std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some();
@@ -331,7 +332,7 @@ fn file_replaced_during_listing_counts_as_changed() {
 }
 
 #[test]
-fn repeated_replacement_is_not_a_hard_link() {
+fn repeatedly_replaced_file_counts_as_changed() {
     let host = TestHost::new();
     host.put("e.manifest", "e.csv");
     host.put("e.csv", "1");

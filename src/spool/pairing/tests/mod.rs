@@ -1,4 +1,4 @@
-//! Tests: every decision, at second 1000.
+//! Tests of every decision. The present time is second 1000.
 
 mod sessions;
 pub mod times;
@@ -60,17 +60,17 @@ fn spent(name: &str) -> Option<ImportId> {
     (name == "spent.manifest").then(|| "sftp1-7".parse().unwrap())
 }
 
-/// The default periods, except that files need not settle.
+/// The default periods, except that files are claimed without settling.
 fn periods() -> Pairing {
     Pairing { settle: Period::seconds(0), ..Pairing::default() }
 }
 
-/// A log that shows nothing.
+/// A log without any facts.
 fn silent(_: &DirEntry) -> UploadState {
     UploadState::default()
 }
 
-/// Returns the decisions as one line each: `take`, `refuse` or `wait`, in order.
+/// Returns one line for each decision, in order: `take`, `refuse` or `wait`.
 fn lines(snapshot: &Snapshot) -> Vec<String> {
     let decisions = decide(snapshot, &ArrivalOrder::new(), &periods(), spent, silent);
     words(&decisions)
@@ -101,7 +101,7 @@ fn line(content: ManifestContent, ctime: i64, others: &[&str], being_written: &[
 }
 
 #[test]
-fn decides_about_one_manifest() {
+fn every_manifest_state_has_a_decision() {
     let (young, grace_over, open_over) = (NOW - 1, NOW - 60, NOW - 1800);
     for (content, ctime, others, being_written, expected) in [
         (valid("e.csv"), young, &["e.csv"][..], &[][..], "take e.manifest with e.csv"),
@@ -139,7 +139,7 @@ fn decides_about_one_manifest() {
             &["e.csv"],
             r#"refuse e.manifest: No data file found: "e.csv" is still being written 1800s after its manifest arrived; upload the manifest when the data file is complete"#,
         ),
-        // By its name it is no data file, whether it exists or not.
+        // A name with this ending is not a data file's name, whether the file exists or not.
         (
             valid("e.xlsx"),
             young,
@@ -170,7 +170,7 @@ fn decides_about_one_manifest() {
 }
 
 #[test]
-fn refuses_files_that_are_not_plain() {
+fn irregular_files_are_refused() {
     let link = DirEntry { kind: FileKind::Other, ..entry("e.csv", 1) };
     let folder = DirEntry { kind: FileKind::Folder, ..entry("e.csv", 1) };
     let linked = DirEntry { nlink: 2, ..entry("e.csv", 1) };
@@ -198,7 +198,7 @@ fn refuses_files_that_are_not_plain() {
 }
 
 #[test]
-fn claims_in_upload_order_then_by_name() {
+fn claims_follow_upload_order_then_name() {
     let snapshot = Snapshot {
         manifests: vec![
             manifest("c.manifest", NOW - 1, valid("c.csv")),
@@ -258,7 +258,7 @@ fn refused_manifest_leaves_data_file_to_next() {
 }
 
 #[test]
-fn spent_name_waits_and_is_refused_alone() {
+fn spent_name_is_refused_without_data_file() {
     let waits = Snapshot {
         manifests: vec![manifest("spent.manifest", NOW, invalid())],
         ..Snapshot::default()
@@ -271,7 +271,11 @@ fn spent_name_waits_and_is_refused_alone() {
     };
     let decisions = decide(&refused, &ArrivalOrder::new(), &periods(), spent, silent);
     let import = "sftp1-9".parse().unwrap();
-    assert_eq!(decisions.claims[0].stem(&import), "spent", "the newest answer has the name");
+    assert_eq!(
+        decisions.claims[0].stem(&import),
+        "spent",
+        "the newest answer has the stem of the manifest"
+    );
     assert_eq!(decisions.claims[0].values.client_email.as_deref(), Some("a@example.com"));
     assert_eq!(decisions.claims[0].claim().data, None);
     let accepts = Pairing { reused_manifest: ReusedManifest::Accept, ..periods() };
@@ -279,7 +283,7 @@ fn spent_name_waits_and_is_refused_alone() {
     assert_eq!(words(&decisions), ["take spent.manifest with e.csv"]);
 }
 
-/// Returns the decision about a manifest whose data file is there under a temporary name.
+/// Returns the decision about a manifest whose data file exists under a temporary name.
 fn arriving(manifest_age: i64, is_open: bool, age: u64) -> String {
     let file = ArrivingFile {
         name: ".in.e.csv".into(),
@@ -297,7 +301,7 @@ fn arriving(manifest_age: i64, is_open: bool, age: u64) -> String {
 #[test]
 fn upload_under_temporary_name_counts_as_arriving() {
     for (manifest_age, is_open, age, expected) in [
-        // Open for writing: as long as for the data file itself.
+        // An open file has the same grace period as the data file itself.
         (1, true, 0, "wait e.manifest DataFileBeingWritten 1799000ms"),
         (600, true, 0, "wait e.manifest DataFileBeingWritten 1200000ms"),
         (
@@ -306,7 +310,7 @@ fn upload_under_temporary_name_counts_as_arriving() {
             0,
             r#"refuse e.manifest: No data file found: ".in.e.csv" is still being written 1800s after its manifest arrived; upload the manifest when the data file is complete"#,
         ),
-        // Closed: the grace period begins with the last change.
+        // For a closed file, the grace period begins with the last change.
         (600, false, 10, "wait e.manifest NoDataFile 50000ms"),
         (1, false, 100, "wait e.manifest NoDataFile 59000ms"),
         (1790, false, 0, "wait e.manifest NoDataFile 10000ms"),
@@ -351,14 +355,14 @@ fn misnamed_manifest_is_refused_after_settle() {
         let snapshot = Snapshot { tick: second(NOW + 1), ..snapshot(age) };
         words(&decide(&snapshot, &ArrivalOrder::new(), &Pairing::default(), spent, ended))
     };
-    // It delays no other manifest.
+    // The misnamed manifest delays no other manifest.
     assert_eq!(decided(1), ["take f.manifest with f.csv", "wait e.json Misnamed 1000ms"]);
     let refused = "refuse e.json: Incorrect details in manifest file: call it e.manifest";
     assert_eq!(decided(2), [refused, "take f.manifest with f.csv"]);
 }
 
 #[test]
-fn decomposed_name_is_the_data_file() {
+fn decomposed_name_finds_the_data_file() {
     let (composed, decomposed) = ("K\u{e4}ufe.csv", "Ka\u{308}ufe.csv");
     let expected = format!("take e.manifest with {decomposed}");
     assert_eq!(line(valid(composed), 0, &[decomposed], &[]), expected);
@@ -393,7 +397,7 @@ fn refusal_lists_similar_names() {
 }
 
 #[test]
-fn quoted_names_are_escaped_and_cut() {
+fn quoted_names_are_escaped_and_truncated() {
     let text = line(valid(&format!("\u{202e}\u{3164}\"{}.csv", "x".repeat(200))), 0, &[], &[]);
     let expected = format!(r#""\u{{202e}}\u{{3164}}\"{}"… is not in incoming"#, "x".repeat(61));
     assert!(text.ends_with(&expected), "{text}");

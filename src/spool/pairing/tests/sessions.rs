@@ -1,4 +1,5 @@
-//! Tests: an upload is finished by the sessions in the log, or by time.
+//! Tests of finished uploads. An upload is finished when its sessions in the log have ended, or by
+//! time.
 
 use super::*;
 use crate::audit::WriterState;
@@ -13,7 +14,7 @@ const ENDED: UploadState = UploadState {
 const CUT: UploadState = UploadState { sessions: WriterState::Cut, ..ENDED };
 const UNKNOWN: UploadState = UploadState { sessions: WriterState::Unknown, ..ENDED };
 
-/// Returns `e.manifest` and `e.csv`, changed that many seconds ago.
+/// Returns `e.manifest` and `e.csv`, changed the given numbers of seconds ago.
 fn pair(manifest_age: i64, data_age: i64) -> Snapshot {
     let (manifest_at, data_at) = (NOW - manifest_age, NOW - data_age);
     let age = Age { then: Duration::from_secs(data_age.unsigned_abs()), ..Age::default() };
@@ -64,7 +65,7 @@ fn announced_change_counts_as_change() {
 }
 
 #[test]
-fn waits_for_next_tick_after_change() {
+fn pair_waits_for_next_tick_after_change() {
     let snapshot =
         Snapshot { tick: second(NOW), next_tick: Duration::from_millis(3), ..pair(0, 5) };
     assert_eq!(decided(&snapshot, |_| ENDED), ["wait e.manifest Settling 3ms"]);
@@ -103,9 +104,9 @@ fn refusal_waits_for_the_end_of_upload() {
     assert!(decided(&snapshot, |_| ENDED)[0].starts_with("refuse spent.manifest"));
 }
 
-/// Checks the decision about the second of two pairs, while the first is in some state.
+/// Checks the decision about the second of two pairs for each state of the first pair.
 #[test]
-fn later_pair_waits_only_for_settling_one() {
+fn later_pair_waits_only_for_settling_pair() {
     let behind = "wait late.manifest Behind";
     let taken = "take late.manifest with late.csv";
     for (first, there, being_written, second_one) in [
@@ -131,7 +132,7 @@ fn later_pair_waits_only_for_settling_one() {
 }
 
 #[test]
-fn refuses_manifest_whose_data_file_was_replaced() {
+fn manifest_with_replaced_data_file_is_refused() {
     let closed_at = |n| UploadState { closed_at: Some(second(n)), ..ENDED };
     let replaced = |entry: &DirEntry| match entry.name.as_str() {
         "e.csv" => UploadState { replaced_at: Some(second(NOW - 5)), ..closed_at(NOW - 5) },
@@ -149,9 +150,9 @@ fn refuses_manifest_whose_data_file_was_replaced() {
         lines
     };
     assert_eq!(sorted(&snapshot, &replaced), both);
-    assert_eq!(sorted(&snapshot, &silent), both, "the times alone show it");
+    assert_eq!(sorted(&snapshot, &silent), both, "the file times alone must be sufficient");
     snapshot.manifests.pop();
-    assert_eq!(decided(&snapshot, replaced), [refused], "without a later manifest too");
+    assert_eq!(decided(&snapshot, replaced), [refused], "the refusal needs no later manifest");
     assert_eq!(
         decided(&snapshot, silent),
         ["take e.manifest with e.csv"],

@@ -1,9 +1,9 @@
-//! Tests: periods, clocks that jump, and changes within one clock tick.
+//! Tests of periods, clocks that jump, and changes within one clock tick.
 
 use super::*;
 
 #[test]
-fn zero_grace_refuses_immediately() {
+fn manifest_is_refused_immediately_with_zero_grace() {
     let snapshot = Snapshot {
         manifests: vec![manifest("e.manifest", NOW, valid("e.csv"))],
         ..Snapshot::default()
@@ -15,7 +15,7 @@ fn zero_grace_refuses_immediately() {
 }
 
 #[test]
-fn clock_set_back_prolongs_no_wait() {
+fn waits_are_bounded_after_clock_moves_back() {
     let mut snapshot = Snapshot {
         manifests: vec![manifest("e.manifest", NOW + 1_000_000, valid("e.csv"))],
         ..Snapshot::default()
@@ -27,30 +27,30 @@ fn clock_set_back_prolongs_no_wait() {
     assert!(lines(&snapshot)[0].starts_with("refuse"), "{:?}", lines(&snapshot));
 }
 
-/// The clock jumps an hour or a year forward while a manifest waits. Only the time since the first
-/// scan counts.
+/// The clock jumps forward by an hour or a year while a manifest waits. Only the time since the
+/// first scan counts.
 #[test]
-fn clock_set_forward_refuses_nothing_early() {
+fn waits_do_not_shorten_when_clock_jumps() {
     let mut snapshot = Snapshot {
         manifests: vec![manifest("e.manifest", NOW, valid("e.csv"))],
         ..Snapshot::default()
     };
     snapshot.manifests[0].age.since = Duration::from_secs(2);
     assert_eq!(lines(&snapshot), ["wait e.manifest NoDataFile 58000ms"]);
-    // First scanned after a restart: only the host's clock is known.
+    // After a restart the first scan knows only the host's clock.
     snapshot.manifests[0].age =
         Age { then: Duration::from_secs(59), since: Duration::from_secs(1) };
     assert!(lines(&snapshot)[0].starts_with("refuse"), "{:?}", lines(&snapshot));
 }
 
 #[test]
-fn age_in_the_future_is_zero() {
+fn file_from_the_future_has_age_zero() {
     let seconds = |ctime, now| Age::by_clock(second(ctime), second(now)).as_secs();
     assert_eq!((seconds(5, 7), seconds(7, 7), seconds(8, 7)), (2, 0, 0));
 }
 
 #[test]
-fn rescans_when_the_earliest_wait_ends() {
+fn rescan_is_due_when_earliest_wait_ends() {
     let snapshot = Snapshot {
         manifests: vec![
             manifest("a.manifest", NOW - 10, valid("a.csv")),
@@ -65,7 +65,7 @@ fn rescans_when_the_earliest_wait_ends() {
 }
 
 #[test]
-fn orders_by_arrival_then_ctime_then_name() {
+fn manifests_are_ordered_by_arrival_ctime_name() {
     let snapshot = Snapshot {
         manifests: [("a.manifest", NOW), ("b.manifest", NOW), ("c.manifest", NOW - 9)]
             .map(|(name, ctime)| manifest(name, ctime, ManifestContent::NotPlain))
@@ -79,11 +79,14 @@ fn orders_by_arrival_then_ctime_then_name() {
     };
     assert_eq!(taken(&ArrivalOrder::new()), "c.manifest a.manifest b.manifest");
     let arrival = |name: &str, at, place| (name.to_owned(), Arrival { at: second(at), place });
-    // c's time was set after its arrival: it keeps its place.
+    // The time of c.manifest was set after its arrival. The manifest keeps its place.
     let order =
         ArrivalOrder::from([arrival("b.manifest", NOW, 7), arrival("c.manifest", NOW + 1, 8)]);
     assert_eq!(taken(&order), "b.manifest a.manifest c.manifest");
-    assert!(is_arrival_pending(&snapshot, &order, second(NOW)), "a's event is still to be read");
+    assert!(
+        is_arrival_pending(&snapshot, &order, second(NOW)),
+        "the event of a.manifest is not read yet"
+    );
     assert!(
         !is_arrival_pending(&snapshot, &order, second(NOW + 2)),
         "it would have been read by now"

@@ -106,7 +106,7 @@ async fn removed_and_recreated_account_is_followed() {
 }
 
 #[tokio::test]
-async fn follows_a_recreated_incoming() {
+async fn a_recreated_incoming_is_followed() {
     let (host, mut events) = followed();
     let old = host.results().join("old");
     std::fs::rename(host.incoming(), &old).unwrap();
@@ -134,10 +134,10 @@ async fn an_account_is_watched_after_folder_creation() {
 }
 
 #[tokio::test]
-async fn renews_one_account_without_changing_others() {
+async fn renewing_one_account_keeps_other_watches() {
     let (host, other, mut events) = two_followed();
     let renewed = |events: &mut InotifyWatches| watched(events.renew([&host.account]));
-    assert_eq!(renewed(&mut events), [], "an unchanged account must not be new");
+    assert_eq!(renewed(&mut events), [], "an unchanged account must not be reported as new");
     std::fs::remove_dir(host.incoming()).unwrap();
     std::fs::create_dir(host.incoming()).unwrap();
     assert_eq!(renewed(&mut events), only(&host.account));

@@ -145,7 +145,7 @@ fn a_restore_replaces_a_damaged_database() {
 }
 
 #[test]
-fn a_refused_restore_changes_nothing() {
+fn a_refused_restore_keeps_the_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path(), "acme");
     let saved = folder.path().join("saved");

@@ -58,7 +58,7 @@ fn run_all<T: Send>(
 }
 
 #[test]
-fn a_lone_writer_commits_immediately() {
+fn a_single_writer_commits_immediately() {
     let (_folder, path, writers) = writers();
     writers.write(|tx| put(tx, 7)).unwrap();
     assert_eq!(rows(&path), [7]);
@@ -99,7 +99,7 @@ fn an_error_or_panic_undoes_its_own_changes() {
 }
 
 #[test]
-fn after_a_full_rollback_all_writers_fail() {
+fn all_writers_fail_after_a_full_rollback() {
     let (_folder, path, writers) = writers();
     let ended = run_all(&writers, 8, |n, tx| {
         put(tx, n)?;
@@ -120,7 +120,7 @@ fn after_a_full_rollback_all_writers_fail() {
 }
 
 #[test]
-fn after_a_failed_commit_all_writers_fail() {
+fn all_writers_fail_after_a_failed_commit() {
     let (_folder, path, writers) = writers();
     // SQLite checks a deferred reference only during the commit.
     let deferred = "CREATE TABLE r (x REFERENCES t (x) DEFERRABLE INITIALLY DEFERRED)";

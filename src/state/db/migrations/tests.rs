@@ -75,7 +75,7 @@ fn an_upgrade_keeps_every_row() {
     assert_eq!(rows(&new, &old), rows(&old, &old));
     assert_eq!(backup::check(&path).unwrap(), newest());
     drop(State::open(&path).unwrap());
-    assert_eq!(self::copies(folder.path()).len(), 1, "an upgrade happens once");
+    assert_eq!(self::copies(folder.path()).len(), 1, "the upgrade must run only once");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::writer_settings::{column_properties, take_sample};
 /// Choosing costs as much as compressing a page three times.
 pub(super) const GROUPS_PER_CHOICE: usize = 32;
 
-/// zstd is worth its time if it saves at least one byte in this many.
+/// zstd is used if it saves at least one byte in this many.
 const MIN_SAVING: i64 = 16;
 
 /// Columns with a sample of fewer values are always compressed.
@@ -118,8 +118,9 @@ impl ColumnChunk {
     }
 }
 
-/// Encodes with the library. A column writer is large (tables of the dictionary and of the
-/// compressor), so one is created per chunk, and there are only as many as threads.
+/// Encodes with the library. A column writer is large, because it has the tables of the dictionary
+/// and of the compressor. Therefore a writer is created for each chunk, and only as many exist as
+/// threads.
 #[derive(Debug)]
 pub struct LibraryColumn {
     field: FieldRef,
@@ -127,9 +128,9 @@ pub struct LibraryColumn {
 }
 
 impl LibraryColumn {
-    /// Whether zstd saves one byte in [`MIN_SAVING`] of `sample`. It does not for random times, and
-    /// takes as long to find that out. A sample that is small, or takes less than a byte per row,
-    /// is too short to decide: then the answer is yes.
+    /// Returns whether zstd saves one byte in [`MIN_SAVING`] of `sample`. On random times it saves
+    /// less than that, and takes as long. A sample that is small, or has less than one byte per
+    /// row, is too short for a decision. The result is then true.
     fn zstd_pays(&self, sample: &ArrayRef) -> Result<bool> {
         if sample.len() < MIN_SAMPLE {
             return Ok(true);

@@ -26,8 +26,8 @@ use crate::files::error::IoError;
 use crate::report::TsRange;
 use crate::store::error::Error;
 
-/// The number of threads that encode a row group's columns. Reading has its own thread. On two
-/// cores, two encoders let the slower of both sides use both cores.
+/// The number of threads that encode a row group's columns. Another thread reads the data file.
+/// With two encoders on two cores, the slower of reading and encoding can use both cores.
 const ENCODERS: usize = 2;
 
 /// The size of the write buffer, in bytes.
@@ -40,7 +40,7 @@ pub struct EventsFile {
     writeback: Writeback,
 }
 
-/// What the footer of a file counts.
+/// The counts in the footer of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileCounts {
     pub records: u64,
@@ -108,7 +108,7 @@ impl EventsFile {
 /// about the same time.
 fn encode(columns: &[ColumnEncoder], batches: &[RecordBatch]) -> Result<Vec<ColumnChunk>> {
     let mut chunks: Vec<_> = columns.iter().map(|_| None).collect();
-    // The first batch shows how the columns compare.
+    // The sizes of the columns are compared in the first batch.
     let size = |n: usize| batches.first().map_or(0, |batch| memory_bytes(batch.column(n)));
     let mut order: Vec<_> = columns.iter().zip(&mut chunks).enumerate().collect();
     order.sort_by_cached_key(|(n, _)| Reverse(size(*n)));
@@ -168,7 +168,7 @@ mod tests {
     use crate::records::EventSchema;
 
     #[test]
-    fn the_encoding_follows_changing_values() {
+    fn the_encoding_is_adapted_to_changing_values() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let arrow = Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8, true)]));

@@ -31,8 +31,8 @@ use crate::store::background::{BackgroundWorker, Work};
 use crate::store::engine::{CommitCounts, CommittedImport, ImportWriter};
 use crate::store::error::Error;
 
-/// The Arrow memory of a full group, in bytes. Two groups exist at a time, so this and their
-/// encoded columns bound the memory of an import.
+/// The Arrow memory of a full group, in bytes. Two groups exist at a time. They and their encoded
+/// columns are the largest part of an import's memory.
 const GROUP_BYTES: usize = 12 << 20;
 /// A file is closed after this many column chunks. The footer takes about 1 kB of memory per chunk,
 /// and a schema may have 2,000 columns.
@@ -184,8 +184,8 @@ impl EventsFiles {
         Ok(())
     }
 
-    /// Closes the last file and returns the counts of all. An import without records gets one
-    /// file that has the columns only.
+    /// Closes the last file and returns the counts of all files. An import without records gets one
+    /// file with columns and no rows.
     fn close(mut self) -> Result<CommitCounts, Error> {
         if self.closed == 0 {
             self.open = Some(self.take_or_create()?);
@@ -198,7 +198,7 @@ impl EventsFiles {
 impl Drop for ImportFolders {
     fn drop(&mut self) {
         if let Err(error) = durable::remove_folder(&self.unfinished) {
-            // The next run of this import removes it. Readers never scan this folder.
+            // The next run of this import removes the folder. Readers never scan it.
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "cannot remove the unfinished events of an import"
@@ -207,7 +207,7 @@ impl Drop for ImportFolders {
     }
 }
 
-/// Counts the events of a committed import by the footers of its files.
+/// Counts the events of a committed import from the footers of its files.
 fn count_files(folder: &Path) -> Result<CommitCounts, Error> {
     let mut counts = CommitCounts::default();
     for entry in fs::read_dir(folder).map_err(IoError::of("list", folder))? {
@@ -271,6 +271,6 @@ mod tests {
             assert_eq!(of("sftp-import.import"), Some("sftp1-7"));
             row_groups.push(reader.num_row_groups());
         }
-        assert_eq!(row_groups, [9, 1], "the tenth group is in a second file");
+        assert_eq!(row_groups, [9, 1], "the tenth group must be in a second file");
     }
 }

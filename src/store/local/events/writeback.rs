@@ -8,10 +8,10 @@ use std::fs::File;
 
 use nix::fcntl::{PosixFadviseAdvice::POSIX_FADV_DONTNEED, posix_fadvise};
 
-/// The number of bytes between two requests.
+/// The number of bytes between two write-back requests.
 const STEP: u64 = 4 << 20;
 
-/// The progress of the requests for one file.
+/// The progress of the write-back requests for one file.
 #[derive(Debug, Default)]
 pub struct Writeback {
     /// The file's length at the last request, and at the one before.

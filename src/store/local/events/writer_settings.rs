@@ -22,7 +22,7 @@ use crate::records::EventSchema;
 
 /// The number of values in the sample that decides a column's encoding.
 const SAMPLE: usize = 4096;
-/// The size of the sample, in bytes, about.
+/// The approximate size of the sample, in bytes.
 const SAMPLE_BYTES: usize = 256 << 10;
 
 /// The size of a page before compression, in bytes. A page of this size stays in the core's cache
@@ -79,7 +79,7 @@ pub fn take_sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<Arr
     Ok(concat(&first.iter().map(AsRef::as_ref).collect::<Vec<_>>())?)
 }
 
-/// Returns the bytes of memory that `array` uses. Of a slice, only its own rows count.
+/// Returns the memory that `array` uses, in bytes. For a slice, only its own rows count.
 pub fn memory_bytes(array: &ArrayRef) -> usize {
     array.to_data().get_slice_memory_size().unwrap_or(0)
 }
@@ -87,8 +87,8 @@ pub fn memory_bytes(array: &ArrayRef) -> usize {
 fn common_properties() -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(1).expect("zstd has a level 1");
     WriterProperties::builder()
-        // This form is the one that parquet-java parses. With another form it refuses files with
-        // DELTA_BYTE_ARRAY, since an old version of its own wrote them wrong (PARQUET-246).
+        // parquet-java parses this form. It refuses files with DELTA_BYTE_ARRAY that have another
+        // form, because an old version of parquet-java wrote such files incorrectly (PARQUET-246).
         .set_created_by(concat!("sftp-import version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_statistics_enabled(EnabledStatistics::Page)
@@ -98,7 +98,7 @@ fn common_properties() -> WriterPropertiesBuilder {
         .set_max_row_group_row_count(None)
 }
 
-/// Whether at least half of `values` are repeats, so that a dictionary pays.
+/// Returns whether at least half of `values` are repeats. A dictionary is worthwhile then.
 fn has_repeats(values: &ArrayRef) -> bool {
     match values.data_type() {
         DataType::Int32 => primitives_repeat::<Int32Type, _>(values, |n| n),

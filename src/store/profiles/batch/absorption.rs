@@ -1,9 +1,10 @@
-//! Absorptions: a profile without an id passes the properties that the winner lacks on to it, and is
-//! removed.
+//! Absorptions: a profile without an id passes the properties that the winner lacks on to it, and
+//! is removed.
 //!
-//! The winner needs the final properties of the absorbed profile, which can be in another partition.
-//! Therefore an absorption, and all later records of the winner, are merged after the partitions, one
-//! by one in file order. An absorbed profile has no later records, so it is final then.
+//! The winner needs the final properties of the absorbed profile, which can be in another
+//! partition. Therefore an absorption, and all later records of the winner, are merged after the
+//! partitions, one by one in file order. An absorbed profile has no later records, so it is final
+//! then.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -29,17 +30,17 @@ pub struct AbsorptionQueue {
     max_bytes: usize,
 }
 
-/// Profiles in memory, stored when they take too much of it.
+/// Profiles in memory. They are stored when they exceed the limit.
 struct ProfileCache<'a, T> {
     table: &'a T,
     merger: Merger,
     profiles: BTreeMap<i64, CachedProfile>,
     removed: BTreeSet<i64>,
-    /// The memory of the profiles since they were last stored, about.
+    /// The approximate memory of the profiles since they were last stored, in bytes.
     bytes: usize,
 }
 
-/// A profile as it will be stored.
+/// A profile in the form in which it will be stored.
 struct CachedProfile {
     properties: String,
     created_at: i64,
@@ -69,7 +70,7 @@ impl AbsorptionQueue {
         self.push(|out| record_codec::push_absorption(out, winner, loser), spill)
     }
 
-    /// Whether `profile` absorbed another one. Then its records must be pushed here.
+    /// Returns whether `profile` absorbed another profile. If so, its records must be pushed here.
     #[inline]
     pub fn has_winner(&self, profile: i64) -> bool {
         !self.winners.is_empty() && self.winners.contains(&profile)

@@ -1,15 +1,16 @@
 //! The memory limits of the profile merge.
 
-/// The limits of memory, in bytes where not noted. Tests make them small.
+/// The limits of memory, in bytes unless noted. Tests use small limits.
 #[derive(Clone, Copy, Debug)]
 pub struct MergeLimits {
-    /// The ids of a window, about. A window with more is full.
+    /// The approximate memory of a window's ids. A window above this limit is full.
     pub ids: usize,
-    /// The number of ids from which loading the whole table on another thread is worth it.
+    /// From this number of ids, another thread loads the whole table.
     pub load_from: usize,
-    /// The buffer of waiting records, before it is spilled. A quarter for records with ids as text.
+    /// The size of the buffer of waiting records at which it is spilled. Records with ids as text
+    /// use a quarter.
     pub waiting: usize,
-    /// A run: the records of a partition that are sorted by profile in memory.
+    /// The size of a run: the records of a partition that are sorted by profile in memory.
     pub run: usize,
     /// The number of profiles that are read, merged and stored as one chunk.
     pub chunk: usize,

@@ -4,10 +4,10 @@
 //! ([`runs`]), and one sorts the new and moved ids in the order of their table.
 //!
 //! A chunk of profiles is read, merged by one of the merging threads in turn, and stored in the
-//! same order. Several chunks are read ahead of the one that is stored. A run that may have
-//! profiles of the run before waits until those are stored, so a profile is always read after its
-//! last write. Moved ids are stored whenever their thread has some, since nothing reads them in
-//! this pass.
+//! same order. Several chunks are read before the first of them is stored. If a run may have
+//! profiles of the previous run, it waits until those are stored. Therefore a profile is always
+//! read after its last write. Moved ids are stored as soon as their thread sends them, because this
+//! pass does not read them.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -75,8 +75,8 @@ struct ProfileChunk {
 }
 
 impl ProfileChunk {
-    /// Reads the profiles of `records`. Large profiles exceed the memory of a chunk, then it holds
-    /// only the first of them, at least one.
+    /// Reads the profiles of `records`. If large profiles exceed the memory of a chunk, the chunk
+    /// holds only the first of them, at least one.
     fn read(
         table: &impl ProfileTable,
         run: &Arc<SortedRun>,
@@ -93,7 +93,7 @@ impl ProfileChunk {
         Ok(Self { run: Arc::clone(run), records, before })
     }
 
-    /// Estimates its size: the profiles, and its share of the run.
+    /// Estimates the size of the chunk: its profiles, and its share of the run.
     fn bytes(&self) -> usize {
         let records = self.run.bytes.len() * self.records.len() / self.run.order.len().max(1);
         self.before.text.len() + records
@@ -158,7 +158,8 @@ impl<T: ProfileTable> PassState<'_, T> {
     fn run(mut self) -> Result<(), Error> {
         while let Ok(run) = self.runs.recv() {
             let run = Arc::new(run?);
-            // In the first run of a partition, profiles above the last stored one are new.
+            // In the first run of a partition, profiles with a higher id than the last stored
+            // profile are new.
             let mut last_stored = self.pass.last_stored;
             if !run.is_first {
                 self.store_all()?;

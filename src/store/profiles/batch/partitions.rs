@@ -1,4 +1,5 @@
-//! Partitions: each has the records of a range of profiles, in file order. The ranges ascend.
+//! Partitions of records. Each has the records of one range of profiles, in file order. The ranges
+//! ascend.
 //!
 //! A partition fits into one run ([`MergeLimits::run`]), unless profiles have very different
 //! numbers of records or the window is too large for [`MAX_PARTITIONS`].
@@ -22,9 +23,9 @@ const MAX_STREAMING_PARTITIONS: usize = 192;
 pub struct Partitions {
     /// The partitions up to the last used one.
     partitions: Vec<Spill>,
-    /// The least profile.
+    /// The smallest profile id.
     first: i64,
-    /// The number of profiles of a partition. The last one has all others.
+    /// The number of profiles in a partition. The last partition has all remaining profiles.
     width: i64,
     max: usize,
     /// Whether the number of records was not known from the start.
@@ -39,7 +40,7 @@ impl Partitions {
     /// Returns partitions for the profiles up to `last` and for any number of new ones.
     pub fn for_streaming(limits: &MergeLimits, last: i64) -> Self {
         let max = MAX_STREAMING_PARTITIONS;
-        // Half of them are for new profiles.
+        // Half of the partitions are for new profiles.
         let width = limits.profiles.max(last / (max / 2) as i64 + 1);
         Self {
             partitions: Vec::new(),
@@ -52,8 +53,8 @@ impl Partitions {
         }
     }
 
-    /// Returns partitions of about one run each for `bytes` of records, if those are distributed
-    /// evenly among the profiles.
+    /// Returns partitions for `bytes` of records. If the records are distributed evenly among the
+    /// profiles, each partition fills about one run.
     pub fn for_size(
         limits: &MergeLimits,
         ids: &IdIndex,
@@ -61,7 +62,8 @@ impl Partitions {
         bytes: usize,
     ) -> Self {
         let mut first = resolver.last_profile + 1;
-        // A new profile has at least one new id. Most often that is of the same kind for all.
+        // A new profile has at least one new id. Most often that id is of the same kind in all
+        // records.
         let mut new = [0; 4];
         for ((kind, _), number) in ids.iter().zip(0..) {
             match resolver.profile(number) {
@@ -107,8 +109,8 @@ impl Partitions {
         partition.spill_above(self.buffer, spill)
     }
 
-    /// Returns the partitions in order. Those larger than a run are partitioned again, now that
-    /// their size is known.
+    /// Returns the partitions in order. Partitions that are larger than a run are divided again,
+    /// because their size is known then.
     pub fn finish(
         self,
         limits: &MergeLimits,

@@ -1,8 +1,9 @@
 //! Encodes records as bytes, for buffers and the spill file.
 //!
-//! A record that waits for its profile has its ids as text or as numbers. Then it has its profile
-//! instead. The body (time and changes) has the same bytes in all forms. Only this process reads
-//! them, from memory or an unlinked file, so they are not validated again.
+//! A record that waits for its profile has its ids as text or as numbers. An assigned record has
+//! its profile instead. The body (time and changes) has the same bytes in all forms. Only this
+//! process reads the bytes, from memory or an unlinked file. Therefore they are not validated
+//! again.
 //!
 //! ```text
 //! with texts      count u8 | kind u8, length u32, id … | length u32 | body
@@ -15,7 +16,7 @@
 use crate::codec::varint::{self, take, take_array};
 use crate::records::{PackedChange, ProfileRecord, unpack};
 
-/// Marks an absorption, at the place of a body's length. No body is that long.
+/// Marks an absorption, in place of a body's length. No body has this length.
 const ABSORPTION: u32 = u32::MAX;
 
 /// Appends `record` with the numbers `ids`.
@@ -81,7 +82,8 @@ pub fn next_with_absorption<'a>(rest: &mut &'a [u8]) -> Option<(i64, Result<&'a 
     Some((winner, Err(i64::from_le_bytes(take_array(rest)))))
 }
 
-/// Decodes the next record with numbers for its ids. Returns them, strongest first, and the body.
+/// Decodes the next record with numbers as ids. Returns the numbers, strongest id first, and the
+/// body.
 pub fn next_with_numbers<'a>(
     rest: &mut &'a [u8],
 ) -> Option<(impl Iterator<Item = u32> + Clone + use<'a>, &'a [u8])> {
@@ -91,7 +93,7 @@ pub fn next_with_numbers<'a>(
     Some((ids.iter().map(|&id| u32::from_le_bytes(id)), take_body(rest)))
 }
 
-/// Decodes the next record with ids as text. Returns them by kind, and the body.
+/// Decodes the next record with ids as text. Returns the ids by kind, and the body.
 fn next_with_texts<'a>(rest: &mut &'a [u8]) -> Option<([Option<&'a str>; 4], &'a [u8])> {
     let (&count, after) = rest.split_first()?;
     *rest = after;

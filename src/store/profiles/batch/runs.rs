@@ -1,6 +1,8 @@
-//! Runs: records of a partition, as many as fit into the limit, sorted by profile.
+//! Runs: groups of records of a partition, sorted by profile. A run has as many records as fit into
+//! the limit.
 //!
-//! A partition above the limit has several runs. Then a profile may have records in each of them.
+//! A partition above the limit has several runs. A profile may then have records in several of
+//! them.
 
 use std::ops::Range;
 
@@ -10,13 +12,14 @@ use super::record_codec;
 use super::spill::{Spill, SpillFile};
 use crate::files::error::IoError;
 
-/// A run: records sorted by profile, those of a profile in file order.
+/// A run: records sorted by profile. The records of one profile are in file order.
 pub struct SortedRun {
     /// The encoded records.
     pub bytes: Vec<u8>,
     /// Each record's profile, and its start in `bytes`.
     pub order: Vec<(i64, u32)>,
-    /// Whether this is the first run of its partition. Then no earlier run has its profiles.
+    /// Whether this is the first run of its partition. If so, earlier runs do not have its
+    /// profiles.
     pub is_first: bool,
 }
 
@@ -59,7 +62,7 @@ impl SortedRun {
         record_codec::next_with_profile(&mut rest).map_or(&[], |(_, body)| body)
     }
 
-    /// Divides the records into chunks of `profiles` profiles. The last may have fewer.
+    /// Divides the records into chunks of `profiles` profiles. The last chunk may have fewer.
     pub fn chunks(&self, profiles: usize) -> Vec<Range<usize>> {
         let mut chunks = Vec::new();
         let mut end = 0;
@@ -80,12 +83,13 @@ impl SortedRun {
         groups.map(|group| (group[0].0, group))
     }
 
-    /// Returns the index of the first record of `profile` in a chunk, or where it would be.
+    /// Returns the index of the first record of `profile` in a chunk. If the chunk has no record of
+    /// `profile`, returns the index at which one would be inserted.
     pub fn start_of(&self, profile: i64, chunk: &Range<usize>) -> usize {
         chunk.start + self.order[chunk.clone()].partition_point(|&(id, _)| id < profile)
     }
 
-    /// Returns the profiles of a chunk up to `last`, each once.
+    /// Returns the profiles of a chunk up to `last`, without repeats.
     pub fn profiles(&self, chunk: &Range<usize>, last: i64) -> Vec<i64> {
         let mut ids: Vec<_> = self.order[chunk.clone()].iter().map(|&(id, _)| id).collect();
         ids.dedup();

@@ -19,7 +19,7 @@ pub struct SpillFile {
     end: u64,
 }
 
-/// A queue of bytes: the first ones in the file, the last ones in memory.
+/// A queue of bytes. The first bytes are in the file, and the last bytes are in memory.
 #[derive(Debug, Default)]
 pub struct Spill {
     written: VecDeque<Extent>,
@@ -27,7 +27,7 @@ pub struct Spill {
     pub buffer: Vec<u8>,
 }
 
-/// A spilled piece: its place in the file.
+/// The position and length of a spilled piece in the file.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
     start: u64,
@@ -35,13 +35,13 @@ struct Extent {
 }
 
 impl SpillFile {
-    /// `path` is the name under which the file is created before it is unlinked. No one else may
-    /// use it.
+    /// `path` is the name under which the file is created before it is unlinked. Only this value
+    /// may use the name.
     pub fn new(path: PathBuf) -> Self {
         Self { path, file: None, end: 0 }
     }
 
-    /// Truncates the file. No [`Spill`] may have bytes in it any more.
+    /// Truncates the file. Every [`Spill`] must have read all its bytes from it.
     pub fn clear(&mut self) -> Result<(), IoError> {
         self.end = 0;
         let truncated = self.file.as_ref().map_or(Ok(()), |file| file.set_len(0));
@@ -88,8 +88,8 @@ impl Spill {
         Ok(())
     }
 
-    /// Takes the first spilled pieces, at least one and up to `limit` bytes in all. At the end it
-    /// takes the buffer, if that fits as well. `None` if the queue is empty.
+    /// Takes the first spilled pieces: at least one, and up to `limit` bytes in all. After the last
+    /// piece, takes the buffer as well if it fits. `None` if the queue is empty.
     pub fn take(&mut self, file: &SpillFile, limit: usize) -> Result<Option<Vec<u8>>, IoError> {
         let mut bytes = Vec::new();
         let fits = |len, before| before == 0 || before + len <= limit;
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spill_within_the_limit_creates_no_file() {
+    fn bytes_within_the_limit_stay_in_memory() {
         let mut file = SpillFile::new("/nowhere/at all".into());
         let mut spill = fill_spill(1 << 20, &mut file);
         assert_eq!(iter::from_fn(|| spill.take(&file, 1).unwrap()).count(), 1);

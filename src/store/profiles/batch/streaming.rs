@@ -1,5 +1,6 @@
-//! Streaming mode: assigns each record to its profile on arrival, since all stored ids are known.
-//! Records that arrived before they were known are assigned piece by piece between new ones.
+//! Streaming mode: assigns each record to its profile on arrival, because all stored ids are known.
+//! Records that arrived while the ids were being loaded are assigned in pieces, between new
+//! records.
 
 use std::hint::black_box;
 
@@ -20,18 +21,18 @@ pub const GROUP: usize = 64;
 /// The ids of a record, by kind.
 pub type RecordIds<'a> = [Option<&'a str>; 4];
 
-/// Records by profile, and the profile of each id after them.
+/// Records by profile, and the profile that each id belongs to after them.
 #[derive(Debug)]
 pub struct RecordRouter {
     pub resolver: Resolver,
     pub partitions: Partitions,
-    /// The last records, not yet assigned, with their ids as text. Unless it is empty, new records
-    /// must be appended to it.
+    /// The last records, not yet assigned, with their ids as text. Unless this is empty, new
+    /// records must be appended to it.
     pub backlog: Spill,
 }
 
 impl RecordRouter {
-    /// `profiles` is the profile of each stored id, by the id's number.
+    /// `profiles` has the profile of each stored id, by the id's number.
     pub fn new(profiles: Vec<i64>, last_profile: i64, limits: &MergeLimits) -> Self {
         Self {
             resolver: Resolver::new(profiles, last_profile),
@@ -40,8 +41,8 @@ impl RecordRouter {
         }
     }
 
-    /// Assigns the next records of the file, at most [`GROUP`], which have the ids `records`.
-    /// `push` appends the record with the given index and its profile to a buffer.
+    /// Assigns the next records of the file, at most [`GROUP`]. `records` are the ids of these
+    /// records. `push` appends the record with the given index and its profile to a buffer.
     pub fn assign(
         &mut self,
         ids: &mut IdIndex,
@@ -52,7 +53,7 @@ impl RecordRouter {
     ) -> Result<(), Error> {
         let numbers = number_ids(ids, records);
         self.resolver.grow(ids.len());
-        // Loads into the cache what is read below.
+        // Loads the memory that the next step reads into the processor's cache.
         black_box(self.resolver.profiles(numbers.iter().copied()));
         let Self { resolver, partitions, .. } = self;
         for (n, numbers) in ids_by_record(records, &numbers).enumerate() {
@@ -63,7 +64,8 @@ impl RecordRouter {
         Ok(())
     }
 
-    /// Assigns one piece of the records that are not assigned yet. Returns false if there are none.
+    /// Assigns one piece of the records that are not assigned yet. Returns false if no such records
+    /// remain.
     pub fn assign_next_piece(
         &mut self,
         ids: &mut IdIndex,
@@ -83,8 +85,8 @@ impl RecordRouter {
     }
 }
 
-/// Assigns records, in file order, that have numbers for their ids. `renumber` maps these numbers
-/// to those of `resolver`, which are those of `ids`.
+/// Assigns records, in file order, that have numbers as ids. `renumber` maps these numbers to those
+/// of `resolver`, which are the numbers of `ids`.
 pub fn assign_staged(
     mut records: Spill,
     renumber: impl Fn(u32) -> u32,
@@ -105,8 +107,8 @@ pub fn assign_staged(
     Ok(())
 }
 
-/// Returns the profile of a record with the ids `numbers`. The profiles that it leaves without an id
-/// are absorbed before the record's own changes.
+/// Returns the profile of a record with the ids `numbers`. Profiles that lose their last id to this
+/// record are absorbed before the record's own changes.
 #[inline]
 fn resolve(
     resolver: &mut Resolver,
@@ -128,7 +130,7 @@ fn resolve(
     Ok(profile)
 }
 
-/// Returns the numbers of all ids of these records, at most [`GROUP`] records.
+/// Returns the numbers of all ids of these records. At most [`GROUP`] records are allowed.
 pub fn number_ids(ids: &mut IdIndex, records: &[RecordIds<'_>]) -> Vec<u32> {
     let keys: Vec<_> = records.iter().flat_map(record_keys).collect();
     ids.number_keys(&keys)

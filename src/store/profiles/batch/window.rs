@@ -1,6 +1,6 @@
 //! A window: some of an import's records, collected and assigned to their profiles.
 //!
-//! There are three ways to assign records, see the phases in `store::profiles`:
+//! There are three ways to assign records (see the phases in `store::profiles`):
 //! - If all stored ids are known, each record is assigned on arrival ([`RecordRouter`]). An account
 //!   without ids is known from the start.
 //! - If the first records have many of the account's ids, and all stored ids fit into memory, a
@@ -37,7 +37,7 @@ pub struct Window {
     ids: IdIndex,
     phase: Phase,
     /// Records after these, with their ids as text, that exceeded the limit of ids. They are merged
-    /// before the window takes more.
+    /// before the window takes new records.
     backlog: Spill,
     count: u64,
     /// The greatest profile id before this window.
@@ -48,12 +48,12 @@ pub struct Window {
 /// The state of the window's records.
 #[derive(Debug)]
 enum Phase {
-    /// They wait until their ids are looked up.
+    /// The records wait until their ids are looked up.
     Waiting { records: Spill, may_load_ids: bool },
-    /// A thread loads all stored ids. The first records have numbers for their ids, the others have
-    /// them as text.
+    /// A thread loads all stored ids. The first records have numbers as ids. The other records have
+    /// ids as text.
     LoadingIds { first: Spill, others: Spill, loader: IdLoader },
-    /// They are assigned to their profiles.
+    /// The records are assigned to their profiles.
     Streaming(Box<RecordRouter>),
 }
 
@@ -173,7 +173,7 @@ impl Window {
         Ok(())
     }
 
-    /// Moves records from the backlog to the waiting ones, while the limit of ids permits.
+    /// Moves records from the backlog to the waiting records, up to the limit of ids.
     fn drain_backlog(&mut self) -> Result<(), IoError> {
         let Phase::Waiting { records, .. } = &mut self.phase else { return Ok(()) };
         while self.ids.bytes() < self.limits.ids
@@ -192,7 +192,7 @@ impl Window {
         Ok(())
     }
 
-    /// Whether the window must be merged before it takes more records.
+    /// Returns whether the window must be merged before it takes new records.
     pub fn is_full(&self) -> bool {
         self.ids.bytes() >= self.limits.ids || !self.backlog.is_empty()
     }
@@ -213,7 +213,7 @@ impl Window {
         Ok(CommitCounts { records: std::mem::take(&mut self.count), ..counts })
     }
 
-    /// Merges all records but the backlog. Returns the counts but those of records.
+    /// Merges all records except the backlog. Returns all counts except the number of records.
     fn run_pass(
         &mut self,
         table: &impl ProfileTable,
@@ -261,8 +261,8 @@ impl Window {
 
 #[cfg(test)]
 impl Window {
-    /// Does [`Self::push`] as on a machine that loads the ids slowly: all records of `batch` arrive
-    /// before the ids. The stored ids may take `limit` bytes.
+    /// Does the same as [`Self::push`] on a machine that loads the ids slowly: all records of
+    /// `batch` arrive before the ids. The stored ids may take `limit` bytes.
     pub fn push_while_loading(
         &mut self,
         batch: &ProfileBatch,
@@ -279,8 +279,8 @@ impl Window {
 }
 
 impl Phase {
-    /// No records. Loading all ids is not possible, since another connection does not see the
-    /// uncommitted ids of the table.
+    /// A window without records. Loading all ids is not possible, because another connection does
+    /// not see the uncommitted ids of the table.
     const WAITING: Self = Self::Waiting { records: Spill::NONE, may_load_ids: false };
 }
 
@@ -292,12 +292,12 @@ fn push_with_texts(
     spill: &mut SpillFile,
 ) -> Result<(), IoError> {
     records.iter().for_each(|record| record_codec::push_with_texts(&mut out.buffer, record));
-    // In small pieces, since each later push processes one of them.
+    // The pieces are small, because each later push processes one of them.
     out.spill_above(limits.waiting / 4, spill)
 }
 
-/// Whether to scan the stored ids instead of finding each of `wanted`. The table has about as many
-/// ids as there are profiles, or a few times more.
+/// Returns whether to scan the stored ids instead of finding each of `wanted`. The table has about
+/// as many ids as there are profiles, or a few times more.
 fn prefers_scan(wanted: &IdIndex, last_profile: i64) -> bool {
     last_profile / SCAN_FRACTION < wanted.len() as i64
 }

@@ -1,11 +1,12 @@
-//! The number of ids of each profile, to find those without an identity and those without any id.
+//! The number of ids of each profile. It shows the profiles without an identity and those without
+//! any id.
 
 use std::collections::HashMap;
 
 /// Marks a profile with an identity. The lower bits are the number of its other ids.
 const IDENTITY: u32 = 1 << 31;
 
-/// The ids of some profiles, by profile.
+/// The number of ids of some profiles, by profile.
 #[derive(Debug, Default)]
 pub struct IdCounts(HashMap<i64, u32>);
 
@@ -20,14 +21,14 @@ impl IdCounts {
         add(self.0.entry(profile).or_default(), is_identity);
     }
 
-    /// Counts a stored id, unless its profile is none of these.
+    /// Counts a stored id. An id of a profile outside this set is ignored.
     pub fn add_stored(&mut self, profile: i64, is_identity: bool) {
         if let Some(count) = self.0.get_mut(&profile) {
             add(count, is_identity);
         }
     }
 
-    /// Removes an id that is no identity. Returns whether its profile has no id any more.
+    /// Removes an id that is not an identity. Returns whether its profile has no id left.
     pub fn remove(&mut self, profile: i64) -> bool {
         let Some(count) = self.0.get_mut(&profile) else { return false };
         if *count & !IDENTITY > 0 {
@@ -53,7 +54,7 @@ mod tests {
     fn the_last_id_empties_a_profile() {
         let mut counts = IdCounts::default();
         counts.add_stored(1, false);
-        assert!(!counts.remove(1), "it is not counted");
+        assert!(!counts.remove(1), "the profile is not counted");
         counts.add_profile(1);
         counts.add_stored(1, false);
         counts.add(1, false);

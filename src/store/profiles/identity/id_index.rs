@@ -2,8 +2,8 @@
 //!
 //! Numbers start at 0, in the order in which ids are first seen. An id takes about 40 bytes and its
 //! text, independent of the number of records. Most time is spent waiting for memory. Therefore the
-//! number, kind, length and text of an id are stored in one place, and the ids of one record are
-//! neighbours, so that the first of them gives the place of the next.
+//! number, kind, length and text of an id are stored in one place. The ids of one record are
+//! neighbours, so that the position of the first id leads to the others.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -16,7 +16,8 @@ const RESOLVER_BYTES: usize = 9;
 
 /// The bytes before an id's text: its number, and its length and kind.
 pub(super) const HEADER: usize = 8;
-/// In bytes. The entries of a record's ids rarely take more than two cache lines.
+/// The size of a cache line, in bytes. The entries of a record's ids rarely take more than two
+/// cache lines.
 const CACHE_LINE: usize = 64;
 /// The number of ids that are numbered as one group.
 const GROUP: usize = 128;
@@ -30,23 +31,23 @@ pub const KINDS_BY_NAME: [IdKind; 4] =
 /// An index of ids by number, and of numbers by id.
 #[derive(Debug, Default)]
 pub struct IdIndex {
-    /// Seeded at random, since partners choose the ids.
+    /// The hash function. Its seed is random, because partners choose the ids.
     hasher: RandomState,
     starts_by_id: HashTable<IdSlot>,
     /// The encoded [`IdEntry`] of each id.
     entries: Vec<u8>,
-    /// By number, the start of its entry.
+    /// The start of each id's entry, by number.
     starts: Vec<u32>,
 }
 
-/// A slot of the hash table. The stored hash spares most reads of the entry.
+/// A slot of the hash table. With the stored hash, most lookups don't read the entry.
 #[derive(Clone, Copy, Debug)]
 struct IdSlot {
     hash: u32,
     start: u32,
 }
 
-/// An id as it is stored.
+/// A stored id.
 #[derive(Clone, Copy)]
 struct IdEntry<'a> {
     number: u32,
@@ -67,8 +68,8 @@ struct IdLookup {
 pub type IdKey<'a> = (IdKind, &'a str);
 
 impl IdIndex {
-    /// Returns a sealed index of `keys`, which are distinct and numbered in their order. There are
-    /// about `count` of them with `text` bytes.
+    /// Returns a sealed index of `keys`. The keys are distinct and are numbered in their order.
+    /// `count` and `text` are the approximate numbers of ids and of bytes of text.
     pub fn sealed<'a>(keys: impl Iterator<Item = IdKey<'a>>, count: usize, text: usize) -> Self {
         let mut ids = Self {
             entries: Vec::with_capacity(text + count * HEADER),
@@ -124,7 +125,7 @@ impl IdIndex {
         numbers.collect()
     }
 
-    /// Returns the number of this id, which is added if it is new.
+    /// Returns the number of this id. An id that is new is added.
     fn find_or_insert(&mut self, hash: u32, key: IdKey<'_>) -> u32 {
         match self.find(hash, key) {
             Some(entry) => entry.number,
@@ -132,7 +133,7 @@ impl IdIndex {
         }
     }
 
-    /// Adds this id, which is new, and returns its number.
+    /// Adds this id, which must be new, and returns its number.
     fn insert(&mut self, hash: u32, key: IdKey<'_>) -> u32 {
         let (number, start) = self.append(key);
         let slot = IdSlot { hash, start };
@@ -151,7 +152,7 @@ impl IdIndex {
         (number, start)
     }
 
-    /// Numbers all ids of `others`. Returns the new numbers by the old ones.
+    /// Numbers all ids of `others`. Returns the new numbers, indexed by the old ones.
     pub fn renumber(&mut self, others: &Self) -> Vec<u32> {
         let mut all = Vec::with_capacity(others.len());
         let mut others = others.iter();
@@ -169,10 +170,11 @@ impl IdIndex {
         self.find_group(keys).into_iter().map(|lookup| lookup.number).collect()
     }
 
-    /// Finds all of `keys`, best some dozens. Each step is done for all of them, so that the
-    /// processor loads many places in memory at the same time.
+    /// Finds all of `keys`, preferably some dozens. Each step runs for all keys before the next
+    /// step, so that the processor loads many places in memory at the same time.
     fn find_group(&self, keys: &[IdKey<'_>]) -> Vec<IdLookup> {
-        // Kinds ascend within a record. Its other ids are expected after its first.
+        // Kinds ascend within a record. The other ids of the record are expected after its first
+        // id.
         let is_first = |n: usize| n == 0 || keys[n - 1].0 as u8 >= keys[n].0 as u8;
         let hash = |(n, &key)| is_first(n).then(|| self.hash(key));
         let mut hashes: Vec<_> = keys.iter().enumerate().map(hash).collect();
@@ -202,14 +204,14 @@ impl IdIndex {
         keys.iter().zip(hashes.into_iter().zip(starts)).map(find).collect()
     }
 
-    /// Returns the start of an entry whose id has this hash: most likely the wanted one.
+    /// Returns the start of an entry whose id has this hash. Most likely it is the wanted entry.
     #[inline]
     fn find_hash(&self, hash: u32) -> Option<u32> {
         self.starts_by_id.find(spread(hash), |slot| slot.hash == hash).map(|slot| slot.start)
     }
 
-    /// Loads these entries and the cache lines after them into the cache, before they are read one
-    /// by one.
+    /// Loads these entries, and the cache lines after them, into the processor's cache before they
+    /// are read one by one.
     fn prefetch<'a>(&self, starts: impl Iterator<Item = &'a u32>) {
         let byte = |at: usize| self.entries.get(at).copied().unwrap_or_default();
         let bytes = |&start: &u32| byte(start as usize) ^ byte(start as usize + CACHE_LINE);
@@ -229,7 +231,7 @@ impl IdIndex {
         self.decode_entry(start).expect("an entry starts here")
     }
 
-    /// Returns the entry that starts at `start`, `None` at the end.
+    /// Returns the entry that starts at `start`. `None` at the end of the entries.
     #[inline]
     fn decode_entry(&self, start: u32) -> Option<IdEntry<'_>> {
         let (head, rest) = self.entries.get(start as usize..)?.split_first_chunk::<HEADER>()?;
@@ -240,13 +242,13 @@ impl IdIndex {
         Some(IdEntry { number, length_and_kind, text, end })
     }
 
-    /// Frees the hash table, which is a third of the memory. Ids can't be looked up any more.
+    /// Frees the hash table, which is a third of the memory. Afterwards ids can't be looked up.
     pub fn seal(&mut self) {
         self.starts_by_id = HashTable::new();
     }
 
-    /// Rebuilds the hash table of sealed ids. It is filled about from one end to the other, which
-    /// needs fewer cache misses.
+    /// Rebuilds the hash table of sealed ids. The table is filled roughly from one end to the
+    /// other, which causes fewer cache misses.
     pub fn unseal(&mut self) {
         let mut starts_by_id = HashTable::with_capacity(self.len());
         let shift = starts_by_id.capacity().next_power_of_two().ilog2().saturating_sub(8);
@@ -262,8 +264,8 @@ impl IdIndex {
         self.starts_by_id = starts_by_id;
     }
 
-    /// Returns the numbers of all ids of one kind in the order of the table's key, so that
-    /// neighbours are on one page of it.
+    /// Returns the numbers of all ids of one kind, in the order of the table's key. Neighbours in
+    /// this order are on one page of the table.
     pub fn in_key_order(&self, kind: IdKind) -> Vec<u32> {
         self.sort_by_key(kind, |_| true).map(|start| self.entry_at(start).number).collect()
     }
@@ -340,7 +342,7 @@ fn kind_of(length_and_kind: u32) -> IdKind {
 }
 
 /// Returns the first 16 bytes as two numbers that sort like the text. One `u128` would take more
-/// memory, by its alignment.
+/// memory, because of its alignment.
 fn key_prefix(text: &[u8]) -> [u64; 2] {
     let mut bytes = [0; 16];
     let len = text.len().min(16);
@@ -349,7 +351,7 @@ fn key_prefix(text: &[u8]) -> [u64; 2] {
     [(number >> 64) as u64, number as u64]
 }
 
-/// Widens a hash. The hash table uses bits of both ends of 64.
+/// Widens a hash to 64 bits. The hash table uses bits from both ends.
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }

@@ -1,8 +1,9 @@
 //! Loads all ids of an account from the `identity` table into a window, in the background.
 //!
-//! Each kind is read by a thread with its own connection ([`IdLoader`]). All of them see the same
-//! committed state, since the import holds the lock that a commit needs. The ids are stored by
-//! profile, strongest first. So the ids of a later record are most likely neighbours in memory.
+//! A thread reads each kind, with a separate connection ([`IdLoader`]). All threads see the same
+//! committed state, because the import holds the lock that a commit needs. The ids are stored by
+//! profile, strongest first. Therefore the ids of a later record are most likely neighbours in
+//! memory.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -17,12 +18,12 @@ use crate::store::profiles::table::IdReader;
 /// The number of ids that are read between two checks of the limits.
 const CHECK_EVERY: usize = 1024;
 
-/// The bytes of records that are accepted per id of the table before the import waits for the ids.
-/// Records accepted earlier must be processed later. An import that waits leaves the processor to
-/// the reading threads.
+/// The bytes of records that are accepted for each id of the table before the import waits for the
+/// ids. Records accepted earlier must be processed later. While the import waits, the reading
+/// threads have the processor.
 const BYTES_PER_ID: usize = 32;
 
-/// All ids, and their profiles by the ids' numbers.
+/// All ids, and their profiles indexed by the ids' numbers.
 pub type IdSnapshot = (IdIndex, Vec<i64>);
 
 /// Loads the ids of a table. Dropping it stops its threads.
@@ -45,14 +46,14 @@ impl IdLoader {
         Ok(Self { thread: Some(thread), shared, count })
     }
 
-    /// Whether to call [`Self::finish`]: the ids are loaded, or `bytes` of records wait for them,
-    /// which is enough.
+    /// Returns whether to call [`Self::finish`]: the ids are loaded, or `bytes` of records waiting
+    /// for them are enough.
     pub fn is_due(&self, bytes: usize) -> bool {
         bytes > self.count * BYTES_PER_ID
             || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Waits for the ids. `None` if they take too much memory.
+    /// Waits for the ids. `None` if they exceed the memory limit.
     pub fn finish(mut self) -> Result<Option<IdSnapshot>, Error> {
         let read = self.thread.take().map(JoinHandle::join);
         let read = read.unwrap_or(Err(Box::new("it was joined before")));
@@ -101,14 +102,15 @@ impl LoaderState {
     fn count_ids(&self, count: usize, text: usize) -> bool {
         let count = self.count.fetch_add(count, Ordering::Relaxed) + count;
         let text = self.text.fetch_add(text, Ordering::Relaxed) + text;
-        // Arranging the ids needs more memory for a short time. Two thirds of that are counted.
+        // Arranging the ids needs more memory for a short time. The count includes two thirds of
+        // that memory.
         let temporary = size_of::<IdRow>() + HEADER + size_of::<u32>() + size_of::<i64>();
         let bytes =
             IdIndex::estimate_bytes(count, text).max((2 * text + count * temporary) / 3 * 2);
         bytes < self.limit && !self.is_stopped.load(Ordering::Relaxed)
     }
 
-    /// Reads all stored ids. `None` if they take too much memory or are no longer needed.
+    /// Reads all stored ids. `None` if they exceed the memory limit or are no longer needed.
     fn read(&self, reader: &impl IdReader) -> Result<Option<IdSnapshot>, Error> {
         let read = |kind| {
             let stop = |_: &_| self.is_stopped.store(true, Ordering::Relaxed);

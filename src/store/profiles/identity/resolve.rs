@@ -1,12 +1,13 @@
-//! Finds the profile of a record by its ids: the rules' "Identity", without I/O.
+//! Finds the profile of a record by its ids, without I/O. This is the section "Identity" of the
+//! import rules.
 //!
 //! A known id belongs to a profile. If a record's known ids belong to different profiles, the
-//! strongest id wins (identity, fbId, gpId, objectId). All other ids of the record move to its
-//! profile, the unknown ones as well. A new identity never joins a profile with another identity:
-//! it gets a profile of its own. A profile that loses its last id is absorbed by the winner.
+//! strongest id wins (identity, fbId, gpId, objectId). All other ids of the record, known and
+//! unknown, move to the profile of that id. A new identity never joins a profile with another
+//! identity: it gets its own profile. A profile that loses its last id is absorbed by the winner.
 //!
-//! Invariant: an identity never moves, as it is the strongest id of its record. So a profile with an
-//! identity is never absorbed.
+//! Invariant: an identity never moves, because it is the strongest id of its record. Therefore a
+//! profile with an identity is never absorbed.
 
 use super::id_counts::IdCounts;
 use super::id_index::IdIndex;
@@ -23,7 +24,7 @@ pub struct Resolver {
     has_changed: Vec<bool>,
     /// The greatest profile id assigned so far.
     pub last_profile: i64,
-    /// How often a known id moved to another profile.
+    /// The number of times that a known id moved to another profile.
     pub moves: u64,
     /// The ids of each profile. Most imports don't need them.
     counts: Option<IdCounts>,
@@ -45,14 +46,15 @@ impl Resolver {
         }
     }
 
-    /// Grows to `ids` ids. The new ones belong to no profile yet.
+    /// Grows to `ids` ids. The new ids belong to no profile yet.
     pub fn grow(&mut self, ids: usize) {
         self.profiles_by_id.resize(ids, UNKNOWN);
         self.has_changed.resize(ids, false);
     }
 
-    /// Returns the profile of a record with the ids `record`, at least one, strongest first. All of
-    /// them belong to that profile from now on. `absorbed` has the profiles without an id then.
+    /// Returns the profile of a record with the ids `record`: at least one, strongest first.
+    /// Afterwards all of them belong to that profile, and `absorbed` has the profiles that lost
+    /// their last id.
     ///
     /// `count_stored` adds the stored ids to the counts of their profiles. It is called before the
     /// first record whose ids belong to different users.
@@ -75,7 +77,7 @@ impl Resolver {
         Ok(profile)
     }
 
-    /// Does [`Self::resolve`] for ids that do not all belong to the same profile.
+    /// Resolves ids that do not all belong to the same profile.
     fn resolve_mixed<E>(
         &mut self,
         record: impl Iterator<Item = u32> + Clone,
@@ -105,8 +107,9 @@ impl Resolver {
         Ok(profile)
     }
 
-    /// Counts the ids that the records so far added to profiles. The counts have all profiles that
-    /// are known here. No known id has moved so far, as that needs the counts.
+    /// Counts the ids that the records so far added to profiles. The counts include all profiles
+    /// that are known so far. No known id has moved so far, because moving an id requires the
+    /// counts.
     fn count_own(&self, ids: &IdIndex) -> IdCounts {
         let mut counts = IdCounts::default();
         for (&profile, number) in self.profiles_by_id.iter().zip(0..) {
@@ -148,13 +151,13 @@ impl Resolver {
         self.profiles_by_id[id as usize]
     }
 
-    /// Returns the profiles of these ids. The loop does nothing else, so that the processor loads
+    /// Returns the profiles of these ids. The loop has no other work, so that the processor loads
     /// many places in memory at the same time.
     pub fn profiles(&self, ids: impl Iterator<Item = u32>) -> Vec<i64> {
         ids.map(|id| self.profile(id)).collect()
     }
 
-    /// Whether a record changed the profile of this id.
+    /// Returns whether a record changed the profile of this id.
     pub fn has_changed(&self, id: u32) -> bool {
         self.has_changed[id as usize]
     }
@@ -226,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_identity_leaves_another_ones_profile() {
+    fn a_new_identity_never_joins_another_identity() {
         let found = resolve(&[["ib", "", "", "cookie"]], &[("ia", 3), ("cookie", 3)]);
         assert_eq!(found, resolved(&[11], &[("ib", 11), ("cookie", 11)], 1, &[]));
         // The other identity is in the same window.
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_strongest_wins_and_the_others_move() {
+    fn the_strongest_id_wins_and_others_move() {
         let known = [("i", 1), ("fb", 2), ("gp", 3), ("o", 4), ("o2", 4)];
         let found = resolve(&[["i", "fb", "gp", "o"]], &known);
         let ids = [("i", 1), ("fb", 1), ("gp", 1), ("o", 1)];
@@ -271,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_two_kinds_are_different() {
+    fn equal_ids_of_two_kinds_are_different() {
         assert_eq!(resolve(&[["x", "", "", ""], ["", "x", "", ""]], &[]).profiles, [11, 12]);
     }
 }

@@ -1,8 +1,8 @@
 //! Reads and writes a profile's properties as JSON.
 //!
-//! A stored object is only split into names and values, with a fast scanner ([`json_scan`]) if this
-//! program wrote it. An unchanged value is written back with the same bytes. Names are compared
-//! with the import's properties, which nearly all profiles have in the same order.
+//! A stored object is only split into names and values. A fast scanner ([`json_scan`]) does this if
+//! this program wrote the object. An unchanged value is written back with the same bytes. Names are
+//! compared with the import's properties, which nearly all profiles have in the same order.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,12 +20,12 @@ use crate::records::{PackedValue, Property, Value};
 #[derive(Clone, Debug)]
 pub struct PropertyNames {
     properties: Arc<[Property]>,
-    /// Each name as JSON, with the colon.
+    /// Each name in JSON form, followed by a colon.
     json: Vec<String>,
     by_name: HashMap<String, usize>,
 }
 
-/// The properties of the current profile. A removed one leaves a gap.
+/// The properties of the current profile. A removed property leaves a gap.
 pub type Properties<'a> = Vec<Option<PropertyEntry<'a>>>;
 
 /// A property of a profile.
@@ -105,7 +105,7 @@ impl PropertyNames {
         }
     }
 
-    /// Finds the import's property with this name, most likely the one at `expected`.
+    /// Finds the import's property with this name. The property at `expected` is compared first.
     fn find<'a>(&self, name: Cow<'a, str>, expected: usize) -> PropertyName<'a> {
         if self.properties.get(expected).is_some_and(|property| property.name == name) {
             return PropertyName::Index(expected);
@@ -191,8 +191,8 @@ pub fn list_text(value: Value<'_>) -> Cow<'_, str> {
     }
 }
 
-/// The first second of the year 0, the earliest time in RFC 3339. The latest, the end of 9999, is
-/// also the latest civil time of jiff.
+/// The first second of the year 0, the earliest time in RFC 3339. The latest time, the end of 9999,
+/// is also the latest civil time of jiff.
 const YEAR_0: i64 = -62_167_219_200;
 
 /// Formats `seconds` like `2020-05-12T08:27:12Z`. Times that RFC 3339 can't represent are returned
@@ -248,7 +248,7 @@ impl PropertyValue<'_> {
             }
             Self::Scalar(value) => match value.get() {
                 Value::Text(text) => push_text(out, text),
-                Value::Integer(n) => _ = write!(out, "{n}"), // a String never fails
+                Value::Integer(n) => _ = write!(out, "{n}"), // writing to a String never fails
                 Value::Date(seconds) => push_text(out, &format_rfc3339(seconds)),
                 value => out.push_str(&list_text(value)),
             },

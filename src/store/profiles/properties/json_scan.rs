@@ -1,11 +1,12 @@
 //! Scans JSON as this program writes it: no spaces, no escapes, and lists of strings only. This is
 //! much faster than parsing any JSON.
 //!
-//! A scanned value is valid JSON. `None` if it is invalid or written in another way.
+//! A scanned value is valid JSON. The functions return `None` if a value is invalid or written in
+//! another way.
 
 use serde::de::IgnoredAny;
 
-/// Scans a string and returns what is between its quotes.
+/// Scans a string and returns the text between its quotes.
 pub fn scan_string<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let after = rest.strip_prefix('"')?;
     let (text, after) = after.split_at(plain_len(after.as_bytes()));
@@ -33,7 +34,7 @@ pub fn scan_value<'a>(rest: &mut &'a str) -> Option<&'a str> {
     Some(&before[..before.len() - rest.len()])
 }
 
-/// Scans a list of strings and passes what is between their quotes to `each`.
+/// Scans a list of strings and passes the text between their quotes to `each`.
 pub fn scan_list<'a>(rest: &mut &'a str, mut each: impl FnMut(&'a str)) -> Option<()> {
     scan_byte(rest, b'[')?;
     if scan_byte(rest, b']').is_some() {
@@ -53,7 +54,7 @@ pub fn scan_byte(rest: &mut &str, byte: u8) -> Option<()> {
     Some(())
 }
 
-/// Whether `token` is a JSON literal, or a number without fraction and exponent.
+/// Returns whether `token` is a JSON literal, or a number without fraction and exponent.
 fn is_simple_token(token: &str) -> bool {
     let digits = token.strip_prefix('-').unwrap_or(token).as_bytes();
     match digits {
@@ -63,8 +64,8 @@ fn is_simple_token(token: &str) -> bool {
     }
 }
 
-/// Returns the number of bytes before the first quote, backslash or control character: those that
-/// JSON escapes.
+/// Returns the number of bytes before the first byte that JSON escapes: a quote, a backslash or a
+/// control character.
 pub fn plain_len(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks();
     for (n, word) in words.iter().enumerate() {
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_values_are_scanned_whole() {
+    fn plain_values_are_scanned_completely() {
         for json in
             [r#""é""#, r#""""#, "[]", r#"["a","a long text, of more than eight"]"#, "-120", "0"]
         {
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn other_json_is_not_scanned() {
+    fn json_of_other_writers_is_not_scanned() {
         for json in [
             "",
             ",",

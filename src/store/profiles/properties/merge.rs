@@ -1,4 +1,4 @@
-//! Applies changes to a profile's properties: the four operations of the rules, without I/O.
+//! Applies changes to a profile's properties, without I/O. The import rules define four operations.
 //!
 //! Properties are a JSON object, in the order in which they were first set. An unchanged value
 //! keeps its bytes, so numbers never lose digits. The result depends only on the changes and their
@@ -23,7 +23,8 @@ const ABSENT: u32 = u32::MAX;
 #[derive(Clone, Debug)]
 pub struct Merger {
     names: PropertyNames,
-    /// By property, its place in the current profile, or [`ABSENT`]. All absent between calls.
+    /// The position of each property in the current profile, or [`ABSENT`]. Between calls, all are
+    /// absent.
     places: Vec<u32>,
 }
 
@@ -45,7 +46,7 @@ impl Merger {
         self.merge_packed(before, changes.map(PackedChange::from), after)
     }
 
-    /// Does [`Self::merge`] with packed changes.
+    /// Does the same as [`Self::merge`] with packed changes.
     pub fn merge_packed<'a, 'c: 'a>(
         &'a mut self,
         before: &'a str,
@@ -105,7 +106,8 @@ impl Merger {
 }
 
 /// Applies `change` to its property, which is at `place`. A changed property keeps its place. A new
-/// one is added at the end, also if it was removed before, as it would be in a later call.
+/// property is added at the end, even if it was removed before. A later call would have the same
+/// result.
 fn apply<'a>(
     entries: &mut Properties<'a>,
     place: &mut u32,
@@ -113,7 +115,7 @@ fn apply<'a>(
 ) -> serde_json::Result<()> {
     match (change.operation, change.value) {
         (Operation::Delete, _) => remove(entries, place),
-        // An empty cell changes nothing.
+        // An empty cell has no effect.
         (_, PackedValue::Other(Value::None)) => {}
         (Operation::Set, value) => match entry(entries, *place) {
             Some(entry) => entry.value = PropertyValue::Scalar(value),
@@ -160,8 +162,8 @@ fn remove(entries: &mut Properties<'_>, place: &mut u32) {
     }
 }
 
-/// Makes the property's value a list and returns it. An absent property becomes an empty list, a
-/// scalar a list of its text.
+/// Converts the property's value to a list and returns it. An absent property becomes an empty
+/// list. A scalar becomes a list of its text.
 fn make_list<'e, 'a>(
     entries: &'e mut Properties<'a>,
     place: &mut u32,

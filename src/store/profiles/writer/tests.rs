@@ -26,8 +26,8 @@ struct Model {
 }
 
 impl Model {
-    /// Implements the rules "Identity" and "Rows apply in file order" record by record. New profiles
-    /// get the ids after `last`.
+    /// Implements the rules "Identity" and "Rows apply in file order" record by record. New
+    /// profiles get the ids after `last`.
     fn apply(&mut self, (ids, at, changes): &Record, last: &mut i64) -> CommitCounts {
         let keys: Vec<_> = keys(ids).map(|(kind, id)| (kind.as_str().to_owned(), id)).collect();
         let known = keys.iter().find_map(|key| self.ids.get(key).copied());
@@ -61,7 +61,7 @@ impl Model {
         counts
     }
 
-    /// Does [`Self::apply`] for all records of an import.
+    /// Calls [`Self::apply`] for all records of an import.
     fn apply_all<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>) -> CommitCounts {
         let mut last = self.profiles.keys().max().copied().unwrap_or_default();
         let mut counts = CommitCounts::default();
@@ -80,7 +80,7 @@ impl Model {
         }
     }
 
-    /// Reads the database without the program.
+    /// Reads the database without the code under test.
     fn stored(path: &Path) -> Self {
         if !path.exists() {
             return Self::default();
@@ -105,7 +105,7 @@ impl Model {
 
 fn keys(ids: &[Option<u8>; 4]) -> impl Iterator<Item = (IdKind, String)> {
     let ids = IdKind::ALL.into_iter().zip(ids);
-    // Long ids make the estimated memory of the table's ids wrong.
+    // With long ids, the estimated memory of the table's ids is wrong.
     let id = |id| format!("a long id of someone: {id}{}", "x".repeat(if id > 8 { 300 } else { 0 }));
     ids.filter_map(move |(kind, number)| number.map(|number| (kind, id(number))))
 }
@@ -196,7 +196,7 @@ proptest! {
                 writer.push(Batch::Profiles(batch(&properties, records))).unwrap();
             }
             let before = Model::stored(&folder.profiles());
-            prop_assert_eq!(&before, &model, "visible before its commit");
+            prop_assert_eq!(&before, &model, "the changes are visible before the commit");
             let expected = model.apply_all(records);
             prop_assert_eq!(Box::new(writer).commit().unwrap(), expected);
             prop_assert_eq!(&Model::stored(&folder.profiles()), &model);
@@ -250,7 +250,7 @@ proptest! {
 }
 
 #[test]
-fn an_import_dropped_while_loading_leaves_no_log() {
+fn an_import_dropped_while_loading_truncates_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let folder = account_folder(folder.path());
     let property = Property { name: "p".into(), kind: PropertyType::String };

@@ -1,4 +1,4 @@
-//! Moves of clients and the SFTP server: each step is logged, then done.
+//! Moves of clients and the SFTP server. Each step is logged before it is executed.
 
 use super::*;
 
@@ -10,7 +10,7 @@ impl World {
             if step == Do::Begin {
                 connection.session += 10;
             }
-            // Replaced as soon as the client has requested it.
+            // The file counts as replaced as soon as the client has requested it.
             if let Do::Open(name, _) | Do::Rename(_, name) = step {
                 self.replace(name);
             }
@@ -62,7 +62,7 @@ impl World {
         }
     }
 
-    /// Opens an existing file or creates a new one, with the new content already written.
+    /// Opens an existing file or creates a new file. The new content is already written.
     fn create(&mut self, name: &str, version: usize) -> u64 {
         let last = self.inodes.keys().last().copied().unwrap_or_default();
         let ino = *self.incoming.entry(name.to_owned()).or_insert(last + 1);
@@ -73,7 +73,7 @@ impl World {
         ino
     }
 
-    /// Records that a client replaces the file of this name, in incoming or being claimed.
+    /// Records that a client replaces the file of this name, in incoming or during its claim.
     fn replace(&mut self, name: &str) {
         let claimed = self.unfinished().and_then(|n| {
             let is_data = self.rows[&n].claim.data.as_ref().is_some_and(|data| data.name == name);

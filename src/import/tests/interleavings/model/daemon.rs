@@ -1,4 +1,5 @@
-//! Moves of the daemon: it scans, decides, takes single steps of claims, is killed and restarted.
+//! Moves of the daemon. It scans, decides, executes single steps of claims, is killed and
+//! restarted.
 
 use super::super::rules;
 use super::*;
@@ -109,7 +110,7 @@ impl World {
         Timestamp::from_millisecond(ms).unwrap()
     }
 
-    /// Writes the next row, or takes the next step of a claim.
+    /// Writes the next row, or executes the next step of a claim.
     pub(super) fn next(&mut self) {
         let began = self.moment();
         let daemon = self.daemon.as_mut().unwrap();
@@ -162,7 +163,7 @@ impl World {
         self.daemon.as_mut().unwrap().claiming = Some((n, next, began));
     }
 
-    /// Takes a file like the real claim: from the spool, or the scanned one from incoming.
+    /// Moves a file like the real claim: from the spool, or the scanned file from incoming.
     fn take(&mut self, n: usize, part: PairFile, file: &FileId) -> bool {
         let is_open = |ino| self.connections.iter().any(|c| c.handle == Some(ino));
         if let Some(ino) = self.spool.get(&(n, part)) {
@@ -176,7 +177,7 @@ impl World {
         let ino = inode.ino;
         self.spool.insert((n, part), ino);
         if part == PairFile::Manifest && self.rules == Rules::Before {
-            return true; // it is a copy
+            return true; // the file is a copy
         }
         self.incoming.remove(&file.name);
         self.inodes.get_mut(&ino).unwrap().ctime = self.now;
@@ -186,7 +187,7 @@ impl World {
     fn return_file(&mut self, n: usize, part: PairFile, file: &FileId) {
         let Some(ino) = self.spool.remove(&(n, part)) else { return };
         if self.incoming.contains_key(&file.name) {
-            // The new file replaces it, as if written over it.
+            // The new file replaces the old one, as if it were written over it.
             let version = self.inodes[&ino].version;
             self.replaced.insert((file.name.clone(), version));
             return;
@@ -201,7 +202,7 @@ impl World {
         }
     }
 
-    /// Renames the report that the next one would replace.
+    /// Renames the report that the next report would replace.
     fn rename_earlier_answer(&mut self, n: usize, name: &str) {
         if let Some(earlier) = self.results.get(name).copied().filter(|earlier| *earlier != n) {
             self.results.remove(name);
@@ -209,11 +210,11 @@ impl World {
         }
     }
 
-    /// Queues the row, which determines its answer.
+    /// Queues the row. The row determines the answer.
     fn queue(&mut self, n: usize, claim: &Claim, began: Timestamp) {
         let row = self.rows.get_mut(&n).unwrap();
         row.is_queued = true;
-        self.results.insert(claim.manifest.name.clone(), n); // its progress report
+        self.results.insert(claim.manifest.name.clone(), n); // the import's progress report
         let version = |part| self.spool.get(&(n, part)).map(|ino| &self.inodes[ino]);
         let manifest = version(PairFile::Manifest).unwrap().version;
         let outcome = match (&row.refusal, version(PairFile::Data)) {

@@ -7,8 +7,8 @@ use zstd::zstd_safe::{self, CCtx, CParameter, ErrorCode, InBuffer, OutBuffer, Pa
 
 pub const LEVEL: i32 = 1;
 
-/// zstd searches for matches at every position of this distance, in bytes. A whole page is shorter,
-/// so it finds none.
+/// The step of zstd's match search, in bytes. A page is shorter than one step, so zstd finds no
+/// matches.
 const STEP: u32 = 1 << 16;
 const NO_MATCHES: [CParameter; 4] = [
     CParameter::HashLog(6),
@@ -18,15 +18,17 @@ const NO_MATCHES: [CParameter; 4] = [
     CParameter::LiteralCompressionMode(ParamSwitch::Enable),
 ];
 
-/// How zstd searches for repeated byte sequences.
+/// The method by which zstd searches for repeated byte sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatchFinder {
-    /// No search: bytes only get Huffman codes by their frequency. More is not possible for digits
-    /// without a common prefix. 1.7 times as fast for ids of digits, 4 times for dates.
+    /// No search: zstd only assigns Huffman codes by byte frequency. Digits without a common prefix
+    /// do not compress further. This is 1.7 times as fast for ids of digits, and 4 times as fast
+    /// for dates.
     Nothing,
-    /// Searches the last few values only, with a table of 64 entries, for at least seven bytes.
-    /// This finds what a value shares with the one before, and is not distracted by chance matches
-    /// farther back. "user123@acme.example" takes three quarters of the time and compresses better.
+    /// Searches only the last few values for matches of at least seven bytes, with a table of 64
+    /// entries. The search finds the text that a value shares with the previous value, and skips
+    /// chance matches farther back. Values such as "user123@acme.example" take three quarters of
+    /// the time and compress better.
     Near,
     /// Searches the whole page, like zstd's level 1.
     Far,
@@ -37,9 +39,9 @@ pub struct Compressor(CCtx<'static>);
 
 impl Compressor {
     /// # Errors
-    /// Out of memory.
+    /// Returns an error if memory runs out.
     pub fn new(finder: MatchFinder) -> Result<Self> {
-        let no_memory = || ParquetError::General("zstd can't begin: out of memory".to_owned());
+        let no_memory = || ParquetError::General("zstd cannot start: out of memory".to_owned());
         let mut zstd = CCtx::try_create().ok_or_else(no_memory)?;
         let parameters: &[CParameter] = match finder {
             MatchFinder::Nothing => &NO_MATCHES,
@@ -52,8 +54,8 @@ impl Compressor {
         Ok(Self(zstd))
     }
 
-    /// Compresses `head` and `text` into one frame. Each gets its own blocks: with numbers and
-    /// text in one block the Huffman codes are worse, and files were 3 % larger.
+    /// Compresses `head` and `text` into one frame, in separate blocks. In shared blocks the
+    /// Huffman codes of numbers and text are worse, and files were 3 % larger.
     pub fn compress(&mut self, head: &[u8], text: &[u8]) -> Result<Bytes> {
         let room = zstd_safe::compress_bound(head.len()) + zstd_safe::compress_bound(text.len());
         let mut frame = Vec::with_capacity(room);
@@ -70,8 +72,8 @@ impl Compressor {
         Ok(Bytes::from(frame))
     }
 
-    /// Compresses all of `bytes`, then flushes or ends the frame. The output has room, so one call
-    /// is enough.
+    /// Compresses all of `bytes`, then flushes or ends the frame. The output buffer is large
+    /// enough, so one call suffices.
     fn append(
         &mut self,
         bytes: &[u8],
@@ -80,7 +82,7 @@ impl Compressor {
     ) -> Result<()> {
         match self.0.compress_stream2(out, &mut InBuffer::around(bytes), then) {
             Ok(0) => Ok(()),
-            Ok(_) => Err(ParquetError::General("zstd found no room".to_owned())),
+            Ok(_) => Err(ParquetError::General("the output buffer of zstd is full".to_owned())),
             Err(code) => Err(error(code)),
         }
     }

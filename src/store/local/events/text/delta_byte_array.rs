@@ -1,10 +1,11 @@
-//! The `DELTA_BYTE_ARRAY` encoding: lengths, then texts, each without the prefix that it shares
-//! with the one before.
+//! The `DELTA_BYTE_ARRAY` encoding: lengths, then texts. Each text omits the prefix that it shares
+//! with the previous text.
 //!
-//! A text omits at most the column's prefix, which nearly all texts share. Omitting more is
-//! possible, but then the length of the prefix varies, and storing it takes more than it saves. A
-//! column without a common prefix omits nothing. `DELTA_LENGTH_BYTE_ARRAY` would be a few bytes
-//! smaller for it, but Spark misreads that encoding where rows are null or skipped (SPARK-52240).
+//! A text omits at most the column's prefix, which nearly all texts share. Longer prefixes could be
+//! omitted, but their lengths vary, and storing those lengths takes more than it saves. In a column
+//! without a common prefix, every text is stored whole. `DELTA_LENGTH_BYTE_ARRAY` would be a few
+//! bytes smaller for such a column, but Spark misreads that encoding where rows are null or skipped
+//! (SPARK-52240).
 
 use std::ops::Range;
 
@@ -20,9 +21,9 @@ use crate::codec::short_bytes::{self, same};
 pub struct DeltaByteArray<'a> {
     /// The longest prefix that a text may omit, in bytes.
     max_prefix: usize,
-    /// By text, the length of its omitted prefix.
+    /// The length of each text's omitted prefix.
     prefix_lens: Vec<u32>,
-    /// By text, its length without the prefix.
+    /// The length of each text without its prefix.
     lens: Vec<u32>,
     text: Vec<u8>,
     last: &'a [u8],

@@ -1,4 +1,5 @@
-//! The dictionary encoding (`RLE_DICTIONARY`): each text of a chunk once, and an index per row.
+//! The dictionary encoding (`RLE_DICTIONARY`): each text of a chunk once, and one index for each
+//! row.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -24,8 +25,8 @@ pub struct Dictionary<'a> {
     /// Indexes of texts, by their hash.
     table: HashTable<u32>,
     hasher: RandomState,
-    /// By fingerprint, the index of the last text found with it. This cache spares nearly every row
-    /// the hash and the table lookup.
+    /// A cache of indexes: for each fingerprint, the index of the last text that had it. With this
+    /// cache, nearly every row needs no hash and no table lookup.
     recent: Box<[u32]>,
 }
 
@@ -89,7 +90,7 @@ impl<'a> Dictionary<'a> {
 pub struct DictionaryIndexes<'p> {
     /// The indexes that are not written yet.
     rest: &'p [u32],
-    /// How many of them belong to the current page.
+    /// The number of pending indexes that belong to the current page.
     page: usize,
     width: u32,
 }
@@ -109,7 +110,7 @@ impl PageValues<'_> for DictionaryIndexes<'_> {
     }
 
     fn room(&self) -> usize {
-        // The number of rows limits these pages, not their bytes.
+        // These pages are limited by their number of rows, not by their bytes.
         usize::MAX
     }
 

@@ -9,18 +9,18 @@ use super::compressor::{Compressor, MatchFinder};
 use super::delta_byte_array::{DeltaByteArray, common_prefix};
 use super::pages::PageValues;
 
-/// In this many pairs of texts, all but one share the column's prefix.
+/// In this many pairs of neighbouring texts, all but one share the column's prefix.
 const PAIRS_PER_EXCEPTION: usize = 64;
-/// A match finder that is faster than level 1 may compress worse than it: by one byte in this many.
+/// A match finder that is faster than level 1 may compress worse by one byte in this many.
 const EXTRA_SHARE: usize = 16;
 
 /// The layout of a column's texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextLayout {
-    /// Each text once, and its index for each row.
+    /// Each text is stored once, with an index for each row.
     Dictionary,
-    /// One text after another. Each omits the prefix that it shares with the one before, at most
-    /// `max_prefix` bytes.
+    /// Texts are stored one after another. Each text omits the prefix that it shares with the
+    /// previous text, at most `max_prefix` bytes.
     DeltaByteArray { max_prefix: usize },
 }
 
@@ -32,14 +32,14 @@ pub struct EncodingChoice {
 }
 
 impl EncodingChoice {
-    /// Chooses for a column that begins with `texts`.
+    /// Chooses the encoding of a column that begins with `texts`.
     ///
     /// The layout is a dictionary if half of the texts are repeats. Otherwise the common prefix is
     /// omitted if it makes up a third of the bytes. The match finder is the fastest that compresses
     /// about as well as level 1 does without omitting a prefix.
     ///
     /// # Errors
-    /// Out of memory.
+    /// Returns an error if memory runs out.
     pub fn new<'a>(texts: impl Iterator<Item = &'a [u8]> + Clone) -> Result<Self> {
         let count = texts.clone().count();
         if texts.clone().collect::<HashSet<_>>().len() * 2 <= count {
@@ -68,7 +68,7 @@ impl EncodingChoice {
     }
 }
 
-/// Returns as many of `texts` as a page holds. zstd finds no repeats across pages.
+/// Returns the first of `texts`, as many as one page holds. zstd finds no repeats across pages.
 fn take_page<'a>(
     texts: impl Iterator<Item = &'a [u8]> + Clone,
 ) -> impl Iterator<Item = &'a [u8]> + Clone {
@@ -80,14 +80,14 @@ fn take_page<'a>(
     texts.scan(0, fits)
 }
 
-/// Returns the bytes that a page holds of `texts`, without the lengths.
+/// Returns the number of bytes of `texts` in one page, without their lengths.
 fn page_text<'a>(texts: impl Iterator<Item = &'a [u8]>, max_prefix: usize) -> Vec<u8> {
     let mut page = DeltaByteArray::new(max_prefix);
     texts.for_each(|text| page.push(text));
     page.text().to_vec()
 }
 
-/// Returns the length of the prefix that nearly every text shares with the one before.
+/// Returns the length of the prefix that nearly every text shares with the previous text.
 fn column_prefix<'a>(texts: impl Iterator<Item = &'a [u8]> + Clone) -> usize {
     let pairs = texts.clone().zip(texts.skip(1));
     let mut prefixes: Vec<_> =

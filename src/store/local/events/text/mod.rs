@@ -1,9 +1,10 @@
 //! Encodes text columns into Parquet pages. Most bytes of an import are text.
 //!
-//! All other types use the library's encoder. This one is faster for text: it chooses the layout
-//! and zstd's match finder by the column's first values, copies texts by the batch, and a
-//! dictionary costs one comparison per row. It writes no statistics: queries don't ask for ranges
-//! of ids or names, and finding the minimum and maximum would cost a tenth of the encoding.
+//! All other types use the library's encoder. For text, this encoder is faster: it chooses the
+//! layout and zstd's match finder by the column's first values, copies texts in batches, and
+//! compares each row with the dictionary once. It writes no statistics. Queries don't ask for
+//! ranges of ids or names, and finding the minimum and maximum would take a tenth of the encoding
+//! time.
 //!
 //! Invariant: a page begins with a row and can be decoded alone. Pages have a limit of bytes and of
 //! rows. A chunk has one encoding.
@@ -59,7 +60,7 @@ impl TextColumn {
         }
     }
 
-    /// Returns `None` if there are too many texts for a dictionary.
+    /// Encodes `arrays` with a dictionary. `None` if they have too many distinct texts.
     fn encode_dictionary<'a>(
         &self,
         arrays: impl Iterator<Item = &'a StringArray> + Clone,

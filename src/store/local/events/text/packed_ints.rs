@@ -10,7 +10,7 @@ const BLOCK: usize = 128;
 /// The number of deltas in a block that share a bit width.
 const MINIBLOCK: usize = 32;
 
-/// Returns the number of bits of the integers up to `greatest`.
+/// Returns the number of bits that the integers up to `greatest` need.
 pub fn bit_width(greatest: u32) -> u32 {
     u32::BITS - greatest.leading_zeros()
 }

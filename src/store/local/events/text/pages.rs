@@ -68,8 +68,8 @@ pub struct ChunkWriter {
 }
 
 impl ChunkWriter {
-    /// Begins a chunk of the column `descr` with data pages of `encoding`. It will have about
-    /// `bytes` bytes.
+    /// Begins a chunk of the column `descr` with data pages of `encoding`. `bytes` is the
+    /// approximate length of the chunk.
     pub fn new(
         descr: &ColumnDescPtr,
         encoding: Encoding,
@@ -114,7 +114,7 @@ impl ChunkWriter {
             while from < array.len() {
                 let to = from
                     + count_fitting_rows(array, from, PAGE_ROWS - levels.rows(), values.room());
-                // A page holds at least one text, however long.
+                // A page holds at least one text, even a text that exceeds the limit.
                 let to = if levels.rows() == 0 { to.max(from + 1) } else { to };
                 levels.add(array, from..to);
                 values.add(array, from..to);

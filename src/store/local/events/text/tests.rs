@@ -87,11 +87,11 @@ proptest! {
         let arrays: Vec<_> = parts
             .iter()
             .map(|texts| array(texts.iter().map(Option::as_deref)))
-            // Slices of an array, as rejected rows leave them.
+            // Rejected rows leave slices of an array.
             .map(|texts| texts.slice(cut.min(texts.len()), texts.len().saturating_sub(2 * cut)))
             .collect();
         let written: Vec<_> = arrays.iter().flat_map(|a| a.as_string::<i32>()).collect();
-        // There is no row group without a row.
+        // Every row group has at least one row.
         if written.is_empty() {
             return Ok(());
         }
@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn arrays_and_single_texts_encode_alike(
+    fn arrays_and_single_texts_encode_identically(
         parts in prop::collection::vec(prop::collection::vec("(id_)?[0-9é]{0,40}", 0..20), 0..4),
         max_prefix in 0_usize..10,
     ) {
@@ -190,7 +190,7 @@ fn pages_have_limits_and_can_be_skipped() {
 }
 
 #[test]
-fn first_values_choose_the_encoding() {
+fn first_values_determine_the_encoding() {
     let choice = |text: &dyn Fn(usize) -> String| {
         let texts: Vec<_> = (0..2000).map(text).collect();
         EncodingChoice::new(texts.iter().map(String::as_bytes)).unwrap()
@@ -209,7 +209,7 @@ fn first_values_choose_the_encoding() {
             MatchFinder::Nothing,
         ),
         (&|n: usize| format!("{}@acme.example", random(n)), whole, MatchFinder::Near),
-        // The repeats are far apart.
+        // The distance between repeats is large.
         (&|n: usize| format!("{:x}{:x}", random(n % 900) | 1 << 33, n), whole, MatchFinder::Far),
     ] {
         assert_eq!(choice(text), EncodingChoice { layout, finder }, "{}", text(1));

@@ -45,12 +45,13 @@ impl WriteConnection {
     }
 
     /// Rolls back an open transaction, then moves all pages into the database file and truncates
-    /// the `-wal` file. An aborted import may have written as much to it as a committed one.
+    /// the `-wal` file. That file can be as large after an aborted import as after a committed
+    /// import.
     fn clean_up(&self) -> rusqlite::Result<()> {
         if !self.is_autocommit() {
             self.execute_batch("ROLLBACK")?;
         }
-        // Doesn't wait for readers.
+        // The checkpoint doesn't wait for readers.
         self.busy_timeout(Duration::ZERO)?;
         self.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
     }
@@ -67,10 +68,10 @@ impl Deref for WriteConnection {
 impl Drop for WriteConnection {
     fn drop(&mut self) {
         if self.is_new {
-            return; // it has no log
+            return; // a new database has no log
         }
         if let Err(error) = self.clean_up() {
-            // A commit is durable without it, and the next import tries again.
+            // A commit is durable even if the log is not truncated. The next import tries again.
             let path = self.path().unwrap_or_default();
             tracing::debug!(%path, %error, "cannot truncate the write-ahead log");
         }

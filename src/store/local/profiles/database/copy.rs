@@ -17,7 +17,7 @@ pub fn list_imports(path: &Path) -> Result<Vec<ImportId>, Error> {
     let Some(connection) = open(path)? else { return Ok(Vec::new()) };
     let failed = || Error::sqlite("list imports", path);
     let mut statement = match connection.prepare("SELECT import FROM checkpoint") {
-        // A crash happened after the file was created and before its tables were.
+        // The run crashed after it created the file, and before it created the tables.
         Err(rusqlite::Error::SqliteFailure(_, Some(why))) if why.contains("no such table") => {
             return Ok(Vec::new());
         }

@@ -14,7 +14,7 @@ use crate::store::profiles::table::IdReader;
 /// The number of rows that are looked up in memory as one group.
 const GROUP: usize = 128;
 
-/// Reads the committed ids of the database at its path, each kind with a connection of its own.
+/// Reads the committed ids of the database at its path. Each kind of id uses a separate connection.
 pub struct SqliteIdReader(PathBuf);
 
 impl SqliteIdReader {
@@ -30,8 +30,8 @@ impl IdReader for SqliteIdReader {
     }
 }
 
-/// Returns the profile of each id by its number, [`UNKNOWN`] for ids without a row. Scans the whole
-/// table, or looks up the ids one by one in the order of the table.
+/// Returns the profile of each id, by the id's number. Ids without a row have the value
+/// [`UNKNOWN`]. Scans the whole table, or looks up the ids one by one in the order of the table.
 pub fn find_profiles(
     connection: &Connection,
     ids: &IdIndex,
@@ -49,7 +49,7 @@ pub fn find_profiles(
         return Ok(profiles);
     }
     let mut rows = IdRowGroup::default();
-    // Scans these kinds only, as a sysadmin may have added others.
+    // Only these kinds are scanned, because a sysadmin may have added other kinds.
     for kind in KINDS_BY_NAME {
         scan_ids(connection, kind, |id, profile| {
             rows.push(kind, id, profile);
@@ -98,7 +98,7 @@ pub fn scan_owners(
 #[derive(Default)]
 struct IdRowGroup {
     text: String,
-    /// The kind of each id, the end of its text, and its profile.
+    /// The kind of each id, the end position of its text, and its profile.
     rows: Vec<(IdKind, usize, i64)>,
 }
 

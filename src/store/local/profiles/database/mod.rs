@@ -53,7 +53,7 @@ const SCHEMA: &str = "
     PRAGMA user_version = 1;
 ";
 
-/// The numbers of rows that one statement may store, the largest that fits first.
+/// The numbers of rows that one statement may store, in descending order.
 const ROWS: [usize; 3] = [128, 16, 1];
 
 /// An open database inside a transaction, which is rolled back if it is dropped before
@@ -62,12 +62,12 @@ const ROWS: [usize; 3] = [128, 16, 1];
 pub struct Database {
     path: PathBuf,
     connection: WriteConnection,
-    /// Set while a new database is being built.
+    /// The new database. `None` unless a new database is being built.
     new: Option<NewDatabase>,
 }
 
 impl Database {
-    /// Opens the database at `path`, or begins to build it, and begins the transaction. Waits ten
+    /// Opens the database at `path`, or starts a new one, and begins the transaction. Waits ten
     /// seconds for another writer, then fails.
     pub fn begin(path: &Path) -> Result<Self, Error> {
         let new = NewDatabase::begin(path, BUSY_TIMEOUT)?;
@@ -78,7 +78,8 @@ impl Database {
         let connection = connection.map_err(Error::sqlite("begin", path))?;
         connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::sqlite("begin", path))?;
         let database = Self { path: path.to_owned(), connection, new };
-        // In a separate transaction. Another version may have created the file without tables.
+        // A separate transaction creates the tables. Another version may have created the file
+        // without tables.
         database.migrate()?;
         Ok(database)
     }
@@ -132,8 +133,8 @@ impl Database {
         Ok(ids.len())
     }
 
-    /// Inserts or replaces `rows`. Each is written as `row` in SQL, with `width` values to bind. A
-    /// statement takes one of [`ROWS`] rows: within a statement, SQLite moves from one key to the
+    /// Inserts or replaces `rows`. `row` is the SQL text of a row, with `width` values to bind. A
+    /// statement takes one of [`ROWS`] rows. Within a statement, SQLite moves from one key to the
     /// next without a search from the root.
     fn replace_into<T>(
         &self,
@@ -178,7 +179,8 @@ impl Database {
     fn migrate(&self) -> Result<(), Error> {
         let found = version(&self.connection).map_err(self.error("read the version"))?;
         match found {
-            // Version 0.2 has no such column, and ignores it. Committed with the import.
+            // Databases of version 0.2 have no such column, and version 0.2 ignores it. The change
+            // is committed with the import.
             VERSION
                 if !has_absorbed(&self.connection).map_err(self.error("read the schema"))? =>
             {
@@ -309,7 +311,7 @@ fn commit_counts(
     connection.query_row(&sql, [import.as_str()], read).optional()
 }
 
-/// Whether checkpoints count absorbed profiles. Those of version 0.2 don't.
+/// Returns whether checkpoints count absorbed profiles. Version 0.2 did not count them.
 fn has_absorbed(connection: &Connection) -> rusqlite::Result<bool> {
     connection.column_exists(None, "checkpoint", "absorbed_profiles")
 }

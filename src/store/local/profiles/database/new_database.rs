@@ -1,9 +1,9 @@
 //! Builds a new `profiles.db` under another name, without a log, and renames it when it is
 //! complete.
 //!
-//! No reader opens it while it is built, so it needs no rollback and each page is written once. A
-//! failed build is removed, the leftovers of a crash by the next import. The lock of the account's
-//! folder admits one builder at a time, across processes.
+//! Readers never open the database while it is built, so it needs no rollback and each page is
+//! written once. A failed build removes its files. The next import removes the leftovers of a
+//! crash. The lock of the account's folder admits one builder at a time, across processes.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,14 +20,14 @@ use crate::store::error::Error;
 #[derive(Debug)]
 pub struct NewDatabase {
     path: PathBuf,
-    /// Locked while the value exists. The lock is not on the database itself, since SQLite's locks
-    /// of a file are lost when the process closes any handle of it.
+    /// A file that is locked while this value exists. The lock is not on the database itself,
+    /// because a process loses SQLite's locks of a file when it closes any handle of that file.
     _folder: FileLock,
 }
 
 impl NewDatabase {
-    /// Begins to build the database for `path`. `None` if it exists. Waits up to `patience` for
-    /// another builder, then fails.
+    /// Begins to build the database for `path`. `None` if the database exists. Waits up to
+    /// `patience` for another builder, then fails.
     pub fn begin(path: &Path, patience: Duration) -> Result<Option<Self>, Error> {
         if path.exists() {
             return Ok(None);
@@ -38,7 +38,7 @@ impl NewDatabase {
         }
         let new = Self { path: new_path(path), _folder: lock.ok_or_else(|| busy(path))? };
         new.remove()?;
-        // SQLite would create it with another mode.
+        // SQLite would create the file with another mode.
         drop(durable::create_file(&new.path)?);
         Ok(Some(new))
     }
@@ -57,7 +57,7 @@ impl NewDatabase {
         &self.path
     }
 
-    /// Syncs the database and renames it to `path`. It must be closed and have no log.
+    /// Syncs the database and renames it to `path`. The database must be closed and have no log.
     ///
     /// # Errors
     /// After an error the database may or may not be at `path`.
@@ -74,7 +74,7 @@ impl NewDatabase {
 impl Drop for NewDatabase {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
-            tracing::debug!(%error, "cannot remove an unfinished database, the next import will");
+            tracing::debug!(%error, "cannot remove an unfinished database; the next import removes it");
         }
     }
 }
@@ -101,7 +101,7 @@ mod tests {
         let first = NewDatabase::begin(&path, Duration::ZERO).unwrap().unwrap();
         assert!(NewDatabase::begin(&path, Duration::from_millis(20)).is_err());
         NewDatabase::remove_leftovers(&path).unwrap();
-        assert!(first.path().exists(), "another's is not cleared");
+        assert!(first.path().exists(), "the file of another builder must stay");
         let waiting = {
             let path = path.clone();
             std::thread::spawn(move || NewDatabase::begin(&path, Duration::from_secs(60)).unwrap())

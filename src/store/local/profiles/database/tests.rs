@@ -1,4 +1,4 @@
-//! The files of a database after a commit and an abort, and files that it refuses.
+//! Tests of the files of a database after a commit and an abort, and of files that are refused.
 
 use super::connection::CACHE_KIB;
 use super::*;
@@ -14,7 +14,7 @@ fn wal_len(path: &Path) -> u64 {
     std::fs::metadata(path.with_extension("db-wal")).unwrap().len()
 }
 
-/// Fills more than the page cache, so that SQLite spills pages.
+/// Adds more data than the page cache holds, so that SQLite spills pages.
 fn fill(database: &Database) {
     let text = "x".repeat(1 << 20);
     for id in 1..=(CACHE_KIB >> 10) + 16 {
@@ -64,7 +64,7 @@ fn an_empty_wal_stays_after_commit_and_abort() {
     assert_eq!(wal_len(&path), 0);
     let aborted = Database::begin(&path).unwrap();
     fill(&aborted);
-    assert!(wal_len(&path) > 0, "nothing was spilled");
+    assert!(wal_len(&path) > 0, "SQLite must have spilled pages");
     drop(aborted);
     assert_eq!(wal_len(&path), 0);
     let database = Database::begin(&path).unwrap();
@@ -87,7 +87,10 @@ fn a_database_of_version_0_2_counts_absorptions() {
     let read = |n: usize| Database::read_commit_counts(&path, &imports[n]).unwrap();
     assert_eq!(read(0), Some(CommitCounts::default()));
     drop(Database::begin(&path).unwrap());
-    assert!(!has_absorbed(&Connection::open(&path).unwrap()).unwrap(), "an abort changes nothing");
+    assert!(
+        !has_absorbed(&Connection::open(&path).unwrap()).unwrap(),
+        "an abort must not change the database"
+    );
     let counts = CommitCounts { records: 1, moved_ids: 2, absorbed_profiles: 3, ts_range: None };
     Database::begin(&path).unwrap().commit(&imports[1], counts).unwrap();
     assert_eq!([0, 1, 2].map(read), [Some(CommitCounts::default()), Some(counts), None]);
@@ -112,7 +115,7 @@ fn profiles_are_loaded_up_to_a_limit() {
     for id in [1, 3, 4, 900] {
         store(&database, id, &format!("{id:0>10}"));
     }
-    // Ids close to each other are read by one query, others one by one.
+    // One query reads ids that are close to each other. Other ids are read one by one.
     for ids in [vec![1, 2, 3, 4], vec![1, 2, 3, 900]] {
         let load = |most| {
             let (found, passed) = database.load_profiles(&ids, most).unwrap();

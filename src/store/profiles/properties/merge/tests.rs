@@ -1,4 +1,5 @@
-//! The operations in a table, and compared with a naive model over random changes.
+//! Tests of the operations: a table of cases, and a comparison with a naive model over random
+//! changes.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
@@ -26,7 +27,7 @@ fn merge(merger: &mut Merger, before: &str, changes: &[Change<'_>]) -> String {
 }
 
 #[test]
-fn each_operation_on_each_kind_of_value() {
+fn every_operation_handles_every_kind_of_value() {
     let text = Value::Text;
     for (before, operation, value, after) in [
         // $set replaces.
@@ -63,7 +64,7 @@ fn each_operation_on_each_kind_of_value() {
         // $delete removes.
         (r#"{"p":["a"]}"#, DELETE, Value::None, r#"{}"#),
         (r#"{}"#, DELETE, Value::None, r#"{}"#),
-        // An empty cell changes nothing.
+        // An empty cell has no effect.
         (r#"{"p":1}"#, SET, Value::None, r#"{"p":1}"#),
     ] {
         let change = Change { property: 0, operation, value };
@@ -97,7 +98,7 @@ fn unchanged_values_keep_their_bytes() {
 }
 
 #[test]
-fn a_property_set_again_moves_to_the_end() {
+fn a_property_set_after_removal_comes_last() {
     let change = |operation, value| Change { property: 0, operation, value };
     let changes = [change(DELETE, Value::None), change(SET, Value::Text("x"))];
     assert_eq!(merge(&mut merger(&["p"]), r#"{"p":1,"q":2}"#, &changes), r#"{"q":2,"p":"x"}"#);
@@ -116,7 +117,7 @@ fn invalid_json_is_an_error_without_effects() {
     assert_eq!(merge(&mut merger, r#"{"q":1}"#, &[change]), r#"{"q":1,"p":["x"]}"#);
 }
 
-/// Implements the rules' sentences as directly as possible.
+/// Implements the sentences of the import rules as directly as possible.
 pub fn naive(profile: &mut Map<String, Json>, name: &str, change: Change<'_>) {
     let text = |json: &Json| json.as_str().map_or_else(|| json.to_string(), str::to_owned);
     let value = match change.value {
