@@ -75,7 +75,7 @@ pub struct RejectedRecord<'a> {
     /// The index of the field with the `Failure Description` of an earlier error file. The new
     /// description replaces it.
     pub description: Option<usize>,
-    /// Whether an empty field must follow `raw` in the error file. Without it, the description would
+    /// Whether an empty field follows `raw` in the error file. Without it, the description would
     /// complete a short record, whose cells may be in the wrong columns.
     pub has_empty_end: bool,
     /// The reasons in the order of the rules. There is at least one reason.

@@ -384,7 +384,7 @@ fn wrong_arguments_exit_with_status_2() {
     let laptop = Laptop::new("o.csv", CLEAN);
     for (arguments, error) in [
         (&["manifest", "o.csv"][..], "--email"),
-        (&["manifest", "o.csv", "--email", "jane"], "not one valid email address"),
+        (&["manifest", "o.csv", "--email", "jane"], "not a single valid email address"),
         (&["manifest", "o.manifest", EMAIL[0], EMAIL[1]], "sftp-import check o.manifest"),
         (&["manifest", "o.txt", EMAIL[0], EMAIL[1]], "does not end in .csv"),
         (&["manifest", "o.csv", EMAIL[0], EMAIL[1], "-o", "o.json"], "does not end in .manifest"),
