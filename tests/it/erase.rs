@@ -106,7 +106,7 @@ fn expect_erased(host: &TestHost, id: &str) {
         assert!(!host.done(&list).contains(id), "{list:?}");
     }
     let printed = host.run(&["account", "erase", id, "--yes"]);
-    assert!(printed.code == Some(1) && printed.err.contains("nothing of"), "{printed:?}");
+    assert!(printed.code == Some(1) && printed.err.contains("no data of"), "{printed:?}");
 }
 
 #[test]
@@ -159,11 +159,11 @@ fn an_account_unknown_after_restore_is_erased() {
     assert!(!host.accounts_root().join(&id).exists());
     assert!(!host.state().join("data").join(&id).exists());
     let printed = host.run(&["account", "erase", &id, "--yes"]);
-    assert!(printed.code == Some(1) && printed.err.contains("nothing of"), "{printed:?}");
+    assert!(printed.code == Some(1) && printed.err.contains("no data of"), "{printed:?}");
     // Neither a known account nor a user that sftp-import did not create may be erased.
     assert!(nix::unistd::User::from_name(&kept).unwrap().is_some());
     let printed = host.run(&["account", "erase", super::common::SERVICE, "--yes"]);
-    assert!(printed.code == Some(1) && printed.err.contains("nothing of"), "{printed:?}");
+    assert!(printed.code == Some(1) && printed.err.contains("no data of"), "{printed:?}");
     assert!(nix::unistd::User::from_name(super::common::SERVICE).unwrap().is_some());
 }
 
@@ -178,7 +178,7 @@ fn an_interrupted_erasure_is_completed() {
         host.run(&["provision"]);
         let printed = host.run(&["account", "erase", &id, "--yes"]);
         assert!(
-            printed.code == Some(0) || printed.err.contains("nothing of"),
+            printed.code == Some(0) || printed.err.contains("no data of"),
             "{delay:?}: {printed:?}"
         );
         expect_erased(&host, &id);
