@@ -171,10 +171,11 @@ impl Lexer<'_> {
             self.end_cell(self.cell..self.block.len());
             self.end_record(self.block.len());
         }
-        if !self.broken.is_empty() {
-            self.split_broken();
+        let Self { block, mut out, broken, .. } = self;
+        if !broken.is_empty() {
+            split_broken(block, &broken, &mut out.records);
         }
-        self.out
+        out
     }
 
     #[inline(always)]
@@ -260,22 +261,6 @@ impl Lexer<'_> {
         }
     }
 
-    /// Replaces each record whose quoting is broken by its lines.
-    #[cold]
-    fn split_broken(&mut self) {
-        let mut broken = self.broken.iter().peekable();
-        let records = std::mem::take(&mut self.out.records);
-        for (at, record) in records.into_iter().enumerate() {
-            match broken.next_if(|(broken, _)| *broken == at) {
-                None => self.out.records.push(record),
-                Some((_, how)) => {
-                    let record = RecordSpan { fields: 0, broken: Some(*how), ..record };
-                    push_lines(self.block, record, &mut self.out.records);
-                }
-            }
-        }
-    }
-
     /// Returns the position of the next delimiter or line end from `from` on.
     fn end_of_cell(&self, from: usize) -> usize {
         memchr::memchr3(self.delimiter, b'\n', b'\r', &self.block[from..])
@@ -289,6 +274,21 @@ impl Lexer<'_> {
         let start = base + self.out.unquoted.len();
         self.dialect.unescape(&self.block[inside], &mut self.out.unquoted);
         start..base + self.out.unquoted.len()
+    }
+}
+
+/// Replaces each record whose quoting is broken by its lines. `broken` has the indexes of these
+/// records in order.
+#[cold]
+fn split_broken(block: &[u8], broken: &[(usize, BrokenQuoting)], records: &mut Vec<RecordSpan>) {
+    let mut broken = broken.iter().peekable();
+    for (at, record) in std::mem::take(records).into_iter().enumerate() {
+        match broken.next_if(|(broken, _)| *broken == at) {
+            None => records.push(record),
+            Some((_, how)) => {
+                push_lines(block, RecordSpan { fields: 0, broken: Some(*how), ..record }, records);
+            }
+        }
     }
 }
 
