@@ -345,7 +345,7 @@ fn provision_fixes_changed_users_and_folders() {
     fs::remove_file(host.keys_db()).unwrap();
     assert_eq!(tool("usermod", &["-s", "/bin/sh", &id]).code, Some(0));
     let output = host.done(&["provision", "--json"]);
-    assert!(output.contains(&format!("user {id} fixed")), "{output}");
+    assert!(output.contains(&format!("the user {id} was fixed")), "{output}");
     assert_eq!(owned(&incoming), before);
     assert!(host.accounts_root().join(&id).join("results").is_dir());
     assert_eq!(user(&id).unwrap().shell, Path::new("/usr/sbin/nologin"));
