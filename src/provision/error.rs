@@ -53,7 +53,7 @@ impl ProvisionError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotInstalled { .. } => Some(
-                "create it as the package does: run `systemd-sysusers sftp-import.conf`",
+                "run `systemd-sysusers sftp-import.conf`, which creates the missing user or group",
             ),
             Self::Refused(Refusal::Folder(_)) => {
                 Some("move the file at this path to another folder")

@@ -1,18 +1,18 @@
-//! Recognises files of other formats that partners upload instead of CSV. The first bytes of a file
-//! show its format.
+//! Recognises files of other formats that partners upload instead of CSV. The format is recognised
+//! from the first bytes of the file.
 
 use super::decompress::Compression;
 use crate::manifest::Encoding;
 
-/// The number of bytes at the start of a file that are examined. A tar archive has its mark at byte
-/// 257.
+/// The number of bytes at the start of a file that are examined. The mark of a tar archive is at
+/// byte 257.
 pub const HEAD: usize = 512;
 
-/// A kind of file that is not CSV.
+/// A kind of files that are not CSV.
 struct Kind {
-    /// The name of the kind, with its article.
+    /// The name of the file kind with its article, such as "a PDF file".
     noun: &'static str,
-    /// The advice for the partner.
+    /// The advice for a partner who uploads a file of the kind.
     advice: &'static str,
 }
 
@@ -20,12 +20,12 @@ const fn kind(noun: &'static str, advice: &'static str) -> Kind {
     Kind { noun, advice }
 }
 
-const UNPACK: &str = "upload the CSV file in it";
+const UNPACK: &str = "unpack the archive and upload its CSV file";
 const COMPRESS: &str = "compress the CSV file with gzip or zstd";
 const SAVE: &str = "save it as CSV";
 const DECRYPT: &str = "decrypt it before the upload";
 
-/// The kinds of files that begin with certain bytes.
+/// The kinds of files that are recognised by their first bytes.
 const MARKS: &[(&[u8], Kind)] = &[
     (b"\x1F\x8B", kind("a gzip file", "name it .csv.gz")),
     (b"\x28\xB5\x2F\xFD", kind("a zstd file", "name it .csv.zst")),
@@ -94,8 +94,8 @@ fn kind_of(head: &[u8]) -> Option<&'static Kind> {
         .or_else(|| text_kind(head))
 }
 
-/// Returns whether `head` begins with `mark` and a byte that cannot be in a text. The mark alone
-/// could be text.
+/// Returns whether `head` begins with `mark` and then has a byte that cannot be in a text. A text
+/// could begin with the mark alone.
 fn is_binary_after(head: &[u8], mark: &[u8]) -> bool {
     let next = head.strip_prefix(mark).map(|rest| rest.first());
     next.is_some_and(|next| next.is_none_or(|byte| !is_text(&[*byte]) || !byte.is_ascii()))
@@ -124,9 +124,10 @@ fn zip_kind(head: &[u8]) -> Option<&'static Kind> {
 /// compressed data. No UTF-8 text begins with the first bytes of such a packet.
 fn is_pgp_packet(head: &[u8]) -> bool {
     match head {
-        // Old packet format: one or two bytes with the length, and then the version.
+        // This pattern is the old packet format of PGP: one or two bytes with the length, and then
+        // the version.
         [0x84 | 0x8C | 0x90, _, 3..=6, ..] | [0x85 | 0x8D | 0x91, _, _, 3..=6, ..] => true,
-        // New packet format with a length of one or two bytes.
+        // This pattern is the new packet format of PGP, with a length of one or two bytes.
         [0xC1 | 0xC3 | 0xC4, 0..=191, 3..=6, ..] => true,
         [0xC1 | 0xC3 | 0xC4, 192..=223, _, 3..=6, ..] => true,
         [0xA3, 0..=3, ..] => true,
@@ -220,7 +221,7 @@ pub fn utf16_without_mark(head: &[u8]) -> Option<Encoding> {
     }
 }
 
-/// Returns whether white space is the only kind of control characters in `head`.
+/// Returns whether `head` is text: it has no control characters except white space.
 fn is_text(head: &[u8]) -> bool {
     head.iter().all(|byte| *byte >= b' ' || byte.is_ascii_whitespace())
 }

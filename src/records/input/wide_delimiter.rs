@@ -8,11 +8,12 @@ use std::borrow::Cow;
 use super::buffer::TextBuffer;
 use crate::manifest::DELIMITER_SUBSTITUTE;
 
-/// Exchanges the delimiter and U+001F in a text that arrives in pieces.
+/// Exchanges the delimiter and U+001F in a text that arrives in pieces. The delimiter is not an
+/// ASCII character.
 #[derive(Debug)]
 pub struct DelimiterExchange {
     delimiter: char,
-    /// The last bytes of a piece, if they may be the first bytes of the delimiter.
+    /// The last bytes of the previous piece if they may be the first bytes of the delimiter.
     pending: Vec<u8>,
 }
 

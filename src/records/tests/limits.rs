@@ -1,12 +1,13 @@
-//! Tests of the limits. The inputs are generated while they are read, so they are never completely
-//! in memory.
+//! Tests of the limits for data files. The inputs are generated while they are read, so they are
+//! never completely in memory.
 
 use std::io;
 
 use super::*;
 use crate::config::Size;
 
-/// Returns a reader of `head`, then `length` times the byte `byte`, then `tail`.
+/// Returns a reader of `head`, then of the byte `byte` repeated `length` times, and then of
+/// `tail`.
 fn long(head: &'static [u8], byte: u8, length: u64, tail: &'static [u8]) -> impl Read + Send {
     head.chain(io::repeat(byte).take(length)).chain(tail)
 }
