@@ -113,7 +113,7 @@ fn a_manifest_name_must_end_in_manifest() {
     let (report, code) = host.ingest("acme", "e.json");
     assert_eq!(code, 1);
     assert_eq!(report["failure"]["message"], "Incorrect details in manifest file");
-    let detail = "the name \"e.json\" does not end in .manifest: call it e.manifest";
+    let detail = "the name \"e.json\" does not end in .manifest: rename the file to e.manifest";
     assert_eq!(report["failure"]["detail"], detail);
     // The name e.manifest was not used by the failed import.
     host.pair("e.manifest", "identity\nj\n");

@@ -226,14 +226,14 @@ fn misnamed_manifest_can_be_renamed_after_the_answer() {
     let first = host.claim();
     let answer = host.run(&first);
     assert_eq!(answer["failure"]["message"], FailureText::Manifest.as_str());
-    assert_eq!(answer["failure"]["detail"], "call it e.manifest");
+    assert_eq!(answer["failure"]["detail"], "rename the file to e.manifest");
     assert_eq!(host.row(&first).stem, "e.manifest.txt");
     assert_eq!(host.mailed_to(&first), ["import.failed a@b.example"]);
     // If the same wrong name is uploaded again, it is answered again.
     host.put("e.manifest.txt", r#"{"type":"event","fileName":"e.csv","ClientEmail":"a@b"}"#);
     let second = host.claim();
     let detail = host.run(&second)["failure"]["detail"].to_string();
-    assert!(detail.contains("call it e.manifest; write"), "{detail}");
+    assert!(detail.contains("rename the file to e.manifest; write"), "{detail}");
     assert_eq!(report(&host, first.as_str())["import"], first.as_str());
     host.put("e.manifest", text);
     assert_eq!(host.run(&host.claim())["state"], "completed");

@@ -30,7 +30,10 @@ fn an_unreadable_file_fails_with_its_reason() {
         (b"\xEF\xBB\xBF", "the file is empty"),
         (b"identity,a\n", "the file has a header and no records"),
         (b"identity,a\n\n\n", "the file has a header and no records"),
-        (b"PK\x03\x04 and so on", "the file is a zip file, not CSV: unpack the archive and upload its CSV file"),
+        (
+            b"PK\x03\x04 and so on",
+            "the file is a zip file, not CSV: unpack the archive and upload its CSV file",
+        ),
         (
             b"identity,caf\xe9\nj,1\n",
             "the header has bytes that are invalid in the file's encoding: save the file as UTF-8, \

@@ -1,4 +1,4 @@
-//! Tests of both watch methods on a real folder.
+//! Tests of the two methods to watch folders, inotify and polling, on a real file system.
 
 use super::super::test_host::TestHost;
 use super::*;

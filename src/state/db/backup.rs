@@ -66,7 +66,8 @@ pub fn copy<E: From<BackupError>>(
     let temporary = to.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     let new = TempFile::create(temporary).map_err(BackupError::from)?;
     let schema = fill(source, new.path(), amend)?;
-    let read_size = || fs::metadata(new.path()).map_err(IoError::of("read the size of", to));
+    let read_size =
+        || fs::metadata(new.path()).map_err(IoError::of("read the size of the file", to));
     let bytes = read_size().map_err(BackupError::from)?.len();
     match new.publish_new(to).map_err(BackupError::from)? {
         true => Ok(BackupInfo { bytes, schema }),

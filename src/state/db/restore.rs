@@ -43,7 +43,7 @@ pub struct PreviousDatabase {
 /// Opens a copy that can replace `database`. Returns the connection and the schema of the copy.
 pub fn open_backup(database: &Path, from: &Path) -> Result<(Connection, i64), BackupError> {
     let folder = parent(database);
-    let failed = || IoError::of("act as the owner of", folder);
+    let failed = || IoError::of("act as the owner of the folder", folder);
     let owner = Owner::of(folder).map_err(failed())?;
     // Copies from before an upgrade are stored in the owner's folder. A symbolic link in that
     // folder could point to a file that only root may read. Therefore such a copy is opened with

@@ -94,7 +94,10 @@ impl State {
     }
 
     fn rights(&self) -> Result<OwnerRights> {
-        Ok(self.owner.assume().map_err(IoError::of("act as the owner of", parent(&self.path)))?)
+        Ok(self
+            .owner
+            .assume()
+            .map_err(IoError::of("act as the owner of the folder", parent(&self.path)))?)
     }
 }
 

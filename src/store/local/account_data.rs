@@ -99,7 +99,7 @@ fn owner_of(data: &Path) -> Result<Owner, IoError> {
 }
 
 fn assume(owner: Owner, data: &Path) -> Result<OwnerRights, IoError> {
-    owner.assume().map_err(IoError::of("act as the owner of the folder of", data))
+    owner.assume().map_err(IoError::of("act as the owner of the folder that contains", data))
 }
 
 /// Lists the imports that have events, each with its folder.
@@ -144,6 +144,6 @@ fn open(path: &Path, owner: Owner) -> Result<File, IoError> {
 
 fn copy_file(mut source: File, to: &Path) -> Result<(), IoError> {
     let mut target = durable::create_file(to)?;
-    std::io::copy(&mut source, &mut target).map_err(IoError::of("copy to", to))?;
+    std::io::copy(&mut source, &mut target).map_err(IoError::of("copy a file to the path", to))?;
     target.sync_all().map_err(IoError::of("sync", to))
 }

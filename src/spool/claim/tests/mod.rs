@@ -38,7 +38,7 @@ impl TestHost {
     }
 }
 
-/// Returns a host with a pair in incoming, and the claim of the pair.
+/// Returns a host with a pair of files in incoming, and the claim of this pair.
 fn pair() -> (TestHost, Claim) {
     let host = TestHost::new();
     host.put("e.csv", "identity\n1\n");
@@ -122,7 +122,7 @@ fn a_writer_keeps_either_file_in_incoming() {
         writer.write_all(b"2\n").unwrap();
         drop(writer);
         host.closed(name);
-        // The file has changed after the scan, so it must be scanned again.
+        // The file has changed after the scan, so the folder must be scanned again.
         assert!(matches!(host.execute(&claim), Err(ClaimError::Changed { .. })));
         host.execute(&host.claim()).unwrap();
     }
@@ -165,7 +165,7 @@ fn writer_between_lease_and_rename_is_detected() {
     assert!(host.spool_is_empty());
 }
 
-/// The number of races between a claim and a writer. Each race costs several syncs.
+/// The number of rounds in which a claim races with a writer. Each round costs several syncs.
 const ROUNDS: u32 = 100;
 
 #[test]
@@ -218,7 +218,7 @@ fn a_change_while_reading_is_detected() {
     assert_eq!((text.as_str(), data.size()), ("identity\n1\n", 11));
     assert!(data.unchanged().unwrap());
 
-    // The handle imitates an open(2) that resolved the name before the rename.
+    // The handle imitates a call of open(2) that resolved the name of the file before the rename.
     let late = OpenOptions::new()
         .append(true)
         .custom_flags(libc::O_NONBLOCK)

@@ -1,4 +1,4 @@
-//! Tests of scans of a real folder.
+//! Tests of scans of an incoming folder on a real file system.
 
 use std::cell::Cell;
 use std::fs::OpenOptions;
@@ -42,7 +42,7 @@ fn scan(host: &TestHost, cache: &mut ManifestCache) -> ScanResult {
     host.open().scan(cache, &limits(), parse).unwrap()
 }
 
-/// Returns each manifest with its content, sorted.
+/// Returns each manifest of a scan with its content. The list is sorted.
 fn contents(result: &ScanResult) -> Vec<String> {
     let mut lines: Vec<_> = result
         .snapshot
@@ -119,8 +119,8 @@ fn scan_finds_writers_of_listed_files() {
     assert!(result.snapshot.being_written.is_empty());
 }
 
-/// Returns the uploads under temporary names. Each has the final name, the temporary name, and
-/// whether the file is open.
+/// Returns the data files that are being uploaded under temporary names. Each has the final name,
+/// the temporary name, and whether the file is open.
 fn arriving(result: &ScanResult) -> Vec<(String, String, bool)> {
     let files = result.snapshot.arriving.iter();
     files.map(|(name, file)| (name.clone(), file.name.clone(), file.is_open)).collect()
@@ -225,7 +225,7 @@ fn scan_opens_only_regular_files_within_limit() {
             "fifo.manifest NotPlain",
             "link.manifest NotPlain",
             "linked.manifest NotPlain",
-            "long.manifest the manifest has 101 bytes, 100 are allowed",
+            "long.manifest the manifest has 101 bytes, but only 100 bytes are allowed",
         ]
     );
 }
@@ -296,8 +296,8 @@ fn next_scan_continues_with_earliest_manifest() {
     }
 }
 
-/// The limit alone determines the memory of a scan. The test uses a million files if
-/// SFTP_IMPORT_TEST_LONG is set.
+/// The limit alone determines the memory of a scan. If SFTP_IMPORT_TEST_LONG is set, the test uses
+/// a million files.
 #[test]
 fn scan_is_bounded_by_the_limit() {
     let long = std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some();

@@ -1,5 +1,5 @@
-//! Tests of finished uploads. An upload is finished when its sessions in the log have ended, or by
-//! time.
+//! Tests of complete uploads. An upload is complete when its sessions in the log have ended, or
+//! after a time.
 
 use super::*;
 use crate::audit::WriterState;
@@ -14,7 +14,8 @@ const ENDED: UploadState = UploadState {
 const CUT: UploadState = UploadState { sessions: WriterState::Cut, ..ENDED };
 const UNKNOWN: UploadState = UploadState { sessions: WriterState::Unknown, ..ENDED };
 
-/// Returns `e.manifest` and `e.csv`, changed the given numbers of seconds ago.
+/// Returns a snapshot with `e.manifest` and `e.csv`. Each file was changed the given number of
+/// seconds ago.
 fn pair(manifest_age: i64, data_age: i64) -> Snapshot {
     let (manifest_at, data_at) = (NOW - manifest_age, NOW - data_age);
     let age = Age { then: Duration::from_secs(data_age.unsigned_abs()), ..Age::default() };

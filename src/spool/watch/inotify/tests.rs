@@ -1,4 +1,4 @@
-//! Tests of inotify watches on a real folder.
+//! Tests of inotify watches on a folder of a real file system.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ async fn next(events: &mut InotifyWatches) -> Vec<ScanTarget> {
     tokio::time::timeout(SOON, events.next()).await.expect("an event").unwrap()
 }
 
-/// Returns true if no account must be scanned.
+/// Returns true if no account must be scanned, according to the watches.
 async fn quiet(events: &mut InotifyWatches) -> bool {
     tokio::time::timeout(Duration::from_millis(50), events.next()).await.is_err()
 }
