@@ -477,7 +477,9 @@ fn recipients_are_chosen_and_changed() {
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     let limited = serde_json::json!({"limited": {"addresses": [], "domains": []}});
     assert_eq!(shown["recipients"], limited);
-    assert!(shown["activity"].to_string().contains("mail to the contact, *@other.example"));
+    assert!(
+        shown["activity"].to_string().contains("mail recipients: the contact, *@other.example")
+    );
 }
 
 #[test]
