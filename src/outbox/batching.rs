@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_recent_unattempted_end_waits() {
+    fn only_recent_unattempted_import_ends_wait() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let task = |kind: &str, attempts| DeliveryTask {
             milestone: deliveries::MilestoneRow {

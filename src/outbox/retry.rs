@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_the_schedule_then_gives_up() {
+    fn failed_attempts_follow_the_schedule_until_given_up() {
         let (start, failed) = (at("2026-01-01T00:00:00Z"), AttemptOutcome::later("503"));
         let mut now = start;
         let mut waits = Vec::new();
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_both_forms_of_retry_after() {
+    fn both_forms_of_retry_after_are_parsed() {
         let now = at("1994-11-06T08:49:00Z");
         let seconds = |n| Some(Duration::from_secs(n));
         assert_eq!(retry_after("120", now), seconds(120));

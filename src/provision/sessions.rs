@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn never_ends_system_processes() {
+    fn system_processes_are_never_ended() {
         assert!(end(0).is_err());
     }
 }

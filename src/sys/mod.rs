@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_survive_the_conversion_to_a_number() {
+    fn errors_are_equal_after_conversion_to_numbers() {
         for errno in [Errno::EAGAIN, Errno::EINVAL, Errno::EACCES, Errno::EPIPE] {
             let error = LeaseError::from(errno);
             assert_eq!(error.errno(), errno);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_has_no_leases() {
+    fn devices_do_not_support_leases() {
         let refused = ReadLease::take(File::open("/dev/null").unwrap());
         assert!(matches!(refused, Err(LeaseError::Unsupported(_))), "{refused:?}");
     }

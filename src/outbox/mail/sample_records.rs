@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_with_broken_quoting_is_a_sample() {
+    fn a_line_with_broken_quoting_becomes_a_sample() {
         let file = "a,b,\"Failure Description\"\n\
                     1,\"size 5,\"Text after a closing quote - write it twice, or set quote\"\n\
                     2,\"size 6,\"Text after a closing quote - write it twice, or set quote\"\n\

@@ -16,7 +16,7 @@ fn all_delivered(bench: &Bench) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ends_of_one_account_share_a_mail() {
+async fn import_ends_of_one_account_share_a_mail() {
     let mut bench = digesting(3600);
     let _smtp = bench.smtp(&[]);
     bench.account("other");
@@ -55,7 +55,7 @@ async fn ends_of_one_account_share_a_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deferred_digest_is_retried_complete() {
+async fn a_deferred_digest_is_retried_with_all_imports() {
     let mut bench = digesting(1);
     bench.config.mail.attach_up_to = Size::from_bytes(100);
     let _smtp = bench.smtp(&["--defer", "1"]);
@@ -77,7 +77,7 @@ async fn a_deferred_digest_is_retried_complete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_single_end_is_an_ordinary_mail() {
+async fn a_single_import_end_is_mailed_without_digest() {
     let mut bench = digesting(1);
     let _smtp = bench.smtp(&[]);
     bench.enqueue("acme", 1, Milestone::Completed, &client());

@@ -88,7 +88,7 @@ async fn an_endpoint_that_never_answers_is_retried() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn attempts_cut_by_a_stop_are_repeated() {
+async fn attempts_interrupted_by_a_stop_are_repeated() {
     let bench = Bench::new();
     let http = bench.http();
     bench.endpoint("acme", &http, "/hang");

@@ -73,7 +73,7 @@ fn secure(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn logs_in_by_tls_and_starttls() {
+async fn mail_login_works_with_tls_and_starttls() {
     for (scheme, query, starttls) in
         [("smtps", "", None), ("smtp", "?tls=required", Some("--starttls"))]
     {
@@ -141,7 +141,7 @@ fn a_connection_check_sends_no_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_starttls_gets_nothing() {
+async fn a_server_without_starttls_gets_no_mail() {
     let mut bench = Bench::new();
     let catcher = bench.smtp(&[]);
     bench.config.mail.url = format!("smtp://127.0.0.1:{}?tls=required", catcher.port);

@@ -147,7 +147,7 @@ async fn mail_fails_only_without_a_configured_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hanging_servers_delay_no_others() {
+async fn hanging_servers_do_not_delay_other_servers() {
     let mut bench = Bench::new();
     let (_smtp, http) = (bench.smtp(&["--hang"]), bench.http());
     bench.account("stuck");

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_differ_parse_and_stay_hidden() {
+    fn new_secrets_are_different_parseable_and_not_printed() {
         let (a, b) = (Secret::generate().unwrap(), Secret::generate().unwrap());
         assert_ne!(a, b);
         assert_eq!(a.reveal().parse(), Ok(a.clone()));

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn all_members_and_frames_are_read() {
+    fn all_gzip_members_and_zstd_frames_are_read() {
         let text = b"a,b\n1,2\n";
         for (compression, compress) in
             [(Compression::Gzip, gzip as fn(&[u8]) -> Vec<u8>), (Compression::Zstd, zstd)]

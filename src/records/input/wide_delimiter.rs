@@ -91,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_second_exchange_restores_the_original(
+        fn a_second_delimiter_exchange_restores_the_text(
             parts in prop::collection::vec(
                 prop::sample::select(vec![&b"\xc2\xa7"[..], b"\x1F", b"\xc2", b"\xa7", b"a", b"\xc3\xa9"]),
                 0..12,

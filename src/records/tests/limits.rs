@@ -15,7 +15,7 @@ fn long(head: &'static [u8], byte: u8, length: u64, tail: &'static [u8]) -> impl
 const LENGTH: u64 = 300_000_000;
 
 #[test]
-fn a_300_mb_line_is_one_rejection() {
+fn a_300_mb_line_causes_one_rejection() {
     let input = long(b"identity,a\nj,", b'x', LENGTH, b"\n\nk,1\nl\n");
     let (sink, result) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
     assert_eq!(sink.profiles(), [r#"4 1600000000 k - - - | Set a Text("1")"#]);
@@ -27,7 +27,7 @@ fn a_300_mb_line_is_one_rejection() {
 }
 
 #[test]
-fn a_quoted_300_mb_field_is_one_rejection() {
+fn a_quoted_300_mb_field_causes_one_rejection() {
     let input = long(b"identity,a\nj,\"", b'\n', LENGTH, b"\"\r\nk,1\n");
     let (sink, _) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
     assert_eq!(sink.rejected[0].0, 2);

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn decomposed_names_are_found() {
+    fn files_with_decomposed_names_are_found() {
         let (composed, decomposed) = ("K\u{e4}ufe.csv", "Ka\u{308}ufe.csv");
         assert_eq!(found(&[decomposed], composed).as_deref(), Some(decomposed));
         assert_eq!(found(&[composed], decomposed).as_deref(), Some(composed));

@@ -260,7 +260,7 @@ async fn accounts_beyond_the_watch_limit_are_polled() {
 }
 
 #[test]
-fn scan_targets_sort_by_width() {
+fn scan_targets_are_sorted_widest_first() {
     let account = ScanTarget::Account("a".parse().unwrap());
     let targets = BTreeSet::from([account.clone(), ScanTarget::All, ScanTarget::Accounts]);
     assert_eq!(Vec::from_iter(targets), [ScanTarget::Accounts, ScanTarget::All, account]);

@@ -113,7 +113,7 @@ mod tests {
 
     /// Without this setting, each writer would create a file while other writers wait.
     #[test]
-    fn savepoint_journals_stay_in_memory() {
+    fn savepoint_journals_are_kept_in_memory() {
         let (_folder, path) = opened();
         let connection = connect(&path).unwrap();
         let store: i64 =

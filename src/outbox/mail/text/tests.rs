@@ -215,7 +215,7 @@ fn hostile_names_have_no_effect() {
 }
 
 #[test]
-fn long_names_and_many_findings_are_cut() {
+fn long_names_and_many_findings_are_truncated() {
     let mut report = hostile(&"é".repeat(100_000));
     report.failure =
         Some(ReportFailure::new(FailureText::Manifest, vec!["a finding"; 1000].join("; ")));

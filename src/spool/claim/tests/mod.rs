@@ -68,7 +68,7 @@ fn a_claim_moves_the_pair_and_is_repeatable() {
 }
 
 #[test]
-fn a_claim_survives_a_json_round_trip() {
+fn a_claim_is_unchanged_after_conversion_to_json() {
     let (_host, claim) = pair();
     let json = serde_json::to_string(&claim).unwrap();
     assert_eq!(serde_json::from_str::<Claim>(&json).unwrap(), claim);
@@ -111,7 +111,7 @@ fn refused_manifest_is_claimed_alone() {
 }
 
 #[test]
-fn a_writer_keeps_either_file_in_incoming() {
+fn a_writer_of_either_file_prevents_the_claim() {
     for name in ["e.csv", "e.manifest"] {
         let (host, claim) = pair();
         let mut writer = OpenOptions::new().append(true).open(host.incoming().join(name)).unwrap();
@@ -169,7 +169,7 @@ fn writer_between_lease_and_rename_is_detected() {
 const ROUNDS: u32 = 100;
 
 #[test]
-fn claimed_file_never_changes_under_racing_writers() {
+fn racing_writers_cannot_change_a_claimed_file() {
     let (mut claimed, mut refused) = (0, 0);
     for _ in 0..ROUNDS {
         let (host, claim) = pair();

@@ -245,7 +245,7 @@ fn earlier_manifest_gets_the_data_file() {
 }
 
 #[test]
-fn refused_manifest_leaves_data_file_to_next() {
+fn the_next_manifest_gets_a_refused_manifests_file() {
     let snapshot = Snapshot {
         manifests: vec![
             manifest("bad.manifest", 0, invalid()),
@@ -259,7 +259,7 @@ fn refused_manifest_leaves_data_file_to_next() {
 }
 
 #[test]
-fn spent_name_is_refused_without_data_file() {
+fn used_manifest_names_are_refused_without_data_file() {
     let waits = Snapshot {
         manifests: vec![manifest("spent.manifest", NOW, invalid())],
         ..Snapshot::default()

@@ -53,7 +53,7 @@ fn pair_is_ready_after_settle() {
 }
 
 #[test]
-fn announced_change_counts_as_change() {
+fn a_change_announced_in_the_log_counts() {
     for (seconds_ago, expected) in [
         (1, "wait e.manifest Settling 1000ms"),
         (2, "take e.manifest with e.csv"),
@@ -73,7 +73,7 @@ fn pair_waits_for_next_tick_after_change() {
 }
 
 #[test]
-fn cut_upload_waits_for_resume() {
+fn an_interrupted_upload_waits_for_its_resumption() {
     for (data_age, expected) in
         [(9, "wait e.manifest Cut 51000ms"), (60, "take e.manifest with e.csv")]
     {

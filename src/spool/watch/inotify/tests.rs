@@ -185,7 +185,7 @@ async fn swapped_account_folders_are_distinguished() {
 }
 
 #[tokio::test]
-async fn overflow_rescans_all_accounts() {
+async fn an_inotify_overflow_causes_a_full_rescan() {
     let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
     let limit: usize = limit.trim().parse().unwrap();
     if limit > 100_000 {

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_hold_whole_profiles() {
+    fn chunks_contain_whole_profiles() {
         let mut bytes = Vec::new();
         let profiles = [3, 1, 3, 2, 3, 4];
         for profile in profiles {

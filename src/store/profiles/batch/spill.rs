@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_piece_is_taken_between_pushes() {
+    fn pieces_can_be_taken_between_pushes() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = SpillFile::new(folder.path().join("file"));
         let (mut spill, mut taken) = (Spill::default(), Vec::new());

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_id_empties_a_profile() {
+    fn removing_the_last_id_leaves_none() {
         let mut counts = IdCounts::default();
         counts.add_stored(1, false);
         assert!(!counts.remove(1), "the profile is not counted");

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_builders_wait_for_the_first() {
+    fn other_database_builders_wait_for_the_first_builder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("profiles.db");
         let first = NewDatabase::begin(&path, Duration::ZERO).unwrap().unwrap();

@@ -74,7 +74,7 @@ fn every_operation_handles_every_kind_of_value() {
 }
 
 #[test]
-fn a_list_keeps_the_newest_hundred() {
+fn a_list_keeps_its_newest_hundred_values() {
     let texts: Vec<_> = (0..103).map(|n| n.to_string()).collect();
     let changes: Vec<_> = texts
         .iter()
