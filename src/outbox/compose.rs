@@ -112,7 +112,9 @@ impl Composer {
         let mut attached = 0;
         let enclosures = milestones.iter().map(|details| match self.enclose(&details.report) {
             Enclosure::Attached(_, content) if !self.sizes.has_room(attached, &content) => {
-                Enclosure::Named("too large to attach with the other error files".to_owned())
+                Enclosure::Named(
+                    "the file is too large to attach with the other error files".to_owned(),
+                )
             }
             enclosure => {
                 attached += enclosure.len();

@@ -59,7 +59,9 @@ impl Enclosure {
     /// the size of the mail.
     pub(super) fn detached(&self) -> Self {
         match self {
-            Self::Attached(..) => Self::Named("too large for the mail server".to_owned()),
+            Self::Attached(..) => {
+                Self::Named("the file is too large for the mail server".to_owned())
+            }
             other => other.clone(),
         }
     }
@@ -91,7 +93,7 @@ impl AttachmentSizes {
     /// the same enclosure.
     pub fn pack(&self, name: &str, file: impl Read, len: u64) -> io::Result<Enclosure> {
         let max = self.attach_up_to.bytes();
-        let named = || Enclosure::Named(format!("larger than {}", self.attach_up_to));
+        let named = || Enclosure::Named(format!("the file is larger than {}", self.attach_up_to));
         let read = |from: &mut dyn Read| {
             let mut content = Vec::new();
             from.take(max.saturating_add(1)).read_to_end(&mut content)?;
@@ -146,7 +148,9 @@ mod tests {
             seed as u8
         };
         let noise: Vec<u8> = (0..5000).map(|_| noisy()).collect();
-        assert!(matches!(pack(&noise), Enclosure::Named(why) if why.starts_with("larger than")));
+        assert!(
+            matches!(pack(&noise), Enclosure::Named(why) if why.starts_with("the file is larger"))
+        );
         assert!(matches!(pack(&[b'x'; 16_001]), Enclosure::Named(_)));
     }
 }

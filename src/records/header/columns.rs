@@ -314,15 +314,20 @@ impl HeaderColumn<'_> {
 
     fn name_finding(&self) -> Option<String> {
         let name = self.property().name;
-        let what = if let Some(c) = name.chars().find(|c| is_forbidden(*c)) {
-            format!("has the character {} that is not allowed", excerpt(&format!("{c:?}")))
-        } else if name.chars().nth(LONGEST_NAME).is_some() {
-            format!("is longer than {LONGEST_NAME} characters")
-        } else {
-            return None;
-        };
+        let forbidden = name.chars().find(|c| is_forbidden(*c));
+        let is_too_long = name.chars().nth(LONGEST_NAME).is_some();
         let (header, name) = (excerpt(self.header), excerpt(&name));
-        Some(format!("column {header}: property name {name} {what}"))
+        match forbidden {
+            Some(c) => Some(format!(
+                "column {header}: property name {name} has the character {} that is not allowed",
+                excerpt(&format!("{c:?}"))
+            )),
+            None => is_too_long.then(|| {
+                format!(
+                    "column {header}: property name {name} is longer than {LONGEST_NAME} characters"
+                )
+            }),
+        }
     }
 }
 

@@ -80,7 +80,7 @@ fn files_are_decompressed_by_their_names() {
     );
     assert_eq!(
         refuse(&gzip(text), &named("e.csv")),
-        "File couldn't be read: the file is a gzip file, not CSV: name it .csv.gz"
+        "File couldn't be read: the file is a gzip file, not CSV: the name must end in .csv.gz"
     );
     for name in ["e.csv.gz", "e.csv.zst"] {
         assert_eq!(refuse(b"", &named(name)), "File couldn't be read: the file is empty", "{name}");

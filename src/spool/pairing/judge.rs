@@ -331,10 +331,11 @@ impl<'a> Judge<'a> {
 }
 
 fn not_plain(role: &str, entry: &DirEntry) -> String {
-    let what = match entry.kind {
-        FileKind::Regular => format!("has {} names (hard links)", entry.nlink),
-        FileKind::Folder => "is a folder".to_owned(),
-        FileKind::Other => "is not a regular file".to_owned(),
+    let file = format!("the {role} {}", quote_name(&entry.name));
+    let finding = match entry.kind {
+        FileKind::Regular => format!("{file} has {} names (hard links)", entry.nlink),
+        FileKind::Folder => format!("{file} is a folder"),
+        FileKind::Other => format!("{file} is not a regular file"),
     };
-    format!("the {role} {} {what}; upload it as a file of its own", quote_name(&entry.name))
+    format!("{finding}; upload it as a file of its own")
 }

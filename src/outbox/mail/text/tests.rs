@@ -127,7 +127,7 @@ fn a_large_error_file_is_only_named() {
     let mut report = report();
     rejected(&mut report, 3, &[("Event name is mandatory", 1)]);
     ended(&mut report, ImportState::Completed);
-    let named = Enclosure::Named("larger than 8 MB".into());
+    let named = Enclosure::Named("the file is larger than 8 MB".into());
     insta::assert_snapshot!(mail(Milestone::Completed, &report, &named));
 }
 
