@@ -58,7 +58,7 @@ fn copy_file(folder: &Folder, name: &str, to: &Path) -> Result<bool, ExportCopyE
     let path = folder.path().join(name);
     let mut file = match folder.read(name) {
         Ok(file) => file,
-        Err(Errno::ENOENT) => return Ok(true), // claimed or removed after the listing
+        Err(Errno::ENOENT) => return Ok(true), // the file was claimed or removed after the listing
         Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => return Ok(false),
         Err(errno) => return Err(IoError::new("read", path, errno).into()),
     };

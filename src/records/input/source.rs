@@ -98,8 +98,8 @@ pub fn read_failure(error: &io::Error, meter: &Meter) -> Failure {
             Failure::new(FailureText::Infra, format!("reading the data file failed: {cause}"))
         }
         Some(limit) => Failure::unreadable(limit),
-        // This is libzstd's `ZSTD_error_frameParameter_windowTooLarge`. The crate reports this
-        // error only as text.
+        // The text is that of the error `ZSTD_error_frameParameter_windowTooLarge` of libzstd. The
+        // crate reports this error only as text.
         None if error.to_string().contains("too much memory") => Failure::unreadable(
             "the zstd frame needs a window over 32 MiB, which requires too much memory; \
              compress the file without --long",

@@ -53,7 +53,7 @@ pub enum ClaimStep {
     Move(PairFile),
     /// The step sets the row of the import to `queued`, because all files are in the spool.
     Queue,
-    /// The step renames a file back into incoming if it was moved.
+    /// The step renames a file from the spool to incoming if the file was moved before.
     MoveBack(PairFile),
     /// The step deletes the row of the import, because no file is in the spool.
     Drop,

@@ -108,7 +108,7 @@ fn fill<E: From<BackupError>>(
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut target = Connection::open_with_flags(path, flags).map_err(failed)?;
-    sqlite::distrust(&target).map_err(failed)?; // the schema comes from the source
+    sqlite::distrust(&target).map_err(failed)?; // the copy has the schema of the source
     // The caller syncs the complete copy. Before that, no sync is needed.
     target.pragma_update(None, "synchronous", "off").map_err(failed)?;
     let backup = Backup::new(source, &mut target).map_err(failed)?;

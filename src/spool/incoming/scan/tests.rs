@@ -196,7 +196,8 @@ fn manifest_is_read_once_until_it_changes() {
     };
     host.put("e.manifest", "bad");
     assert_eq!(contents(&scan(&host)), ["e.manifest bad"]);
-    std::thread::sleep(Duration::from_millis(15)); // more than a tick of the file system's clock
+    // The pause is longer than a tick of the file system's clock.
+    std::thread::sleep(Duration::from_millis(15));
     let second = scan(&host);
     assert!(second.snapshot.manifests[0].age.since >= Duration::from_millis(15));
     assert_eq!(reads.get(), 1);
@@ -281,10 +282,11 @@ fn next_scan_continues_with_earliest_manifest() {
     let names = ["c.manifest", "b.manifest", "a.manifest"];
     for name in names {
         let file = std::fs::File::create(host.incoming().join(name)).unwrap();
-        file.set_len(MAX_READ_PER_SCAN * 3 / 4).unwrap(); // a sparse file
+        file.set_len(MAX_READ_PER_SCAN * 3 / 4).unwrap(); // the file is sparse
         drop(file);
         host.closed(name);
-        std::thread::sleep(Duration::from_millis(15)); // the next tick of the file system's clock
+        // The next change must be in a later tick of the file system's clock.
+        std::thread::sleep(Duration::from_millis(15));
     }
     let short = |name: &str, _: &[u8]| parse(name, b"x");
     let mut cache = ManifestCache::default();

@@ -45,7 +45,7 @@ pub fn copy_snapshot(source: &Connection, to: &Path) -> Result<(), Error> {
     drop(durable::create_file(to)?);
     let failed = || Error::sqlite("copy profiles", to);
     let mut target = Connection::open(to).map_err(failed())?;
-    sqlite::distrust(&target).map_err(failed())?; // the schema comes from the source
+    sqlite::distrust(&target).map_err(failed())?; // the copy has the schema of the source
     let backup = Backup::new(source, &mut target).map_err(failed())?;
     while backup.step(-1).map_err(failed())? != StepResult::Done {
         std::thread::yield_now(); // a checkpoint of another connection holds a lock
