@@ -14,7 +14,7 @@ use serde::Serialize;
 /// domain belong to strangers.
 const FREE_MAIL_ANY_ENDING: &[&str] = &["gmx", "hotmail", "live", "outlook", "yahoo", "yandex"];
 
-/// Full domains of further providers where everybody can get an address.
+/// The full domains of more mail providers where everybody can get an address.
 const FREE_MAIL: &[&str] = &[
     "126.com",
     "163.com",
@@ -57,12 +57,12 @@ pub enum RecipientRule {
     /// allowed.
     Limited {
         addresses: Vec<String>,
-        /// The allowed domains. A subdomain is a different domain.
+        /// The domains whose addresses may get mail. A subdomain is a different domain.
         domains: Vec<String>,
     },
 }
 
-/// The recipient of mail about an import.
+/// The recipient of mail about an import, and a warning if it is not the requested recipient.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipient {
     /// The address of the recipient. `None` if no mail is sent.
@@ -72,8 +72,8 @@ pub struct Recipient {
 }
 
 impl RecipientRule {
-    /// Returns a limited rule. If `domains` is `None`, the rule allows the domain of the contact,
-    /// unless the domain belongs to a free-mail provider.
+    /// Returns a rule for a limited set of recipients. If `domains` is `None`, the rule allows the
+    /// domain of the contact, unless the domain belongs to a free-mail provider.
     pub fn limited(
         contact: Option<&str>,
         addresses: Vec<String>,
@@ -118,8 +118,8 @@ pub fn recipient(rule: &RecipientRule, contact: Option<&str>, client_email: &str
     Recipient { address: contact.map(str::to_owned), warning: Some(warning) }
 }
 
-/// Returns the domain of an address in lower case. `None` if everybody can get an address at the
-/// domain.
+/// Returns the domain of a mail address in lower case. Returns `None` if everybody can get an
+/// address at the domain.
 fn own_domain(address: &str) -> Option<String> {
     let address: Address = address.parse().ok()?;
     let domain = address.domain().to_ascii_lowercase();
@@ -127,7 +127,7 @@ fn own_domain(address: &str) -> Option<String> {
     (is_name && !is_free_mail(&domain)).then_some(domain)
 }
 
-/// Returns whether everybody can get an address at `domain`. `domain` is in lower case.
+/// Returns whether everybody can get a mail address at `domain`. `domain` is in lower case.
 fn is_free_mail(domain: &str) -> bool {
     let of_any_ending = domain.split_once('.').is_some_and(|(provider, ending)| {
         let ending = ending.strip_prefix("co.").or(ending.strip_prefix("com.")).unwrap_or(ending);

@@ -33,8 +33,8 @@ const UNPRINTABLE: &[(char, char)] = &[
     ('\u{e0000}', '\u{e0fff}'), // tags, variation selectors
 ];
 
-/// Returns whether `c` must be escaped. Control characters including newline and tab, characters
-/// that change the direction of text, and invisible characters must be escaped.
+/// Returns whether the character `c` must be escaped. Control characters including newline and
+/// tab, characters that change the direction of text, and invisible characters must be escaped.
 pub fn is_unprintable(c: char) -> bool {
     let is_listed = || {
         let next = UNPRINTABLE.partition_point(|&(_, last)| last < c);
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(printable("naïve 日本 \u{5d0}\u{644}"), "naïve 日本 \u{5d0}\u{644}");
     }
 
-    /// The test uses the first and the last code point of each range in Unicode's
+    /// The test uses the first and the last code point of each range of characters in Unicode's
     /// DerivedCoreProperties.txt.
     #[test]
     fn escapes_hidden_and_reordering_characters() {

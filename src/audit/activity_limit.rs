@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn requeued_lines_are_bounded() {
+    fn the_number_of_requeued_lines_is_limited() {
         let mut limit = ActivityLimit::default();
         for minute in 1..100 {
             for _ in 0..LINES_PER_MINUTE {

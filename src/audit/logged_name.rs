@@ -132,7 +132,7 @@ mod tests {
 
     /// The names are spelled as OpenSSH 9.2 logged them.
     #[test]
-    fn encodes_names_like_the_log() {
+    fn file_names_are_encoded_as_in_the_log() {
         let names: [(&[u8], &str); 6] = [
             (b"nl\nx.csv", r"nl\nx.csv"),
             (b"tab\tx.csv", r"tab\tx.csv"),

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_several_forms() {
+    fn times_are_parsed_in_several_forms() {
         #[derive(Deserialize)]
         struct File {
             at: UtcTime,

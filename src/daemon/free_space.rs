@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_is_held_below_the_floor() {
+    fn the_queue_is_paused_when_space_is_low() {
         let mut space = FreeSpace::new(Size::from_bytes(1_000));
         let at = Timestamp::UNIX_EPOCH;
         let now = Instant::now();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_is_not_held_without_a_floor() {
+    fn the_queue_is_not_paused_without_space_limit() {
         let mut space = FreeSpace::new(Size::from_bytes(0));
         let (now, at) = (Instant::now(), Timestamp::UNIX_EPOCH);
         assert_eq!(space.update(&[], now, at), None);

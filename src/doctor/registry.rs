@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_registry_matters_if_there_are_accounts() {
+    fn a_missing_registry_is_reported_if_accounts_exist() {
         let missing = || Error::Missing("/x/registry.db".into());
         assert_eq!(judge(&facts(missing(), false)).level, Level::Ok);
         let found = judge(&facts(missing(), true));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn unapproved_rows_are_worse_than_missing_ones() {
+    fn unapproved_rows_fail_but_missing_rows_only_warn() {
         let id: crate::account::AccountId = "acme".parse().unwrap();
         let account = Account {
             id: id.clone(),

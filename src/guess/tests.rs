@@ -42,7 +42,7 @@ fn type_of(header: &str, values: &[&str]) -> String {
 }
 
 #[test]
-fn all_values_must_have_the_type() {
+fn all_column_values_must_have_the_guessed_type() {
     for (values, kind) in [
         (&["1", "-7", "2147483647"][..], "a INTEGER"),
         (&["1", "2147483648"], "a LONG"),
@@ -136,7 +136,7 @@ fn column_names_determine_ids_and_times() {
 }
 
 #[test]
-fn columns_with_few_ids_are_not_chosen() {
+fn columns_with_few_ids_are_not_id_columns() {
     let text = "user_id,email\n,a@x.example\n,b@x.example\nu3,c@x.example\n";
     assert_eq!(columns(&guess(text)), ["user_id STRING", "identity"]);
     let both = guess("user_id,device_id\nu1,\n,d2\n,d3\n");

@@ -217,7 +217,7 @@ fn keys_and_names_are_unique_within_an_account() {
 }
 
 #[test]
-fn a_revoked_key_needs_the_option_again() {
+fn revoked_keys_are_added_only_with_option_again() {
     let fixture = Fixture::new();
     let (ed, rsa) = (key("ed25519.pub"), key("rsa-3072.pub"));
     fixture.add("laptop", &ed, KeyRestrictions::default()).unwrap();

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn format_names_round_trip() {
+    fn parsing_format_names_reverses_formatting() {
         for format in DateFormat::all() {
             let name = format.to_string();
             assert_eq!(DateFormat::named(&name), Some(format), "{name}");

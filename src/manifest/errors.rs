@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn partial_values_are_validated() {
+    fn values_of_incomplete_manifests_are_validated() {
         let text = r#"{"fileName":"../e.csv","clientEmail":"a@b.c\r\nBcc: x@y.z","type":"#;
         let errors = ManifestErrors::of_syntax("cut".into(), text);
         assert_eq!((errors.client_email, errors.file_name, errors.data_type), (None, None, None));

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_shown_as_written() {
+    fn json_numbers_are_printed_as_written() {
         let text = r#"{"-1":2.0,"\\":"\"3","a":[7,1e3,-0,{"b":1.50}],"c":123456789012345678901}"#;
         let Json::Object(entries) = Json::read(text).unwrap() else { panic!() };
         let number = |text: &str| Json::Number(text.into());

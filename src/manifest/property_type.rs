@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn type_names_round_trip() {
+    fn parsing_type_names_reverses_formatting() {
         for kind in PropertyType::ALL {
             assert_eq!(PropertyType::named(&kind.as_str().to_lowercase()), Some(kind));
         }

@@ -10,14 +10,16 @@ use prometheus::{
 
 use crate::report::{FailureText, ImportState, Report};
 
-/// Buckets in seconds: a pair is picked up within milliseconds, or waits for earlier pairs.
+/// The buckets of the waiting time before an import starts, in seconds. Most pairs are picked up
+/// within milliseconds; others wait for earlier pairs.
 const PICKUP: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
 
-/// Buckets in seconds, for imports from a few records to 5 GB on a slow machine.
+/// The buckets of the duration of an import, in seconds. Imports have a few records, or up to 5 GB
+/// on a slow machine.
 const DURATION: &[f64] =
     &[0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0];
 
-/// The kinds of milestones and notices that are delivered.
+/// The types of milestones and notices that are delivered.
 const KINDS: [&str; 6] = [
     "import.picked_up",
     "import.still_processing",
@@ -57,7 +59,7 @@ impl Counters {
         };
         let pickup = HistogramOpts::new(
             "sftp_import_pickup_latency_seconds",
-            "Time from a pair being ready to the start of its import.",
+            "Time from when a pair is ready to the start of its import.",
         );
         let duration = HistogramOpts::new(
             "sftp_import_import_duration_seconds",
@@ -65,16 +67,18 @@ impl Counters {
         );
         let duration = HistogramVec::new(duration.buckets(DURATION.to_vec()), &["type"]);
         let watched = ("sftp_import_watched_accounts", "Accounts that inotify watches.");
-        let held =
-            ("sftp_import_queue_held", "1: no import is claimed or started, as disk space is low.");
+        let held = (
+            "sftp_import_queue_held",
+            "1 if no import is claimed or started because disk space is low.",
+        );
         let counters = Self {
             pickup: register(r, Histogram::with_opts(pickup.buckets(PICKUP.to_vec()))),
-            host_failures: one("host_failures", "Import runs that the host made fail."),
+            host_failures: one("host_failures", "Import runs that failed because of the host."),
             scan_failures: one("look_failures", "Scans of accounts that failed."),
             attempts: many("delivery_attempts", "Attempts at deliveries.", &["channel", "outcome"]),
             deliveries: many(
                 "deliveries",
-                "Deliveries made or given up.",
+                "Deliveries that were made or given up.",
                 &["channel", "kind", "outcome"],
             ),
             imports: many("imports", "Imports that have ended.", &["type", "state"]),
@@ -126,7 +130,7 @@ pub(super) fn register<M: Collector + Clone + 'static>(
     metric
 }
 
-/// Counts an import that began to run, `waited` after its pair was ready.
+/// Counts an import that began to run. `waited` is the time from when its pair was ready.
 pub fn count_pickup(waited: Duration) {
     COUNTERS.pickup.observe(waited.as_secs_f64());
 }
@@ -150,7 +154,8 @@ pub fn count_end(report: &Report) {
     }
 }
 
-/// Returns the label for a failure. `None` means that every record was rejected.
+/// Returns the metric label for the reason of a failed import. `None` means that every record was
+/// rejected.
 fn reason(text: Option<FailureText>) -> &'static str {
     match text {
         Some(FailureText::NoDataFile) => "no_data_file",

@@ -6,13 +6,13 @@ use prometheus::{Counter, Gauge, GaugeVec, Opts, Registry};
 
 use super::counters::register;
 
-/// The kernel's figures about this process.
+/// The figures about this process from the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Process {
     pub cpu_seconds: f64,
-    /// The memory that is in RAM.
+    /// The resident memory of this process, in bytes.
     pub resident_bytes: f64,
-    /// The size of the address space.
+    /// The size of this process's address space, in bytes.
     pub virtual_bytes: f64,
     pub open_fds: f64,
     pub max_fds: f64,
@@ -47,11 +47,16 @@ impl Gauges {
         many("build_info", "Always 1. The version is a label.", "version")
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1.0);
-        one("process_start_time_seconds", "When this process began, since 1970 UTC.").set(start);
+        one(
+            "process_start_time_seconds",
+            "Time when this process began, in seconds since 1970 UTC.",
+        )
+        .set(start);
         let import_age = "Age of the oldest unfinished import, in seconds.";
         let delivery_age = "Age of the oldest pending delivery, in seconds.";
         let published = "sftp_import_keys_published_timestamp_seconds";
-        let cpu = Counter::new("process_cpu_seconds_total", "CPU time of this process.");
+        let cpu =
+            Counter::new("process_cpu_seconds_total", "CPU time of this process, in seconds.");
         Self {
             imports: many("unfinished_imports", "Imports that have not ended.", "state"),
             oldest_import: many("oldest_unfinished_import_age_seconds", import_age, "state"),
@@ -62,10 +67,16 @@ impl Gauges {
             free: many("filesystem_free_bytes", "Bytes that the daemon can still use.", "folder"),
             size: many("filesystem_size_bytes", "Size of the file system, in bytes.", "folder"),
             database_up: one("sftp_import_state_database_up", "1 if the state database answered."),
-            keys_published: one(published, "When keys were last published, since 1970 UTC."),
+            keys_published: one(
+                published,
+                "Time when keys were last published, in seconds since 1970 UTC.",
+            ),
             process: [
-                one("process_resident_memory_bytes", "Memory of this process that is in RAM."),
-                one("process_virtual_memory_bytes", "Address space of this process."),
+                one("process_resident_memory_bytes", "Resident memory of this process, in bytes."),
+                one(
+                    "process_virtual_memory_bytes",
+                    "Size of this process's address space, in bytes.",
+                ),
                 one("process_open_fds", "Open file descriptors of this process."),
                 one("process_max_fds", "Limit of open file descriptors of this process."),
             ],
@@ -84,7 +95,8 @@ impl Gauges {
         self.accounts.with_label_values(&[state]).set(count);
     }
 
-    /// Sets the number of pending deliveries by `channel`, and the age of the oldest in seconds.
+    /// Sets the number of pending deliveries by `channel`, and the age of the oldest pending
+    /// delivery in seconds.
     pub fn deliveries(&self, channel: &'static str, count: f64, age: f64) {
         self.deliveries.with_label_values(&[channel]).set(count);
         self.oldest_delivery.with_label_values(&[channel]).set(age);
@@ -132,7 +144,7 @@ impl Process {
 
     /// Parses /proc/self/stat (proc_pid_stat(5)): fields 14, 15, 23 and 24.
     fn parse(stat: &str, ticks: f64, page: f64) -> Self {
-        // Field 2, the name in brackets, may contain any character.
+        // Field 2 is the program's name in brackets. The name may contain any character.
         let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
         let fields: Vec<f64> = rest.split_whitespace().map(|f| f.parse().unwrap_or(0.0)).collect();
         let field = |n: usize| fields.get(n - 3).copied().unwrap_or_default();

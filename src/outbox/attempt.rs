@@ -19,8 +19,8 @@ use crate::config::{Config, Period};
 use crate::state::deliveries::{Attempt, Channel, DeliveryTask};
 use crate::state::{self, State, endpoints};
 
-/// Makes attempts at deliveries. All threads of the relay share one `AttemptRunner`. Its only state
-/// is that of `batching`.
+/// Makes attempts at deliveries. All threads of the relay share one `AttemptRunner`. The field
+/// `batching` is its only mutable state.
 pub struct AttemptRunner {
     state: Arc<State>,
     batching: Batching,
@@ -55,15 +55,16 @@ impl AttemptRunner {
         }
         let mut outcome = self.deliver_guarded(&tasks, at)?;
         if tasks.len() > 1 && matches!(outcome, AttemptOutcome::Never(_)) {
-            // One delivery of the batch may have caused the failure: send the first delivery alone,
-            // and the others later.
+            // One delivery of the batch may have caused the failure. Therefore the first delivery
+            // is sent alone, and the other deliveries are sent later.
             tasks.truncate(1);
             outcome = self.deliver_guarded(&tasks, at)?;
         }
         self.batching.uncount_failure(&tasks[0].1, &outcome, began);
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let attempt = Attempt { at, took_ms, outcome: outcome.text().to_owned() };
-        // All deliveries of a batch get the same time and jitter, so that they are retried as one batch.
+        // All deliveries of a batch get the same time and the same jitter, so that they are
+        // retried as one batch.
         let (now, jitter) = (Timestamp::now(), random());
         let results = tasks.iter().map(|(delivery, task)| {
             let next_step = next_step(&outcome, task.attempts + 1, now, jitter);
@@ -86,7 +87,7 @@ impl AttemptRunner {
         Ok(())
     }
 
-    /// Makes the attempt. A panic fails only this attempt.
+    /// Makes one attempt at a delivery. If the attempt panics, only this attempt fails.
     fn deliver_guarded(
         &self,
         tasks: &[(i64, DeliveryTask)],
@@ -125,6 +126,6 @@ impl AttemptRunner {
 
 /// Returns a random number from 0 to 1.
 fn random() -> f64 {
-    let [a, b, c, d, ..] = *Uuid::new_v4().as_bytes(); // random in version 4
+    let [a, b, c, d, ..] = *Uuid::new_v4().as_bytes(); // a UUID of version 4 is random
     f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
 }

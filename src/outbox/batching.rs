@@ -26,12 +26,14 @@ use crate::sanitize::printable;
 use crate::state::deliveries::{self, Channel, DeliveryTask};
 use crate::state::{self, State, activity};
 
-/// The most imports in one mail.
+/// The maximum number of imports in one mail.
 const MAX_IMPORTS: u32 = 50;
 
-/// Selects batches. It remembers the times of the mails sent in the last hour.
+/// Selects the deliveries that are sent as one mail. It remembers the times of the mails that were
+/// sent in the last hour.
 pub(super) struct Batching {
-    /// How long a mail about an import's end waits for other ends. Zero means no wait.
+    /// The time for which a mail about an import's end waits for the ends of other imports. Zero
+    /// means that the mail does not wait.
     digest: Duration,
     rate_limit: Mutex<RateLimit>,
 }
@@ -92,7 +94,7 @@ impl Batching {
     }
 }
 
-/// Postpones all pending mails that count for `limit`. Logs the delay if `is_first`.
+/// Postpones all pending mails that count for `limit`. Logs the delay if `is_first` is true.
 fn hold(
     state: &State,
     task: &DeliveryTask,
@@ -113,8 +115,9 @@ fn hold(
             LimitKey::Address(to) => deliveries::postpone_address(tx, to, until)?,
             LimitKey::Account(account) => deliveries::postpone_account(tx, account, until)?,
         };
-        let detail =
-            format!("{what}: hourly limit reached; further mails wait and are sent as one mail");
+        let detail = format!(
+            "the hourly limit of {what} is reached; further mails wait and are sent as one mail"
+        );
         let id: Option<AccountId> = account.parse().ok();
         match is_first {
             true => activity::log(tx, now, id.as_ref(), None, "mail.held", &detail),
@@ -122,13 +125,13 @@ fn hold(
         }
     })?;
     if is_first {
-        warn!(account, "{what} wait: hourly limit reached ([mail] max-hourly-…)");
+        warn!(account, "{what} wait, because the hourly limit is reached ([mail] max-hourly-…)");
     }
     Ok(())
 }
 
-/// Returns `first`, a mail about an import's end, and the pending mails to the same address about
-/// the ends of other imports.
+/// Returns `first`, which is a mail about an import's end, and all pending mails to the same
+/// address about the ends of other imports.
 fn with_ends(
     state: &State,
     delivery: i64,
@@ -140,8 +143,8 @@ fn with_ends(
     Ok(tasks)
 }
 
-/// Returns the deliveries of [`with_ends`] and the earlier milestones of these imports. An import
-/// that began and ended during the wait is thus listed once.
+/// Returns the deliveries that [`with_ends`] returns, and the earlier milestones of the same
+/// imports. An import that began and ended during the wait is thus listed once.
 fn with_ends_and_earlier(
     state: &State,
     delivery: i64,
@@ -168,11 +171,11 @@ pub(super) fn is_import_end(task: &DeliveryTask) -> bool {
     task.channel == Channel::Email && ends.contains(&task.milestone.kind.as_str())
 }
 
-/// Returns the time until which a delivery waits so that others can share its mail. `None` if it
-/// was attempted before or must not wait.
+/// Returns the time until which a delivery waits so that other deliveries can share its mail.
+/// Returns `None` if the delivery was attempted before or must not wait.
 fn waits_until(task: &DeliveryTask, now: Timestamp, period: Duration) -> Option<Timestamp> {
     let until = task.milestone.at.checked_add(period).ok()?;
-    // A milestone time in the future means that the clock was set back. Such a delivery does not
+    // If the milestone's time is in the future, the clock was set back. Such a delivery does not
     // wait.
     let is_young = task.milestone.at <= now && now < until;
     (task.attempts == 0 && is_young).then_some(until)
@@ -183,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_recent_unattempted_end_waits() {
+    fn only_recent_unattempted_import_ends_wait() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let task = |kind: &str, attempts| DeliveryTask {
             milestone: deliveries::MilestoneRow {

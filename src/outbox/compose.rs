@@ -1,4 +1,4 @@
-//! [`Composer`]: composes and sends the mail of a delivery, or of a batch.
+//! [`Composer`]: composes and sends the mail of one delivery, or of a batch of deliveries.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ impl Composer {
         Self { mailer: Mailer::new(config), attachments, sizes: AttachmentSizes::new(config) }
     }
 
-    /// Sends `tasks` as one mail. All tasks have the same address and concern imports of one
-    /// account.
+    /// Sends the deliveries `tasks` as one mail. All of them have the same address and concern
+    /// imports of one account.
     pub(super) fn send(&self, tasks: &[(i64, DeliveryTask)]) -> AttemptOutcome {
         self.try_send(tasks).unwrap_or_else(|error| {
             AttemptOutcome::Never(format!("the milestone can't be read: {error}"))
@@ -58,7 +58,8 @@ impl Composer {
     }
 
     fn send_milestones(&self, tasks: &[(i64, DeliveryTask)]) -> serde_json::Result<AttemptOutcome> {
-        // In a batch, an import's end covers its earlier milestones.
+        // In a batch, the mail about an import's end also covers the earlier milestones of the
+        // import.
         let is_listed = |task: &DeliveryTask| tasks.len() == 1 || is_import_end(task);
         let listed = tasks.iter().map(|(_, task)| task).filter(|task| is_listed(task));
         let milestones: Vec<MilestoneDetails> =
@@ -89,7 +90,7 @@ impl Composer {
     }
 
     /// Returns a sample record for each of the most frequent rejections. Returns an empty list if
-    /// the error file can't be opened.
+    /// the error file cannot be opened.
     fn read_samples(&self, report: &Report) -> Vec<Option<String>> {
         let (Some(name), Some(account)) = (&report.error_file, &report.account) else {
             return Vec::new();
@@ -111,7 +112,9 @@ impl Composer {
         let mut attached = 0;
         let enclosures = milestones.iter().map(|details| match self.enclose(&details.report) {
             Enclosure::Attached(_, content) if !self.sizes.has_room(attached, &content) => {
-                Enclosure::Named("too large to attach with the other error files".to_owned())
+                Enclosure::Named(
+                    "the file is too large to attach with the other error files".to_owned(),
+                )
             }
             enclosure => {
                 attached += enclosure.len();
@@ -135,7 +138,7 @@ impl Composer {
     }
 }
 
-/// Returns the local part of the Message-ID. The same deliveries always result in the same
+/// Returns the local part of the mail's Message-ID. The same deliveries always have the same
 /// Message-ID.
 fn message_id(tasks: &[(i64, DeliveryTask)]) -> String {
     let (first, task) = &tasks[0];

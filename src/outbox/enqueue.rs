@@ -11,12 +11,12 @@ use crate::state::Transaction;
 use crate::state::deliveries::{self, Channel};
 use crate::state::{self, activity, endpoints};
 
-/// The recipients of a milestone. The caller has applied the account's recipient rule to
-/// `client_email`.
+/// The addresses and the endpoint that are notified of a milestone. The caller has applied the
+/// account's recipient rule to `client_email`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipients {
-    /// The manifest's clientEmail, or the address that replaces it by the account's recipient rule.
-    /// `None` if the manifest could not be parsed that far.
+    /// The manifest's `clientEmail`, or the address that the account's recipient rule puts in its
+    /// place. `None` if parsing the manifest failed before `clientEmail`.
     pub client_email: Option<String>,
     /// The address of the account's contact.
     pub contact: Option<String>,
@@ -26,7 +26,7 @@ pub struct Recipients {
 
 impl Recipients {
     /// Returns the addresses that get a mail about `milestone`, without duplicates. The contact
-    /// gets mail about failures only.
+    /// gets a mail only if the import failed.
     fn addresses(&self, milestone: Milestone) -> Vec<&str> {
         let contact = self.contact.as_deref().filter(|_| milestone == Milestone::Failed);
         let mut addresses: Vec<&str> = self.client_email.as_deref().into_iter().collect();
@@ -36,11 +36,11 @@ impl Recipients {
     }
 }
 
-/// A milestone was not enqueued.
+/// The reason why a milestone was not enqueued.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The report names no import. Such reports are from `sftp-import check`, which notifies
-    /// nobody.
+    /// The report names no import. Only `sftp-import check` writes such reports, and it sends no
+    /// notifications.
     #[error("a report without import and account has no milestones")]
     NoImport,
     #[error("the report's account {0:?} is not an account id")]
@@ -94,7 +94,7 @@ pub fn enqueue(
     Ok(true)
 }
 
-/// Returns the detail text of the milestone's line in the activity log.
+/// Returns the detail text for the line about a milestone in the activity log.
 fn detail(report: &Report) -> String {
     let (manifest, counts) = (&report.manifest, report.records);
     if let Some(progress) = &report.progress {

@@ -1,4 +1,5 @@
-//! [`Milestone`]: the four steps of an import that partners are notified of, and their JSON. Pure.
+//! [`Milestone`]: the four steps of an import that partners are notified of. The module also makes
+//! their JSON. Pure.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,22 +10,23 @@ use crate::report::Report;
 /// A step of an import that its partner is notified of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Milestone {
-    /// The import began to run.
+    /// The daemon began to run the import.
     #[serde(rename = "import.picked_up")]
     PickedUp,
-    /// The import has not ended yet. This milestone is repeated at intervals.
+    /// The import has not ended yet. This milestone is repeated at regular intervals.
     #[serde(rename = "import.still_processing")]
     StillProcessing,
     /// The import ended with at least one accepted record.
     #[serde(rename = "import.completed")]
     Completed,
-    /// The import ended without accepted records.
+    /// The import ended without an accepted record.
     #[serde(rename = "import.failed")]
     Failed,
 }
 
 impl Milestone {
-    /// Returns the type used in webhooks, the state database and the activity log.
+    /// Returns the type of the milestone, as it is written in webhooks, the state database and the
+    /// activity log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PickedUp => "import.picked_up",
@@ -34,7 +36,8 @@ impl Milestone {
         }
     }
 
-    /// Returns the journal's MESSAGE_ID (systemd.journal-fields(7)). The ids must never change.
+    /// Returns the MESSAGE_ID that the milestone has in the journal (systemd.journal-fields(7)).
+    /// The ids must never change.
     pub fn journal_id(self) -> &'static str {
         match self {
             Self::PickedUp => "0d1b3c9ae6a24f0c9d3f6a5be9f3a7c1",
@@ -51,11 +54,12 @@ pub(super) struct MilestoneBody {
     #[serde(rename = "type")]
     pub milestone: Milestone,
     pub timestamp: Timestamp,
-    /// The report at the time `timestamp`.
+    /// The import's report at the time `timestamp`.
     pub data: Report,
 }
 
-/// The size of a body in bytes above which it is shortened, to at most 256 KiB.
+/// The number of bytes up to which the body of a webhook stays unchanged. A longer body is
+/// shortened, to at most 256 KiB.
 const MAX_WHOLE: usize = 64 * 1024;
 
 /// The limits of a shortened report: the number of warnings, and the characters of each text. JSON
@@ -64,7 +68,8 @@ const KEPT_WARNINGS: usize = 20;
 const KEPT_TEXT: usize = 200;
 const KEPT_DETAIL: usize = 4000;
 
-/// Returns the body of `milestone`, reached at `timestamp`, as JSON of at most 256 KiB.
+/// Returns the JSON body of the webhook about `milestone`. `timestamp` is the time of the
+/// milestone. The body has at most 256 KiB.
 pub(super) fn body(
     milestone: Milestone,
     timestamp: Timestamp,
@@ -82,13 +87,14 @@ pub(super) fn body(
     })
 }
 
-/// Returns `report` with its unbounded parts cut. Only the report in results/ is complete.
+/// Shortens the parts of a report that have no size limit. Only the report in results/ is
+/// complete.
 fn shorten_report(mut report: Report) -> Report {
     let more = report.warnings.len().saturating_sub(KEPT_WARNINGS);
     report.warnings.truncate(KEPT_WARNINGS);
     report.warnings.iter_mut().for_each(|text| cut_text(text, KEPT_TEXT));
     if more > 0 {
-        report.warnings.push(format!("and {more} more, in the report in results/"));
+        report.warnings.push(format!("the report in results/ has {more} more warnings"));
     }
     report.rejections.iter_mut().for_each(|rejection| cut_text(&mut rejection.message, KEPT_TEXT));
     if let Some(failure) = &mut report.failure {
@@ -97,7 +103,7 @@ fn shorten_report(mut report: Report) -> Report {
     report
 }
 
-/// Cuts `text` to `max` characters, and marks the cut by `…`.
+/// Shortens `text` to at most `max` characters. The character `…` marks a shortened text.
 fn cut_text(text: &mut String, max: usize) {
     if let Some((end, _)) = text.char_indices().nth(max) {
         text.truncate(end);
@@ -105,7 +111,7 @@ fn cut_text(text: &mut String, max: usize) {
     }
 }
 
-/// Returns a new message id: `msg_` and a UUID of version 7, so that ids sort by time.
+/// Returns a new message id: `msg_` and a UUID of version 7. Such ids sort by time.
 pub fn message_id() -> String {
     format!("msg_{}", Uuid::now_v7().simple())
 }
@@ -142,7 +148,7 @@ mod tests {
         assert!(short.len() <= 256 * 1024, "{}", short.len());
         let read: MilestoneBody = serde_json::from_str(&short).unwrap();
         assert_eq!(read.data.warnings.len(), 21);
-        assert!(read.data.warnings[20].starts_with("and 980 more"));
+        assert!(read.data.warnings[20].contains("980 more warnings"));
     }
 
     #[test]

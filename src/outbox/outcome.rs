@@ -44,7 +44,7 @@ impl FinishedAttempt<'_> {
             self.log_activity(
                 tx,
                 "delivery.failed",
-                &format!("{kind} by {channel} to {to}: {why}"),
+                &format!("the {channel} of type {kind} to {to} failed: {why}"),
             )?;
         }
         match self.task.channel {
@@ -53,7 +53,7 @@ impl FinishedAttempt<'_> {
         }
     }
 
-    /// Disables the endpoint if it answered 410 Gone, or if it has failed for `disable_after`.
+    /// Disables the endpoint if the endpoint answered 410 Gone or has failed for `disable_after`.
     fn update_endpoint(&self, tx: &Transaction<'_>, disable_after: Period) -> state::Result<bool> {
         let (account, name) = (&self.task.milestone.account, &self.task.destination);
         let end = end_of(self.attempt);
@@ -63,7 +63,7 @@ impl FinishedAttempt<'_> {
                 return Ok(false);
             }
             AttemptOutcome::Gone(_) => None,
-            // The endpoint did not cause these failures.
+            // These failures were not caused by the endpoint.
             AttemptOutcome::Never(_) | AttemptOutcome::NoMail => return Ok(false),
             AttemptOutcome::Later { .. } => {
                 let since = endpoints::record_failure(tx, self.attempt.at, account, name)?;
@@ -109,7 +109,7 @@ impl FinishedAttempt<'_> {
         activity::log(tx, self.attempt.at, account.as_ref(), import.as_ref(), action, detail)
     }
 
-    /// Returns the label of the outcome in the metrics.
+    /// Returns the label that the metrics have for the outcome of the attempt.
     fn metrics_label(&self) -> &'static str {
         match self.next_step {
             NextStep::Delivered => "delivered",
@@ -118,32 +118,42 @@ impl FinishedAttempt<'_> {
         }
     }
 
-    /// Writes the line about the attempt to the daemon's log.
+    /// Writes a line about the attempt to the log of the daemon.
     pub(super) fn log(&self, endpoint_disabled: bool) {
         let Self { delivery, task, attempt, .. } = self;
         let account = task.milestone.account.as_str();
         let import = task.milestone.import.as_deref();
         let (channel, to) = (task.channel.as_str(), task.destination.as_str());
-        // The server chose the text: it may contain control characters.
+        // The text comes from the server and may contain control characters.
         let (milestone, why) = (task.milestone.kind.as_str(), printable(&attempt.outcome));
-        // The message repeats some fields, as `systemctl status` does not show fields.
-        let what =
-            format_args!("{milestone} of {} by {channel} to {to}", import.unwrap_or(account));
+        // The message repeats some fields of the log line, because `systemctl status` does not
+        // show fields.
+        let (kind, id) = import.map_or(("account", account), |import| ("import", import));
+        let what = format!("the {channel} of type {milestone} to {to} for {kind} {id}");
         crate::metrics::count_attempt(channel, milestone, self.metrics_label());
         match self.next_step {
             _ if endpoint_disabled => {
-                error!(account, import, delivery, "{what}: the endpoint is disabled: {why}");
+                error!(
+                    account,
+                    import, delivery, "{what} failed, and the endpoint is now disabled: {why}"
+                );
             }
-            NextStep::Delivered => info!(account, import, delivery, "{what}: delivered"),
+            NextStep::Delivered => info!(account, import, delivery, "{what} was delivered"),
             NextStep::RetryAt(next) => {
-                warn!(account, import, delivery, "{what}: {why}; tried again at {next:.0}");
+                warn!(
+                    account,
+                    import, delivery, "{what} failed: {why}; the next attempt is at {next:.0}"
+                );
             }
-            // The sysadmin switched mail off, so that this is no error.
+            // The sysadmin switched mail off, so this outcome is not an error.
             NextStep::GiveUp if *self.outcome == AttemptOutcome::NoMail => {
-                debug!(account, import, delivery, "{what}: mail is off");
+                debug!(
+                    account,
+                    import, delivery, "{what} was not sent, because mail is switched off"
+                );
             }
             NextStep::GiveUp | NextStep::DisableEndpoint => {
-                error!(account, import, delivery, "{what}: given up: {why}");
+                error!(account, import, delivery, "{what} failed and was given up: {why}");
             }
         }
     }

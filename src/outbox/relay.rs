@@ -27,30 +27,31 @@ use crate::config::Config;
 use crate::state::deliveries::{self, Channel, DueDelivery};
 use crate::state::{self, State};
 
-/// The longest time between two scans. It limits the delay after a lost wake-up.
+/// The maximum time between two scans for due deliveries. It limits the delay after a lost
+/// wake-up.
 const POLL: Duration = Duration::from_secs(30);
 
-/// The pause after an error of the state database.
+/// The pause of the relay after an error of the state database.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(5);
 
-/// How long shutdown waits for attempts in flight.
+/// The maximum time for which the relay waits for attempts in flight before it ends.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// The most mails in flight.
+/// The maximum number of mails in flight at the same time.
 const EMAIL_SLOTS: usize = 4;
 
-/// The most webhook requests in flight.
+/// The maximum number of webhook requests in flight at the same time.
 const WEBHOOK_SLOTS: usize = 8;
 
-/// The most webhook requests in flight to one host.
+/// The maximum number of webhook requests to one host in flight at the same time.
 const SLOTS_PER_HOST: usize = WEBHOOK_SLOTS / 2;
 
-/// Attempts the due deliveries of the state database.
+/// Attempts the deliveries of the state database when they are due.
 pub struct Relay {
     state: Arc<State>,
     runner: Arc<AttemptRunner>,
     in_flight: InFlight,
-    /// The longest time for which a retry schedule or `[mail] digest` postpones a delivery.
+    /// The maximum time for which a retry schedule or `[mail] digest` postpones a delivery.
     longest_wait: Duration,
     done: UnboundedReceiver<i64>,
     done_sender: UnboundedSender<i64>,
@@ -78,7 +79,7 @@ impl Relay {
         let mut shutdown = pin!(shutdown);
         loop {
             let mut woken = pin!(wake.notified());
-            woken.as_mut().enable(); // no wake-up during the scan is lost
+            woken.as_mut().enable(); // a wake-up during the scan is not lost
             let pause = self.scan().await;
             tokio::select! {
                 () = &mut shutdown => break,
@@ -87,7 +88,7 @@ impl Relay {
                 () = sleep(pause) => {}
             }
         }
-        // Attempts that do not end in time are made again at the next start.
+        // If an attempt does not end in time, it is made again after the next start of the daemon.
         let _ = timeout(GRACE, self.drain()).await;
     }
 
@@ -141,7 +142,7 @@ impl Relay {
                     delivery = id,
                     "cannot record an attempt; the attempt will be made again"
                 );
-                thread::sleep(PAUSE_AFTER_ERROR); // as the delivery is still due
+                thread::sleep(PAUSE_AFTER_ERROR); // the delivery is still due
             }
             let _ = done.send(id); // sending fails only if the relay has ended
         };
@@ -152,9 +153,9 @@ impl Relay {
     }
 }
 
-/// Returns the deliveries that are due at `now`, and the time until the next delivery is due.
+/// Returns the deliveries that are due at `now`, and the time until another delivery is due.
 ///
-/// A delivery scheduled further ahead than `longest_wait` is due now.
+/// A delivery that is scheduled further ahead than `longest_wait` is due now.
 fn find_due(
     state: &State,
     now: Timestamp,
@@ -174,12 +175,12 @@ fn find_due(
     })
 }
 
-/// The deliveries in flight, by their id.
+/// The deliveries in flight. The key of each delivery is its id.
 #[derive(Debug, Default)]
 struct InFlight(HashMap<i64, DueDelivery>);
 
 impl InFlight {
-    /// Returns the deliveries of `due` for which a slot is free.
+    /// Selects from `due` the deliveries for which a slot is free.
     fn choose(&self, due: Vec<DueDelivery>) -> Vec<DueDelivery> {
         let mut chosen: Vec<DueDelivery> = Vec::new();
         for candidate in due {

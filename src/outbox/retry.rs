@@ -21,28 +21,29 @@ pub const SCHEDULE: [Duration; 9] = [
     Duration::from_secs(24 * 3600),
 ];
 
-/// The longest wait that a `Retry-After` header can ask for.
+/// The maximum wait before the next attempt that a `Retry-After` header can request.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// The largest fraction of a wait that jitter adds. Jitter spreads the retries of attempts that
 /// failed at the same time.
 const JITTER: f64 = 0.2;
 
-/// The longest wait of the schedule, with jitter.
+/// The maximum wait between two attempts, with jitter.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(29 * 3600);
 
 /// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// The server accepted the delivery, with this answer.
+    /// The server accepted the delivery. The text is the server's answer.
     Delivered(String),
     /// The attempt failed, and a later attempt may succeed.
     Later {
         why: String,
-        /// The wait that the server asked for.
+        /// The wait before the next attempt that the server requested; `None` if the server
+        /// requested no wait.
         retry_after: Option<Duration>,
     },
-    /// The attempt failed, and no later attempt can succeed.
+    /// The attempt failed, and no later attempt at the delivery can succeed.
     Never(String),
     /// The endpoint answered 410 Gone.
     Gone(String),
@@ -51,12 +52,12 @@ pub enum AttemptOutcome {
 }
 
 impl AttemptOutcome {
-    /// Returns a [`Self::Later`] without a requested wait.
+    /// Returns the outcome [`Self::Later`] without a requested wait.
     pub fn later(why: impl Into<String>) -> Self {
         Self::Later { why: why.into(), retry_after: None }
     }
 
-    /// Returns the server's answer, or the reason why there is none.
+    /// Returns the answer of the server, or the reason why the server did not answer.
     pub fn text(&self) -> &str {
         match self {
             Self::Delivered(text) | Self::Never(text) | Self::Gone(text) => text,
@@ -66,7 +67,7 @@ impl AttemptOutcome {
     }
 }
 
-/// The consequence of an outcome for its delivery.
+/// The consequence that the outcome of an attempt has for its delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextStep {
     Delivered,
@@ -76,8 +77,8 @@ pub enum NextStep {
     DisableEndpoint,
 }
 
-/// Returns the next step after the `n`th attempt (counted from 1), which ended at `now`. `jitter`
-/// is a random number from 0 to 1.
+/// Returns the next step after the `n`th attempt (counted from 1) at a delivery. The attempt ended
+/// at `now`. `jitter` is a random number from 0 to 1.
 pub fn next_step(outcome: &AttemptOutcome, n: u32, now: Timestamp, jitter: f64) -> NextStep {
     match outcome {
         AttemptOutcome::Delivered(_) => NextStep::Delivered,
@@ -93,7 +94,8 @@ pub fn next_step(outcome: &AttemptOutcome, n: u32, now: Timestamp, jitter: f64) 
     }
 }
 
-/// Reports whether a failure that began at `since` has lasted for `long` at `now`.
+/// Reports whether a failure that began at `since` has lasted for the duration `long` at the time
+/// `now`.
 pub fn has_failed_for(since: Timestamp, now: Timestamp, long: Duration) -> bool {
     now.duration_since(since) >= SignedDuration::try_from(long).unwrap_or(SignedDuration::MAX)
 }
@@ -105,7 +107,8 @@ pub fn has_failed_for(since: Timestamp, now: Timestamp, long: Duration) -> bool 
 pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
-        let seconds = header.parse().unwrap_or(u64::MAX); // too many digits for a u64
+        // Parsing fails only if the number has too many digits for a u64.
+        let seconds = header.parse().unwrap_or(u64::MAX);
         return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
     }
     let date = jiff::fmt::rfc2822::parse(header).ok()?.timestamp();
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_the_schedule_then_gives_up() {
+    fn failed_attempts_follow_the_schedule_until_given_up() {
         let (start, failed) = (at("2026-01-01T00:00:00Z"), AttemptOutcome::later("503"));
         let mut now = start;
         let mut waits = Vec::new();
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_both_forms_of_retry_after() {
+    fn both_forms_of_retry_after_are_parsed() {
         let now = at("1994-11-06T08:49:00Z");
         let seconds = |n| Some(Duration::from_secs(n));
         assert_eq!(retry_after("120", now), seconds(120));

@@ -4,8 +4,8 @@ use crate::account::AccountId;
 use crate::files::IoError;
 use crate::registry;
 
-/// The reason why provisioning does nothing for an account. A step would change a user, group or
-/// folder that this program did not create.
+/// The reason why provisioning makes no changes for an account. A change would affect a user,
+/// group or folder that this program did not create.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("the Unix user {account} (id {uid}) exists, but sftp-import did not create it")]
@@ -41,7 +41,7 @@ pub enum ProvisionError {
     Tool { tool: &'static str, name: String, message: String },
     #[error(transparent)]
     Io(#[from] IoError),
-    /// Processes are still running after SIGKILL.
+    /// The processes of the user id are still running after SIGKILL.
     #[error("cannot end all processes of Unix user id {0}")]
     Sessions(u32),
     #[error(transparent)]
@@ -49,18 +49,20 @@ pub enum ProvisionError {
 }
 
 impl ProvisionError {
-    /// Returns a hint for the administrator on how to fix the error.
+    /// Returns a hint that helps the administrator to fix the error.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NotInstalled { .. } => {
-                Some("create it with `systemd-sysusers sftp-import.conf`, as the package does")
+            Self::NotInstalled { .. } => Some(
+                "run `systemd-sysusers sftp-import.conf`, which creates the missing user or group",
+            ),
+            Self::Refused(Refusal::Folder(_)) => {
+                Some("move the file at this path to another folder")
             }
-            Self::Refused(Refusal::Folder(_)) => Some("move the file at this path away"),
             Self::Refused(Refusal::Range { .. }) => {
-                Some("to use this id, widen the range in the configuration")
+                Some("to use this id, widen the range of ids in the configuration")
             }
             Self::Refused(_) => Some("choose another account id, or remove the user and group"),
-            Self::NoFreeUid { .. } => Some("widen the range in the configuration"),
+            Self::NoFreeUid { .. } => Some("widen the range of ids in the configuration"),
             _ => None,
         }
     }

@@ -27,10 +27,10 @@ pub(super) fn ensure(path: &Path, want: Ownership) -> Result<(), IoError> {
     }
     let folder = open(path)?;
     fchown(&folder, Some(want.uid), Some(want.gid))
-        .map_err(IoError::of("set the owner of", path))?;
+        .map_err(IoError::of("set the owner of the folder", path))?;
     folder
         .set_permissions(Permissions::from_mode(want.mode))
-        .map_err(IoError::of("set the mode of", path))
+        .map_err(IoError::of("set the mode of the folder", path))
 }
 
 fn open(path: &Path) -> Result<File, IoError> {
@@ -51,13 +51,14 @@ pub(super) fn add(
 ) -> Result<(), IoError> {
     let root = layout.root();
     let new = root.join(format!(".new-{account}"));
-    remove_folder(&new)?; // an earlier crash may have left the folder
+    remove_folder(&new)?; // the folder may remain from an earlier crash
     fix(layout, &new, want)?;
     let chroot = layout.account(account);
     fs::rename(&new, &chroot).map_err(IoError::of("create the folder", &chroot))
 }
 
-/// Syncs the folder of all accounts, so that new chroots survive a power failure.
+/// Syncs the folder that contains the chroots of all accounts, so that new chroots survive a power
+/// failure.
 pub(super) fn flush(root: &Path) -> Result<(), IoError> {
     open(root)?.sync_all().map_err(IoError::of("flush", root))
 }
@@ -70,13 +71,13 @@ pub(super) fn fix(layout: &Layout, chroot: &Path, want: &RequiredFolders) -> Res
     ensure(&chroot.join("results"), want.results)?;
     let dev = chroot.join("dev");
     ensure(&dev, want.dev)?;
-    spool::link_into(layout, &dev).map_err(IoError::of("link the log socket into", &dev))
+    spool::link_into(layout, &dev).map_err(IoError::of("link the log socket into the folder", &dev))
 }
 
 /// Renames the chroot of an account to a hidden name, and then removes it with its content.
 pub(super) fn remove(root: &Path, account: &AccountId) -> Result<(), IoError> {
     let old = root.join(format!(".old-{account}"));
-    remove_folder(&old)?; // an earlier crash may have left the folder
+    remove_folder(&old)?; // the folder may remain from an earlier crash
     let chroot = root.join(account);
     match fs::rename(&chroot, &old) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

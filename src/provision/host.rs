@@ -20,23 +20,23 @@ pub const HOME: &str = "/nonexistent";
 /// The shell of the Unix users that this program creates.
 pub const SHELL: &str = "/usr/sbin/nologin";
 
-/// An entry of passwd(5).
+/// An entry of the user database (passwd(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnixUser {
     pub uid: u32,
     pub gid: u32,
-    /// The comment field (GECOS).
+    /// The comment field (GECOS) of a Unix user.
     pub gecos: String,
     pub home: PathBuf,
     pub shell: PathBuf,
 }
 
-/// The kind of file at a path.
+/// The kind of file at the path of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FolderState {
     Missing,
     Folder(Ownership),
-    /// Any other kind of file, including a symbolic link.
+    /// The path has another kind of file, for example a symbolic link.
     Other,
 }
 
@@ -48,14 +48,15 @@ pub struct Ownership {
     pub mode: u32,
 }
 
-/// The folders of one account.
+/// The states of the folders of one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccountFolders {
     pub chroot: FolderState,
     pub incoming: FolderState,
     pub results: FolderState,
     pub dev: FolderState,
-    /// The chroot under its hidden name. The folder exists if a removal was interrupted.
+    /// The state of the account's chroot under its hidden name. The folder exists if a removal was
+    /// interrupted.
     pub old: FolderState,
 }
 
@@ -68,18 +69,18 @@ pub struct Host {
     pub service: (u32, u32),
     /// The names of the members of the group that sshd_config matches.
     pub members: HashSet<String>,
-    /// Users by name. Contains all local users, and users of the given accounts from other sources
-    /// (NSS).
+    /// The Unix users by name. The map contains all local users, and the users of the given
+    /// accounts from other sources (NSS).
     pub users: HashMap<String, UnixUser>,
-    /// Group ids by name. Contains all local groups, and groups of the given accounts from other
-    /// sources (NSS).
+    /// The ids of Unix groups by name. The map contains all local groups, and the groups of the
+    /// given accounts from other sources (NSS).
     pub groups: HashMap<String, u32>,
-    /// The ids of all local users and groups.
+    /// The ids of all local Unix users and groups.
     pub ids: HashSet<u32>,
     /// The state of the folder that contains the chroots of all accounts.
     pub root: FolderState,
     pub spool: FolderState,
-    /// The folders of the given accounts.
+    /// The states of the folders of the given accounts.
     pub folders: HashMap<AccountId, AccountFolders>,
 }
 
@@ -121,15 +122,16 @@ impl Host {
         Self::read(config, std::slice::from_ref(account))
     }
 
-    /// Returns whether a user or group has the id, in the local files or in another source (NSS).
+    /// Returns whether a user or group has `id`, in the local files or in another source (NSS).
     pub fn is_taken(&self, id: u32) -> bool {
         self.ids.contains(&id)
-            // An error means that a source did not answer. In this case the id is not assigned.
+            // An error means that a source did not answer. In this case the id is not assigned to
+            // an account.
             || !matches!(User::from_uid(Uid::from_raw(id)), Ok(None))
             || !matches!(Group::from_gid(Gid::from_raw(id)), Ok(None))
     }
 
-    /// Returns whether a local user or group with another name than `account` has the id.
+    /// Returns whether a local user or group has the id `id` and a name other than `account`.
     pub fn has_other_name(&self, id: u32, account: &AccountId) -> bool {
         let other = |name: &String| name != account.as_str();
         self.ids.contains(&id)
@@ -159,7 +161,7 @@ impl Host {
         }
     }
 
-    /// Adds the account's user and group from sources other than the local files.
+    /// Adds the Unix user and the group of an account from sources other than the local files.
     fn add_from_nss(&mut self, account: &AccountId) -> Result<()> {
         let name = account.as_str();
         if !self.users.contains_key(name)

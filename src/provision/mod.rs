@@ -77,7 +77,7 @@ pub fn remove_account(config: &Config, row: &Account) -> Result<()> {
 pub fn has_leftovers(config: &Config, account: &AccountId) -> Result<bool> {
     match Host::read_for(config, account) {
         Ok(host) => Ok(!plan::leftover_steps(account, &host).is_empty()),
-        Err(ProvisionError::NotInstalled { .. }) => Ok(false), // a host without uploads
+        Err(ProvisionError::NotInstalled { .. }) => Ok(false), // the host has no uploads
         Err(error) => Err(error),
     }
 }
@@ -119,8 +119,8 @@ fn plan_and_apply(config: &Config, lock: &ProvisionLock, row: &Account, host: &H
     }
 }
 
-/// Carries out `steps` in order, and stops after the first failed step. A later plan omits the
-/// steps that were completed.
+/// Carries out `steps` in order, and stops after the first step that fails. A later plan omits the
+/// completed steps.
 fn apply(config: &Config, lock: &ProvisionLock, steps: &[Step]) -> Result<()> {
     let done = steps.iter().try_for_each(|step| carry_out(config, lock, step));
     // All new folders are synced in one call, because each sync takes some milliseconds.
@@ -173,7 +173,7 @@ fn row_with_uid(
     })
 }
 
-/// Returns the lowest id of the range that no user, group or account has.
+/// Returns the lowest Unix id of the configured range that no user, group or account has.
 fn free_uid(config: &Config, rows: &[Account], host: &Host) -> Result<u32> {
     let (first, last) = (config.accounts.first_uid, config.accounts.last_uid);
     let assigned: HashSet<u32> = rows.iter().filter_map(|row| row.uid).collect();

@@ -1,4 +1,4 @@
-//! Decides which steps make the users and folders match the registry. The functions are pure.
+//! Decides which steps make the Unix users and folders match the registry. The functions are pure.
 
 use super::error::Refusal;
 use super::host::{AccountFolders, FolderState, GECOS, HOME, Host, Ownership, SHELL, UnixUser};
@@ -7,7 +7,7 @@ use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::registry::Account;
 
-/// The steps to carry out, and the accounts for which nothing is done.
+/// The steps that provisioning carries out, and the accounts for which it does nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProvisionPlan {
     /// The steps, in the order in which they must be carried out.
@@ -45,8 +45,8 @@ pub fn plan(accounts: &[Account], host: &Host) -> ProvisionPlan {
 /// all names fit into one argument. Linux limits an argument to 128 KiB (execve(2)).
 const MEMBERS_AT_ONCE: usize = 1000;
 
-/// Returns whether the account's Unix user is missing in the group. The user exists or is about to
-/// be created.
+/// Returns whether the account's Unix user is not a member of the accounts' group. The user exists
+/// or is about to be created.
 fn lacks_membership(row: &Account, host: &Host) -> bool {
     let has_user = row.uid.is_some() && row.state != AccountState::Removing;
     has_user && !host.members.contains(row.id.as_str())
@@ -88,8 +88,8 @@ fn check_range(account: &AccountId, uid: u32, host: &Host) -> Result<(), Refusal
     }
 }
 
-/// Checks that the Unix user and group with the account's name do not exist, or that this program
-/// created them.
+/// Checks that no Unix user or group has the account's name, unless this program created the user
+/// or group.
 pub(super) fn check_name(
     account: &AccountId,
     uid: Option<u32>,
@@ -179,8 +179,8 @@ fn is_as_wanted(found: &AccountFolders, want: RequiredFolders) -> bool {
         && found.dev == FolderState::Folder(want.dev)
 }
 
-/// Returns the owners and the modes of the account's folders. `gid` is the id of the account's
-/// group.
+/// Returns the owners and the modes that the folders of an account must have. `gid` is the id of
+/// the account's group.
 pub fn required_folders(gid: u32, (service_uid, service_gid): (u32, u32)) -> RequiredFolders {
     RequiredFolders {
         chroot: Ownership { uid: 0, gid: 0, mode: 0o755 },

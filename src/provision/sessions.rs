@@ -11,9 +11,9 @@ use nix::unistd::Pid;
 
 use super::error::{ProvisionError, Result};
 
-/// The time between SIGTERM and SIGKILL, in which a session can end.
+/// The time between SIGTERM and SIGKILL. In this time, a session can end by itself.
 const GRACE: Duration = Duration::from_secs(2);
-/// The time after which processes that are still running are an error.
+/// The time after which a process that is still running causes an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The time during which no new process may appear. A login that was accepted just before its key
 /// was unpublished becomes a process of the user a short time later.
@@ -43,8 +43,8 @@ pub fn end(uid: u32) -> Result<usize> {
         }
         let late = begun.elapsed() > GRACE;
         for pid in processes {
-            // SIGTERM is sent once, and SIGKILL until the process has ended. A process that has
-            // already ended is not an error.
+            // The function sends SIGTERM once, and then SIGKILL until the process has ended. A
+            // process that has already ended is not an error.
             if seen.insert(pid) && !late {
                 let _ = kill(pid, Signal::SIGTERM);
             } else if late {
@@ -64,7 +64,7 @@ fn processes_of(uid: u32) -> Vec<Pid> {
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
         .filter(|pid| {
-            // A process may end after it was listed and before its status is read.
+            // A process may end after it was listed and before its status file is read.
             fs::read_to_string(format!("/proc/{pid}/status"))
                 .is_ok_and(|status| belongs_to(&status, uid))
         })
@@ -72,7 +72,8 @@ fn processes_of(uid: u32) -> Vec<Pid> {
         .collect()
 }
 
-/// Returns whether a `/proc/<pid>/status` (proc(5)) belongs to a living process of `uid`.
+/// Returns whether `status`, the content of `/proc/<pid>/status` (proc(5)), belongs to a living
+/// process of the user `uid`.
 fn belongs_to(status: &str, uid: u32) -> bool {
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
     let ids = field("Uid:").unwrap_or_default();
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn never_ends_system_processes() {
+    fn system_processes_are_never_ended() {
         assert!(end(0).is_err());
     }
 }

@@ -18,17 +18,17 @@ use super::host::{GECOS, HOME, SHELL};
 use super::lock::ProvisionLock;
 use crate::account::AccountId;
 
-/// The maximum wait for another tool's lock. Each tool holds its lock for milliseconds.
+/// The maximum wait for the lock of another tool. Each tool holds its lock for milliseconds.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The part of a tool's error message that means that another process has locked the files.
+/// A part of the tools' error messages. It means that another process has locked the files.
 const LOCKED: &str = "cannot lock";
 
-/// Runs the tools for one provisioning.
+/// Runs the tools that change Unix users and groups, such as useradd(8), for one provisioning.
 pub(super) struct ShadowUtils<'a> {
-    /// The lock of this provisioning. Every tool also holds the lock while the tool runs.
+    /// The lock of the provisioning. Every tool also holds the lock while the tool runs.
     pub lock: &'a ProvisionLock,
-    /// The group that sshd_config matches.
+    /// The Unix group that sshd_config matches.
     pub accounts_group: &'a str,
 }
 
@@ -57,20 +57,21 @@ impl ShadowUtils<'_> {
         self.run("usermod", account.as_str(), &["--shell", SHELL])
     }
 
-    /// Adds members to the accounts' group. Existing members stay.
+    /// Adds the Unix users of `accounts` to the accounts' group. Existing members stay in the
+    /// group.
     pub fn add_members(&self, accounts: &[AccountId]) -> Result<()> {
         let names: Vec<&str> = accounts.iter().map(AccountId::as_str).collect();
         let options = ["--append", "--users", &names.join(",")];
         self.run("groupmod", self.accounts_group, &options)
     }
 
-    /// Removes a user. If login.defs is configured so, userdel also removes the group with the same
-    /// name.
+    /// Removes the Unix user of an account. If login.defs is configured so, userdel also removes
+    /// the group with the same name.
     pub fn remove_user(&self, account: &AccountId) -> Result<()> {
         self.run("userdel", account.as_str(), &[])
     }
 
-    /// Removes a group. userdel may have already removed the group.
+    /// Removes the Unix group of an account. userdel may have already removed the group.
     pub fn remove_group(&self, account: &AccountId) -> Result<()> {
         match self.run("groupdel", account.as_str(), &[]) {
             Err(ProvisionError::Tool { message, .. }) if message.contains("does not exist") => {
@@ -80,7 +81,7 @@ impl ShadowUtils<'_> {
         }
     }
 
-    /// Runs a tool. Retries while another process holds the lock of the tool's files.
+    /// Runs a tool. Repeats this while another process holds the lock of the tool's files.
     fn run(&self, tool: &'static str, name: &str, options: &[&str]) -> Result<()> {
         let begun = Instant::now();
         loop {
@@ -96,7 +97,7 @@ impl ShadowUtils<'_> {
         }
     }
 
-    /// Runs a tool once. `None` on success. Otherwise returns the tool's error message.
+    /// Runs a tool once. Returns `None` on success, and otherwise the tool's error message.
     fn attempt(&self, tool: &str, name: &str, options: &[&str]) -> io::Result<Option<String>> {
         let output = Command::new(format!("/usr/sbin/{tool}"))
             .args(options)
@@ -106,7 +107,7 @@ impl ShadowUtils<'_> {
             .env("LC_ALL", "C") // this file compares messages
             .stdin(self.lock.as_stdin()?)
             .stdout(Stdio::null())
-            .process_group(0) // Ctrl-C must not stop a tool
+            .process_group(0) // Ctrl-C must not interrupt the tool
             .output()?;
         if output.status.success() {
             return Ok(None);

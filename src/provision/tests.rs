@@ -1,4 +1,5 @@
-//! Tests of plans for the states of a host that a crash, a sysadmin or an unrelated user can cause.
+//! Tests of provisioning plans for the states of a host that a crash, a sysadmin or an unrelated
+//! user can cause.
 
 mod range;
 
@@ -34,7 +35,7 @@ fn row(state: AccountState) -> Account {
     Account { id: acme(), uid: Some(UID), state }
 }
 
-/// Returns a host without the user, the group and the folders of the account.
+/// Returns a host that has no user, group and folders of the account.
 fn bare() -> Host {
     Host {
         rules: Accounts::default(),
@@ -49,7 +50,7 @@ fn bare() -> Host {
     }
 }
 
-/// Returns a host with the user, the group and the folders of the account.
+/// Returns a host that has the user, the group and the folders of the account.
 fn complete() -> Host {
     let mut host = bare();
     add_user(&mut host, UID, GECOS);
@@ -135,11 +136,13 @@ fn changed_users_and_folders_are_fixed() {
     assert_eq!(steps(AccountState::Active, &host), std::slice::from_ref(&fix));
 
     let mut host = complete();
-    host.folders.get_mut(&acme()).unwrap().dev = FolderState::Missing; // as in earlier versions
+    // Earlier versions created no folder for the log socket.
+    host.folders.get_mut(&acme()).unwrap().dev = FolderState::Missing;
     assert_eq!(steps(AccountState::Active, &host), [fix]);
 
     let mut host = complete();
-    host.root = FolderState::Folder(Ownership { uid: 0, gid: 0, mode: 0o711 }); // made by an earlier version
+    // An earlier version created the folder of all accounts with another group and mode.
+    host.root = FolderState::Folder(Ownership { uid: 0, gid: 0, mode: 0o711 });
     let root = Ownership { uid: 0, gid: SERVICE.1, mode: 0o750 };
     assert_eq!(steps(AccountState::Active, &host), [Step::Root(root)]);
 
@@ -231,7 +234,7 @@ fn a_removal_keeps_unrelated_users() {
         host.groups.insert("acme".into(), uid);
         assert_eq!(steps(AccountState::Removing, &host), [Step::RemoveFolders(acme())]);
     }
-    // Another user now has the id, so the processes with this id must not be ended.
+    // Another Unix user now has the id. Therefore the processes with this id must not be ended.
     let mut host = bare();
     host.users.insert("other".into(), user(UID, GECOS));
     host.ids.insert(UID);
@@ -274,7 +277,7 @@ fn a_recorded_uid_does_not_change_unrelated_users() {
     }
 }
 
-/// An account is unknown after the loss of the registry, for example.
+/// An account can be unknown after the loss of the registry, for example.
 #[test]
 fn leftovers_of_unknown_accounts_are_removed() {
     let left = |host: &Host| plan::leftover_steps(&acme(), host);

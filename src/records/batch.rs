@@ -1,4 +1,4 @@
-//! Batches of accepted records for the store. A batch has some thousand records.
+//! Batches of accepted records, which the store receives. A batch has some thousand records.
 
 use std::sync::Arc;
 
@@ -10,10 +10,11 @@ use super::header::schema::{IdKind, Property, TS};
 use super::profile_change::{Change, PackedChange, pack, unpack};
 use crate::report::TsRange;
 
-/// Accepted records in file order.
+/// A batch of accepted records. The records are in the order of the data file.
 #[derive(Clone, Debug)]
 pub enum Batch {
-    /// Events as columns. The columns are those of the import's [`super::EventSchema`].
+    /// A batch of events, stored as columns. The columns are those of the import's
+    /// [`super::EventSchema`].
     Events(RecordBatch),
     Profiles(ProfileBatch),
 }
@@ -47,22 +48,23 @@ impl Batch {
 pub struct ProfileRecord<'a> {
     /// The line number of the record in the data file; the header is line 1.
     pub line: u64,
-    /// The `ts` of the record, or the time of processing, in seconds since 1970 UTC.
+    /// The time of the record in seconds since 1970 UTC: the record's `ts`, or the time of
+    /// processing if `ts` is empty.
     pub at: i64,
-    /// The ids of the record, indexed by [`IdKind`]. At least one is `Some`.
+    /// The user's ids in the record, indexed by [`IdKind`]. At least one id is `Some`.
     pub ids: [Option<&'a str>; 4],
     changes: &'a [u8],
 }
 
-/// Many profile records in packed form. The whole batch needs three allocations; a record needs
-/// none.
+/// A batch of profile records in packed form. The batch needs three allocations; a record needs no
+/// allocation.
 #[derive(Clone, Debug)]
 pub struct ProfileBatch {
     properties: Arc<[Property]>,
     records: Vec<StoredRecord>,
-    /// The ids of all records, concatenated.
+    /// The ids of all records of the batch, concatenated.
     ids: String,
-    /// The changes of all records, packed by [`pack`] and concatenated.
+    /// The changes of all records of the batch, packed by [`pack`] and concatenated.
     changes: Vec<u8>,
 }
 
@@ -70,22 +72,24 @@ pub struct ProfileBatch {
 struct StoredRecord {
     line: u64,
     at: i64,
-    /// The length of each id in bytes; [`NO_ID`] if the record does not have the id.
+    /// The length of each of the record's ids in bytes, or [`NO_ID`] if the record does not have
+    /// an id of the kind.
     ids: [u32; 4],
-    /// The end of the record's changes in the batch, in bytes. The changes of a batch are below 4
-    /// GiB.
+    /// The end of the record's changes in the packed changes of the batch, in bytes. The changes
+    /// of a batch have less than 4 GiB.
     changes_end: u32,
 }
 
 const NO_ID: u32 = u32::MAX;
 
 impl ProfileBatch {
-    /// Creates an empty batch. `Change::property` is an index into `properties`.
+    /// Creates an empty batch of profile records. `Change::property` is an index into
+    /// `properties`.
     pub fn new(properties: Arc<[Property]>) -> Self {
         Self { properties, records: Vec::new(), ids: String::new(), changes: Vec::new() }
     }
 
-    /// Returns the properties of the import. `Change::property` is an index into them.
+    /// Returns the properties of the import. `Change::property` is an index into these properties.
     pub fn properties(&self) -> &Arc<[Property]> {
         &self.properties
     }
@@ -117,7 +121,7 @@ impl ProfileBatch {
         self.records.push(StoredRecord { line, at, ids, changes_end: self.changes.len() as u32 });
     }
 
-    /// Iterates over the records in file order.
+    /// Iterates over the records of the batch in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = ProfileRecord<'_>> {
         let (mut ids, mut start) = (self.ids.as_str(), 0);
         self.records.iter().map(move |record| {
@@ -135,17 +139,17 @@ impl ProfileBatch {
 }
 
 impl<'a> ProfileRecord<'a> {
-    /// Returns the record's id of the given kind; `None` if the record has no such id.
+    /// Returns the record's id of the kind `kind`. Returns `None` if the record has no such id.
     pub fn id(&self, kind: IdKind) -> Option<&'a str> {
         self.ids[kind as usize]
     }
 
-    /// Iterates over the changes in column order.
+    /// Iterates over the changes of the record in the order of the columns.
     pub fn changes(&self) -> impl Iterator<Item = Change<'a>> + use<'a> {
         unpack(self.changes).map(PackedChange::get)
     }
 
-    /// Returns the changes in the form that [`unpack`] reads.
+    /// Returns the changes of the record in the packed form that [`unpack`] reads.
     pub fn packed_changes(&self) -> &'a [u8] {
         self.changes
     }

@@ -11,48 +11,48 @@ use crate::codec::varint::{
     push_number, push_signed, take, take_array, take_number, take_signed, text,
 };
 
-/// The effect of a change on its property.
+/// The effect that a change has on its property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// `$set`: replaces the value.
+    /// The operation `$set`: it replaces the value of the property.
     Set,
-    /// `$add`: adds the value to the list.
+    /// The operation `$add`: it adds the value to the list of the property.
     Add,
-    /// `$remove`: removes the value from the list.
+    /// The operation `$remove`: it removes the value from the list of the property.
     Remove,
-    /// `$delete`: removes the property. The change has the value [`Value::None`].
+    /// The operation `$delete`: it removes the property. The change has the value [`Value::None`].
     Delete,
 }
 
 /// A typed value of a profile property.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// The value of a change with [`Operation::Delete`], and of no other change.
+    /// A change with [`Operation::Delete`] has this value. No other change has it.
     None,
     Text(&'a str),
-    /// A value of type INTEGER or LONG.
+    /// A value of the type INTEGER or LONG.
     Integer(i64),
-    /// A finite number, of type FLOAT.
+    /// A finite number of the type FLOAT.
     Float(f64),
-    /// A value of type BOOLEAN, or a communication preference.
+    /// A value of the type BOOLEAN, or of a communication preference.
     Boolean(bool),
-    /// A DATE in seconds since 1970 UTC.
+    /// A value of the type DATE, in seconds since 1970 UTC.
     Date(i64),
 }
 
-/// One change to one property of the profile.
+/// One change to one property of a profile.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Change<'a> {
-    /// The index of the property in [`properties`](super::ProfileBatch::properties).
+    /// The index of the changed property in [`properties`](super::ProfileBatch::properties).
     pub property: usize,
     pub operation: Operation,
     pub value: Value<'a>,
 }
 
-/// A change whose text is not decoded yet.
+/// A change of a property whose text is not decoded yet.
 #[derive(Clone, Copy, Debug)]
 pub struct PackedChange<'a> {
-    /// The index of the property among the properties of the import.
+    /// The index of the changed property among the properties of the import.
     pub property: usize,
     pub operation: Operation,
     pub value: PackedValue<'a>,
@@ -62,7 +62,7 @@ pub struct PackedChange<'a> {
 /// replace many texts.
 #[derive(Clone, Copy, Debug)]
 pub enum PackedValue<'a> {
-    /// A text in UTF-8.
+    /// The bytes of a text in UTF-8.
     Text(&'a [u8]),
     Other(Value<'a>),
 }

@@ -30,22 +30,22 @@ pub struct ReadSummary {
     pub ts_range: Option<TsRange>,
     /// The number of bytes that were read from the data file as uploaded.
     pub bytes: u64,
-    /// The SHA-256 of the data file as uploaded, in lower-case hex; `None` if the file was not read
-    /// to its end.
+    /// The SHA-256 of the data file as uploaded, in lower-case hex. `None` if the end of the file
+    /// was not reached.
     pub sha256: Option<String>,
-    /// The number of rejections by text, the most frequent text first.
+    /// The number of rejections for each text, the most frequent text first.
     pub rejections: Vec<RejectionCount>,
-    /// Findings about the file that did not stop the reading.
+    /// Findings about the data file that did not stop the reading.
     pub warnings: Vec<String>,
 }
 
-/// The error of a data file that cannot be imported, with the results until the error.
+/// The error of reading a data file that cannot be imported, with the results until the error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("reading stopped after {} records", so_far.counts.read)]
 pub struct ReadError {
     #[source]
     pub failure: Failure,
-    /// The results until the failure.
+    /// The results of reading until the failure.
     pub so_far: Box<ReadSummary>,
 }
 
@@ -81,8 +81,8 @@ pub fn read(
     }
 }
 
-/// Returns whether the data file caused the failure. The host or a stop of the import can cause one
-/// too.
+/// Returns whether the data file caused the failure. Other possible causes are the host and a stop
+/// of the import.
 fn is_of_the_file(failure: &Failure) -> bool {
     matches!(failure.message, FailureText::Unreadable | FailureText::Manifest)
 }
@@ -105,14 +105,15 @@ fn deal<R: Read>(first: Block, mut splitter: Splitter<R>, channels: &[SyncSender
     }
 }
 
-/// Delivers the results to the sink and counts them.
+/// Passes the results of the workers to the sink and counts the records.
 #[derive(Default)]
 struct ResultDelivery {
     counts: Counts,
     ts_range: Option<TsRange>,
     tally: RejectionTally,
     consumed: u64,
-    /// The number of records whose ignored `Failure Description` is not from an error file.
+    /// The number of records whose ignored column `Failure Description` does not come from an
+    /// error file.
     other_descriptions: u64,
     warnings: Vec<String>,
 }
@@ -143,8 +144,8 @@ impl ResultDelivery {
             let worker = |done| Worker::new(plan, empty.clone(), done, splitter.used());
             let (channels, results) = start_workers(scope, worker, options.workers.max(1))?;
             spawn(scope, "import-read", move || deal(first, splitter, &channels))?;
-            // The loop asks the channels in turn. The first closed channel means the end of the
-            // file.
+            // The loop receives from the channels in turn. The first channel that is closed means
+            // the end of the file.
             for channel in results.iter().cycle() {
                 if !self.deliver(channel, sink)? {
                     return Ok(());
@@ -154,7 +155,7 @@ impl ResultDelivery {
         })
     }
 
-    /// Delivers the results of a channel's next job. Returns false if the channel is closed.
+    /// Passes the results of one job to the sink. Returns false if the channel is closed.
     fn deliver<S: Sink>(
         &mut self,
         channel: &Receiver<WorkerOutput<S::Rejections>>,
@@ -207,7 +208,7 @@ impl ResultDelivery {
         }
     }
 
-    /// Compares the file with `size`, `rows` and `sha256` of the manifest.
+    /// Compares the data file with `size`, `rows` and `sha256` in the manifest.
     fn check_complete(&self, manifest: &Manifest, meter: &Meter) -> Result<(), Failure> {
         let mut mismatches = Vec::new();
         if self.counts.read == 0 {
@@ -267,7 +268,7 @@ fn warnings(plan: &ReadPlan, other_descriptions: u64, is_utf8: Option<char>) -> 
     warnings
 }
 
-/// The channels of the workers: one input channel and one output channel per worker.
+/// The channels of the workers. Each worker has one input channel and one output channel.
 type WorkerChannels<R> = (Vec<SyncSender<WorkerJob>>, Vec<Receiver<WorkerOutput<R>>>);
 
 fn start_workers<'scope, R: Rejections + 'scope>(

@@ -19,12 +19,13 @@ use crate::manifest::{Encoding, Manifest};
 use crate::report::Failure;
 use crate::sanitize::normalized;
 
-/// The number of bytes that [`read_head`] returns at most.
+/// The maximum number of bytes that [`read_head`] returns.
 pub const HEAD: usize = 1 << 20;
 
-/// A data file whose header was read.
+/// A data file whose header was read, and whose records can be read next.
 pub struct Scan<R: Read> {
-    /// The names of the columns: normalized, and without white space at the start and end.
+    /// The names of the columns. The names are normalised and have no white space at the start and
+    /// end.
     pub header: Vec<String>,
     dialect: Dialect,
     first: Option<Block>,
@@ -38,12 +39,12 @@ pub struct ScannedRecord<'a> {
     unquoted: &'a [u8],
     lexed: &'a LexedBlock,
     span: RecordSpan,
-    /// The line number of the record in the file; the header is line 1.
+    /// The line number of the record in the file. The header is in line 1.
     pub line: u64,
 }
 
 impl ScannedRecord<'_> {
-    /// Returns the cells; `None` if a cell has bytes that are not UTF-8.
+    /// Returns the cells of the record. Returns `None` if a cell has bytes that are not UTF-8.
     pub fn cells(&self) -> Option<impl Iterator<Item = &str>> {
         let RecordSpan { cells, fields, .. } = self.span;
         let spans = &self.lexed.cells[cells as usize..][..fields as usize];
@@ -57,7 +58,7 @@ impl ScannedRecord<'_> {
             std::str::from_utf8(bytes).ok()
         };
         (0..spans.len()).all(|at| cell(at).is_some()).then(move || {
-            // All cells are valid UTF-8, so the default is never used.
+            // All cells of the record are valid UTF-8, so the default value is never used.
             (0..spans.len()).map(move |at| cell(at).unwrap_or_default())
         })
     }
@@ -68,7 +69,7 @@ impl ScannedRecord<'_> {
         self.span.broken.is_some()
     }
 
-    /// Returns the number of the record's fields.
+    /// Returns the number of fields that the record has.
     pub fn fields(&self) -> usize {
         self.span.fields as usize
     }
@@ -132,8 +133,8 @@ impl<R: Read> Scan<R> {
     }
 }
 
-/// Reads the first [`HEAD`] bytes of a data file. They are decompressed, and still in the encoding
-/// of the file.
+/// Reads the first [`HEAD`] bytes of a data file. The returned bytes are decompressed, but still
+/// have the encoding of the file.
 pub fn read_head(input: impl Read, file_name: &str, limits: &Limits) -> Result<Vec<u8>, Failure> {
     let compression = Compression::of(file_name).ok_or_else(|| {
         Failure::unreadable("the data file's name must end in .csv, .csv.gz or .csv.zst")
@@ -151,7 +152,7 @@ pub fn read_head(input: impl Read, file_name: &str, limits: &Limits) -> Result<V
 pub fn decode_head(head: &[u8], encoding: Option<Encoding>) -> Vec<u8> {
     let mut text = TextBuffer::default();
     if let Ok((mut stream, _)) = Utf8Stream::open(Cursor::new(head), encoding) {
-        // Reading from memory can't fail.
+        // Reading from memory never fails.
         while stream.append(&mut text, HEAD).is_ok_and(|read| read > 0) {}
     }
     text.to_vec()

@@ -17,14 +17,15 @@ use crate::report::{Failure, RejectionTally};
 /// The input of a worker: a piece of the data file, or the failure that ended the reading.
 pub(super) type WorkerJob = Result<FilePiece, Failure>;
 
-/// The output for a job: any number of `Rejected`, then one `Read` or `Failed`.
+/// The output of a worker for one job. It is any number of `Rejected`, and then one `Read` or
+/// `Failed`.
 pub(super) enum WorkerOutput<R> {
     Rejected(RejectedRecords<R>),
     Read(AcceptedRecords),
     Failed(Failure),
 }
 
-/// Some rejected records of a job.
+/// Some of the rejected records of a job.
 pub(super) struct RejectedRecords<R> {
     pub(super) rejections: R,
     pub(super) count: u64,
@@ -35,23 +36,25 @@ pub(super) struct RejectedRecords<R> {
 #[derive(Default)]
 pub(super) struct AcceptedRecords {
     pub(super) batches: Vec<Batch>,
-    /// The number of records whose ignored `Failure Description` is not from an error file.
+    /// The number of records whose ignored column `Failure Description` does not come from an
+    /// error file.
     pub(super) other_descriptions: u64,
-    /// The number of processed bytes of the file as uploaded; `None` if the job does not change it.
+    /// The number of bytes of the file as uploaded that were processed until now. `None` if the
+    /// job does not change the number.
     pub(super) consumed: Option<u64>,
 }
 
-/// Parses pieces and formats rejected records.
+/// Parses pieces of the data file and formats rejected records.
 pub(super) struct Worker<'a, R> {
     plan: &'a ReadPlan,
-    /// The rejected records that were not sent yet.
+    /// The rejected records that were not sent to the sink yet.
     rejected: RejectedRecords<R>,
     done: SyncSender<WorkerOutput<R>>,
-    /// The channel that returns the memory of a block to the splitter.
+    /// The channel that returns the memory of blocks to the splitter.
     used: Sender<Vec<u8>>,
 }
 
-/// The error that the receiver of a channel has stopped.
+/// The error of a channel whose receiver has stopped.
 struct ClosedChannel;
 
 impl<'a, R: Rejections> Worker<'a, R> {
@@ -104,8 +107,8 @@ impl<'a, R: Rejections> Worker<'a, R> {
         Ok(WorkerOutput::Read(AcceptedRecords::default()))
     }
 
-    /// Formats rejected records. Sends the formatted records whenever the collection is full, and
-    /// at the end.
+    /// Formats rejected records. Sends the formatted records when the collection is full, and at
+    /// the end of the block.
     fn reject<'r>(
         &mut self,
         records: impl Iterator<Item = RejectedRecord<'r>>,
@@ -134,7 +137,7 @@ impl<R: Rejections> RejectedRecords<R> {
         Self { rejections, count: 0, tally: RejectionTally::default() }
     }
 
-    /// Removes and returns the collected records.
+    /// Removes and returns the rejected records that were collected.
     fn take(&mut self) -> Self {
         Self {
             rejections: self.rejections.take(),
@@ -143,8 +146,8 @@ impl<R: Rejections> RejectedRecords<R> {
         }
     }
 
-    /// Adds a rejected record. If a record has the same text more than once, the text is counted
-    /// once.
+    /// Adds a rejected record. If a record has several rejections with the same text, the text is
+    /// counted once.
     fn add(&mut self, record: &RejectedRecord<'_>) {
         self.rejections.add(record);
         self.count += 1;

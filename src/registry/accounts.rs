@@ -1,4 +1,4 @@
-//! The table `account` of the registry.
+//! The registry's table `account`, with functions to read and change it.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
@@ -37,7 +37,7 @@ pub fn get(tx: &RegistryTransaction<'_>, id: &AccountId) -> Result<Option<Accoun
         .transpose()
 }
 
-/// Returns all accounts in the order of their ids.
+/// Returns all accounts of the registry in the order of their ids.
 pub fn list(tx: &RegistryTransaction<'_>) -> Result<Vec<Account>> {
     let mut statement = tx.prepare_cached("SELECT id, uid, state FROM account ORDER BY id")?;
     let rows = statement.query_map([], |row| Ok(from_row(row)))?;
@@ -73,7 +73,7 @@ pub fn set_state(
     Ok(())
 }
 
-/// Removes the row of an account, and the account's keys.
+/// Removes the row of an account from the registry, and the keys of the account.
 pub fn remove(tx: &RegistryTransaction<'_>, id: &AccountId) -> Result<()> {
     tx.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([id.as_str()])?;
     Ok(())

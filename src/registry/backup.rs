@@ -8,17 +8,17 @@ use super::database::Registry;
 use super::error::Result;
 use super::keys::{self, ApprovedKey};
 
-/// The names of each table in the registry and in a backup.
+/// For each table of the registry, its name in the registry and its name in a backup.
 const TABLES: [(&str, &str); 2] =
     [("account", "registry_account"), ("approved", "registry_approved")];
 
-/// The accounts and keys from a database. Root may not have approved them.
+/// The accounts and keys that a database contains. Root may not have approved them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountsAndKeys {
     pub accounts: Vec<Account>,
-    /// All keys, including revoked keys.
+    /// All keys of the database, including revoked keys.
     pub keys: Vec<ApprovedKey>,
-    /// The number of rows that contain neither a valid account nor a valid key.
+    /// The number of rows of the database that contain neither a valid account nor a valid key.
     pub unreadable: usize,
 }
 
@@ -71,13 +71,13 @@ pub fn read_state(database: &Connection) -> Result<AccountsAndKeys> {
     read_tables(database, "account", "key", "created_at")
 }
 
-/// Returns the accounts and keys of `registry`.
+/// Returns all accounts and keys of `registry`.
 pub fn read_registry(registry: &Registry) -> Result<AccountsAndKeys> {
     registry.read(|tx| read_tables(tx, TABLES[0].0, TABLES[1].0, "approved_at"))
 }
 
-/// Reads the accounts and keys from two tables. Rows that no version of this program writes are
-/// only counted.
+/// Reads the accounts and keys of two tables. Rows that no version of this program writes are only
+/// counted.
 fn read_tables(
     database: &Connection,
     account: &str,

@@ -13,7 +13,7 @@ use super::error::{Error, Result};
 use crate::files::durable::{TempFile, remove_file};
 use crate::files::{IoError, private};
 
-/// The maximum wait for the write of another command.
+/// The maximum time for which a command waits until another command has written to the registry.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -21,19 +21,19 @@ const SCHEMA: &str = include_str!("schema.sql");
 /// The value of `PRAGMA user_version` in a database with the schema [`SCHEMA`].
 pub(super) const VERSION: i64 = 1;
 
-/// An open registry.
+/// An open registry database.
 #[derive(Debug)]
 pub struct Registry {
     pub(super) connection: Connection,
     actor: String,
 }
 
-/// A connection with an open transaction. The transaction is committed if its work returns `Ok`,
-/// and rolled back if its work returns an error.
+/// A connection to the registry with an open transaction. The transaction is committed if its work
+/// returns `Ok`, and rolled back if its work returns an error.
 #[derive(Debug)]
 pub struct RegistryTransaction<'c> {
     connection: &'c Connection,
-    /// The user who runs this command.
+    /// The name of the user who runs the command.
     pub(super) actor: &'c str,
 }
 
@@ -46,7 +46,8 @@ impl Deref for RegistryTransaction<'_> {
 }
 
 impl Registry {
-    /// Opens the registry in the folder `admin`. Each change is recorded with the name `actor`.
+    /// Opens the registry in the folder `admin`. Each change is recorded with the user name
+    /// `actor`.
     pub fn open(admin: &Path, actor: &str) -> Result<Self> {
         let path = path(admin);
         check(admin, &path)?;
@@ -124,13 +125,13 @@ pub(super) fn path(admin: &Path) -> PathBuf {
 
 /// Checks that the registry `path` in `folder` exists, and that only root could have written to it.
 fn check(folder: &Path, path: &Path) -> Result<()> {
-    // `folder` may be a symbolic link, because only root can have created the link. The file may
-    // not be a link.
+    // `folder` may be a symbolic link, because only root can have created the link. The registry
+    // file itself may not be a link.
     let found = |metadata: io::Result<Metadata>, of: &Path| match metadata {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Error::Missing(path.to_owned()))
         }
-        metadata => Ok(metadata.map_err(IoError::of("read the metadata of", of))?),
+        metadata => Ok(metadata.map_err(IoError::of("read the metadata of the path", of))?),
     };
     private::check(folder, &found(fs::metadata(folder), folder)?)?;
     let file = found(fs::symlink_metadata(path), path)?;

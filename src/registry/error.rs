@@ -1,11 +1,11 @@
-//! Errors of the registry.
+//! The errors of operations on the registry.
 
 use std::path::PathBuf;
 
 use crate::files::IoError;
 use crate::files::private::NotPrivate;
 
-/// The result of an operation on the registry.
+/// The result of an operation on the registry, with the error type of the registry.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The reason why the registry could not be read or changed.
@@ -16,9 +16,12 @@ pub enum Error {
     /// Another user than root could have written to the registry.
     #[error(transparent)]
     NotPrivate(#[from] NotPrivate),
-    #[error("{} is not a regular file; move it away", .0.display())]
+    #[error("the registry {} is not a regular file; move it to another folder", .0.display())]
     NotAFile(PathBuf),
-    #[error("{} has schema {found}, but this program supports only schema {known}", path.display())]
+    #[error(
+        "the registry {} has schema {found}, but this program supports only schema {known}",
+        path.display()
+    )]
     Version { path: PathBuf, found: i64, known: i64 },
     #[error(transparent)]
     Io(#[from] IoError),

@@ -15,11 +15,11 @@ use crate::account::AccountId;
 pub struct ApprovedKey {
     pub account: AccountId,
     pub name: String,
-    /// The algorithm, such as `ssh-ed25519`.
+    /// The algorithm of the key, such as `ssh-ed25519`.
     pub algorithm: String,
-    /// The key in Base64, as in a line of authorized_keys.
+    /// The public key in Base64, as in a line of authorized_keys.
     pub public_key: String,
-    /// The fingerprint, `SHA256:…`.
+    /// The fingerprint of the key, which begins with `SHA256:`.
     pub fingerprint: String,
     /// The client addresses and networks that may use the key, separated by commas. `None` if any
     /// address may use the key.
@@ -56,7 +56,7 @@ pub fn add(tx: &RegistryTransaction<'_>, key: &ApprovedKey) -> Result<()> {
     Ok(())
 }
 
-/// Returns the keys of `account`, or of all accounts, in the order in which they were added.
+/// Returns the keys of `account`, or of all accounts, in the order in which root added them.
 /// Revoked keys are included only if `with_revoked` is true.
 pub fn list(
     tx: &RegistryTransaction<'_>,
@@ -88,7 +88,8 @@ pub fn find(
     .transpose()
 }
 
-/// Revokes the account's key with the fingerprint. Returns false if that key was already revoked.
+/// Revokes the account's key with the given fingerprint. Returns false if the key was already
+/// revoked.
 pub fn revoke(
     tx: &RegistryTransaction<'_>,
     at: Timestamp,
@@ -108,7 +109,7 @@ pub fn revoke(
 #[derive(Clone, Copy, Debug)]
 pub struct PublishableKey<'row> {
     pub account: &'row str,
-    /// The fingerprint, `SHA256:…`.
+    /// The fingerprint of the key, which begins with `SHA256:`.
     pub fingerprint: &'row str,
     pub algorithm: &'row str,
     pub public_key: &'row str,
@@ -131,7 +132,7 @@ pub fn for_each_usable<E: From<Error>>(
     uids: &RangeInclusive<u32>,
     mut take: impl FnMut(PublishableKey<'_>) -> std::result::Result<(), E>,
 ) -> std::result::Result<u64, E> {
-    // The query reads the index approved_key in the order of the index, so that SQLite does not
+    // The query reads the index approved_key in the order of this index, so that SQLite does not
     // sort the keys.
     let mut statement = tx
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! Tests of the registry's file rights, of its creation, and of its copy in backups.
+//! Tests of the permissions of the registry's file, of its creation, and of its copy in backups.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -71,7 +71,7 @@ fn only_a_private_registry_is_opened() {
     fs::rename(&database, &elsewhere).unwrap();
     symlink(&elsewhere, &database).unwrap();
     assert!(matches!(Registry::open(&admin, "root"), Err(Error::NotAFile(_))));
-    // The folder may be a symbolic link.
+    // The folder that contains the registry may be a symbolic link.
     fs::remove_file(&database).unwrap();
     fs::rename(&elsewhere, &database).unwrap();
     let link = folder.path().join("link");
@@ -139,7 +139,7 @@ fn a_backup_contains_the_registry() {
     let folder = tempfile::tempdir().unwrap();
     let registry = create(&folder.path().join("admin"));
     let backup = Connection::open(folder.path().join("backup.db")).unwrap();
-    // A user who can write to the state database could have created such tables.
+    // A user who can write to the state database could have created such tables of the registry.
     backup
         .execute_batch("CREATE TABLE registry_account (id); CREATE TABLE registry_approved (x)")
         .unwrap();

@@ -22,9 +22,9 @@ use crate::import_id::ImportId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DataType {
-    /// Records of actions. They are appended to the store.
+    /// The data file has records of actions. They are appended to the store.
     Event,
-    /// Records of users. They are merged into the users' profiles.
+    /// The data file has records of users. They are merged into the users' profiles.
     Profile,
 }
 
@@ -42,7 +42,10 @@ impl FromStr for DataType {
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         let types = [Self::Event, Self::Profile];
-        types.into_iter().find(|kind| kind.as_str() == word).ok_or("must be event or profile")
+        types
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+            .ok_or("the type must be event or profile")
     }
 }
 
@@ -53,10 +56,10 @@ impl FromStr for DataType {
 pub enum ImportState {
     /// The import is in the state database, and its files are being moved into the spool.
     Claiming,
-    /// The import was claimed and is waiting to run.
+    /// The import was claimed and waits until it can run.
     #[default]
     Queued,
-    /// The data file is being read and stored.
+    /// The data file of the import is being read and stored.
     Running,
     /// The import ended, and at least one record was accepted.
     Completed,
@@ -65,7 +68,7 @@ pub enum ImportState {
 }
 
 impl ImportState {
-    /// Returns the word that the state database and JSON use.
+    /// Returns the word for the state in the state database and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Claiming => "claiming",
@@ -92,7 +95,7 @@ pub enum FailureText {
     /// The host failed, for example because of a full disk, an I/O error or an unreachable store.
     #[serde(rename = "Internal infra error")]
     Infra,
-    /// sftp-import has a bug.
+    /// The import failed because of a bug in sftp-import.
     #[serde(rename = "[Internal error] Error while importing data")]
     Internal,
 }
@@ -111,7 +114,7 @@ impl FailureText {
         }
     }
 
-    /// Returns the advice for a file that failed with this text.
+    /// Returns the advice for a file that failed with the text `self`.
     pub fn advice(self) -> &'static str {
         match self {
             Self::NoDataFile => {
@@ -142,16 +145,16 @@ impl Failure {
         Self { message, detail: detail.to_string() }
     }
 
-    /// Returns the failure of a data file that can't be read.
+    /// Returns the failure of a data file that cannot be read.
     pub fn unreadable(detail: impl fmt::Display) -> Self {
         Self::new(FailureText::Unreadable, detail)
     }
 }
 
-/// The numbers of records read, accepted and rejected.
+/// The numbers of records that were read, accepted and rejected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// The number of records after the header, without empty lines.
+    /// The number of records in the data file. The header and empty lines do not count.
     pub read: u64,
     /// The number of records that were stored, or that are valid in a dry run.
     pub accepted: u64,
@@ -159,7 +162,7 @@ pub struct Counts {
     pub rejected: u64,
 }
 
-/// The progress of a running import.
+/// The progress of an import that is running.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
@@ -168,7 +171,8 @@ pub struct Progress {
     /// The number of bytes of the data file that were read until now. The total is `bytes` in the
     /// report.
     pub bytes_read: u64,
-    /// The average number of records per second since the latest start of the import.
+    /// The average number of records that were read per second since the latest start of the
+    /// import.
     pub records_per_second: u64,
     /// The estimated end of the import at the present rate. `None` if there is no estimate yet.
     pub estimated_end: Option<Timestamp>,
@@ -182,7 +186,7 @@ pub struct Report {
     pub import: Option<ImportId>,
     /// The account that uploaded the file. `None` for the command `check`.
     pub account: Option<String>,
-    /// The kind of records. `None` if the manifest has no valid `type`.
+    /// The kind of records in the data file. `None` if the manifest has no valid `type`.
     #[serde(rename = "type")]
     pub data_type: Option<DataType>,
     /// The file name of the manifest.
@@ -190,8 +194,8 @@ pub struct Report {
     /// The name of the data file. `None` if the manifest has no valid `fileName`.
     pub data_file: Option<String>,
     pub state: ImportState,
-    /// The position in the account's queue. The imports of an account run one after the other.
-    /// `None` unless the import is queued.
+    /// The position of the import in the account's queue. The imports of an account run one after
+    /// the other. `None` unless the import is queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<u64>,
     /// The progress of the import. `None` unless the import is running.
@@ -204,35 +208,35 @@ pub struct Report {
     /// The earliest `ts` of the accepted events. `None` for profiles, or if no event was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_ts: Option<Timestamp>,
-    /// The latest `ts` of the accepted events. `None` in the same cases as `first_ts`.
+    /// The latest `ts` of the accepted events. `None` for profiles, or if no event was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_ts: Option<Timestamp>,
-    /// The size of the data file as uploaded, in bytes before decompression.
+    /// The size of the data file as uploaded, in bytes. The file may be compressed.
     pub bytes: u64,
-    /// The SHA-256 of the data file as uploaded, in lower-case hex. `None` if the file was not read
-    /// to its end.
+    /// The SHA-256 of the data file as uploaded, in lower-case hex. `None` if the end of the file
+    /// was not reached.
     pub sha256: Option<String>,
-    /// The time of the claim.
+    /// The time at which the files of the import were claimed.
     pub received_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     /// The failure of the import. `None` if the file could be imported.
     pub failure: Option<Failure>,
-    /// The number of rejections by text, the most frequent text first.
+    /// The number of rejections for each text, the most frequent text first.
     pub rejections: Vec<RejectionCount>,
-    /// Findings about the file that did not stop the import.
+    /// Findings about the data file that did not stop the import.
     pub warnings: Vec<String>,
     /// The name of the error file in results/. `None` if no record was rejected.
     pub error_file: Option<String>,
 }
 
 impl Report {
-    /// Returns the report on a queued import, without counts.
+    /// Returns the report on a queued import. This report has no counts yet.
     pub fn queued(manifest: &str, received_at: Timestamp) -> Self {
         Self { manifest: manifest.to_owned(), received_at, ..Self::default() }
     }
 
-    /// Returns the report with its import and account set.
+    /// Returns the report after its import id and its account were set.
     pub fn of(mut self, import: &ImportId, account: &AccountId) -> Self {
         self.import = Some(import.clone());
         self.account = Some(account.to_string());

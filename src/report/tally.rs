@@ -7,22 +7,25 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// The maximum number of different texts in a report. The error file has all texts.
+/// The maximum number of different rejection texts in a report. The error file has all texts.
 pub const MAX_REJECTIONS: usize = 100;
 
-/// A rejection text, the number of records with this text, and the line of the first such record.
+/// A rejection text with the number of records that were rejected with it, and the line of the
+/// first such record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RejectionCount {
-    /// The text of the rule.
+    /// The text of the broken rule.
     pub message: String,
     /// The number of records that were rejected with this text. One record can have several texts.
     pub count: u64,
-    /// The line of the first such record in the data file. The header is line 1.
+    /// The line in the data file of the first record that was rejected with the text. The header
+    /// is line 1.
     pub first_line: u64,
 }
 
-/// Counts rejections by text. The counts are in a list, because there are only a few dozen texts.
+/// Counts rejections by their text. The counts are in a list, because there are only a few dozen
+/// texts.
 #[derive(Clone, Debug, Default)]
 pub struct RejectionTally(Vec<TallyEntry>);
 
@@ -34,12 +37,13 @@ struct TallyEntry {
 }
 
 impl RejectionTally {
-    /// Counts a record at `line` that was rejected with `message`.
+    /// Counts a record that was rejected with the text `message`. `line` is the line of the
+    /// record.
     pub fn add(&mut self, message: &'static str, line: u64) {
         self.add_all(message, 1, line);
     }
 
-    /// Adds the counts of `other`.
+    /// Adds the counts of the tally `other`.
     pub fn extend(&mut self, other: Self) {
         for TallyEntry { message, count, first_line } in other.0 {
             self.add_all(message, count, first_line);

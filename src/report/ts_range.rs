@@ -8,7 +8,8 @@ pub struct TsRange {
 }
 
 impl TsRange {
-    /// Returns the range that covers both ranges. `None` means that a range has no events.
+    /// Returns the range of times that covers both ranges. `None` means that a range has no
+    /// events.
     pub fn merge(a: Option<Self>, b: Option<Self>) -> Option<Self> {
         match (a, b) {
             (Some(a), Some(b)) => {

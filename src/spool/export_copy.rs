@@ -15,7 +15,7 @@ use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 use crate::files::durable::{create_private_file, sync};
 
-/// The reason why a folder can't be copied.
+/// The reason why a folder of an account cannot be copied.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportCopyError {
     #[error(transparent)]
@@ -52,12 +52,13 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<Vec<String>, ExportCopyErro
     Ok(left_out)
 }
 
-/// Copies a file. Returns false if the file is not a regular file or has several names.
+/// Copies a file of an account. Returns false if the file is not a regular file or has several
+/// names.
 fn copy_file(folder: &Folder, name: &str, to: &Path) -> Result<bool, ExportCopyError> {
     let path = folder.path().join(name);
     let mut file = match folder.read(name) {
         Ok(file) => file,
-        Err(Errno::ENOENT) => return Ok(true), // claimed or removed after the listing
+        Err(Errno::ENOENT) => return Ok(true), // the file was claimed or removed after the listing
         Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => return Ok(false),
         Err(errno) => return Err(IoError::new("read", path, errno).into()),
     };

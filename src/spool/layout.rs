@@ -10,7 +10,7 @@ use crate::import_id::ImportId;
 /// rename. The name can't be an account's, because an account id can't begin with a dot.
 pub(super) const SPOOL: &str = ".spool";
 
-/// The name of the folder for uploads in an account's folder.
+/// The name of the folder for uploads below the chroot of an account.
 pub(super) const INCOMING: &str = "incoming";
 
 /// The name of the data file in the spool.
@@ -19,49 +19,49 @@ pub(super) const DATA: &str = "data";
 /// The name of the manifest in the spool.
 pub(super) const MANIFEST: &str = "manifest";
 
-/// The paths of the folders below `paths.accounts`.
+/// The paths of all folders below the configured path `paths.accounts`.
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
 }
 
 impl Layout {
-    /// Returns the layout for the configured paths.
+    /// Returns the layout of the folders for the configured paths.
     pub fn new(paths: &Paths) -> Self {
         Self { root: paths.accounts.clone() }
     }
 
-    /// Returns the folder that contains all account folders and the spool.
+    /// Returns the path of the folder that contains all account folders and the spool.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Returns the chroot of an account.
+    /// Returns the path of an account's chroot.
     pub fn account(&self, account: &AccountId) -> PathBuf {
         self.root.join(account)
     }
 
-    /// Returns the folder for uploads of an account.
+    /// Returns the path of an account's folder for uploads.
     pub fn incoming(&self, account: &AccountId) -> PathBuf {
         self.account(account).join(INCOMING)
     }
 
-    /// Returns the folder for answers to an account.
+    /// Returns the path of an account's folder for answers.
     pub fn results(&self, account: &AccountId) -> PathBuf {
         self.account(account).join("results")
     }
 
-    /// Returns the folder of the socket to which an account's sessions log.
+    /// Returns the path of the folder with the log socket of an account's sessions.
     pub fn dev(&self, account: &AccountId) -> PathBuf {
         self.account(account).join("dev")
     }
 
-    /// Returns the spool, which has one subfolder per claimed import.
+    /// Returns the path of the spool, which has one folder per claimed import.
     pub fn spool(&self) -> PathBuf {
         self.root.join(SPOOL)
     }
 
-    /// Returns the folder of a claimed import's files.
+    /// Returns the path of the folder with the files of a claimed import.
     pub fn spooled(&self, import: &ImportId) -> PathBuf {
         self.spool().join(import)
     }

@@ -33,26 +33,26 @@ use crate::audit::LogLine;
 use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 
-/// The name of the socket in the spool. An import can't have this name, because an import id can't
-/// begin with a dot.
+/// The name of the log socket in the spool. An import cannot have this name, because an import id
+/// cannot begin with a dot.
 const NAME: &str = ".log";
-/// The name of the socket in the folder `dev` of a chroot.
+/// The name of the log socket in the folder `dev` of a chroot.
 const LINK: &str = "log";
-/// The temporary name of the socket in the folder `dev`, before the rename to [`LINK`].
+/// The temporary name of the log socket in the folder `dev`, before the rename to [`LINK`].
 const NEW_LINK: &str = ".log.new";
-/// The size of the receive buffer in bytes. The longest message of OpenSSH with the header of
-/// syslog is shorter.
+/// The size of the receive buffer for log messages in bytes. The longest message of OpenSSH with
+/// the header of syslog is shorter.
 const LONGEST: usize = 2048;
 
-/// The reason why log lines can't be received.
+/// The reason why the daemon cannot receive log lines.
 #[derive(Debug, thiserror::Error)]
 pub enum LogSocketError {
-    /// The socket can't be bound, or can't be linked into a chroot.
+    /// The log socket cannot be bound, or cannot be linked into a chroot.
     #[error(transparent)]
     Io(#[from] IoError),
     #[error("cannot receive log lines")]
     Receive(#[source] io::Error),
-    /// The account's folder for the socket is missing or can't be opened.
+    /// The account's folder for the log socket is missing or cannot be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
 }
@@ -72,14 +72,15 @@ pub fn log_socket(layout: &Layout) -> PathBuf {
     layout.spool().join(NAME)
 }
 
-/// Links the socket into the new folder `dev` if the socket exists.
+/// Links the log socket into the new folder `dev` if the log socket exists.
 pub fn link_into(layout: &Layout, dev: &Path) -> io::Result<()> {
     let socket = log_socket(layout);
     if !fs::symlink_metadata(&socket).is_ok_and(|found| found.file_type().is_socket()) {
         return Ok(());
     }
     match fs::hard_link(socket, dev.join(LINK)) {
-        // On ext4 a file has at most 65,000 names. The uploads of further accounts are not audited.
+        // On ext4, a file has at most 65,000 names. If this limit is reached, the uploads of more
+        // accounts are not audited.
         Err(error)
             if matches!(
                 error.kind(),
@@ -95,11 +96,11 @@ pub fn link_into(layout: &Layout, dev: &Path) -> io::Result<()> {
 /// The state of the link to the log socket in an account's chroot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLink {
-    /// The chroot has a link to the current socket.
+    /// The chroot has a link to the present log socket.
     Current,
-    /// The chroot has no link, or a link to an earlier socket.
+    /// The chroot has no link to the log socket, or a link to an earlier log socket.
     Stale,
-    /// The chroot has no folder for the link.
+    /// The chroot has no folder for the link to the log socket.
     NoFolder,
 }
 
@@ -117,11 +118,11 @@ pub fn log_link(layout: &Layout, account: &AccountId) -> LogLink {
 }
 
 impl LogSocket {
-    /// Binds the socket, and replaces a socket that an earlier process left. Fails if the path is
-    /// longer than 108 bytes (unix(7)).
+    /// Binds the log socket, and replaces a log socket that an earlier process left. Fails if the
+    /// path is longer than 108 bytes (unix(7)).
     pub fn bind(layout: &Layout) -> Result<Self, LogSocketError> {
         let path = log_socket(layout);
-        let failed = |errno: Errno| IoError::new("listen at", &path, errno);
+        let failed = |errno: Errno| IoError::new("listen at the socket", &path, errno);
         let spool = Folder::open(&layout.spool())?;
         spool.remove_existing(NAME).map_err(failed)?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -134,8 +135,9 @@ impl LogSocket {
         // A session runs as the user of its account, so every user may write to the socket. Lines
         // of users without an account are dropped.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666))
-            .map_err(IoError::of("listen at", &path))?;
-        let found = fs::symlink_metadata(&path).map_err(IoError::of("listen at", &path))?;
+            .map_err(IoError::of("listen at the socket", &path))?;
+        let found =
+            fs::symlink_metadata(&path).map_err(IoError::of("listen at the socket", &path))?;
         let (dev, ino) = (found.dev(), found.ino());
         Ok(Self { socket, spool, layout: layout.clone(), dev, ino })
     }
@@ -144,7 +146,7 @@ impl LogSocket {
         &self.layout
     }
 
-    /// Waits until a datagram can be received.
+    /// Waits until a datagram can be received from the log socket.
     pub fn wait(&self) -> Result<(), LogSocketError> {
         let mut wanted = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         match poll(&mut wanted, PollTimeout::NONE) {
@@ -153,7 +155,7 @@ impl LogSocket {
         }
     }
 
-    /// Receives the next datagram. `None` if the queue is empty.
+    /// Receives the next datagram from the log socket. Returns `None` if the queue is empty.
     pub fn receive(&self) -> Result<Option<LogLine>, LogSocketError> {
         let mut bytes = vec![0; LONGEST];
         let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec, nix::libc::ucred);
@@ -179,13 +181,13 @@ impl LogSocket {
         }
         let length = received.bytes;
         bytes.truncate(length);
-        // With SO_PASSCRED the kernel reports the sender of every datagram. The default matches no
-        // user.
+        // With SO_PASSCRED, the kernel reports the sender of every datagram. If the sender is
+        // missing, the default value matches no user.
         let (uid, pid) = sender.map_or((u32::MAX, 0), |sender| (sender.uid(), sender.pid()));
         Ok(Some(LogLine { uid, pid, at: sent.unwrap_or_else(Timestamp::now), bytes }))
     }
 
-    /// Links the socket into the chroot of `account` unless a link exists. Returns the time at
+    /// Links the log socket into the chroot of `account` unless a link exists. Returns the time at
     /// which the link was created.
     pub fn link(&self, account: &AccountId) -> Result<Timestamp, LogSocketError> {
         let dev = Folder::open(&self.layout.dev(account))?;
@@ -198,19 +200,19 @@ impl LogSocket {
         if !is_there {
             dev.remove_existing(NEW_LINK).map_err(failed("clear"))?;
             linkat(self.spool.as_fd(), NAME, dev.as_fd(), NEW_LINK, AtFlags::empty())
-                .map_err(failed("link the log socket into"))?;
+                .map_err(failed("link the log socket into the folder"))?;
             dev.rename(NEW_LINK, &dev, LINK, RenameFlags::empty())
-                .map_err(failed("name the log socket in"))?;
+                .map_err(failed("name the log socket in the folder"))?;
         }
-        // Only the daemon and root can write to this folder. Therefore the last change of the
+        // Only the daemon and root can write to the folder `dev`. Therefore the last change of the
         // folder is the creation of the link.
-        let changed = dev.stat(".").map_err(failed("read the attributes of"))?;
+        let changed = dev.stat(".").map_err(failed("read the attributes of the folder"))?;
         let nanos = i32::try_from(changed.st_mtime_nsec).unwrap_or(0);
         Ok(Timestamp::new(changed.st_mtime, nanos).unwrap_or(Timestamp::MAX))
     }
 }
 
-/// Returns whether the chroot of `account` has a folder for the socket.
+/// Returns whether the chroot of `account` has a folder for the log socket.
 pub fn has_log_folder(layout: &Layout, account: &AccountId) -> bool {
     layout.dev(account).is_dir()
 }

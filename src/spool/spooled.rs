@@ -20,27 +20,27 @@ use crate::files::{IoError, durable};
 use crate::import_id::ImportId;
 use crate::sys::LeaseError;
 
-/// The reason why the files of a claimed import can't be read or removed.
+/// The reason why the files of a claimed import cannot be read or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum SpooledError {
     /// The folder of the import in the spool is missing or can't be opened.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// [`super::opener::Access`] explains the errors of opening a file.
+    /// [`super::opener::Access`] describes the errors of opening a file.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// The file was claimed only in order to be refused, and is not opened.
-    #[error("{} is not a regular file with one name", path.display())]
+    /// The file was claimed only in order to be refused, so it is not opened.
+    #[error("the file {} is not a regular file with one name", path.display())]
     NotPlain { path: PathBuf },
-    #[error("{} is larger than {max} bytes", path.display())]
+    #[error("the file {} is larger than {max} bytes", path.display())]
     TooLarge { path: PathBuf, max: u64 },
     /// The lease can't be acquired. The account causes [`LeaseError::Writer`], and the host causes
     /// the other errors.
-    #[error("cannot get a read lease on {}", path.display())]
+    #[error("cannot get a read lease on the file {}", path.display())]
     Lease { path: PathBuf, source: LeaseError },
 }
 
-/// The folder of a claimed import in the spool.
+/// The open folder of a claimed import in the spool.
 #[derive(Debug)]
 pub struct SpooledImport {
     folder: Folder,
@@ -56,7 +56,8 @@ pub struct SpooledData {
     opened: FileStamp,
 }
 
-/// Attributes of a file. Any change of the file's content or names changes at least one attribute.
+/// The attributes of a file. Every change of the file's content or names changes at least one of
+/// these attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileStamp {
     size: u64,
@@ -65,13 +66,13 @@ struct FileStamp {
 }
 
 impl SpooledImport {
-    /// Opens the folder of the import in the spool. `opener` opens the files in the folder.
+    /// Opens the folder of an import in the spool. `opener` opens the files in the folder.
     pub fn open(layout: &Layout, import: &ImportId, opener: &Opener) -> Result<Self, SpooledError> {
         let folder = Folder::open(&layout.spooled(import))?;
         Ok(Self { folder, place: OpenerFolder::Spooled(import.clone()), opener: opener.clone() })
     }
 
-    /// Reads the manifest, which may have at most `max` bytes.
+    /// Reads the manifest of the import. The manifest may have at most `max` bytes.
     pub fn manifest(&self, max: Size) -> Result<Vec<u8>, SpooledError> {
         let (file, path) = self.plain(MANIFEST)?;
         let mut bytes = Vec::new();
@@ -84,7 +85,8 @@ impl SpooledImport {
         }
     }
 
-    /// Opens the data file under a read lease. Fails if any process has the file open for writing.
+    /// Opens the data file of the import under a read lease. Fails if any process has the file
+    /// open for writing.
     pub fn data(&self) -> Result<SpooledData, SpooledError> {
         let (file, path) = self.plain(DATA)?;
         let lease = match self.opener.lease(file) {
@@ -168,10 +170,11 @@ pub fn list(layout: &Layout) -> Result<Vec<(ImportId, Timestamp)>, SpooledError>
             continue;
         };
         let changed = match entry.metadata().and_then(|metadata| metadata.modified()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // just removed
+            // The folder was just removed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             changed => changed.map_err(failed)?,
         };
-        // A time out of range means that the clock of the host is wrong. The folder is treated as
+        // If the time is out of range, the clock of the host is wrong. The folder is treated as
         // new.
         imports.push((import, changed.try_into().unwrap_or(Timestamp::MAX)));
     }

@@ -1,4 +1,4 @@
-//! [`TestHost`] contains the folders of a host with one account, for the tests of this module.
+//! [`TestHost`] contains the folders of a host with one account, for the tests of the spool.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::files::dir::Folder;
 use crate::import_id::ImportId;
 use crate::sys::ReadLease;
 
-/// A temporary folder of all accounts. It is removed on drop.
+/// A temporary folder that contains the folders of all accounts. The folder is removed on drop.
 pub(super) struct TestHost {
     _root: tempfile::TempDir,
     pub(super) layout: Layout,
@@ -28,7 +28,8 @@ impl TestHost {
         Self::below(tempfile::tempdir().unwrap())
     }
 
-    /// Creates a host in /dev/shm, if /dev/shm exists. Memory is faster for tests with many files.
+    /// Creates a test host in /dev/shm if /dev/shm exists. A file system in memory is faster for
+    /// tests with many files.
     pub(super) fn roomy() -> Self {
         Self::below(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
     }
@@ -62,7 +63,7 @@ impl TestHost {
         self.layout.spooled(&self.import)
     }
 
-    /// Creates a file in incoming.
+    /// Creates a file in the account's incoming.
     pub(super) fn put(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.incoming().join(name);
         std::fs::write(&path, content).unwrap();
@@ -83,7 +84,7 @@ impl TestHost {
         Incoming::open(&self.layout, &self.account, &self.opener).unwrap()
     }
 
-    /// Returns the entry `name` of incoming.
+    /// Returns the entry of incoming with the name `name`.
     pub(super) fn entry(&self, name: &str) -> DirEntry {
         self.list(usize::MAX).entries.into_iter().find(|entry| entry.name == name).unwrap()
     }

@@ -1,5 +1,5 @@
-//! [`ServerAddress`]: the server's address for partners, and the host keys by which they recognise
-//! it.
+//! [`ServerAddress`]: the address of the server for partners, and the host keys by which partners
+//! recognise the server.
 
 use std::net::SocketAddr;
 
@@ -9,34 +9,35 @@ use super::{EffectiveConfig, config_for_accounts, run};
 use crate::account::AccountId;
 use crate::config::Node;
 
-/// A placeholder for the host in commands, if its name is not known.
+/// The placeholder in commands for the name of the host, if the name is not known.
 const UNKNOWN_HOST: &str = "HOST";
 
-/// The server's address and host keys.
+/// The address and the host keys of the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerAddress {
-    /// The host name. `None` if neither the configuration nor sshd names the host.
+    /// The name of the host. `None` if neither the configuration nor sshd names the host.
     pub host: Option<String>,
     pub port: u16,
     pub host_keys: Vec<HostKey>,
 }
 
-/// A public host key.
+/// A public host key of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostKey {
-    /// The algorithm, such as `ssh-ed25519`.
+    /// The algorithm of the host key, such as `ssh-ed25519`.
     pub algorithm: String,
-    /// The fingerprint as ssh-keygen and clients print it, `SHA256:…`.
+    /// The fingerprint of the host key as ssh-keygen and clients print it. It begins with
+    /// `SHA256:`.
     pub fingerprint: String,
-    /// The length of the key in bits, as WinSCP states it.
+    /// The length of the host key in bits, as WinSCP prints it.
     bits: u32,
 }
 
 impl ServerAddress {
-    /// Returns the address of `node`. Values that `node` lacks are taken from the configuration of
-    /// the sshd that accounts log in to. The error is sshd's message.
+    /// Returns the address of the server. Values that `node` does not have are taken from the
+    /// configuration of the sshd that accounts log in to. The error is the message of sshd.
     pub fn of_host(node: &Node) -> Result<Self, String> {
         let effective = EffectiveConfig::parse(&run(config_for_accounts(node), &["-T"])?);
         let keys = effective.all("hostkey").filter_map(|path| {
@@ -61,7 +62,7 @@ impl ServerAddress {
         }
     }
 
-    /// Returns the lines of text for the partner who has `account`.
+    /// Returns the text for a partner on how to connect as `account`, as lines.
     pub fn handout(&self, account: &AccountId) -> Vec<String> {
         let host = self.host.as_deref().unwrap_or(UNKNOWN_HOST);
         let port = self.port;
@@ -96,7 +97,8 @@ impl ServerAddress {
 }
 
 impl HostKey {
-    /// Parses the content of a `.pub` file. `None` if sshd does not offer keys of this kind.
+    /// Parses the content of a `.pub` file. Returns `None` if sshd does not offer keys of this
+    /// kind.
     fn parse(text: &str) -> Option<Self> {
         let key = ssh_key::PublicKey::from_openssh(text.trim()).ok()?;
         let bits = match key.key_data() {

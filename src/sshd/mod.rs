@@ -10,7 +10,7 @@ pub use address::{HostKey, ServerAddress};
 
 use crate::config::Node;
 
-/// The path of sshd on Debian, Red Hat and SUSE.
+/// The path of the sshd program on Debian, Red Hat and SUSE.
 const PROGRAM: &str = "/usr/sbin/sshd";
 /// The path of the configuration of the host's sshd.
 const HOST_CONFIG: &str = "/etc/ssh/sshd_config";
@@ -38,8 +38,8 @@ pub fn run(config: &Path, arguments: &[&str]) -> Result<String, String> {
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
-/// Settings as `sshd -T` prints them: a keyword in lower case, then its value. A keyword can occur
-/// several times.
+/// The settings that `sshd -T` prints. Each setting is a keyword in lower case and its value. A
+/// keyword can occur several times.
 #[derive(Clone, Debug, Default)]
 pub struct EffectiveConfig(Vec<(String, String)>);
 
@@ -49,14 +49,14 @@ impl EffectiveConfig {
         Self(lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
 
-    /// Returns the first value of `keyword`, which must be in lower case. Returns `none` if it has
-    /// no value.
+    /// Returns the first value of the setting `keyword`, which must be in lower case. Returns
+    /// `none` if the setting has no value.
     pub fn get(&self, keyword: &str) -> &str {
         let found = self.0.iter().find(|(key, _)| key == keyword);
         found.map_or("none", |(_, value)| value.as_str())
     }
 
-    /// Returns every value of `keyword`.
+    /// Returns all values of the setting `keyword`.
     pub fn all<'a>(&'a self, keyword: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == keyword).map(|(_, value)| value.as_str())
     }

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use super::{Error, Result, Transaction, activity, timestamp};
 use crate::account::AccountId;
 
-/// Tables that hold rows of accounts but have no column `account`. Each comes with an SQL condition
-/// for the rows of the account `?1`.
+/// The tables that hold rows of accounts but have no column `account`. Each table has an SQL
+/// condition for the rows of the account `?1`.
 const OTHERS: &[(&str, &str)] = &[
     ("account", "id = ?1"),
     ("delivery", "milestone IN (SELECT id FROM milestone WHERE account = ?1)"),
@@ -24,10 +24,10 @@ const OTHERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Columns with secrets. They are never exported.
+/// The columns of the state database that hold secrets. They are never exported.
 const SECRETS: &[&str] = &["secret", "old_secret"];
 
-/// Columns that hold JSON.
+/// The columns of the state database that hold JSON.
 const JSON: &[&str] =
     &["recipient_domains", "recipient_addresses", "claim", "refusal", "report", "body", "warnings"];
 
@@ -61,7 +61,7 @@ pub fn erase(
 ) -> Result<Vec<(String, usize)>> {
     tx.pragma_update(None, "secure_delete", true)?;
     let mut removed = Vec::new();
-    // A row that refers to another row is removed before the other row.
+    // A row that refers to another row is removed before the row that it refers to.
     for (table, condition) in tables(tx)?.into_iter().rev() {
         let rows =
             tx.execute(&format!("DELETE FROM {table} WHERE {condition}"), [account.as_str()])?;
@@ -72,7 +72,7 @@ pub fn erase(
     if !removed.is_empty() {
         let counts: Vec<_> =
             removed.iter().map(|(table, rows)| format!("{table} {rows}")).collect();
-        let detail = format!("rows of {}", counts.join(", "));
+        let detail = format!("removed rows per table: {}", counts.join(", "));
         activity::log(tx, at, Some(account), None, "account.erased", &detail)?;
     }
     Ok(removed)
@@ -212,7 +212,7 @@ mod tests {
         }
     }
 
-    /// Finds secret columns of later schemas by their names.
+    /// The test finds the secret columns of later schemas by their names.
     #[test]
     fn every_secret_column_is_excluded_from_exports() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! The table `account`. Every change adds a line to the activity log in the same transaction.
+//! The table `account` of the state database. Every change adds a line to the activity log in the
+//! same transaction.
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::recipient::RecipientRule;
 
-/// An account, with its settings for mail and webhooks.
+/// An account of the state database, with its settings for mail and webhooks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountRow {
@@ -43,7 +44,8 @@ pub(crate) fn as_text<S: Serializer>(
 const COLUMNS: &str =
     "id, uid, state, email, recipient_domains, recipient_addresses, webhook, created_at";
 
-/// Adds an active account. Returns false and changes nothing if an account with the id exists.
+/// Adds an active account. Returns false and changes nothing if the id `id` is already used by an
+/// account.
 pub fn add(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -68,7 +70,7 @@ pub fn get(tx: &Transaction<'_>, id: &AccountId) -> Result<Option<AccountRow>> {
     tx.select_first(&sql, [id.as_str()], from_row)
 }
 
-/// Returns all accounts in the order of their ids.
+/// Returns all accounts of the state database in the order of their ids.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<AccountRow>> {
     tx.select(&format!("SELECT {COLUMNS} FROM account ORDER BY id"), [], from_row)
 }
@@ -85,7 +87,8 @@ fn from_row(row: &Row<'_>) -> Result<AccountRow> {
     })
 }
 
-/// Returns the values of the columns `recipient_domains` and `recipient_addresses` for a rule.
+/// Returns a recipient rule as the values of the columns `recipient_domains` and
+/// `recipient_addresses`.
 fn to_columns(rule: &RecipientRule) -> Result<(Option<String>, String)> {
     let RecipientRule::Limited { addresses, domains } = rule else {
         return Ok((None, "[]".to_owned()));
@@ -136,7 +139,7 @@ pub fn set_contact(
     email: Option<&str>,
 ) -> Result<()> {
     tx.change("UPDATE account SET email = ?2 WHERE id = ?1", params![id.as_str(), email])?;
-    let detail = format!("contact {}", email.unwrap_or("none"));
+    let detail = format!("contact: {}", email.unwrap_or("none"));
     activity::log(tx, at, Some(id), None, "account.changed", &detail)
 }
 
@@ -152,7 +155,7 @@ pub fn set_recipients(
         "UPDATE account SET recipient_domains = ?2, recipient_addresses = ?3 WHERE id = ?1",
         params![id.as_str(), domains, addresses],
     )?;
-    let detail = format!("mail to {rule}");
+    let detail = format!("mail recipients: {rule}");
     activity::log(tx, at, Some(id), None, "account.changed", &detail)
 }
 
@@ -170,7 +173,7 @@ pub fn set_webhook(
         params![id.as_str(), name],
     )?;
     if changed == 1 {
-        let detail = format!("webhook {}", name.unwrap_or("none"));
+        let detail = format!("endpoint for webhooks: {}", name.unwrap_or("none"));
         activity::log(tx, at, Some(id), None, "account.changed", &detail)?;
     }
     Ok(changed == 1)

@@ -1,5 +1,5 @@
-//! The activity log records which change happened to which account, when, and by which user. It is
-//! append-only.
+//! The activity log. It records each change of an account with its time and its user. Lines can
+//! only be added.
 
 use jiff::Timestamp;
 use rusqlite::{Params, Row, params};
@@ -10,7 +10,7 @@ use super::{Error, Result, Transaction, millis};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 
-/// The number of lines that [`ActivityPages`] reads in one transaction.
+/// The number of lines of the activity log that [`ActivityPages`] reads in one transaction.
 const PAGE: u32 = 1000;
 
 const COLUMNS: &str = "at, account, import, action, detail, actor, id";
@@ -21,11 +21,11 @@ pub struct Activity {
     pub at: Timestamp,
     pub account: Option<String>,
     pub import: Option<String>,
-    /// The action, such as `account.added`, `key.revoked` or `import.picked_up`.
+    /// The action of the log line, such as `account.added`, `key.revoked` or `import.picked_up`.
     pub action: String,
-    /// Further details. They may contain text that a partner chose.
+    /// Further details of the action. They may contain text that a partner chose.
     pub detail: String,
-    /// The user who ran the command. `None` for the daemon.
+    /// The user who ran the command that wrote the line. `None` if the daemon wrote the line.
     pub actor: Option<String>,
 }
 
@@ -46,7 +46,8 @@ pub fn log(
     Ok(())
 }
 
-/// Returns the last `limit` lines of `account`, or of all accounts. The oldest line is first.
+/// Returns the last `limit` lines of the activity log, of `account` or of all accounts. The oldest
+/// line is first.
 pub fn recent(
     tx: &Transaction<'_>,
     account: Option<&AccountId>,
@@ -70,13 +71,14 @@ pub fn recent(
 #[derive(Clone, Debug)]
 pub struct ActivityPages {
     account: Option<AccountId>,
-    /// The time and id of the last line that the reader returned.
+    /// The time and the id of the last line of the activity log that was returned.
     read: (i64, i64),
     last_id: i64,
 }
 
 impl ActivityPages {
-    /// Creates a reader of the lines from `since` on, of `account` or of all accounts.
+    /// Creates a reader of the activity log. It reads the lines from the time `since` on, of
+    /// `account` or of all accounts.
     pub fn new(
         tx: &Transaction<'_>,
         account: Option<AccountId>,
@@ -88,7 +90,8 @@ impl ActivityPages {
         Ok(Self { account, read, last_id })
     }
 
-    /// Returns the next page of lines, the oldest first. The page is empty after the last line.
+    /// Returns the next page of lines of the activity log. The oldest line is first. The page is
+    /// empty after the last line.
     pub fn next(&mut self, tx: &Transaction<'_>) -> Result<Vec<Activity>> {
         let (at, id) = self.read;
         let rest = "(at, id) > (?2, ?3) AND id <= ?4 ORDER BY at, id LIMIT ?1";
@@ -112,7 +115,8 @@ impl ActivityPages {
     }
 }
 
-/// Returns the lines that match the SQL condition `condition`, each with its id.
+/// Returns the lines of the activity log that match the SQL condition `condition`. Each line has
+/// its id.
 fn select(
     tx: &Transaction<'_>,
     condition: &str,
@@ -169,7 +173,7 @@ mod tests {
         }
     }
 
-    /// A line from the SFTP server's log can be written after a line with a later time.
+    /// A line about the SFTP server's log can be written after a line with a later time.
     #[test]
     fn activity_lines_are_ordered_by_time() {
         let (_folder, state) = state();
@@ -199,7 +203,7 @@ mod tests {
         let lines = i64::from(PAGE) * 2 + 10;
         let log_all = |tx: &Transaction<'_>| {
             for n in 0..lines {
-                // Most pages end between two lines with the same time.
+                // Most pages end between two lines of the same time.
                 let at = Timestamp::from_second(n / 700).unwrap();
                 log(tx, at, None, None, "test", &n.to_string())?;
             }

@@ -1,7 +1,7 @@
-//! The table `endpoint`: the URLs that get the accounts' webhooks.
+//! The table `endpoint`: the URLs to which the accounts' webhooks are sent.
 //!
-//! A secret leaves this module only in an [`EndpointTarget`]. An `EndpointTarget` can't be printed
-//! or serialised.
+//! A secret leaves this module only in an [`EndpointTarget`]. An `EndpointTarget` cannot be
+//! printed or serialised.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -11,41 +11,42 @@ use super::db::transaction::{optional_time, time};
 use super::{Result, Transaction, deliveries, millis};
 use crate::account::AccountId;
 
-/// An endpoint without its secret, as commands show it to a sysadmin.
+/// A webhook endpoint without its secret, as commands show it to a sysadmin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
     pub account: String,
     pub name: String,
     pub url: String,
-    /// True if the account's milestones are sent to the endpoint.
+    /// Whether the account's milestones are sent to the endpoint.
     pub chosen: bool,
     pub created_at: Timestamp,
-    /// The time at which the endpoint was disabled. Nothing is sent to a disabled endpoint.
+    /// The time at which the endpoint was disabled. No webhook is sent to a disabled endpoint.
     pub disabled_at: Option<Timestamp>,
     pub disabled_reason: Option<String>,
-    /// The time since which every attempt has failed.
+    /// The time since which every attempt at the endpoint has failed. `None` if the last attempt
+    /// succeeded.
     pub failing_since: Option<Timestamp>,
-    /// The time until which the previous secret signs webhooks in addition to the present one.
+    /// The time until which the previous secret signs webhooks in addition to the present secret.
     pub old_secret_until: Option<Timestamp>,
 }
 
-/// The data that an attempt at an endpoint needs.
+/// The data that an attempt at a delivery to an endpoint needs.
 pub struct EndpointTarget {
     pub url: String,
-    /// The present secret, `whsec_…`.
+    /// The present secret of the endpoint, which begins with `whsec_`.
     pub secret: String,
-    /// The previous secret, as long as it signs webhooks in addition to the present one.
+    /// The previous secret of the endpoint. `None` if only the present secret signs webhooks.
     pub old_secret: Option<String>,
     /// The reason why the endpoint is disabled. `None` if the endpoint is enabled.
     pub disabled: Option<String>,
 }
 
-/// The result of [`add`].
+/// The result of [`add`], which adds an endpoint to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddOutcome {
     Added,
-    /// The account already has an endpoint with the name.
+    /// The account already has an endpoint with the same name.
     NameTaken,
     NoAccount,
 }
@@ -98,7 +99,7 @@ fn from_row(row: &Row<'_>) -> Result<Endpoint> {
 }
 
 /// Returns the data that an attempt at the endpoint `name` of `account` needs at the time `now`.
-/// `None` if the endpoint does not exist.
+/// Returns `None` if the endpoint does not exist.
 pub fn find_target(
     tx: &Transaction<'_>,
     account: &str,
@@ -136,8 +137,8 @@ pub fn rotate_secret(
     Ok(changed == 1)
 }
 
-/// Records that an attempt at an endpoint failed at `at`. Returns the time since which every
-/// attempt has failed.
+/// Records that an attempt at an endpoint failed at the time `at`. Returns the time since which
+/// every attempt at the endpoint has failed.
 pub fn record_failure(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -152,7 +153,7 @@ pub fn record_failure(
     )
 }
 
-/// Records that an attempt at an endpoint succeeded.
+/// Records that an attempt at an endpoint succeeded, so that the endpoint is not failing any more.
 pub fn record_success(tx: &Transaction<'_>, account: &str, name: &str) -> Result<()> {
     tx.change(
         "UPDATE endpoint SET failing_since = NULL

@@ -6,27 +6,28 @@ use jiff::Timestamp;
 use super::db::transaction::optional_time;
 use super::{Result, Transaction};
 
-/// The number of imports, accounts, deliveries or endpoints in one state, with the time of the
-/// oldest.
+/// The number of imports, accounts, deliveries or endpoints in one state, and the time of the
+/// oldest of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateGauge {
-    /// The state, or for deliveries the channel.
+    /// The name of the state that is counted. For deliveries, the name of the channel.
     pub kind: String,
     pub count: i64,
-    /// The time since which the oldest import or delivery waits. `None` for accounts and endpoints.
+    /// The time since which the oldest import or delivery has been waiting. `None` for accounts
+    /// and endpoints.
     pub oldest: Option<Timestamp>,
 }
 
-/// All gauges of the state database.
+/// All numbers from the state database that the metrics page shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateGauges {
-    /// The imports that have not ended, by state.
+    /// The numbers of imports that have not ended, by state.
     pub imports: Vec<StateGauge>,
-    /// The accounts, by state.
+    /// The numbers of accounts, by state.
     pub accounts: Vec<StateGauge>,
-    /// The pending deliveries, by channel.
+    /// The numbers of pending deliveries, by channel.
     pub deliveries: Vec<StateGauge>,
-    /// The endpoints by state: `enabled`, `failing` or `disabled`.
+    /// The numbers of endpoints, by state: `enabled`, `failing` or `disabled`.
     pub endpoints: Vec<StateGauge>,
 }
 

@@ -1,4 +1,4 @@
-//! Health checks of the whole state database. The checks only read: they create nothing and apply
+//! Health checks of the whole state database. The checks only read. They create nothing and apply
 //! no migration.
 
 use std::path::Path;
@@ -18,9 +18,9 @@ use crate::sys::sqlite;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseHealth {
     pub schema: i64,
-    /// The newest schema that this program can read.
+    /// The newest database schema that this program can read.
     pub known: i64,
-    /// The problems that SQLite's quick check found.
+    /// The problems that SQLite's quick check found in the database.
     pub problems: Vec<String>,
 }
 
@@ -46,24 +46,26 @@ pub fn examine(path: &Path) -> Result<DatabaseHealth> {
     Ok(DatabaseHealth { schema, known: schema::newest(), problems })
 }
 
-/// Counts of waiting and failed work. `doctor` uses them to find work that makes no progress.
+/// The numbers of imports and deliveries that wait or have failed. The command `doctor` uses them
+/// to find work that makes no progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// The number of imports that have not ended.
     pub imports: u32,
     /// The time at which the pair of the oldest unfinished import was ready.
     pub oldest_import: Option<Timestamp>,
-    /// The number of pending deliveries with at least one attempt.
+    /// The number of pending deliveries that were attempted at least once.
     pub retried: u32,
-    /// The time of the oldest milestone that has such a delivery.
+    /// The time of the oldest milestone with a pending delivery that was attempted at least once.
     pub oldest_retried: Option<Timestamp>,
-    /// The number of deliveries that failed in the period and are not attempted again.
+    /// The number of deliveries that failed in the given period and are not attempted again.
     pub given_up: u32,
-    /// The time of the newest line of the activity log.
+    /// The time of the newest line in the activity log.
     pub newest_activity: Option<Timestamp>,
 }
 
-/// Counts the waiting work, and the deliveries that failed since `since`.
+/// Counts the waiting imports and deliveries, and the deliveries that failed since the time
+/// `since`.
 pub fn read_backlog(tx: &Transaction<'_>, since: Timestamp) -> Result<Backlog> {
     let pair =
         |sql: &str, parameters: &[&dyn rusqlite::ToSql]| -> Result<(u32, Option<Timestamp>)> {

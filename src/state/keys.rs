@@ -11,18 +11,18 @@ use super::db::transaction::{optional_time, parsed, time};
 use super::{Result, Transaction, activity, millis};
 use crate::account::AccountId;
 
-/// A public key of an account. The key may be revoked.
+/// A public key that belongs to an account. The key may be revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyRow {
     #[serde(serialize_with = "as_text")]
     pub account: AccountId,
     pub name: String,
-    /// The algorithm, such as `ssh-ed25519`.
+    /// The algorithm of the key, such as `ssh-ed25519`.
     pub algorithm: String,
-    /// The key in Base64, as in a line of authorized_keys.
+    /// The public key in Base64, as in a line of authorized_keys.
     pub public_key: String,
-    /// The fingerprint, `SHA256:…`.
+    /// The fingerprint of the key, which begins with `SHA256:`.
     pub fingerprint: String,
     /// The client addresses and networks that may use the key, separated by commas. `None` if any
     /// address may use the key.
@@ -32,17 +32,18 @@ pub struct KeyRow {
     pub expires_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
-    /// The time of the last login with the key, from sshd's log. `None` if no login is known.
+    /// The time of the last login with the key, according to sshd's log. `None` if no login is
+    /// known.
     pub last_used_at: Option<Timestamp>,
-    /// The client's address at the last login.
+    /// The address of the client at the last login with the key.
     pub last_used_from: Option<String>,
 }
 
 const COLUMNS: &str = "account, name, algorithm, public_key, fingerprint, from_hosts, expires_at, \
                        created_at, revoked_at, last_used_at, last_used_from";
 
-/// Adds a key. Returns an error if the account does not exist, or if an unrevoked key of the
-/// account has the same name or fingerprint.
+/// Adds a public key. Returns an error if the account does not exist, or if an unrevoked key of
+/// the account has the same name or fingerprint.
 pub fn add(tx: &Transaction<'_>, key: &KeyRow) -> Result<()> {
     let values = params![
         key.account.as_str(),

@@ -1,4 +1,5 @@
-//! The table `property_type`: the types with which an account's imports stored its properties.
+//! The table `property_type`. It has the types with which an account's imports stored their
+//! properties.
 
 use rusqlite::params;
 
@@ -7,10 +8,12 @@ use crate::account::AccountId;
 use crate::manifest::PropertyType;
 use crate::report::DataType;
 
-/// The maximum number of types that are recorded for an account. The partner chooses the names.
+/// The maximum number of property types that are recorded for an account. The limit is needed
+/// because the partner chooses the names.
 const MAX_TYPES: usize = 10_000;
 
-/// Returns the recorded types of a property by name, except the type `kind`.
+/// Returns the recorded types of an account's properties by property name. The type `kind` is left
+/// out.
 pub fn list_others(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -23,7 +26,7 @@ pub fn list_others(
     tx.select(sql, values, |row| Ok(row.get(0)?))
 }
 
-/// Records the types of an import's properties, up to the maximum number.
+/// Records the types of an import's properties until the maximum number of types is reached.
 pub fn record<'a>(
     tx: &Transaction<'_>,
     account: &AccountId,

@@ -10,7 +10,7 @@ use super::db::transaction::parsed;
 use super::{Result, Transaction, millis};
 use crate::import_id::ImportId;
 
-/// An import whose files in results/ are old enough for removal.
+/// An import whose files in results/ are old enough to be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OldAnswer {
     pub id: ImportId,
@@ -18,13 +18,14 @@ pub struct OldAnswer {
     pub stem: String,
 }
 
-/// SQL condition: import `i` has no pending delivery. A pending delivery may need the error file.
+/// The SQL condition that the import `i` has no pending delivery. A pending delivery may need the
+/// error file.
 const NOTHING_PENDING: &str = "NOT EXISTS (
     SELECT 1 FROM milestone m JOIN delivery d ON d.milestone = m.id
     WHERE m.import = i.id AND d.state = 'pending')";
 
-/// Returns every account that has rows, including removed accounts. Also returns `None` for rows
-/// without an account.
+/// Returns every account that has rows in the state database, including removed accounts. Returns
+/// `None` for rows without an account.
 pub fn owners(tx: &Transaction<'_>) -> Result<Vec<Option<String>>> {
     tx.select(
         "SELECT id FROM account UNION SELECT DISTINCT account FROM import
@@ -53,7 +54,7 @@ pub fn list_old_answers(
     })
 }
 
-/// Records that the files of an import were removed from results/.
+/// Records that the files of an import in results/ were removed.
 pub fn set_answer_removed(tx: &Transaction<'_>, import: &ImportId, at: Timestamp) -> Result<()> {
     tx.change(
         "UPDATE import SET answer_removed_at = ?2 WHERE id = ?1 AND finished_at IS NOT NULL",
@@ -105,8 +106,8 @@ pub fn remove_imports(
     tx.change(&sql, params![account, millis(before), limit])
 }
 
-/// Removes at most `limit` lines from before `before` from the activity log. Returns the number of
-/// removed lines.
+/// Removes at most `limit` lines that are older than `before` from the activity log. Returns the
+/// number of removed lines.
 pub fn remove_activity(
     tx: &Transaction<'_>,
     account: Option<&str>,

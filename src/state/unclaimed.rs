@@ -8,17 +8,18 @@ use super::db::transaction::time;
 use super::{Result, Transaction, millis};
 use crate::account::AccountId;
 
-/// A file in incoming. A later file with the same name has another inode or another time of change.
+/// A data file in incoming that no manifest names. A later file with the same name has another
+/// inode or another time of change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnclaimedRow {
     pub name: String,
     pub inode: u64,
-    /// The time of the file's last change, in milliseconds.
+    /// The time of the last change of the file, in whole milliseconds.
     pub changed: Timestamp,
 }
 
-/// Records that `file` was reported at `at`. Replaces the row of an earlier file with the same
-/// name.
+/// Records that `file` was reported to the account's contact at the time `at`. Replaces the row of
+/// an earlier file with the same name.
 pub fn record_report(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -34,7 +35,7 @@ pub fn record_report(
     Ok(())
 }
 
-/// Returns the reported files of `account` in the order of their names.
+/// Returns the unclaimed files of `account` that were reported, in the order of their names.
 pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<UnclaimedRow>> {
     let sql = "SELECT name, inode, changed_at FROM unclaimed WHERE account = ?1 ORDER BY name";
     tx.select(sql, [account.as_str()], |row| {
@@ -43,7 +44,7 @@ pub fn list(tx: &Transaction<'_>, account: &AccountId) -> Result<Vec<UnclaimedRo
     })
 }
 
-/// Removes the row of a file that no longer exists.
+/// Removes the row of a file that does not exist any more.
 pub fn remove(tx: &Transaction<'_>, account: &AccountId, name: &str) -> Result<()> {
     let sql = "DELETE FROM unclaimed WHERE account = ?1 AND name = ?2";
     tx.change(sql, [account.as_str(), name])?;

@@ -10,7 +10,8 @@ use crate::account::AccountId;
 use crate::audit::upload_outcome::{OutcomeChanges, Writers};
 use crate::audit::{LoggedName, UploadOutcome, WriteEnd};
 
-/// Writes the changed upload outcomes of `account`. Writes nothing if the account does not exist.
+/// Writes the upload outcomes of `account` that have changed. Writes nothing if the account does
+/// not exist.
 pub fn write(tx: &Transaction<'_>, account: &AccountId, changes: &OutcomeChanges) -> Result<()> {
     if changes.cleared {
         tx.change("DELETE FROM upload WHERE account = ?1", [account.as_str()])?;
@@ -41,7 +42,7 @@ fn put(
             name.text,
             name.cut,
             word(fact.end),
-            fact.bytes.map(u64::cast_signed), // `from_row` casts the value back
+            fact.bytes.map(u64::cast_signed), // `from_row` casts the value to u64 again
             millis(fact.at),
             fact.from,
             millis(fact.known_at)
@@ -50,7 +51,7 @@ fn put(
     Ok(())
 }
 
-/// Returns the upload outcomes of all accounts.
+/// Returns the recorded upload outcomes of all accounts.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<(AccountId, LoggedName, UploadOutcome)>> {
     let sql = "SELECT account, name, cut, ended, bytes, at, address, known_at FROM upload";
     tx.select(sql, [], from_row)

@@ -11,11 +11,11 @@ use crossbeam_channel::Sender;
 
 use super::error::Error;
 
-/// Processes pieces one after another, in order.
+/// Work on a sequence of pieces. The pieces are processed one after another, in order.
 pub trait Work: fmt::Debug + Send + 'static {
     type Piece: fmt::Debug + Send + 'static;
 
-    /// Processes one piece. After an error the value is dropped.
+    /// Processes one piece of the work. If this returns an error, the work is dropped.
     fn process(&mut self, piece: Self::Piece) -> Result<(), Error>;
 }
 
@@ -41,7 +41,7 @@ impl<W: Work> BackgroundWorker<W> {
         Self(WorkerState::NoThread(work))
     }
 
-    /// Hands a piece to the thread. Blocks while the thread processes the previous one.
+    /// Hands a piece of work to the thread. Blocks while the thread processes the previous piece.
     ///
     /// # Errors
     /// Returns the error of an earlier piece.
@@ -56,12 +56,12 @@ impl<W: Work> BackgroundWorker<W> {
                 self.0 = WorkerState::Thread(thread);
                 Ok(())
             }
-            // The thread ends early only after an error.
+            // The thread ends before the last piece only after an error.
             Err(_) => thread.join().and(Err(Error::FailedBefore)),
         }
     }
 
-    /// Waits for all pieces, processes `last` and returns the [`Work`].
+    /// Waits until all pieces are processed, then processes `last` and returns the [`Work`].
     pub fn finish(mut self, last: W::Piece) -> Result<W, Error> {
         let mut work = match self.take_state() {
             WorkerState::NoThread(work) => work,
@@ -81,8 +81,8 @@ impl<W: Work> Drop for BackgroundWorker<W> {
     fn drop(&mut self) {
         if let WorkerState::Thread(WorkerThread { pieces, handle }) = self.take_state() {
             drop(pieces);
-            // The thread must not write to files that the caller is about to remove. Its result
-            // doesn't matter.
+            // The thread must not write to files that the caller is about to remove. The result of
+            // the thread is ignored.
             let _ = handle.join();
         }
     }

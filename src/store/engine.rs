@@ -10,16 +10,16 @@ use crate::import_id::ImportId;
 use crate::records::{Batch, Schema};
 use crate::report::TsRange;
 
-/// The counts of a committed import. They never change after the commit.
+/// The counts of a committed import. The counts never change after the commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CommitCounts {
     pub records: u64,
-    /// The number of times that a record moved an id from another profile to its own.
+    /// The number of times that an id moved from another profile to the profile of its record.
     pub moved_ids: u64,
-    /// The number of profiles that lost their last id. Their properties were passed on, and the
-    /// profiles were removed.
+    /// The number of profiles that lost their last id. The properties of these profiles were
+    /// passed on, and the profiles were removed.
     pub absorbed_profiles: u64,
-    /// The range of the events' times. `None` without events.
+    /// The range of the events' times. `None` if the import has no events.
     pub ts_range: Option<TsRange>,
 }
 
@@ -49,19 +49,20 @@ pub trait Engine: Debug + Send + Sync {
         schema: &Schema,
     ) -> Result<Box<dyn ImportWriter>, Error>;
 
-    /// Returns the counts of `import`, or `None` if no run committed it. Before this returns, it
-    /// makes the commit durable. It changes nothing else.
+    /// Returns the counts of `import`, or `None` if no run committed the import. Makes the commit
+    /// durable before the function returns. Changes nothing else.
     fn commit_counts(
         &self,
         account: &AccountId,
         import: &ImportId,
     ) -> Result<Option<CommitCounts>, Error>;
 
-    /// Removes the leftovers of a crashed run of `import`, for an import that will not begin again.
+    /// Removes the leftovers of a crashed run of `import`. The import must never begin again.
     /// Committed records stay.
     fn abandon(&self, account: &AccountId, import: &ImportId) -> Result<(), Error>;
 
-    /// Lists the stored imports of all accounts, in no order. An import may be listed twice.
+    /// Returns the stored imports of all accounts, in no particular order. An import may be listed
+    /// twice.
     fn imports(&self) -> Result<Vec<ImportId>, Error>;
 
     /// Copies the data of `account` into the new folder `to`. Events are copied by import, without
@@ -74,12 +75,13 @@ pub trait Engine: Debug + Send + Sync {
         leave_out: &dyn Fn(&ImportId) -> bool,
     ) -> Result<bool, Error>;
 
-    /// Removes all data of `account`. No import of the account may be running. After an error, a
-    /// second call continues.
+    /// Removes all stored data of `account`. No import of the account may be running. After an
+    /// error, a second call continues the removal.
     fn erase(&self, account: &AccountId) -> Result<(), Error>;
 }
 
-/// Writes one import. Dropping it before [`ImportWriter::commit`] discards the import.
+/// Writes the records of one import. If the writer is dropped before [`ImportWriter::commit`], the
+/// records are discarded.
 pub trait ImportWriter: Debug + Send {
     /// Returns whether an earlier run committed this import. If so, [`ImportWriter::push`] discards
     /// its records, and [`ImportWriter::commit`] returns the counts of the earlier commit.
@@ -94,14 +96,15 @@ pub trait ImportWriter: Debug + Send {
     /// unless the batch's schema is not the import's ([`Error::Mismatch`]).
     fn push(&mut self, batch: Batch) -> Result<(), Error>;
 
-    /// Makes all pushed records durable, and visible in one step.
+    /// Makes all pushed records durable, and makes them visible in one step.
     ///
     /// # Errors
-    /// After an error the import may or may not be committed: [`Engine::begin`] finds out.
+    /// After an error, the import may or may not be committed. [`Engine::begin`] finds out which
+    /// is the case.
     fn commit(self: Box<Self>) -> Result<CommitCounts, Error>;
 }
 
-/// The writer of an import that an earlier run committed.
+/// The writer for an import that an earlier run has committed. It discards all records.
 #[derive(Debug)]
 pub struct CommittedImport(pub CommitCounts);
 

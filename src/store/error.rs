@@ -1,4 +1,4 @@
-//! Store errors. Each names the operation and the path.
+//! The errors of the store. Each error names the operation and the path.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,22 +7,23 @@ use parquet::errors::ParquetError;
 
 use crate::files::error::{IoError, is_disk_full};
 
-/// The reason why a store operation failed.
+/// The reason why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder operation failed.
+    /// An operation on a file or folder failed.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// Events can't be encoded or written.
+    /// Events cannot be encoded or written to a file.
     #[error("cannot write events to {}", path.display())]
     WriteEvents { path: PathBuf, source: ParquetError },
-    /// The footer of a committed events file can't be read.
+    /// The footer of a committed events file cannot be read.
     #[error("cannot read the number of events in {}", path.display())]
     CountEvents { path: PathBuf, source: ParquetError },
-    /// SQLite returned an error.
+    /// SQLite returned an error for a database of profiles.
     #[error("cannot {operation} in {}", path.display())]
     Profiles {
-        /// A verb phrase that completes "cannot …": `look up ids`, `commit`.
+        /// The operation as a verb phrase that completes "cannot …", such as `look up ids` or
+        /// `commit`.
         operation: &'static str,
         path: PathBuf,
         source: rusqlite::Error,
@@ -31,29 +32,31 @@ pub enum Error {
     #[error("profile {id} in {} has properties that are not a JSON object", path.display())]
     Properties {
         path: PathBuf,
-        /// `profile.id`.
+        /// The id of the stored profile.
         id: i64,
         source: serde_json::Error,
     },
-    /// A newer version of the program has migrated the database.
+    /// A newer version of the program has migrated the database of profiles.
     #[error(
-        "{} has schema {found}, this program knows up to {known}; install the newer version again",
+        "the database {} has schema {found}, this program knows up to {known}; install the newer \
+         version again",
         path.display()
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
-    /// A thread can't be started.
+    /// A thread of the store cannot be started.
     #[error("cannot start a thread")]
     Thread { source: io::Error },
-    /// The caller continued after an error.
+    /// The caller continued to use a writer after an error.
     #[error("an earlier write of this import failed")]
     FailedBefore,
-    /// The batch does not have the schema that the import began with.
+    /// The batch does not have the schema with which the import began.
     #[error("a batch does not have the schema of its import")]
     Mismatch,
 }
 
 impl Error {
-    /// Returns whether the disk is full, or the quota of the daemon's user.
+    /// Returns whether the error means that the disk is full, or the disk quota of the daemon's
+    /// user.
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::Io(error) => error.is_disk_full(),
@@ -67,7 +70,7 @@ impl Error {
         }
     }
 
-    /// Returns a closure for `map_err` that wraps an error of the SQLite database at `path`.
+    /// Returns a function for `map_err` that wraps an error of the SQLite database at `path`.
     pub(super) fn sqlite(
         operation: &'static str,
         path: &Path,

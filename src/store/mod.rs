@@ -21,13 +21,13 @@ pub use self::error::Error;
 use self::local::LocalStore;
 pub use self::profiles::Merger;
 
-/// A handle of an engine.
+/// A handle of the store, which uses one engine.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<dyn Engine>);
 
 impl Store {
-    /// Returns the local engine, with one folder per account below `data`: events in Parquet,
-    /// profiles in SQLite. [`Engine::begin`] creates the folders.
+    /// Returns a store with the local engine. Each account has one folder below `data`, with
+    /// events in Parquet and profiles in SQLite. [`Engine::begin`] creates the folders.
     pub fn local(data: PathBuf) -> Self {
         Self(Arc::new(LocalStore::new(data)))
     }

@@ -6,22 +6,22 @@
 //! window of profiles, should still return to the kernel when they are freed, and not leave holes
 //! between smaller allocations.
 
-/// The free memory that an arena keeps at its end, in bytes.
+/// The free memory that glibc keeps at the end of an arena, in bytes.
 #[cfg(target_env = "gnu")]
 const KEPT: std::ffi::c_int = 8 << 20;
 
-/// The size in bytes from which an allocation has a separate mapping, which free(3) returns to the
-/// kernel.
+/// The minimum size in bytes of allocations that have a separate mapping. free(3) returns such a
+/// mapping to the kernel.
 #[cfg(target_env = "gnu")]
 const MAPPED: std::ffi::c_int = 2 << 20;
 
-/// Sets the allocator for the whole process. Does nothing with C libraries other than glibc. Must
-/// be called before threads are started.
+/// Sets the parameters of the allocator for the whole process. Does nothing with C libraries other
+/// than glibc. Must be called before threads are started.
 pub fn tune() {
     #[cfg(target_env = "gnu")]
     {
         use nix::libc::{M_MMAP_THRESHOLD, M_TRIM_THRESHOLD};
-        // If a setting is refused, imports are only slower.
+        // If the C library refuses a setting, imports are only slower.
         let _ = set(M_MMAP_THRESHOLD, MAPPED) && set(M_TRIM_THRESHOLD, KEPT);
     }
 }

@@ -17,16 +17,17 @@ use nix::libc;
 pub mod memory;
 pub mod sqlite;
 
-/// A read lease was refused.
+/// The reason why the kernel refused a read lease on a file.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    /// A process has the file open for writing, or mapped writable.
+    /// A process has the file open for writing, or has mapped the file for writing.
     #[error("the file is open for writing")]
     Writer,
-    /// The file system does not support leases (many network and FUSE file systems).
-    #[error("the file system has no leases")]
+    /// The file system does not support leases. Many network and FUSE file systems do not support
+    /// them.
+    #[error("the file system does not support leases")]
     Unsupported(#[source] io::Error),
-    /// The file belongs to another user, and `CAP_LEASE` is missing.
+    /// The file belongs to another user, and the process does not have `CAP_LEASE`.
     #[error("leases on other users' files need CAP_LEASE")]
     Denied(#[source] io::Error),
     #[error("cannot take a lease")]
@@ -43,7 +44,7 @@ pub struct ReadLease {
 }
 
 impl ReadLease {
-    /// Takes a read lease on `file`, which must be open for reading only.
+    /// Takes a read lease on `file`. The file must be open for reading only.
     pub fn take(file: File) -> Result<Self, LeaseError> {
         // The kernel signals a broken lease by SIGIO, which ends the process by default: an account
         // could stop the daemon by opening a file. SIGURG is ignored by default. No code waits for
@@ -53,7 +54,7 @@ impl ReadLease {
         Ok(Self { file })
     }
 
-    /// Wraps `file`, on which another process has taken the lease.
+    /// Wraps a file on which another process has taken the read lease.
     pub fn from_leased(file: File) -> Self {
         Self { file }
     }
@@ -81,7 +82,7 @@ impl ReadLease {
 }
 
 impl From<Errno> for LeaseError {
-    /// Converts an error of `F_SETLEASE`.
+    /// Converts the error number of a failed `F_SETLEASE`.
     fn from(errno: Errno) -> Self {
         match errno {
             Errno::EAGAIN => Self::Writer,
@@ -95,7 +96,7 @@ impl From<Errno> for LeaseError {
 }
 
 impl LeaseError {
-    /// Returns the error number from which [`LeaseError::from`] makes the same error.
+    /// Returns the error number that [`LeaseError::from`] converts to this error.
     pub fn errno(&self) -> Errno {
         match self {
             Self::Writer => Errno::EAGAIN,
@@ -174,14 +175,14 @@ mod tests {
             !ReadLease::from_leased(duplicate).is_unbroken().unwrap(),
             "the writer began to break the lease"
         );
-        // A child process of another test may have this handle until its exec.
+        // A child process of another test may have this file handle until its exec.
         while write().is_err() {
             std::thread::yield_now();
         }
     }
 
     #[test]
-    fn errors_survive_the_conversion_to_a_number() {
+    fn errors_are_equal_after_conversion_to_numbers() {
         for errno in [Errno::EAGAIN, Errno::EINVAL, Errno::EACCES, Errno::EPIPE] {
             let error = LeaseError::from(errno);
             assert_eq!(error.errno(), errno);
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_has_no_leases() {
+    fn devices_do_not_support_leases() {
         let refused = ReadLease::take(File::open("/dev/null").unwrap());
         assert!(matches!(refused, Err(LeaseError::Unsupported(_))), "{refused:?}");
     }

@@ -1,5 +1,5 @@
-//! Settings of SQLite for files that another user can write: how SQLite opens the files, and how
-//! far it trusts their schemas.
+//! SQLite settings for files that another user can write. They determine how SQLite opens the
+//! files, and how far it trusts their schemas.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;

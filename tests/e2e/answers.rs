@@ -172,7 +172,7 @@ fn every_step_is_in_the_activity_log() {
 /// The first import's manifest has the id of the second import as its name. The files of both
 /// imports in results/ must have different names.
 #[test]
-fn answers_survive_a_manifest_named_like_an_import() {
+fn answers_stay_if_manifest_names_resemble_import_ids() {
     let host = Host::running();
     let account = host.account("e2e-answer-id");
     let first = Pair::events(&account.local(), "first", 2);

@@ -66,9 +66,11 @@ fn a_file_system_without_leases_is_reported() {
         );
         Findings::of(&run("sh", &["-c", &strace]))
     };
-    let without = "warn: the file system has no leases";
+    let without = "warn: the file system does not support leases";
     let found = (2..=3).map(with_call_refused).find(|f| f.text("leases").starts_with(without));
-    found.expect("no call asks for a lease").warned("leases", "the file system has no leases");
+    found
+        .expect("no call asks for a lease")
+        .warned("leases", "the file system does not support leases");
     expect_content(&host);
 }
 

@@ -53,7 +53,7 @@ fn activity(host: &Host) -> Vec<String> {
 }
 
 #[test]
-fn the_queue_is_held_below_the_floor() {
+fn the_queue_is_paused_when_space_is_low() {
     let host = Host::on_small_disks("[imports]\nfree-space-floor = \"4MB\"\n");
     host.start_daemon();
     let account = host.account("e2e-floor");

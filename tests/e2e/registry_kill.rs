@@ -42,7 +42,7 @@ fn at_each_point(host: &Host, args: &[&str], undo: impl Fn(), check: impl Fn(&st
 }
 
 #[test]
-fn a_change_killed_anywhere_is_completed() {
+fn a_change_interrupted_by_a_kill_is_completed() {
     let host = Host::running();
     let account = host.account("e2e-killed-change");
     let id = account.id.as_str();

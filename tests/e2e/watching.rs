@@ -40,7 +40,7 @@ fn inotify_and_polling_import_the_same_uploads() {
 /// While the daemon is stopped (SIGSTOP), the number of closed files exceeds the kernel's queue of
 /// events. The events of the last pair are lost, and only the overflow event reports this.
 #[test]
-fn uploads_survive_an_inotify_overflow() {
+fn uploads_are_imported_after_an_inotify_overflow() {
     let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
     let limit: usize = limit.trim().parse().unwrap();
     if limit > 100_000 {

@@ -345,7 +345,7 @@ fn provision_fixes_changed_users_and_folders() {
     fs::remove_file(host.keys_db()).unwrap();
     assert_eq!(tool("usermod", &["-s", "/bin/sh", &id]).code, Some(0));
     let output = host.done(&["provision", "--json"]);
-    assert!(output.contains(&format!("user {id} fixed")), "{output}");
+    assert!(output.contains(&format!("the user {id} was fixed")), "{output}");
     assert_eq!(owned(&incoming), before);
     assert!(host.accounts_root().join(&id).join("results").is_dir());
     assert_eq!(user(&id).unwrap().shell, Path::new("/usr/sbin/nologin"));
@@ -477,7 +477,9 @@ fn recipients_are_chosen_and_changed() {
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     let limited = serde_json::json!({"limited": {"addresses": [], "domains": []}});
     assert_eq!(shown["recipients"], limited);
-    assert!(shown["activity"].to_string().contains("mail to the contact, *@other.example"));
+    assert!(
+        shown["activity"].to_string().contains("mail recipients: the contact, *@other.example")
+    );
 }
 
 #[test]

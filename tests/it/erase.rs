@@ -110,7 +110,7 @@ fn expect_erased(host: &TestHost, id: &str) {
 }
 
 #[test]
-fn an_erased_account_leaves_one_activity_line() {
+fn an_erased_account_has_one_activity_line() {
     let Some(mut host) = TestHost::new() else { return };
     let (id, other) = (full_account(&mut host), host.account_with_key("rsa-3072.pub"));
     let printed = host.run(&["account", "erase", &id]);

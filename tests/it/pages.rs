@@ -99,7 +99,7 @@ fn command_section(words: &str, command: &Command) -> String {
 }
 
 #[test]
-fn the_page_of_sftp_import_is_current() {
+fn the_man_page_of_sftp_import_is_current() {
     let mut command = sftp_import::cli::Cli::command().disable_help_subcommand(true);
     command.build();
     let mut page = opening(&sftp_import::cli::Cli::command());
@@ -115,14 +115,14 @@ fn the_page_of_sftp_import_is_current() {
 }
 
 #[test]
-fn the_page_of_sftp_importd_is_current() {
+fn the_man_page_of_sftp_importd_is_current() {
     let page = opening(&sftp_import::daemon::Arguments::command());
     check_page("sftp-importd.8", &(page + &part("sftp-importd.8")));
 }
 
 /// The page of the helper is hand-written, because the helper does not use clap.
 #[test]
-fn the_page_of_the_helper_has_its_usage() {
+fn the_man_page_of_the_helper_has_usage() {
     let source = repository().join("src/authorized_keys/mod.rs");
     let source = fs::read_to_string(source).unwrap();
     let (_, usage) = source.split_once("\"usage: ").unwrap();
@@ -187,7 +187,7 @@ fn keys_of(sample: &str) -> (String, usize) {
 }
 
 #[test]
-fn the_page_of_the_configuration_is_current() {
+fn the_man_page_of_the_configuration_is_current() {
     let sample = fs::read_to_string(repository().join("samples/config.toml")).unwrap();
     let (sections, keys) = keys_of(&sample);
     let debug = format!("{:?}", sftp_import::config::Config::default()).replace(['{', ','], "\n");

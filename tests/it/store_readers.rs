@@ -245,7 +245,7 @@ fn readers_see_committed_profiles_during_an_import() {
 /// If a WAL database was closed cleanly, a user without write access to its folder can open it only
 /// if its -wal and -shm files exist.
 #[test]
-fn a_member_of_the_group_reads_without_writing() {
+fn a_group_member_can_read_but_not_write() {
     let mut sample = Sample::new();
     assert_eq!(mode(&sample.account_folder()), 0o750);
     assert_eq!(mode(&sample.account_folder().join("events/import=sftp1-1")), 0o750);
@@ -268,7 +268,7 @@ fn a_member_of_the_group_reads_without_writing() {
 }
 
 #[test]
-fn readers_see_every_text_layout() {
+fn readers_can_read_every_text_layout() {
     const ROWS: usize = 120_000;
     let random = |n: usize| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> 32;
     type Text<'a> = &'a dyn Fn(usize) -> Option<String>;

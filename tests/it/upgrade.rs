@@ -63,7 +63,7 @@ fn an_upgrade_can_be_undone_with_its_copy() {
 }
 
 #[test]
-fn a_restored_backup_keeps_keys_revoked() {
+fn revoked_keys_stay_revoked_after_a_restore() {
     let Some(mut host) = TestHost::new() else { return };
     let id = host.account_with_key("ed25519.pub");
     let key = "SHA256:1SsfinJnb52hiy2PcTGPEdWqfnOF5nKrm86FP9kyl8c";

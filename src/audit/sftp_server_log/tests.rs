@@ -160,7 +160,7 @@ fn truncated_message_is_parsed_without_byte_counts() {
 }
 
 #[test]
-fn ignores_other_lines() {
+fn log_lines_of_other_kinds_are_ignored() {
     for line in [
         "",
         "<38>",

@@ -50,7 +50,7 @@ const CLOSE: &str = "close \"/incoming/e.csv\" bytes read 0 written 6";
 const SESSION: &str = "session opened for local user acme from [192.0.2.7]";
 
 #[test]
-fn a_cut_off_upload_is_logged_and_recorded() {
+fn an_interrupted_upload_is_logged_and_recorded() {
     let mut tracker = tracker();
     let end = "session closed for local user acme from [192.0.2.7]";
     send(&mut tracker, 70_000, &[SESSION, OPEN, CUT, end]);
@@ -81,7 +81,7 @@ fn a_line_is_assigned_by_its_sender() {
 }
 
 #[test]
-fn holds_lines_only_for_account_user_ids() {
+fn log_lines_are_held_only_for_account_users() {
     for (uid, unassigned) in [(69_999, 0), (70_000, 1), (79_999, 1), (80_000, 0)] {
         let mut tracker = SessionTracker::new(70_000..=79_999);
         send(&mut tracker, uid, &[OPEN]);
@@ -90,7 +90,7 @@ fn holds_lines_only_for_account_user_ids() {
 }
 
 #[test]
-fn holds_lines_until_the_account_is_known() {
+fn log_lines_are_held_until_account_is_known() {
     let mut tracker = tracker();
     send(&mut tracker, 70_002, &[OPEN, CUT]);
     send(&mut tracker, 70_003, &vec![OPEN; 2 * MAX_UNASSIGNED]);
@@ -328,7 +328,7 @@ fn a_repeated_login_line_is_ignored() {
 }
 
 #[test]
-fn account_without_lines_has_no_updates() {
+fn an_account_without_log_lines_has_no_updates() {
     let mut tracker = tracker();
     tracker.drain_updates(at(10));
     assert_eq!(tracker.pending.len(), 0);

@@ -49,7 +49,7 @@ fn is_cut_off(doubt: Option<Doubt>) -> bool {
 }
 
 #[test]
-fn forced_close_is_in_doubt_until_complete_upload() {
+fn a_forced_close_is_uncertain_until_complete_upload() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv", false, 2000);
     assert_eq!(outcomes.doubt("e.csv", at(2001)), None);
@@ -61,7 +61,7 @@ fn forced_close_is_in_doubt_until_complete_upload() {
 }
 
 #[test]
-fn reading_a_cut_file_changes_nothing() {
+fn reading_a_truncated_file_changes_nothing() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv", true, 2000);
     outcomes.record_close(&name("e.csv"), false, Some((6, 0)), by(2005, None));
@@ -86,7 +86,7 @@ fn empty_upload_has_an_outcome() {
 }
 
 #[test]
-fn outcome_moves_with_its_file() {
+fn a_renamed_file_keeps_its_upload_outcome() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv.part", true, 2000);
     outcomes.record_rename(&name("e.csv.part"), &name("e.csv"), by(2010, None));
@@ -103,7 +103,7 @@ fn outcome_moves_with_its_file() {
 }
 
 #[test]
-fn file_before_complete_log_is_in_doubt() {
+fn a_file_before_the_complete_log_is_uncertain() {
     let outcomes = outcomes();
     assert_eq!(outcomes.doubt("e.csv", at(999)), Some(Doubt::Unknown));
     assert_eq!(outcomes.doubt("e.csv", at(1000)), None, "not written by SFTP");
@@ -111,7 +111,7 @@ fn file_before_complete_log_is_in_doubt() {
 }
 
 #[test]
-fn files_changed_during_downtime_are_in_doubt() {
+fn files_changed_during_downtime_are_uncertain() {
     let mut before = outcomes();
     upload(&mut before, "good.csv", false, 2000);
     upload(&mut before, "cut.csv", true, 2000);
@@ -133,7 +133,7 @@ fn files_changed_during_downtime_are_in_doubt() {
 }
 
 #[test]
-fn setting_a_time_after_close_keeps_certainty() {
+fn a_time_change_does_not_cause_doubt() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv", false, 2000);
     outcomes.record_touch(&name("e.csv"), by(2500, None));
@@ -167,7 +167,7 @@ fn truncated_name_matches_all_candidates() {
 }
 
 #[test]
-fn dropped_outcomes_are_in_doubt() {
+fn dropped_upload_outcomes_are_uncertain() {
     let mut outcomes = outcomes();
     for n in 0..=MAX_OUTCOMES {
         upload(&mut outcomes, &n.to_string(), true, 2000);
@@ -238,7 +238,7 @@ fn rename_keeps_the_sessions() {
 }
 
 #[test]
-fn too_many_sessions_are_unknown() {
+fn the_state_of_too_many_sessions_is_unknown() {
     let mut outcomes = outcomes();
     for time in 2000..2000 + MAX_SESSIONS as i64 + 1 {
         upload(&mut outcomes, "e.csv", false, time);
@@ -250,7 +250,7 @@ fn too_many_sessions_are_unknown() {
 }
 
 #[test]
-fn upload_is_cut_until_resumed() {
+fn an_upload_counts_as_interrupted_until_resumed() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv", true, 2000);
     assert_eq!(sessions(&outcomes, 2001), WriterState::Cut);

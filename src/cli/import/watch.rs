@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn new_places_are_shown_immediately() {
+    fn new_queue_places_are_reported_immediately() {
         let (mut filter, begun) = (LineFilter::default(), Instant::now());
         assert!(filter.next(&queued(3), begun).is_some());
         assert_eq!(filter.next(&queued(3), begun + LINE_EVERY), None, "the state has not changed");

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_request_is_cut() {
+    async fn a_long_request_is_truncated() {
         let (mut client, mut server) = tokio::io::duplex(1024);
         let sender = tokio::spawn(async move {
             // The write fails, as the server closes the connection.

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_is_due_once() {
+    fn each_scan_alarm_is_due_only_once() {
         let mut schedule = IntakeSchedule::default();
         let now = Instant::now();
         let later = now + Duration::from_secs(2);

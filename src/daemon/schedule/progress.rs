@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_round_runs_alone_and_only_with_imports() {
+    fn progress_rounds_never_overlap_and_need_imports() {
         let mut schedule = ProgressSchedule::new(Duration::from_secs(3600));
         let now = Instant::now();
         assert!(!schedule.begin(now, 0));

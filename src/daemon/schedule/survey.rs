@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_during_a_survey_causes_another() {
+    fn a_request_during_a_survey_causes_another_survey() {
         let (mut schedule, now) = (SurveySchedule::default(), Instant::now());
         assert_eq!(schedule.begin(now), None);
         schedule.request(SurveyRequest::SCAN_ALL);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rescan_uses_the_known_version() {
+    fn a_rescan_order_has_the_known_version() {
         let (mut schedule, now) = (SurveySchedule::default(), Instant::now());
         schedule.request(SurveyRequest::RESCAN);
         assert_eq!(

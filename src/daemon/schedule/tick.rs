@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn idle_ticks_are_slow_but_feed_the_watchdog() {
+    fn idle_ticks_are_slow_but_notify_the_watchdog() {
         let now = Instant::now();
         let mut tick = Tick::new(now, None);
         assert!(!tick.restart_if_due(now + BUSY, false));

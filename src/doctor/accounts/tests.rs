@@ -56,7 +56,7 @@ fn found(change: impl FnOnce(&mut AccountFacts)) -> Finding {
 }
 
 #[test]
-fn a_good_account_has_no_faults() {
+fn a_correct_account_has_no_faults() {
     assert!(judge(&good_account()).is_empty());
     let accounts = AccountChecks { all: vec![good_account()], asked: None, readable: true };
     let findings = accounts.judge();
@@ -94,7 +94,7 @@ fn reports_why_an_account_has_no_working_key() {
 }
 
 #[test]
-fn quotes_the_sshd_message_for_a_bad_chroot() {
+fn faults_of_a_chroot_have_sshds_message() {
     let of = |place: usize| {
         found(|account| account.chroot.as_mut().unwrap()[place].mode = 0o775).log.unwrap()
     };

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn stale_keys_are_worse_than_missing_keys() {
+    fn stale_published_keys_are_reported_before_missing_keys() {
         let of = |missing, stale| judge_keys(&Ok(PublishedDiff { missing, stale, matching: 4 }));
         assert_eq!(of(0, 0).message, "published keys that match the registry: 4");
         assert!(of(1, 0).message.contains("not published (1)"));

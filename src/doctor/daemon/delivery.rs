@@ -59,7 +59,7 @@ fn mail(config: &Config) -> Finding {
         Ok(MailServer::Smtp(_)) => match greet_mail_server(&config.mail) {
             Ok(()) => Finding::ok(MAIL, format!("{url} accepts mail")),
             Err(error) => Finding::fail(MAIL, format!("{url}: {error}"))
-                .log("tried again at")
+                .log("the next attempt is at")
                 .fix("correct [mail] or the server, then `sftp-import delivery retry --failed`"),
         },
     }
@@ -97,14 +97,14 @@ fn judge_endpoint(endpoint: &Endpoint) -> Option<Finding> {
         (Some(at), _) => {
             let why = endpoint.disabled_reason.as_deref().unwrap_or("the reason is unknown");
             let message = format!("{name} is disabled since {}: {why}", at.strftime("%F"));
-            Finding::warn(WEBHOOKS, message).log("the endpoint is disabled").fix(format!(
+            Finding::warn(WEBHOOKS, message).log("the endpoint is now disabled").fix(format!(
                 "sftp-import webhook test {account} {name}; then `webhook enable {account} {name}`"
             ))
         }
         (None, Some(since)) => {
             let message = format!("{name} has failed since {}", since.strftime("%F %H:%M UTC"));
             Finding::warn(WEBHOOKS, message)
-                .log("tried again at")
+                .log("the next attempt is at")
                 .fix(format!("sftp-import webhook test {account} {name}"))
         }
         (None, None) => return None,
@@ -126,7 +126,7 @@ fn judge_deliveries(backlog: &Backlog, now: Timestamp) -> Finding {
             age.as_hours()
         );
         let fix = "sftp-import delivery list --pending; `delivery show ID` shows the reason";
-        return Finding::warn(DELIVERIES, message).log("tried again at").fix(fix);
+        return Finding::warn(DELIVERIES, message).log("the next attempt is at").fix(fix);
     }
     Finding::ok(DELIVERIES, "no delivery was given up in the last 24 h")
 }

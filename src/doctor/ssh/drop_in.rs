@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_for_other_keys_is_a_fault() {
+    fn helpers_that_read_other_keys_are_recognised() {
         for (command, holds) in [
             ("/usr/lib/sftp-import/sftp-import-authorized-keys %u %f", true),
             (
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_drop_in_has_its_fix() {
+    fn missing_drop_ins_are_reported_with_a_fix() {
         let acme = "acme".parse().unwrap();
         let config = Config::default();
         let nothing = EffectiveConfig::default();

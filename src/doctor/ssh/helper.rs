@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn every_parent_folder_is_judged_with_its_fix() {
+    fn every_parent_folder_is_checked_with_its_fix() {
         let program = Path::new("/opt/x/keys");
         let good = [part("/", 0, 0o755), part("/opt", 0, 0o755), part("/opt/x/keys", 0, 0o755)];
         assert!(judge_program(program, Ok(good.to_vec())).is_empty());

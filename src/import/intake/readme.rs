@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_readme_is_placed_once_a_minute() {
+    fn a_deleted_readme_is_replaced_once_a_minute() {
         let host = host();
         host.scan();
         let path = host.incoming().join("README.txt");

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_poisoned_import_is_set_aside() {
+    fn an_import_that_always_crashes_is_set_aside() {
         assert_eq!(on_start(None, 2, 3), StartDecision::Run);
         let StartDecision::SetAside(failure) = on_start(None, 3, 3) else {
             panic!("ran a fourth time")

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_of_rejected_records_fits() {
+    fn empty_lists_of_rejected_records_have_length_zero() {
         let none = RejectedLines { ends: Vec::new(), ..three() };
         assert_eq!(none.fitting(|ends| ends.0, 0, 10), (0, 0));
     }

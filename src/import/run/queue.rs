@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn single_uploads_do_not_starve_a_long_queue() {
+    fn single_uploads_do_not_block_a_long_queue() {
         let mut queue = queue(&[("big", 1), ("big", 2)]);
         let now = Instant::now();
         assert_eq!(next(&mut queue, now), Some(id(1)));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_determines_the_weight() {
+    fn the_file_size_determines_the_import_weight() {
         assert_eq!([0, 1 << 20].map(Weight::of), [Weight::Light; 2]);
         assert_eq!(Weight::of((1 << 20) + 1), Weight::Heavy);
     }

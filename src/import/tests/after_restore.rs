@@ -19,7 +19,7 @@ fn restore(host: Host, saved: &std::path::Path) -> Host {
 }
 
 #[test]
-fn a_number_used_in_the_store_is_skipped() {
+fn import_numbers_used_in_the_store_are_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("saved");
     let host = Host::new();

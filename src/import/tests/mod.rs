@@ -117,7 +117,7 @@ fn strangers_get_no_mail_without_a_contact() {
 }
 
 #[test]
-fn a_refusal_is_not_mailed_to_a_stranger() {
+fn refusals_are_not_mailed_to_disallowed_addresses() {
     let host = limited_host(Some("ops@acme.example"));
     host.put("cut.manifest", r#"{"clientEmail": "p@example.com", "#);
     host.put("wrong.manifest", r#"{"clientEmail": "p@example.com", "type": "none"}"#);

@@ -86,7 +86,7 @@ fn a_sweep_removes_more_than_one_batch() {
 }
 
 #[test]
-fn data_of_a_removed_account_is_removed() {
+fn rows_of_a_removed_account_are_removed() {
     let host = Host::new();
     answered_import(&host, "e");
     host.remove_account();

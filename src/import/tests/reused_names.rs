@@ -28,7 +28,7 @@ fn upload(host: &Host) -> ImportId {
 }
 
 #[test]
-fn reused_name_is_refused_with_advice() {
+fn manifests_with_reused_names_are_refused_with_advice() {
     let host = Host::new();
     let first = upload(&host);
     let answer = host.run(&first);
@@ -56,7 +56,7 @@ fn reused_name_is_refused_with_advice() {
 }
 
 #[test]
-fn reused_name_is_imported_if_accepted() {
+fn manifests_with_accepted_reused_names_are_imported() {
     let host = accepting();
     let imports = [0; 3].map(|_| {
         let import = upload(&host);

@@ -58,7 +58,7 @@ fn an_unclaimed_file_is_reported_once() {
 }
 
 #[test]
-fn the_file_is_only_logged_without_a_contact() {
+fn unclaimed_files_without_contact_are_only_logged() {
     let mut host = host(false);
     host.set_unclaimed_after(SHORT);
     host.put("e.csv", EVENTS);

@@ -38,7 +38,7 @@ fn the_upgrade_removes_a_claimed_manifest_from_incoming() {
 }
 
 #[test]
-fn a_manifest_in_the_row_is_spooled() {
+fn a_manifest_from_the_database_is_spooled() {
     let (host, import) = lingering();
     let spooled = host.spooled(&import).join("manifest");
     let text = fs::read_to_string(&spooled).unwrap();

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_linked_once_and_checked_regularly() {
+    fn log_sockets_are_linked_once_and_checked_regularly() {
         let now = Instant::now();
         let id = |text: &str| -> AccountId { text.parse().unwrap() };
         let mut links = LogLinks::new(now);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_added_again_is_linked_again() {
+    fn the_log_socket_of_readded_accounts_is_linked() {
         let now = Instant::now();
         let a: AccountId = "a".parse().unwrap();
         let mut links = LogLinks::new(now);

@@ -79,7 +79,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(100);
 
     #[test]
-    fn accounts_wake_immediately_and_lines_later() {
+    fn new_accounts_wake_immediately_and_log_lines_later() {
         let wakeup = Wakeup::default();
         wakeup.wake_to_link();
         wakeup.wake_to_store();

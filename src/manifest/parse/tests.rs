@@ -53,7 +53,7 @@ fn every_optional_key_is_accepted() {
 }
 
 #[test]
-fn all_mistakes_are_reported() {
+fn all_mistakes_in_a_manifest_are_reported() {
     let errors = read(
         r#"{"type":"events","filename":"e.csv","clientEmail":"nobody","size":-1,"rows":1.5,
             "sha256":"ab","delimiter":"ab","encoding":"latin9","dryRun":"yes","columns":[]}"#,
@@ -205,7 +205,7 @@ fn utf16_manifest_yields_its_contact() {
 
 /// The value of a misspelled key is checked like the value of the right key.
 #[test]
-fn corrected_keys_are_read() {
+fn values_of_misspelled_keys_are_checked() {
     let errors = findings(r#","DryRun":"yes","ROWS":2.0"#);
     assert_eq!(
         errors,
@@ -248,7 +248,7 @@ fn a_manifest_over_its_limit_is_not_parsed() {
 }
 
 #[test]
-fn valid_values_survive_errors() {
+fn valid_values_are_kept_despite_other_errors() {
     let errors = with(r#","size":"big""#).unwrap_err();
     assert_eq!(errors.file_name.as_deref(), Some("e.csv"));
     assert_eq!(errors.client_email.as_deref(), Some("a@b.example"));

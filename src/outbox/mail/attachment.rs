@@ -1,5 +1,5 @@
-//! [`Enclosure`]: an error file in a mail. The file is attached unchanged, attached gzipped, or
-//! only named.
+//! [`Enclosure`]: the form of an error file in a mail. The file is attached unchanged, attached
+//! with gzip, or only named.
 
 use std::io::{self, Read};
 
@@ -13,10 +13,10 @@ use crate::import_id::ImportId;
 /// fifth or a tenth, so that a larger file would not fit.
 const MAX_RATIO: u64 = 16;
 
-/// The first bytes of gzipped data (RFC 1952). No CSV file in UTF-8 begins with these bytes.
+/// The first bytes of every gzip file (RFC 1952). No CSV file in UTF-8 begins with these bytes.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Opens error files. The outbox does not know where the files are.
+/// Opens the error files of imports. The outbox does not know where the files are stored.
 pub trait Attachments: Send + Sync {
     /// Opens the error file of `import`, called `name` when it was written, in the results of
     /// `account`. Returns the open file and its length in bytes.
@@ -31,14 +31,14 @@ pub trait Attachments: Send + Sync {
     ) -> io::Result<(Box<dyn Read>, u64)>;
 }
 
-/// The error file of an import in a mail.
+/// The form in which a mail contains an import's error file.
 #[derive(Clone, Debug)]
 pub enum Enclosure {
     /// The import has no error file.
     None,
-    /// The file's name and content.
+    /// The mail has the error file as an attachment with this name and content.
     Attached(String, Vec<u8>),
-    /// The mail only names the file. The text is the reason.
+    /// The mail only names the error file. The text is the reason why the file is not attached.
     Named(String),
 }
 
@@ -47,7 +47,7 @@ impl Enclosure {
         matches!(self, Self::Attached(..))
     }
 
-    /// Returns the number of bytes attached.
+    /// Returns the number of bytes of the attachment.
     pub fn len(&self) -> u64 {
         match self {
             Self::Attached(_, content) => content.len() as u64,
@@ -55,11 +55,13 @@ impl Enclosure {
         }
     }
 
-    /// Returns the enclosure without its attachment, for a mail server that rejects the mail's
-    /// size.
+    /// Returns the enclosure without its attachment. It is used after a mail server has rejected
+    /// the size of the mail.
     pub(super) fn detached(&self) -> Self {
         match self {
-            Self::Attached(..) => Self::Named("too large for the mail server".to_owned()),
+            Self::Attached(..) => {
+                Self::Named("the file is too large for the mail server".to_owned())
+            }
             other => other.clone(),
         }
     }
@@ -70,7 +72,7 @@ pub(super) fn is_gzip(content: &[u8]) -> bool {
     content.starts_with(&GZIP)
 }
 
-/// The size limits of attachments.
+/// The size limits of a mail's attachments.
 #[derive(Clone, Copy, Debug)]
 pub struct AttachmentSizes {
     gzip_over: Size,
@@ -91,7 +93,7 @@ impl AttachmentSizes {
     /// the same enclosure.
     pub fn pack(&self, name: &str, file: impl Read, len: u64) -> io::Result<Enclosure> {
         let max = self.attach_up_to.bytes();
-        let named = || Enclosure::Named(format!("larger than {}", self.attach_up_to));
+        let named = || Enclosure::Named(format!("the file is larger than {}", self.attach_up_to));
         let read = |from: &mut dyn Read| {
             let mut content = Vec::new();
             from.take(max.saturating_add(1)).read_to_end(&mut content)?;
@@ -101,8 +103,8 @@ impl AttachmentSizes {
             return Ok(named());
         }
         let (name, content) = if len > self.gzip_over.bytes() {
-            // Reads only `len` bytes, so that bytes appended in the meantime don't enlarge the
-            // mail.
+            // The function reads at most `len` bytes, so that bytes that are appended in the
+            // meantime do not enlarge the mail.
             (
                 format!("{name}.gz"),
                 read(&mut GzEncoder::new(file.take(len), Compression::default()))?,
@@ -138,7 +140,7 @@ mod tests {
         let mut back = Vec::new();
         flate2::read::GzDecoder::new(&*gzipped).read_to_end(&mut back).unwrap();
         assert_eq!(back, [b'x'; 5000]);
-        let mut seed = 1_u32; // xorshift: bytes that gzip can't shrink
+        let mut seed = 1_u32; // xorshift makes bytes that gzip cannot compress
         let mut noisy = || {
             seed ^= seed << 13;
             seed ^= seed >> 17;
@@ -146,7 +148,9 @@ mod tests {
             seed as u8
         };
         let noise: Vec<u8> = (0..5000).map(|_| noisy()).collect();
-        assert!(matches!(pack(&noise), Enclosure::Named(why) if why.starts_with("larger than")));
+        assert!(
+            matches!(pack(&noise), Enclosure::Named(why) if why.starts_with("the file is larger"))
+        );
         assert!(matches!(pack(&[b'x'; 16_001]), Enclosure::Named(_)));
     }
 }

@@ -12,20 +12,21 @@ use lettre::message::{Attachment, Body, Mailbox, Message, MultiPart, SinglePart}
 use super::attachment::{Enclosure, is_gzip};
 use super::text::{MailContent, write_texts};
 
-/// A mail to one address.
+/// The content of a mail to one address, before the mail is built.
 #[derive(Debug)]
 pub struct MailDraft<'a> {
     pub content: MailContent<'a>,
-    /// The local part of the Message-ID, such as `msg_….d7`. It is the same for every attempt.
+    /// The local part of the mail's Message-ID, such as `msg_….d7`. All attempts have the same
+    /// Message-ID.
     pub id: &'a str,
-    /// The time of the milestone, which is the mail's Date.
+    /// The time of the milestone. The mail has this time in its Date header.
     pub at: Timestamp,
     pub to: &'a str,
-    /// The error file of each import of `content`.
+    /// The error file of each import that the mail is about.
     pub error_files: Vec<Enclosure>,
 }
 
-/// The mail can't be built. Another attempt would fail in the same way.
+/// The reason why a mail cannot be built. Another attempt would fail in the same way.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BuildError {
     #[error("{0:?} is not an address that mail can be sent to")]
@@ -38,7 +39,7 @@ pub(super) enum BuildError {
     Parts(#[from] lettre::error::Error),
 }
 
-/// Builds the mail of `draft`, with the sender `from`.
+/// Builds the mail for `draft`. `from` is the address of the sender.
 pub(super) fn build(from: &str, draft: &MailDraft<'_>) -> Result<Message, BuildError> {
     let from: Mailbox = from.parse().map_err(BuildError::Sender)?;
     let to: Address =
@@ -72,13 +73,13 @@ pub(super) fn build(from: &str, draft: &MailDraft<'_>) -> Result<Message, BuildE
         .multipart(parts)?)
 }
 
-/// Converts `at` to a mail's date: whole seconds since 1970.
+/// Converts a time to the date of a mail, in whole seconds since 1970.
 fn date(at: Timestamp) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(at.as_second()).unwrap_or_default())
 }
 
-/// Returns the MIME part for an error file. Its encoding is base64, as other encodings may change
-/// line ends.
+/// Returns the MIME part for an error file. The part is encoded as base64, because other encodings
+/// may change line ends.
 fn attachment(name: &str, content: &[u8]) -> SinglePart {
     let body = Body::new_with_encoding(content.to_vec(), ContentTransferEncoding::Base64)
         .unwrap_or_else(|_| unreachable!("base64 encodes any bytes"));
@@ -87,15 +88,15 @@ fn attachment(name: &str, content: &[u8]) -> SinglePart {
     Attachment::new(file_name(name)).body(body, kind)
 }
 
-/// Returns `name` with `_` in place of characters that are unsafe in the name of a saved file, such
-/// as path separators, quotes and control characters.
+/// Returns a file name without characters that are unsafe in file names, such as path separators,
+/// quotes and control characters. Each of them is replaced by `_`.
 fn file_name(name: &str) -> String {
     let safe =
         |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ' | '(' | ')' | '+');
     name.chars().map(|c| if safe(c) { c } else { '_' }).collect()
 }
 
-/// The header that suppresses automatic replies (RFC 3834).
+/// The mail header that suppresses automatic replies (RFC 3834).
 #[derive(Clone)]
 struct AutoSubmitted;
 

@@ -22,10 +22,11 @@ use super::retry::AttemptOutcome;
 use crate::config::{Mail, Period};
 use crate::sanitize::{chain, printable_start};
 
-/// The most characters that are kept of a server's answer.
+/// The maximum number of characters of a mail server's answer that are stored.
 const MAX_KEPT: usize = 300;
 
-/// The timeout of [`greet_mail_server`], in seconds. It is short, as a person waits for the result.
+/// The timeout of [`greet_mail_server`], in seconds. The timeout is short, because a person waits
+/// for the result.
 const GREETING_WITHIN: u64 = 15;
 
 /// Connects to the mail server of `config` and logs in. Sends no mail.
@@ -90,7 +91,8 @@ fn judge(error: &SendError) -> AttemptOutcome {
     }
 }
 
-/// Reports whether the server rejected the mail's size (RFC 1870, 6.1 and 6.3).
+/// Reports whether the server rejected a mail because of its size (RFC 1870, sections 6.1 and
+/// 6.3).
 fn is_too_large(error: &SendError) -> bool {
     matches!(error, SendError::Smtp(e) if e.is_permanent() && code(e) == Some(552))
 }

@@ -15,30 +15,30 @@ use crate::config::Mail;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The subject of a limit: an address or an account.
+/// The address or the account that a limit of mails per hour applies to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LimitKey {
-    /// An address, in lower case.
+    /// A mail address in lower case.
     Address(String),
     Account(String),
 }
 
-/// The decision about a mail.
+/// The decision whether a mail is sent now or waits.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Permit {
     /// The mail is sent. `batch` is true if mails to the same address had to wait in the last two
     /// hours. The mail should then include the mails that wait.
     Send { batch: bool },
-    /// The mail waits for `pause`, as do all other mails under the same limit.
+    /// The mail waits for `pause`. All other mails under the same limit wait too.
     Wait {
         pause: Duration,
         limit: LimitKey,
-        /// Whether no other mail had to wait for this limit in the last two hours.
+        /// Whether no other mail had to wait for the same limit in the last two hours.
         is_first: bool,
     },
 }
 
-/// The hourly limits and the times of recent mails.
+/// The hourly limits for mails, and the times of recent mails.
 #[derive(Debug)]
 pub struct RateLimit {
     to_address: usize,
@@ -50,7 +50,7 @@ pub struct RateLimit {
 #[derive(Debug, Default)]
 struct SentMails {
     times: VecDeque<Instant>,
-    /// When a mail last had to wait.
+    /// The last time at which a mail had to wait for the limit.
     held: Option<Instant>,
 }
 
@@ -65,8 +65,8 @@ impl RateLimit {
         }
     }
 
-    /// Decides whether a mail of `account` to `address` is sent at `now`. Counts the mail if it is
-    /// sent.
+    /// Decides whether a mail that belongs to `account` is sent to `address` at the time `now`.
+    /// Counts the mail if it is sent.
     pub fn request(&mut self, account: &str, address: &str, now: Instant) -> Permit {
         self.remove_idle(now);
         let keys = keys(account, address);
@@ -89,7 +89,8 @@ impl RateLimit {
         Permit::Send { batch }
     }
 
-    /// Removes the mail that was counted at `at` from the counts, as it was not delivered.
+    /// Removes a mail from the counts, because the mail was not delivered. The mail was counted at
+    /// the time `at`.
     pub fn uncount(&mut self, account: &str, address: &str, at: Instant) {
         for key in keys(account, address) {
             let Some(sent) = self.sent.get_mut(&key) else { continue };
@@ -99,7 +100,7 @@ impl RateLimit {
         }
     }
 
-    /// Removes keys without recent mails, at most once an hour.
+    /// Removes the limit keys without recent mails. This happens at most once an hour.
     fn remove_idle(&mut self, now: Instant) {
         let since = now.saturating_duration_since(*self.cleaned_at.get_or_insert(now));
         if since < HOUR {
@@ -119,8 +120,8 @@ impl SentMails {
         while self.times.front().is_some_and(is_past) {
             self.times.pop_front();
         }
-        // `held` is kept longer than an hour, so that mails that waited for an hour are still sent
-        // as one mail.
+        // `held` is kept for more than an hour, so that mails that have waited for an hour are
+        // still sent as one mail.
         self.held = self.held.filter(|at| now.saturating_duration_since(*at) < 2 * HOUR);
     }
 }

@@ -5,15 +5,15 @@
 //! Description"`, and records whose last field, always quoted, has the texts. A file of another
 //! form has no samples.
 
-/// The most bytes of an error file that are scanned. Most rejections occur in the beginning of a
-/// file.
+/// The maximum number of bytes of an error file that are scanned for samples. Most rejections
+/// occur near the beginning of a file.
 pub const MAX_SCANNED: u64 = 256 * 1024;
 
-/// The last field of an error file's header, with its quotation marks.
+/// The last field in the header of every error file, with its quotation marks.
 const DESCRIPTION: &[u8] = b"\"Failure Description\"";
 
-/// Returns for each of `messages` the first record of `head` that was rejected with it, verbatim
-/// and without the reasons.
+/// Finds a sample record for each of `messages`: the first record of `head` that was rejected with
+/// the message. The sample is verbatim, without the reasons.
 pub fn find_samples<'a>(
     head: &[u8],
     messages: impl Iterator<Item = &'a str>,
@@ -27,8 +27,8 @@ pub fn find_samples<'a>(
     messages.map(find).collect()
 }
 
-/// Returns the text of a line before its description, which begins with `message`: the fields of a
-/// line whose quoting is broken.
+/// Returns the text in a line of an error file before the description that begins with `message`.
+/// The text has the fields of a line whose quoting is broken.
 fn line_before<'a>(head: &'a [u8], message: &str) -> Option<&'a [u8]> {
     let (delimiter, rest) = after_header(head)?;
     let description = [&[delimiter, b'"'], message.as_bytes()].concat();
@@ -40,7 +40,8 @@ fn line_before<'a>(head: &'a [u8], message: &str) -> Option<&'a [u8]> {
     })
 }
 
-/// Returns each complete record after the header: its original fields, and the last field.
+/// Returns each complete record of an error file as a pair: its original fields, and its last
+/// field.
 fn records(head: &[u8]) -> Vec<(&[u8], &[u8])> {
     let Some((delimiter, rest)) = after_header(head) else { return Vec::new() };
     let mut records = Vec::new();
@@ -73,13 +74,13 @@ fn after_header(head: &[u8]) -> Option<(u8, &[u8])> {
     Some((delimiter, &head[end + 1..]))
 }
 
-/// Tracks which bytes are outside quotation marks. A quotation mark in the middle of a cell is an
-/// ordinary byte, as in data files.
+/// Tracks whether the text is inside quotation marks. A quotation mark in the middle of a cell is
+/// an ordinary byte, as in data files.
 struct QuoteState {
     delimiter: u8,
     quoted: bool,
-    /// Whether the next quotation mark opens a quoted text: at the start of a cell, or after a
-    /// closing quotation mark.
+    /// Whether the next quotation mark opens a quoted text. This is the case at the start of a
+    /// cell and after a closing quotation mark.
     may_open: bool,
 }
 
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_with_broken_quoting_is_a_sample() {
+    fn a_line_with_broken_quoting_becomes_a_sample() {
         let file = "a,b,\"Failure Description\"\n\
                     1,\"size 5,\"Text after a closing quote - write it twice, or set quote\"\n\
                     2,\"size 6,\"Text after a closing quote - write it twice, or set quote\"\n\

@@ -11,16 +11,17 @@ use lettre::message::Message;
 
 use crate::files::error::IoError;
 
-/// The interval at which a running program is polled.
+/// The interval at which a running sendmail program is polled.
 const POLL: Duration = Duration::from_millis(20);
 
-/// The most bytes that are kept of the program's standard error.
+/// The maximum number of bytes of the program's standard error that are stored.
 const MAX_STDERR: u64 = 1024;
 
-/// The exit statuses of permanent failures (sysexits.h): EX_DATAERR, EX_NOUSER, EX_NOHOST.
+/// The exit statuses of sendmail that mean a permanent failure (sysexits.h): EX_DATAERR,
+/// EX_NOUSER, EX_NOHOST.
 const FINAL: [i32; 3] = [65, 67, 68];
 
-/// A local sendmail did not accept a mail.
+/// The reason why a local sendmail did not accept a mail.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendmailError {
     #[error(transparent)]
@@ -32,13 +33,13 @@ pub(super) enum SendmailError {
 }
 
 impl SendmailError {
-    /// Reports whether the failure is permanent.
+    /// Reports whether the failure of sendmail is permanent.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Status { status, .. } if status.code().is_some_and(|c| FINAL.contains(&c)))
     }
 }
 
-/// Sends `message` with `program`. Kills the program after `timeout`.
+/// Sends `message` with the sendmail program `program`. Kills the program after `timeout`.
 pub(super) fn send(
     program: &Path,
     message: &Message,
@@ -55,10 +56,11 @@ pub(super) fn send(
     let mut child = command.spawn().map_err(IoError::of("run", program))?;
     let (mut stdin, stderr) = (child.stdin.take(), child.stderr.take());
     let mail = message.formatted();
-    // The pipes have separate threads: the program may never read its input, and its children may
-    // keep the pipes open.
+    // Separate threads write and read the pipes, because the program may never read its input, and
+    // its children may keep the pipes open.
     thread::spawn(move || {
-        // A failed write is ignored, as the exit status decides the outcome.
+        // An error of this write is ignored, because the exit status of the program decides the
+        // outcome.
         let _ = stdin.as_mut().map(|pipe| pipe.write_all(&mail));
     });
     let reader = thread::spawn(move || {
@@ -78,7 +80,8 @@ pub(super) fn send(
     }
 }
 
-/// Returns the exit status; `None` if the program was killed after `timeout`.
+/// Returns the exit status of the program. Returns `None` if the program was killed after
+/// `timeout`.
 fn wait(child: &mut Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
     let end = Instant::now() + timeout;
     loop {

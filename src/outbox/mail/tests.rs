@@ -1,4 +1,4 @@
-//! Tests of a mail's bytes: its headers and parts, also with hostile texts.
+//! Tests of the bytes of mails: the headers and parts of a mail, also with hostile texts.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -48,7 +48,7 @@ const FROM: &str = "Data imports <imports@host.example>";
 #[test]
 fn a_mail_has_headers_texts_and_attachment() {
     let mail = formatted("data@acme.example", "events", FROM);
-    // This snapshot omits the texts, which have separate snapshots.
+    // This snapshot omits the texts of the mail. Separate snapshots contain the texts.
     let (mut lines, mut in_text) = (Vec::new(), false);
     for line in mail.lines() {
         if line.starts_with("--=_") {
@@ -84,7 +84,7 @@ fn a_hostile_name_adds_no_header_or_part() {
     assert!(!part.contains("evil.exe\"") && !part.contains("filename=\"evil"), "{part}");
 }
 
-/// Parses a mail with Python's email package, an independent implementation.
+/// Parses a mail with the email package of Python, which is an independent implementation.
 fn parsed(mail: &str) -> serde_json::Value {
     const SCRIPT: &str = r#"
 import email, email.policy, json, sys

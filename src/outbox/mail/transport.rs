@@ -16,13 +16,17 @@ use super::sendmail::{self, SendmailError};
 use crate::config::{Mail, MailServer, Smtp, Tls};
 use crate::files::error::IoError;
 
-/// A mail was not sent.
+/// The reason why a mail was not sent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error("[mail] url {0}")]
     Url(String),
+    #[error("[mail] url is empty")]
+    Off,
+    #[error("the mail server in [mail] url closed the connection early")]
+    Disconnected,
     #[error("[mail] password-credential: {0}")]
     Credential(String),
     #[error("[mail] url names a user, but no password is configured")]
@@ -41,7 +45,7 @@ impl From<SmtpError> for SendError {
     }
 }
 
-/// The configured way to send mail from this host.
+/// The mail transport that the configuration chooses for this host.
 #[derive(Clone, Debug)]
 pub(super) struct MailTransport {
     config: Mail,
@@ -58,11 +62,11 @@ impl MailTransport {
         self.server == Ok(MailServer::Off)
     }
 
-    /// Sends `message`. Returns the server's answer.
+    /// Sends a mail. Returns the answer of the server.
     pub(super) fn send(&self, message: &Message) -> Result<String, SendError> {
         match &self.server {
             Err(problem) => Err(SendError::Url(problem.clone())),
-            Ok(MailServer::Off) => Err(SendError::Url("is empty".to_owned())),
+            Ok(MailServer::Off) => Err(SendError::Off),
             Ok(MailServer::Sendmail(program)) => {
                 sendmail::send(program, message, self.config.timeout.get())?;
                 Ok(format!("accepted by {}", program.display()))
@@ -75,20 +79,22 @@ impl MailTransport {
         }
     }
 
-    /// Connects, negotiates TLS and logs in as [`MailTransport::send`] does. Sends no mail.
+    /// Connects to the mail server, negotiates TLS and logs in, as [`MailTransport::send`] does.
+    /// Sends no mail.
     pub(super) fn greet(&self) -> Result<(), SendError> {
         match &self.server {
             Err(problem) => Err(SendError::Url(problem.clone())),
             Ok(MailServer::Off | MailServer::Sendmail(_)) => Ok(()),
             Ok(MailServer::Smtp(server)) => match self.smtp(server)?.test_connection()? {
                 true => Ok(()),
-                false => Err(SendError::Url("names a server that disconnected early".into())),
+                false => Err(SendError::Disconnected),
             },
         }
     }
 
     fn smtp(&self, server: &Smtp) -> Result<SmtpTransport, SendError> {
-        let mut builder = SmtpTransport::builder_dangerous(&server.host) // Mail::check checked it
+        // `Mail::check` has checked the host.
+        let mut builder = SmtpTransport::builder_dangerous(&server.host)
             .port(server.port)
             .timeout(Some(self.config.timeout.get()))
             .tls(self.tls(server)?);

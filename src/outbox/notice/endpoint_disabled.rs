@@ -7,7 +7,8 @@ use super::enqueue_mail;
 use crate::account::AccountId;
 use crate::state::{self, Transaction, accounts};
 
-/// The type of this notice, stored in the same column as the types of milestones.
+/// The type of the notice about a disabled endpoint. It is stored in the same column as the types
+/// of milestones.
 pub const KIND: &str = "webhook.disabled";
 
 /// The data of the notice about a disabled endpoint.
@@ -17,14 +18,14 @@ pub struct EndpointDisabled {
     pub account: String,
     pub endpoint: String,
     pub url: String,
-    /// The last answer, or the reason why there was none.
+    /// The last answer of the endpoint, or the reason why the endpoint did not answer.
     pub reason: String,
-    /// When the failure began. `None` if the endpoint answered 410 Gone.
+    /// The time when the endpoint began to fail. `None` if the endpoint answered 410 Gone.
     pub failing_since: Option<Timestamp>,
 }
 
-/// Writes the notice and its delivery to the account's contact. Does nothing if the account has no
-/// contact.
+/// Writes the notice about a disabled endpoint and its delivery to the account's contact. Does
+/// nothing if the account has no contact.
 pub fn enqueue(
     tx: &Transaction<'_>,
     at: Timestamp,

@@ -9,10 +9,12 @@ use super::enqueue_mail;
 use crate::account::AccountId;
 use crate::state::{self, Transaction};
 
-/// The type of this notice, stored in the same column as the types of milestones.
+/// The type of the notice about unclaimed files. It is stored in the same column as the types of
+/// milestones.
 pub const KIND: &str = "file.unclaimed";
 
-/// The most files that a notice names. The notice gives only the number of the others.
+/// The maximum number of files that a notice names. For the other files, the notice gives only
+/// their number.
 const NAMED: usize = 20;
 
 /// The data of the notice about unclaimed files.
@@ -23,7 +25,7 @@ pub struct FilesUnclaimed {
     /// The age in seconds at which a file counts as unclaimed.
     pub after_seconds: u64,
     pub files: Vec<UnclaimedFile>,
-    /// The number of files that are not in `files`.
+    /// The number of unclaimed files that are not in `files`.
     pub more: u64,
 }
 
@@ -36,8 +38,8 @@ pub struct UnclaimedFile {
 }
 
 impl FilesUnclaimed {
-    /// Makes a notice about `files` (name, size in bytes, last change), which were unclaimed for
-    /// `after`.
+    /// Makes a notice about unclaimed files. Each of `files` has a name, a size in bytes and the
+    /// time of the last change. `after` is the age at which a file counts as unclaimed.
     pub fn new<'a>(
         account: &AccountId,
         after: Duration,
@@ -58,7 +60,8 @@ impl FilesUnclaimed {
     }
 }
 
-/// Writes the notice and its delivery to `contact`, in the caller's transaction.
+/// Writes the notice about unclaimed files and its delivery to `contact`, in the transaction of
+/// the caller.
 pub fn enqueue_unclaimed(
     tx: &Transaction<'_>,
     at: Timestamp,

@@ -14,7 +14,7 @@ use crate::account::AccountId;
 use crate::state::deliveries::{self, Channel};
 use crate::state::{self, Transaction};
 
-/// The stored body of a notice.
+/// The body of a notice, as it is stored in the state database.
 #[derive(Serialize, Deserialize)]
 pub(super) struct NoticeBody<T> {
     #[serde(rename = "type")]
@@ -23,7 +23,8 @@ pub(super) struct NoticeBody<T> {
     pub data: T,
 }
 
-/// Writes a notice of type `kind` and its delivery to `contact`, in the caller's transaction.
+/// Writes a notice of the type `kind` and its delivery to `contact`, in the transaction of the
+/// caller.
 fn enqueue_mail<T: Serialize>(
     tx: &Transaction<'_>,
     at: Timestamp,

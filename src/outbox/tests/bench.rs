@@ -1,4 +1,5 @@
-//! The environment of a test: a state database, an account, servers (catchers) and a running relay.
+//! The environment of a test: a state database, an account, servers that record their input, and a
+//! running relay.
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Cursor, Read};
@@ -21,7 +22,7 @@ use crate::state::State;
 use crate::state::deliveries::{self, Delivery, DeliveryFilter};
 use crate::state::endpoints;
 
-/// A server that records what it receives. It runs until it is dropped.
+/// A server that records its input. The server runs until it is dropped.
 pub struct Catcher {
     child: Child,
     pub port: u16,
@@ -30,7 +31,7 @@ pub struct Catcher {
 impl Catcher {
     fn start(script: &str, args: &[&str]) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/catchers");
-        // The catcher needs Debian's Python, which has python3-aiosmtpd.
+        // The catcher needs Python from Debian, which has the package python3-aiosmtpd.
         let mut child = Command::new("/usr/bin/python3")
             .arg(folder.join(script))
             .args(args)
@@ -52,7 +53,7 @@ impl Drop for Catcher {
     }
 }
 
-/// An error file in memory.
+/// An error file whose content is in memory.
 struct MemoryFile(String);
 
 impl Attachments for MemoryFile {
@@ -73,7 +74,7 @@ impl Attachments for MemoryFile {
     }
 }
 
-/// A relay that runs until it is stopped.
+/// A relay that runs until the test stops it.
 pub struct RunningRelay {
     pub wake: Arc<Notify>,
     stop: oneshot::Sender<()>,
@@ -87,7 +88,7 @@ impl RunningRelay {
     }
 }
 
-/// The environment of one test.
+/// The environment of one test with a relay.
 pub struct Bench {
     pub folder: TempDir,
     pub state: Arc<State>,
@@ -98,7 +99,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Makes an environment with the account `acme` and no servers.
+    /// Makes a test environment with the account `acme` and without servers.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
@@ -141,7 +142,8 @@ impl Bench {
         Catcher::start("webhook.py", &args)
     }
 
-    /// Adds the endpoint `crm` of `account`, at `path` of `catcher`.
+    /// Adds the endpoint `crm` to `account`. The URL of the endpoint is `path` at the server
+    /// `catcher`.
     pub fn endpoint(&self, account: &str, catcher: &Catcher, path: &str) {
         let account: AccountId = account.parse().unwrap();
         let url = format!("http://127.0.0.1:{}{path}", catcher.port);
@@ -150,7 +152,8 @@ impl Bench {
         assert_eq!(added, endpoints::AddOutcome::Added);
     }
 
-    /// Enqueues a milestone of the import `n` of `account`, with one rejected record.
+    /// Enqueues a milestone for the import with the number `n` of `account`. The import has one
+    /// rejected record.
     pub fn enqueue(&self, account: &str, n: i64, milestone: Milestone, to: &Recipients) -> bool {
         let (at, report) = (Timestamp::now(), report(account, n));
         self.state.write(|tx| enqueue(tx, at, milestone, &report, to)).unwrap()
@@ -168,7 +171,7 @@ impl Bench {
         RunningRelay { wake, stop, task }
     }
 
-    /// Returns a runner, to make attempts without a relay.
+    /// Returns an attempt runner. With it, a test can make attempts without a relay.
     pub fn runner(&self) -> AttemptRunner {
         let files = Arc::new(MemoryFile(self.error_file.clone()));
         AttemptRunner::new(Arc::clone(&self.state), &self.config, files)
@@ -179,7 +182,7 @@ impl Bench {
         self.state.read(|tx| deliveries::list(tx, &filter)).unwrap()
     }
 
-    /// Returns the mails received, in order.
+    /// Returns the mails that the test server received, in order.
     pub fn mails(&self) -> Vec<String> {
         let Ok(folder) = fs::read_dir(self.folder.path().join("mail")) else { return Vec::new() };
         let mut paths: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
@@ -192,7 +195,7 @@ impl Bench {
         self.folder.path().join("requests.jsonl")
     }
 
-    /// Returns the requests received, in order.
+    /// Returns the webhook requests that the test server received, in order.
     pub fn requests(&self) -> Vec<serde_json::Value> {
         let text = fs::read_to_string(self.requests_file()).unwrap_or_default();
         let whole = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
@@ -225,8 +228,8 @@ pub fn webhook() -> Recipients {
     Recipients { webhook: Some("crm".into()), ..Recipients::default() }
 }
 
-/// Waits until `done` returns true, for at most six times `seconds`. An idle machine needs at most
-/// `seconds`.
+/// Waits until `done` returns true. The maximum wait is six times `seconds`. On an idle machine,
+/// `seconds` are enough.
 pub async fn within(seconds: u64, what: &str, done: impl Fn() -> bool) {
     let limit = Duration::from_secs(seconds * 6);
     let end = Instant::now() + limit;

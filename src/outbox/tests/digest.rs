@@ -1,4 +1,5 @@
-//! Tests of `[mail] digest`: one mail covers several imports, and no import is lost or repeated.
+//! Tests of the setting `[mail] digest`: one mail covers several imports, and no import is lost or
+//! repeated.
 
 use super::bench::{Bench, client, header, within};
 use crate::config::{Period, Size};
@@ -15,7 +16,7 @@ fn all_delivered(bench: &Bench) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ends_of_one_account_share_a_mail() {
+async fn import_ends_of_one_account_share_a_mail() {
     let mut bench = digesting(3600);
     let _smtp = bench.smtp(&[]);
     bench.account("other");
@@ -25,7 +26,8 @@ async fn ends_of_one_account_share_a_mail() {
     let relay = bench.relay();
     within(10, "the mail about the start", || bench.mails().len() == 1).await;
     assert!(header(&bench.mails()[0], "Subject").contains("has begun"));
-    // A restart during the wait loses no delivery: the deliveries are in the state database.
+    // If the relay restarts during the wait, no delivery is lost, because the deliveries are in
+    // the state database.
     relay.stop().await;
     for (n, milestone) in [(3, Milestone::Completed), (4, Milestone::Failed)] {
         bench.enqueue("acme", n, milestone, &client());
@@ -34,7 +36,7 @@ async fn ends_of_one_account_share_a_mail() {
         tx.execute_batch(
             "UPDATE milestone SET at = at - 3600000;
              UPDATE delivery SET next_attempt_at = next_attempt_at - 3600000",
-        )?; // as if an hour had passed
+        )?; // the effect is the same as after an hour
         Ok(())
     });
     let relay = bench.relay();
@@ -53,7 +55,7 @@ async fn ends_of_one_account_share_a_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deferred_digest_is_retried_complete() {
+async fn a_deferred_digest_is_retried_with_all_imports() {
     let mut bench = digesting(1);
     bench.config.mail.attach_up_to = Size::from_bytes(100);
     let _smtp = bench.smtp(&["--defer", "1"]);
@@ -68,14 +70,14 @@ async fn a_deferred_digest_is_retried_complete() {
     let mails = bench.mails();
     assert_eq!(mails.len(), 1);
     assert!(mails[0].contains("3 of your imports have ended."), "{}", mails[0]);
-    // Each error file has 63 bytes. One fits into the limit of 100 bytes; the others are named with
-    // their path.
+    // Each error file has 63 bytes, and the limit is 100 bytes. One error file fits into the mail.
+    // For the other files, the mail has only the path.
     assert_eq!(mails[0].matches("Content-Disposition: attachment").count(), 1, "{}", mails[0]);
     assert!(mails[0].contains("too large to attach with the other error files"), "{}", mails[0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_single_end_is_an_ordinary_mail() {
+async fn a_single_import_end_is_mailed_without_digest() {
     let mut bench = digesting(1);
     let _smtp = bench.smtp(&[]);
     bench.enqueue("acme", 1, Milestone::Completed, &client());

@@ -19,8 +19,8 @@ async fn failing_endpoints_are_retried_under_the_same_id() {
         bench.endpoint(account, &http, path);
         bench.enqueue(account, 1, Milestone::Completed, &webhook());
     }
-    // An import belongs to one account: of three milestones with the same import number only the
-    // first is new.
+    // An import belongs to one account. Therefore only the first of three milestones with the same
+    // import number is new.
     assert_eq!(bench.deliveries().len(), 1);
     for (n, account) in [(2, "busy"), (3, "moved")] {
         assert!(bench.enqueue(account, n, Milestone::Completed, &webhook()));
@@ -31,7 +31,7 @@ async fn failing_endpoints_are_retried_under_the_same_id() {
     for (delivery, shortest, why) in [
         (&deliveries[0], 5, "500"),
         (&deliveries[1], 120, "429"),
-        (&deliveries[2], 5, "to /moved; redirects are not followed"),
+        (&deliveries[2], 5, "redirects to /moved, but redirects are not followed"),
     ] {
         assert_eq!(delivery.state, "pending");
         assert!(wait_of(&bench, delivery) >= shortest, "{delivery:?}");
@@ -88,7 +88,7 @@ async fn an_endpoint_that_never_answers_is_retried() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn attempts_cut_by_a_stop_are_repeated() {
+async fn attempts_interrupted_by_a_stop_are_repeated() {
     let bench = Bench::new();
     let http = bench.http();
     bench.endpoint("acme", &http, "/hang");
@@ -131,7 +131,8 @@ async fn removing_an_endpoint_gives_up_its_deliveries() {
     assert!(bench.requests().is_empty());
 }
 
-/// An endpoint can get an internal address after it was saved, for example if its name changes.
+/// An endpoint can get an internal address after it was saved, for example if the DNS entry of its
+/// name changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_with_internal_addresses_get_no_connection() {
     let mut bench = Bench::new();
@@ -153,7 +154,10 @@ async fn endpoints_with_internal_addresses_get_no_connection() {
     relay.stop().await;
     for delivery in bench.deliveries() {
         let why = delivery.last_error.unwrap();
-        assert!(why.contains("is loopback; only [webhooks] allow can permit it"), "{why}");
+        assert!(
+            why.contains("is a loopback address; only [webhooks] allow can permit it"),
+            "{why}"
+        );
     }
     assert!(bench.requests().is_empty());
 }
@@ -181,7 +185,7 @@ async fn an_endpoint_failing_for_days_is_disabled() {
     }
     bench.write(|tx| {
         tx.execute("UPDATE endpoint SET failing_since = failing_since - 2 * 3600000", [])?;
-        deliveries::retry(tx, 1, Timestamp::UNIX_EPOCH) // due before the others
+        deliveries::retry(tx, 1, Timestamp::UNIX_EPOCH) // this delivery is due before the others
     });
     let relay = bench.relay();
     within(10, "the mail", || bench.mails().len() == 1).await;

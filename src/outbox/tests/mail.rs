@@ -39,7 +39,7 @@ fn file(bench: &Bench, name: &str) -> PathBuf {
     bench.folder.path().join(name)
 }
 
-/// Sends one mail. Returns the delivery's state and last error after the first attempt.
+/// Sends one mail. Returns the state of the delivery and its last error after the first attempt.
 async fn first_attempt(bench: &Bench) -> (String, String) {
     bench.enqueue("acme", 1, Milestone::Completed, &client());
     let relay = bench.relay();
@@ -49,7 +49,7 @@ async fn first_attempt(bench: &Bench) -> (String, String) {
     (delivery.state, delivery.last_error.unwrap_or_default())
 }
 
-/// Makes a bench whose mail server has TLS and the user "imports@acme.example".
+/// Makes a test environment whose mail server has TLS and the user "imports@acme.example".
 fn secure(
     options: &[&str],
     password: &str,
@@ -73,7 +73,7 @@ fn secure(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn logs_in_by_tls_and_starttls() {
+async fn mail_login_works_with_tls_and_starttls() {
     for (scheme, query, starttls) in
         [("smtps", "", None), ("smtp", "?tls=required", Some("--starttls"))]
     {
@@ -141,7 +141,7 @@ fn a_connection_check_sends_no_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_starttls_gets_nothing() {
+async fn a_server_without_starttls_gets_no_mail() {
     let mut bench = Bench::new();
     let catcher = bench.smtp(&[]);
     bench.config.mail.url = format!("smtp://127.0.0.1:{}?tls=required", catcher.port);
@@ -187,7 +187,7 @@ async fn large_error_files_are_gzipped() {
     assert!(mail.contains("application/gzip") && mail.len() < 10_000, "{mail}");
 }
 
-/// Installs a script as sendmail.
+/// Installs a script in place of the sendmail program.
 fn sendmail(bench: &mut Bench, script: &str) {
     let path = file(bench, "sendmail");
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();

@@ -15,7 +15,8 @@ use bench::{Bench, client, header, webhook, within};
 use super::{Milestone, Recipients};
 use crate::state::{activity, deliveries};
 
-/// Returns the seconds from the end of the last attempt at `delivery` to its next one.
+/// Returns the number of seconds from the end of the last attempt at `delivery` to the next
+/// attempt.
 fn wait_of(bench: &Bench, delivery: &deliveries::Delivery) -> i64 {
     let attempt = bench.write(|tx| deliveries::list_attempts(tx, delivery.id)).pop().unwrap();
     let next = delivery.next_attempt_at.unwrap().as_millisecond();
@@ -146,7 +147,7 @@ async fn mail_fails_only_without_a_configured_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hanging_servers_delay_no_others() {
+async fn hanging_servers_do_not_delay_other_servers() {
     let mut bench = Bench::new();
     let (_smtp, http) = (bench.smtp(&["--hang"]), bench.http());
     bench.account("stuck");

@@ -11,7 +11,7 @@ use crate::state::deliveries;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Attempts the deliveries that are due `hours` from now, as the relay does.
+/// Attempts the deliveries that are due in `hours`, as the relay does.
 fn run_due(bench: &Bench, runner: &AttemptRunner, hours: u32) {
     let at = Timestamp::now() + SignedDuration::try_from(HOUR * hours).unwrap();
     let began = Instant::now() + HOUR * hours;
@@ -57,7 +57,7 @@ fn mails_over_an_address_limit_are_merged() {
     assert_eq!(bench.mails().len(), 4, "three mails, and one to another address");
     assert_eq!((pending(&bench), held(&bench)), (39, 1), "two accounts wait, logged once");
 
-    // A mail of another account to this address is never merged with others.
+    // Mails to the same address that belong to different accounts are never merged.
     run_due(&bench, &runner, 1);
     let mails = bench.mails();
     assert_eq!(mails.len(), 7, "three more mails");
@@ -97,7 +97,7 @@ fn undelivered_mails_do_not_count() {
     let mut bench = Bench::new();
     bench.config.mail.max_hourly_to_address = 1;
     enqueue_begins_and_ends(&bench, 1..=1, &client());
-    let runner = bench.runner(); // no server listens
+    let runner = bench.runner(); // no mail server is running
     run_due(&bench, &runner, 0);
     assert_eq!((held(&bench), pending(&bench)), (0, 2));
     assert!(bench.deliveries().iter().all(|delivery| delivery.attempts == 1));

@@ -1,5 +1,5 @@
-//! Tests of DNS rebinding: a name has an allowed address at the check, and a forbidden one at the
-//! connection.
+//! Tests of DNS rebinding: a host name has an allowed address at the check, and a forbidden
+//! address at the connection.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -43,7 +43,7 @@ impl Resolver for Rebinding {
     }
 }
 
-/// Runs a server that accepts every request. Returns its count of connections.
+/// Runs a server that accepts every request. Returns the number of connections to the server.
 fn server(listener: TcpListener) -> Arc<AtomicUsize> {
     let connections = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&connections);
@@ -62,7 +62,8 @@ fn server(listener: TcpListener) -> Arc<AtomicUsize> {
 fn connections_use_the_checked_address_only() {
     let good = TcpListener::bind((GOOD, 0)).unwrap();
     let port = good.local_addr().unwrap().port();
-    // Another program may use this port at the forbidden address. It must get no connection either.
+    // Another program may use this port at the forbidden address. That program must not get a
+    // connection either.
     let forbidden = TcpListener::bind((FORBIDDEN, port)).ok().map(server);
     let good = server(good);
     let allow = Webhooks { allow: vec!["127.0.0.2/32".parse().unwrap()], ..Webhooks::default() };
@@ -83,7 +84,7 @@ fn connections_use_the_checked_address_only() {
     assert!(matches!(send(), AttemptOutcome::Delivered(_)));
     assert_eq!(asked.load(SeqCst), 1, "the name is resolved only once");
     refused(send()); // the name now has a forbidden address
-    refused(send()); // one forbidden address forbids all
+    refused(send()); // one forbidden address is enough to forbid the host
     assert!(
         matches!(send(), AttemptOutcome::Delivered(_)),
         "a name can have allowed addresses again"

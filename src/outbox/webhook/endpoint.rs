@@ -2,13 +2,13 @@
 
 use ureq::http::Uri;
 
-/// The longest endpoint name, in bytes.
+/// The maximum length of an endpoint's name, in bytes.
 const MAX_NAME: usize = 64;
 
-/// The longest URL, in bytes.
+/// The maximum length of an endpoint's URL, in bytes.
 const MAX_URL: usize = 2048;
 
-/// An endpoint can't be saved.
+/// The reason why an endpoint cannot be saved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEndpoint {
     #[error("an endpoint's name is 1 to 64 of A-Z a-z 0-9 . _ and -")]
@@ -21,27 +21,28 @@ pub enum InvalidEndpoint {
     Scheme,
     #[error("the URL has no host, or an invalid port")]
     Host,
-    /// A password would be visible wherever the URL is shown.
+    /// The URL contains a user name or a password, which would be visible in every output of the
+    /// URL.
     #[error("the URL has a user name or password; webhooks are authenticated by their signature")]
     Credentials,
     #[error("the URL has a fragment (#…), which is never sent")]
     Fragment,
 }
 
-/// Checks that `name` can be an endpoint's name.
+/// Checks that `name` is a valid name for an endpoint.
 pub fn check_name(name: &str) -> Result<(), InvalidEndpoint> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     let valid = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(allowed);
     if valid { Ok(()) } else { Err(InvalidEndpoint::Name) }
 }
 
-/// Checks that `url` can be an endpoint's URL.
+/// Checks that `url` is a valid URL for an endpoint.
 pub fn check_url(url: &str) -> Result<(), InvalidEndpoint> {
     if url.len() > MAX_URL {
         return Err(InvalidEndpoint::TooLong);
     }
     if url.contains('#') {
-        return Err(InvalidEndpoint::Fragment); // Uri drops a fragment silently
+        return Err(InvalidEndpoint::Fragment); // `Uri` removes a fragment without an error
     }
     let uri: Uri = url.parse().map_err(|_| InvalidEndpoint::Syntax)?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {

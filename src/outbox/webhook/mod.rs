@@ -24,28 +24,28 @@ use super::retry::{AttemptOutcome, retry_after};
 use crate::config::Webhooks;
 use crate::sanitize::printable_start;
 
-/// The most bytes of an answer's body that are read.
+/// The maximum number of bytes that are read from the body of an endpoint's answer.
 const MAX_ANSWER: u64 = 8 * 1024;
 
-/// The most characters of an answer's body that are kept.
+/// The maximum number of characters that are stored from the body of an endpoint's answer.
 const MAX_KEPT: usize = 200;
 
 /// A request to an endpoint, before it is signed.
 #[derive(Debug)]
 pub struct WebhookRequest<'a> {
     pub url: &'a str,
-    /// The secrets to sign with, the current one first. The request has one signature for each
-    /// secret.
+    /// The secrets that sign the request. The current secret is the first. The request has one
+    /// signature for each secret.
     pub secrets: &'a [Secret],
-    /// The message id, `msg_…`. It is the same in every attempt.
+    /// The message id, which begins with `msg_`. All attempts at a delivery have the same id.
     pub id: &'a str,
-    /// The time of this attempt.
+    /// The time of the current attempt.
     pub now: Timestamp,
-    /// The body is JSON.
+    /// The body of the request, which is JSON.
     pub body: &'a str,
 }
 
-/// Sends webhooks. Clones share one agent and are cheap.
+/// Sends webhooks. All clones share one HTTP agent, and cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct WebhookSender {
     agent: Agent,
@@ -58,14 +58,14 @@ impl WebhookSender {
         Self::resolving_by(webhooks, DefaultResolver::default())
     }
 
-    /// Makes a sender that resolves host names by `resolver`.
+    /// Makes a sender that uses `resolver` to resolve host names.
     pub fn resolving_by(webhooks: &Webhooks, resolver: impl Resolver) -> Self {
         let config = Agent::config_builder()
             .timeout_global(Some(webhooks.timeout.get()))
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .max_idle_connections(0) // a broken idle one would count as a failure
+            .max_idle_connections(0) // a broken idle connection would count as a failure
             .proxy(None)
             .user_agent(concat!("sftp-import/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -84,8 +84,8 @@ impl WebhookSender {
             .send(request.body);
         match answer {
             Ok(mut answer) => judge(&mut answer, request.now),
-            // The guard refused an address. This failure is temporary: the name can have other
-            // addresses later.
+            // `SsrfGuard` refused an address of the host. This failure is temporary, because the
+            // host name can have other addresses later.
             Err(Error::Other(error)) => {
                 AttemptOutcome::later(printable_start(&error.to_string(), MAX_KEPT))
             }
@@ -94,13 +94,14 @@ impl WebhookSender {
     }
 }
 
-/// Returns the signatures, separated by spaces. A receiver needs to know only one of the secrets.
+/// Returns the signatures of a request, separated by spaces. A receiver needs only one of the
+/// secrets to check the request.
 fn signatures(request: &WebhookRequest<'_>) -> String {
     let sign = |secret: &Secret| secret.sign(request.id, request.now, request.body.as_bytes());
     request.secrets.iter().map(sign).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns the outcome of `answer`. The outcome depends only on the HTTP status.
+/// Returns the outcome of the attempt. The outcome depends only on the HTTP status of `answer`.
 fn judge(answer: &mut Response<Body>, now: Timestamp) -> AttemptOutcome {
     let status = answer.status();
     if status.is_success() {
@@ -112,7 +113,7 @@ fn judge(answer: &mut Response<Body>, now: Timestamp) -> AttemptOutcome {
     let why = match target {
         Some(target) if status.is_redirection() => {
             format!(
-                "{status}, to {}; redirects are not followed",
+                "{status}: the answer redirects to {}, but redirects are not followed",
                 printable_start(target, MAX_KEPT)
             )
         }
@@ -124,7 +125,8 @@ fn judge(answer: &mut Response<Body>, now: Timestamp) -> AttemptOutcome {
     }
 }
 
-/// Returns `status` and the beginning of the answer's body, as far as the body can be read.
+/// Returns `status` and the beginning of the answer's body. If a part of the body cannot be read,
+/// the text is shorter.
 fn with_body(status: String, answer: &mut Response<Body>) -> String {
     let mut bytes = Vec::new();
     // A read error is ignored: the outcome depends only on the HTTP status.

@@ -1,4 +1,5 @@
-//! [`Secret`]: signs webhooks by Standard Webhooks 1.0, so that receivers can authenticate them.
+//! [`Secret`]: signs webhooks according to Standard Webhooks 1.0, so that receivers can
+//! authenticate them.
 //!
 //! Invariant: a `Secret` has 24 to 64 bytes. Its `Debug` output hides the bytes.
 
@@ -17,33 +18,35 @@ use crate::state::endpoints::EndpointTarget;
 
 const PREFIX: &str = "whsec_";
 
-/// The length of a new secret in bytes; the standard requires 24 to 64.
+/// The length of a new webhook secret in bytes. The standard requires 24 to 64 bytes.
 const LEN: usize = 32;
 
-/// An endpoint's signing key, written `whsec_<base64>`.
+/// The signing key of an endpoint. Its text form is `whsec_<base64>`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
-/// The text is not a webhook secret: `whsec_` and the base64 of 24 to 64 bytes.
+/// The error of a text that is not a webhook secret. A secret is `whsec_` and the base64 of 24 to
+/// 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a webhook secret is whsec_ and the base64 of 24 to 64 bytes")]
+#[error("a webhook secret consists of whsec_ and the base64 of 24 to 64 bytes")]
 pub struct InvalidSecret;
 
 impl Secret {
-    /// Makes a new secret from /dev/urandom.
+    /// Makes a new webhook secret from random bytes of /dev/urandom.
     pub fn generate() -> io::Result<Self> {
         let mut bytes = vec![0; LEN];
         File::open("/dev/urandom")?.read_exact(&mut bytes)?;
         Ok(Self(bytes))
     }
 
-    /// Returns the secret as text, `whsec_…`. The text is stored in the state database and printed
-    /// once.
+    /// Returns the webhook secret as text, `whsec_…`. The text is stored in the state database and
+    /// printed once.
     pub fn reveal(&self) -> String {
         format!("{PREFIX}{}", STANDARD.encode(&self.0))
     }
 
-    /// Returns the header `webhook-signature` for `body`, sent as message `id` at `at`.
+    /// Returns the value of the header `webhook-signature` for the request with the body `body`
+    /// and the message id `id` at the time `at`.
     pub fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> String {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
@@ -53,7 +56,8 @@ impl Secret {
     }
 }
 
-/// Returns the secrets that sign a request to `target`, the current one first.
+/// Returns the secrets that sign a request to the endpoint `target`. The current secret is the
+/// first.
 pub fn signing_secrets(target: &EndpointTarget) -> Result<Vec<Secret>, InvalidSecret> {
     [Some(&target.secret), target.old_secret.as_ref()]
         .into_iter()
@@ -82,7 +86,7 @@ impl fmt::Debug for Secret {
 mod tests {
     use super::*;
 
-    /// The test vector of the standard's reference libraries.
+    /// The test vector is from the reference libraries of Standard Webhooks.
     #[test]
     fn signs_the_published_vector() {
         let secret: Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().unwrap();
@@ -94,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_differ_parse_and_stay_hidden() {
+    fn new_secrets_are_different_parseable_and_not_printed() {
         let (a, b) = (Secret::generate().unwrap(), Secret::generate().unwrap());
         assert_ne!(a, b);
         assert_eq!(a.reveal().parse(), Ok(a.clone()));

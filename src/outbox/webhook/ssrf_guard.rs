@@ -22,32 +22,32 @@ use ureq::unversioned::transport::NextTimeout;
 
 use super::address_class::{destination, special_kind};
 
-/// An endpoint has an address that webhooks must not connect to.
+/// The error of an endpoint with an address that webhooks must not connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the address {address} is {what}; only [webhooks] allow can permit it")]
 pub struct ForbiddenAddress {
     pub address: IpAddr,
-    /// The kind of the address, such as "private".
+    /// The special kind of the address, such as "a private address".
     pub what: &'static str,
 }
 
 /// The result of the check for an endpoint that may be saved.
 #[derive(Debug)]
 pub enum EndpointHost {
-    /// The host has addresses, and all are allowed.
+    /// The host name resolves, and webhooks may connect to all its addresses.
     Allowed,
-    /// The host name does not resolve now.
+    /// The host name does not resolve now. The error is that of the resolver.
     Unresolved(io::Error),
 }
 
-/// Decides which addresses webhooks may connect to. A clone is cheap compared with a request.
+/// Decides which addresses webhooks may connect to. Compared with a request, a clone is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct SsrfGuard {
     allow: Vec<IpNet>,
 }
 
 impl SsrfGuard {
-    /// Allows public addresses and the networks `allow`.
+    /// Makes a guard that allows public addresses and the networks in `allow`.
     pub fn new(allow: &[IpNet]) -> Self {
         Self { allow: allow.to_vec() }
     }
@@ -57,7 +57,7 @@ impl SsrfGuard {
         let destination = destination(address);
         let allowed = |net: &IpNet| net.contains(&address) || net.contains(&destination);
         match special_kind(destination)
-            .or_else(|| is_own(destination).then_some("of this host itself"))
+            .or_else(|| is_own(destination).then_some("an address of this host"))
         {
             Some(what) if !self.allow.iter().any(allowed) => {
                 Err(ForbiddenAddress { address, what })
@@ -100,7 +100,7 @@ fn is_own(address: IpAddr) -> bool {
         socket.connect((address, DISCARD))?;
         socket.local_addr()
     });
-    // An address without a route can't be reached.
+    // If no route leads to an address, webhooks cannot reach the address.
     source.is_ok_and(|source| source.ip() == address)
 }
 
@@ -157,35 +157,35 @@ mod tests {
             assert_eq!(what(&guard, address), None, "{address}");
         }
         for (address, expected) in [
-            ("0.0.0.0", "of this host itself"),
-            ("10.255.255.255", "private"),
-            ("100.64.0.1", "of a carrier's shared network"),
-            ("100.100.100.200", "of a carrier's shared network"),
-            ("127.0.0.1", "loopback"),
-            ("127.255.255.254", "loopback"),
-            ("168.63.129.16", "a cloud's metadata service"),
-            ("169.254.169.254", "link-local"),
-            ("172.16.0.1", "private"),
-            ("172.31.255.255", "private"),
-            ("192.0.0.192", "reserved"),
-            ("192.168.1.1", "private"),
-            ("224.0.0.1", "multicast"),
-            ("239.255.255.255", "multicast"),
-            ("255.255.255.255", "reserved"),
-            ("::", "not assigned to anybody"),
-            ("::1", "loopback"),
-            ("::ffff:10.0.0.1", "private"),
-            ("::127.0.0.1", "not assigned to anybody"),
-            ("64:ff9b::a00:1", "private"),
-            ("64:ff9b:1::1", "not assigned to anybody"),
-            ("fe80::1", "link-local"),
-            ("fec0::1", "site-local"),
-            ("fd00:ec2::254", "unique-local"),
-            ("ff02::1", "multicast"),
-            ("2001:db8::1", "for documentation"),
-            ("2001::1", "reserved"),
-            ("2002:7f00:1::", "reserved"),
-            ("4000::1", "not assigned to anybody"),
+            ("0.0.0.0", "an address of this host"),
+            ("10.255.255.255", "a private address"),
+            ("100.64.0.1", "an address of a carrier's shared network"),
+            ("100.100.100.200", "an address of a carrier's shared network"),
+            ("127.0.0.1", "a loopback address"),
+            ("127.255.255.254", "a loopback address"),
+            ("168.63.129.16", "the address of a cloud's metadata service"),
+            ("169.254.169.254", "a link-local address"),
+            ("172.16.0.1", "a private address"),
+            ("172.31.255.255", "a private address"),
+            ("192.0.0.192", "a reserved address"),
+            ("192.168.1.1", "a private address"),
+            ("224.0.0.1", "a multicast address"),
+            ("239.255.255.255", "a multicast address"),
+            ("255.255.255.255", "a reserved address"),
+            ("::", "an unassigned address"),
+            ("::1", "a loopback address"),
+            ("::ffff:10.0.0.1", "a private address"),
+            ("::127.0.0.1", "an unassigned address"),
+            ("64:ff9b::a00:1", "a private address"),
+            ("64:ff9b:1::1", "an unassigned address"),
+            ("fe80::1", "a link-local address"),
+            ("fec0::1", "a site-local address"),
+            ("fd00:ec2::254", "a unique-local address"),
+            ("ff02::1", "a multicast address"),
+            ("2001:db8::1", "an address for documentation"),
+            ("2001::1", "a reserved address"),
+            ("2002:7f00:1::", "a reserved address"),
+            ("4000::1", "an unassigned address"),
         ] {
             assert_eq!(what(&guard, address), Some(expected), "{address}");
         }
@@ -198,7 +198,11 @@ mod tests {
         const RERUN: &str = "SFTP_IMPORT_TEST_OWN_ADDRESS";
         if std::env::var_os(RERUN).is_some() {
             for own in ["9.9.9.9", "::ffff:9.9.9.9", "64:ff9b::909:909", "2620:fe::fe"] {
-                assert_eq!(what(&SsrfGuard::default(), own), Some("of this host itself"), "{own}");
+                assert_eq!(
+                    what(&SsrfGuard::default(), own),
+                    Some("an address of this host"),
+                    "{own}"
+                );
             }
             assert_eq!(what(&SsrfGuard::default(), "9.9.9.8"), None);
             let allowed = SsrfGuard::new(&["9.9.9.9/32".parse().unwrap()]);
@@ -231,11 +235,11 @@ mod tests {
         for address in ["10.1.2.3", "::ffff:10.1.2.3", "fd12::1"] {
             assert_eq!(what(&guard, address), None, "{address}");
         }
-        assert_eq!(what(&guard, "10.2.0.1"), Some("private"));
-        assert_eq!(what(&guard, "::1"), Some("loopback"));
+        assert_eq!(what(&guard, "10.2.0.1"), Some("a private address"));
+        assert_eq!(what(&guard, "::1"), Some("a loopback address"));
     }
 
-    /// A URL parser and the C library accept several spellings of one address.
+    /// URL parsers and the C library accept several spellings of the same address.
     #[test]
     fn every_spelling_of_an_address_is_checked() {
         let guard = SsrfGuard::default();

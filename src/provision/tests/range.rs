@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Returns the ids just outside the range, and the ids at both ends of the range.
+/// Returns the two ids just outside the range of account ids, and the two ids at the ends of the
+/// range.
 fn bounds() -> ([u32; 2], [u32; 2]) {
     let Accounts { first_uid, last_uid, .. } = Accounts::default();
     ([first_uid - 1, last_uid + 1], [first_uid, last_uid])
@@ -61,7 +62,7 @@ fn only_users_within_the_id_range_are_removed() {
     }
 }
 
-/// With a wrong limit, `end` would end processes. Therefore the test uses only ids without
+/// If the limit were wrong, `end` would end processes. Therefore the test uses only ids without
 /// processes.
 #[test]
 fn the_processes_of_system_users_are_never_ended() {

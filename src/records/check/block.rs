@@ -1,4 +1,5 @@
-//! Turns one block into batches and rejections. The result depends only on the block and the plan.
+//! Checks one block: parses its records and sorts them into batches and rejections. The result
+//! depends only on the block and the plan.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -23,30 +24,30 @@ use crate::records::sink::RejectedRecord;
 use crate::report::Failure;
 use crate::sanitize::excerpt;
 
-/// A parsed block: its records, cells and findings.
+/// A parsed block: its records, its cells and the findings about them.
 #[derive(Debug)]
 pub struct ParsedBlock {
     /// The number of bytes of the file as uploaded that had been read at the end of the block.
     pub consumed: u64,
     first_line: u64,
-    /// The block, followed by its unquoted cells.
+    /// The text of the block. The unquoted content of its quoted cells follows the text.
     pub text: Vec<u8>,
     lexed: LexedBlock,
     built: BuiltBlock,
     invalid: Vec<InvalidRecord>,
 }
 
-/// The results of checking the records of a block.
+/// The results of the checks of a block's records.
 #[derive(Debug)]
 struct BuiltBlock {
     batches: Vec<Batch>,
-    /// The findings, sorted by record.
+    /// The findings about the block's records, sorted by record.
     found: Vec<RecordFinding>,
     failure: Option<Failure>,
     other_descriptions: u64,
 }
 
-/// Parses a block.
+/// Parses a block of the data file and checks its records.
 pub fn parse(block: Block, plan: &ReadPlan) -> ParsedBlock {
     let Block { mut text, first_line, consumed, is_last } = block;
     let bytes = text.len();
@@ -63,7 +64,8 @@ pub fn parse(block: Block, plan: &ReadPlan) -> ParsedBlock {
     ParsedBlock { consumed, first_line, text, lexed, built, invalid }
 }
 
-/// Finds the cells of a block. Appends the unescaped content of the cells that have quotes inside.
+/// Finds the cells of a block. For each cell with quotes inside, appends the unescaped content to
+/// the block.
 fn find_cells(text: &mut Vec<u8>, plan: &ReadPlan) -> LexedBlock {
     let mut lexed = lex(text, plan.dialect, plan.width());
     text.append(&mut lexed.unquoted);
@@ -77,7 +79,7 @@ fn find_cells(text: &mut Vec<u8>, plan: &ReadPlan) -> LexedBlock {
     lexed
 }
 
-/// Appends the original content of each cell that contains the delimiter or U+001F.
+/// Appends to the block the original content of each cell that contains the delimiter or U+001F.
 fn restore_cells(text: &mut Vec<u8>, cells: &mut [Span], delimiter: char) {
     for cell in cells {
         if let Cow::Owned(original) = exchanged(delimiter, &text[cell.range()]) {
@@ -88,7 +90,7 @@ fn restore_cells(text: &mut Vec<u8>, cells: &mut [Span], delimiter: char) {
     }
 }
 
-/// Checks the records of a block.
+/// Checks the records of a block. Returns the accepted records and the findings.
 fn build(
     plan: &ReadPlan,
     text: &str,
@@ -120,8 +122,8 @@ fn build(
     BuiltBlock { batches, found, failure, other_descriptions }
 }
 
-/// Drops findings about the values of cells whose form is wrong. `form` is the number of findings
-/// about form at the start of `found`.
+/// Drops findings about the value of a cell if the form of the cell is wrong. `form` is the number
+/// of findings about form, which are at the start of `found`.
 fn drop_consequences(form: usize, found: &mut Vec<RecordFinding>) {
     let key = |found: &RecordFinding| found.finding.column.map(|column| (found.record, column));
     let cells: HashSet<_> = found[..form].iter().filter_map(key).collect();
@@ -141,7 +143,7 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || c == '\0'
 }
 
-/// Returns a failure if a column without a name has a value.
+/// Returns a failure if a cell has a value and its column has no name in the header.
 fn nameless_value(plan: &ReadPlan, rows: &Rows<'_>) -> Option<Failure> {
     let nameless = &plan.columns.nameless;
     let (row, column) = (0..if nameless.is_empty() { 0 } else { rows.len() })
@@ -177,7 +179,7 @@ fn take_invalid(text: &mut [u8], plan: &ReadPlan) -> Vec<InvalidRecord> {
 }
 
 impl ParsedBlock {
-    /// Iterates over the rejected records in file order.
+    /// Iterates over the rejected records of the block in the order of the file.
     pub fn rejected<'a>(&'a self, plan: &'a ReadPlan) -> impl Iterator<Item = RejectedRecord<'a>> {
         let by_record = self.built.found.chunk_by(|a, b| a.record == b.record);
         by_record.map(|of_one| self.rejected_record(plan, of_one))
@@ -196,8 +198,8 @@ impl ParsedBlock {
         let (kept, description) = if has(&RECORD_TOO_LONG) {
             kept_fields(plan, own)
         } else if has(&ERROR_TEXT) {
-            // A description in the wrong column can't be distinguished from the record's own
-            // fields.
+            // If a description is in the wrong column, it cannot be distinguished from the
+            // record's own fields.
             (before_error_text(plan, raw, found[0].finding.column), None)
         } else if record.broken.is_some() {
             (Some(own), None)
@@ -263,26 +265,26 @@ impl ParsedBlock {
         finding.rule.reject(line, column, &RuleCase { value, format, ..*numbers })
     }
 
-    /// Returns the failure that the block causes for the whole file; `None` if it causes no
-    /// failure.
+    /// Returns the failure that the block causes for the whole file. Returns `None` if the block
+    /// causes no failure.
     pub fn failure(&mut self) -> Option<Failure> {
         self.built.failure.take()
     }
 
-    /// Returns the accepted records.
+    /// Returns the accepted records of the block.
     pub fn batches(&mut self) -> Vec<Batch> {
         std::mem::take(&mut self.built.batches)
     }
 
-    /// Returns the number of records whose ignored `Failure Description` has a text that is not
-    /// from an error file.
+    /// Returns the number of records whose ignored column `Failure Description` has a text that
+    /// does not come from an error file.
     pub fn other_descriptions(&self) -> u64 {
         self.built.other_descriptions
     }
 }
 
-/// Returns the rejection of a record over `max-record`. `start` has the first bytes of the record,
-/// and `bytes` is its length in bytes.
+/// Returns the rejection of a record that is longer than `max-record`. `start` has the first bytes
+/// of the record, and `bytes` is the record's length in bytes.
 pub fn too_long<'a>(
     plan: &'a ReadPlan,
     line: u64,

@@ -39,7 +39,8 @@ use crate::records::rules::record::NUL;
 use crate::records::rules::rejection::Rule;
 use crate::records::rules::{property, value};
 
-/// Returns the rows that break no rule. Adds the broken rules of all other rows to `found`.
+/// Returns the events of the rows that break no rule. Adds the rules that other rows break to
+/// `found`.
 pub fn build(
     plan: &ReadPlan,
     schema: &EventSchema,
@@ -49,7 +50,7 @@ pub fn build(
     let mut builder = EventBuilder::new(plan, rows, found);
     let columns = builder.columns();
     let batch = RecordBatch::try_new(schema.arrow.clone(), columns)
-        .expect("one column of its type for each field of the schema");
+        .expect("each field of the schema has one column of its type");
     remove_rows(&builder.bad, batch)
 }
 
@@ -57,7 +58,7 @@ struct EventBuilder<'a, 'r> {
     plan: &'a ReadPlan,
     rows: &'a Rows<'r>,
     found: &'a mut Vec<RecordFinding>,
-    /// Whether each row breaks a rule.
+    /// Whether a row breaks a rule, for each row of the block.
     bad: Vec<bool>,
     calendar: Calendar,
 }
@@ -69,13 +70,13 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         Self { plan, rows, found, bad, calendar: Calendar::default() }
     }
 
-    /// Records that a row breaks a rule.
+    /// Records that the row breaks the rule `rule`.
     fn reject(&mut self, row: usize, rule: &'static Rule, column: Option<usize>) {
         self.bad[row] = true;
         self.found.push(self.rows.found(row, rule, column));
     }
 
-    /// Records all rules that the cell of a property breaks.
+    /// Records all rules that a cell of a property column breaks.
     fn reject_property(&mut self, row: usize, property: &PropertyColumn) {
         let cell = self.rows.cell(row, property.column);
         for rule in broken_rules(self.plan, property, cell) {
@@ -143,7 +144,7 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         instants(times, NullRows::default())
     }
 
-    /// Builds the four id columns in the order of the schema.
+    /// Builds the four columns for the ids of users, in the order of the schema.
     fn ids(&mut self) -> Vec<ArrayRef> {
         let mut has_one = vec![false; self.rows.len()];
         let order = [IdKind::Identity, IdKind::ObjectId, IdKind::FbId, IdKind::GpId];
@@ -157,7 +158,8 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         columns.into()
     }
 
-    /// Builds an id column. Sets `has_one` for each row that has an id, even an invalid one.
+    /// Builds a column of ids. Sets `has_one` for each row that has an id. An invalid id counts
+    /// too.
     fn id_column(&mut self, column: usize, has_one: &mut [bool]) -> ArrayRef {
         let mut ids = self.texts(column);
         for ((row, cell), has_one) in self.rows.spans(column).enumerate().zip(has_one) {
@@ -225,7 +227,8 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         strings.finish()
     }
 
-    /// Builds the values of a column. `parse` gets a cell without white space at its start and end.
+    /// Builds the values of a property column. `parse` gets a cell without white space at its
+    /// start and end.
     #[inline]
     fn typed<T: Default>(
         &mut self,
@@ -290,7 +293,7 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         instants(times, nulls)
     }
 
-    /// Creates a text column with memory for the cells of `column`.
+    /// Creates a column of texts. Its memory is sufficient for the cells of `column`.
     fn texts(&self, column: usize) -> StringColumn<'r> {
         let cells = self.rows.spans(column).map(Span::len);
         StringColumn::new(self.rows.block(), self.rows.len(), cells)

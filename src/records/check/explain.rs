@@ -1,4 +1,4 @@
-//! Finds all rules that a cell or a record breaks. This is the slow path for rejected records; it
+//! Finds all rules that a cell or a record breaks. This slow path handles rejected records. It
 //! checks the same rules as the fast path.
 
 use super::rows::{RecordFinding, Rows};
@@ -33,7 +33,7 @@ pub fn nul_columns<'a>(
         .filter(move |&column| Some(column) != description && rows.cell(row, column).contains('\0'))
 }
 
-/// Returns all rules that the cell of a property breaks.
+/// Returns all rules that a cell of a property column breaks.
 pub fn broken_rules(
     plan: &ReadPlan,
     property: &PropertyColumn,
@@ -44,15 +44,15 @@ pub fn broken_rules(
     length.into_iter().chain(value)
 }
 
-/// Returns the column to report for a missing id: the only id column, or `None` if the file has
-/// several id columns.
+/// Returns the column to report if a record has no id. This is the only id column, or `None` if
+/// the file has several id columns.
 pub fn only_id(plan: &ReadPlan) -> Option<usize> {
     let mut columns = plan.columns.ids.into_iter().flatten();
     columns.next().filter(|_| columns.next().is_none())
 }
 
-/// Adds the rules about `ts` and ids that a row breaks. Events and profiles have the same rules for
-/// these.
+/// Adds the rules about `ts` and about ids that a row breaks. These rules are the same for events
+/// and profiles.
 pub fn explain_user(plan: &ReadPlan, rows: &Rows<'_>, row: usize, found: &mut Vec<RecordFinding>) {
     if let Some(TimestampColumn { column, notation }) = plan.columns.timestamp {
         let at = notation.seconds(rows.cell(row, column), plan.limits.min_ts.seconds());

@@ -9,7 +9,7 @@ use arrow_select::filter::filter_record_batch;
 /// shares the memory of the batch, but the store needs one call per piece and column.
 const PIECE: usize = 256;
 
-/// Returns `batch` without the rows that `bad` marks.
+/// Returns `batch` without the rows that are marked in `bad`.
 pub fn remove_rows(bad: &[bool], batch: RecordBatch) -> Vec<RecordBatch> {
     let count = bad.iter().filter(|bad| **bad).count();
     if count == 0 {
@@ -21,7 +21,7 @@ pub fn remove_rows(bad: &[bool], batch: RecordBatch) -> Vec<RecordBatch> {
     if count * PIECE > bad.len() {
         let good = BooleanBuffer::collect_bool(bad.len(), |row| !bad[row]);
         let good = filter_record_batch(&batch, &BooleanArray::new(good, None));
-        return vec![good.expect("one verdict for each row")];
+        return vec![good.expect("there is one verdict for each row")];
     }
     let mut next = 0;
     let pieces = bad.split(|bad| *bad).map(|good| {

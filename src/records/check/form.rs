@@ -15,34 +15,36 @@ use crate::records::rules::record::{
 };
 use crate::records::rules::rejection::{BrokenRule, Rule};
 
-/// A record with invalid bytes: the start of the record in the block, and the original bytes.
+/// A record with bytes that are invalid in the file's encoding: the start of the record in the
+/// block, and its original bytes.
 pub type InvalidRecord = (u32, Vec<u8>);
 
-/// The records of a block whose cells can be checked.
+/// The records of a block that have a valid form, so that their cells can be checked.
 #[derive(Default)]
 pub struct WellFormed {
     pub rows: Vec<RowSpan>,
-    /// The indexes of the rows that are rejected for the form of a cell, in order.
+    /// The indexes of the rows that are rejected because of the form of a cell. The indexes are in
+    /// ascending order.
     pub rejected: Vec<usize>,
-    /// The number of rows whose ignored `Failure Description` has a text that is not from an error
-    /// file.
+    /// The number of rows whose ignored column `Failure Description` has a text that does not come
+    /// from an error file.
     pub other_descriptions: u64,
 }
 
-/// A check of the form of a block's records.
+/// Checks the form of a block's records.
 pub struct FormCheck<'a> {
     pub plan: &'a ReadPlan,
-    /// The block, followed by its unquoted cells.
+    /// The text of the block. The unquoted content of its quoted cells follows the text.
     pub text: &'a [u8],
     pub lexed: &'a LexedBlock,
-    /// Whether `text` has a NUL character.
+    /// Whether the text of the block has a NUL character.
     pub has_nul: bool,
     pub found: &'a mut Vec<RecordFinding>,
 }
 
 impl FormCheck<'_> {
-    /// Checks the form of all records. `invalid` has the records with invalid bytes. `is_last`
-    /// means that the file ends with the block.
+    /// Checks the form of all records of the block. `invalid` has the records with invalid bytes.
+    /// `is_last` means that the file ends with the block.
     pub fn run(mut self, invalid: &[InvalidRecord], is_last: bool) -> WellFormed {
         let records = &self.lexed.records;
         let mut well_formed =
@@ -81,8 +83,8 @@ impl FormCheck<'_> {
         well_formed
     }
 
-    /// Returns the maximum length in bytes of records that [`Self::is_plain`] accepts; 0 if all
-    /// records need the full checks.
+    /// Returns the maximum length in bytes of the records that [`Self::is_plain`] accepts. 0 means
+    /// that every record needs the full checks.
     fn longest_plain(&self, has_invalid: bool) -> usize {
         let Self { plan, .. } = self;
         if has_invalid || plan.has_description || !plan.separator_line.is_empty() {
@@ -104,8 +106,8 @@ impl FormCheck<'_> {
             && lexed.cells[record.cells as usize].len() != plan.header_cells[0].len()
     }
 
-    /// Adds the rules about form that a record breaks. Returns whether each cell of the record
-    /// belongs to a column of the header.
+    /// Adds the rules about form that a record breaks. Returns whether the header has a column for
+    /// each cell of the record.
     fn check(&mut self, at: u32, record: &RecordSpan, raw: &[u8], invalid: Option<&[u8]>) -> bool {
         let plan = self.plan;
         let width = plan.width();
@@ -137,7 +139,7 @@ impl FormCheck<'_> {
             return false;
         }
         let checked = (0..width).filter(|column| Some(*column) != plan.columns.description);
-        // A field can exceed the limit only if its record does.
+        // A field can be longer than the limit only if its record is longer than the limit.
         if raw.len() as u64 > plan.limits.max_field.bytes() {
             for column in checked.clone() {
                 if self.is_too_long(self.lexed.cells[record.cells as usize + column]) {

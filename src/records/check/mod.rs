@@ -1,4 +1,4 @@
-//! Checks blocks of records by the rules, and collects the accepted records into batches.
+//! Checks blocks of records against the rules. Collects the accepted records into batches.
 
 pub mod block;
 pub mod events;

@@ -3,7 +3,7 @@
 
 use crate::codec::short_bytes::same;
 
-/// Recent cells whose text is a valid event name without any change.
+/// A cache of recent cells. The text of each cell is a valid event name without any change.
 #[derive(Default)]
 pub struct NameCache<'a>([Option<&'a [u8]>; 16]);
 

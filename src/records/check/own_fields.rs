@@ -1,13 +1,13 @@
-//! Finds the fields of a rejected record that the error file keeps. The description of an earlier
-//! error file is not one of them.
+//! Finds the fields of a rejected record that the error file keeps. The field with the description
+//! from an earlier error file is not kept.
 
 use crate::records::csv::fields::{RawFields, first_fields, without_quoted_end};
 use crate::records::csv::lexer::RecordSpan;
 use crate::records::header::plan::ReadPlan;
 use crate::records::rules::catalogue::is_description;
 
-/// Returns a cell without the quotes around it. After a byte order mark, the lexer treats quotes as
-/// part of the cell.
+/// Returns the content of a cell without the quotes around it. After a byte order mark, the lexer
+/// treats quotes as part of the cell.
 pub fn without_quotes(cell: &[u8]) -> &[u8] {
     cell.strip_prefix(b"\"").and_then(|cell| cell.strip_suffix(b"\"")).unwrap_or(cell)
 }
@@ -40,7 +40,8 @@ pub fn description_field(plan: &ReadPlan, raw: &[u8]) -> Option<usize> {
     [column, last].into_iter().find(is_description)
 }
 
-/// Returns the length of a record in bytes, without the description of an earlier error file.
+/// Returns the length of a record in bytes. The description from an earlier error file does not
+/// count.
 pub fn length_alone(plan: &ReadPlan, record: &RecordSpan, raw: &[u8]) -> u64 {
     if record.broken.is_some() {
         return own_line(plan, record, raw).len() as u64;

@@ -16,8 +16,8 @@ use crate::records::rules::profile::{NO_LIST, Normal, operation};
 use crate::records::rules::property;
 use crate::records::rules::record::NUL;
 
-/// Appends the rows that break no rule to `batch`. Adds the broken rules of all other rows to
-/// `found`.
+/// Appends the profile records of the rows that break no rule to `batch`. Adds the rules that
+/// other rows break to `found`.
 pub fn build(
     plan: &ReadPlan,
     mut batch: ProfileBatch,
@@ -46,7 +46,7 @@ pub fn build(
     batch
 }
 
-/// Returns the time and the ids of a row; `None` if the row breaks a rule about them.
+/// Returns the time and the ids of a row. Returns `None` if the row breaks a rule about them.
 fn user<'a>(plan: &ReadPlan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Option<&'a str>; 4])> {
     let at = match plan.columns.timestamp {
         None => plan.processing_time,
@@ -71,12 +71,14 @@ fn user<'a>(plan: &ReadPlan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Optio
     ids.iter().any(Option::is_some).then_some((at, ids))
 }
 
-/// The changes of one row.
+/// The changes of properties in one row.
 #[derive(Default)]
 struct ChangeList<'a> {
-    /// The changes. If the value of a change is in `texts`, its length in bytes follows.
+    /// The changes of the row. If the text of a change is stored in `texts`, the length of the
+    /// text in bytes is the second part of the pair.
     list: Vec<(Change<'a>, Option<usize>)>,
-    /// The texts that differ from their cells, concatenated: dates in RFC 3339, and phone numbers.
+    /// The texts of changes that differ from their cells, concatenated. These texts are dates in
+    /// RFC 3339 and phone numbers.
     texts: String,
     calendar: Calendar,
 }
@@ -87,7 +89,7 @@ impl<'a> ChangeList<'a> {
         self.texts.clear();
     }
 
-    /// Reads the cells of a property and of its operation.
+    /// Reads a cell of a property, and the cell with the operation for the property.
     fn read(
         &mut self,
         plan: &ReadPlan,
@@ -138,7 +140,7 @@ impl<'a> ChangeList<'a> {
         found.extend(broken_rules.map(|rule| rows.found(row, rule, Some(column.column))));
     }
 
-    /// Adds a change of a property that is stored in a normal form.
+    /// Adds the change of a property whose values are stored in a normal form.
     fn push_normal(&mut self, column: &PropertyColumn, change: Change<'a>, normal: Normal<'a>) {
         match normal {
             Normal::Unchanged => self.push(column, change),

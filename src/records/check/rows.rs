@@ -3,34 +3,35 @@
 use crate::records::csv::lexer::{RecordSpan, Span};
 use crate::records::rules::rejection::{BrokenRule, Rule};
 
-/// A finding about a record of the block.
+/// A finding about one record of the block.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordFinding {
     pub record: u32,
     pub finding: BrokenRule,
 }
 
-/// The records of a block that have the form of the header, and their cells.
+/// The records of a block that have as many fields as the header, and their cells.
 pub struct Rows<'a> {
-    /// The block, followed by its unquoted cells.
+    /// The text of the block. The unquoted content of its quoted cells follows the text.
     pub text: &'a str,
     pub cells: &'a [Span],
     pub records: &'a [RecordSpan],
-    /// The line number of the first byte of the block.
+    /// The line number in the file of the block's first byte.
     pub first_line: u64,
-    /// Whether `text` has a NUL character.
+    /// Whether the text of the block has a NUL character.
     pub has_nul: bool,
     pub rows: Vec<RowSpan>,
-    /// The indexes of the rows that are already rejected, in order.
+    /// The indexes of the rows that an earlier check has rejected. The indexes are in ascending
+    /// order.
     pub rejected: Vec<usize>,
 }
 
-/// A record that has the form of the header.
+/// A record that has as many fields as the header.
 #[derive(Clone, Copy)]
 pub struct RowSpan {
     /// The index of the record in the block.
     pub record: u32,
-    /// The index of the record's first cell.
+    /// The index of the record's first cell among the cells of the block.
     pub cells: u32,
 }
 
@@ -39,31 +40,31 @@ impl<'a> Rows<'a> {
         self.rows.len()
     }
 
-    /// Returns whether a row is already rejected.
+    /// Returns whether an earlier check has rejected the row.
     #[inline]
     pub fn is_rejected(&self, row: usize) -> bool {
         !self.rejected.is_empty() && self.rejected.binary_search(&row).is_ok()
     }
 
-    /// Returns the text of the block, followed by its unquoted cells.
+    /// Returns the text of the block. The unquoted content of its quoted cells follows the text.
     pub fn block(&self) -> &'a [u8] {
         self.text.as_bytes()
     }
 
-    /// Iterates over the positions of the cells of one column.
+    /// Iterates over the positions of the cells of one column, in the order of the rows.
     #[inline]
     pub fn spans(&self, column: usize) -> impl Iterator<Item = Span> + use<'_, 'a> {
         let cells = self.cells;
         self.rows.iter().map(move |row| cells[row.cells as usize + column])
     }
 
-    /// Returns the bytes of a cell.
+    /// Returns the bytes at the position of a cell.
     #[inline]
     pub fn bytes(&self, cell: Span) -> &'a [u8] {
         &self.text.as_bytes()[cell.range()]
     }
 
-    /// Returns the text of a cell.
+    /// Returns the text at the position of a cell.
     #[inline]
     pub fn text(&self, cell: Span) -> &'a str {
         &self.text[cell.range()]

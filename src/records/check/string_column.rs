@@ -12,14 +12,14 @@ use crate::codec::short_bytes;
 use crate::codec::short_bytes::STRIDE;
 use crate::records::csv::lexer::Span;
 
-/// The number of cells that are sampled to estimate the memory for the column.
+/// The number of cells that are sampled to estimate the memory for a column of strings.
 const SAMPLE: usize = 256;
 
-/// Builds a column of strings.
+/// Builds a column of strings for a batch of events.
 pub struct StringColumn<'a> {
     block: &'a [u8],
     values: Vec<u8>,
-    /// The end of each string in `values`, in bytes.
+    /// The end of each string in `values`, as a position in bytes.
     offsets: Vec<i32>,
     nulls: NullRows,
 }
@@ -32,13 +32,13 @@ impl<'a> StringColumn<'a> {
         offsets.push(0);
         let begin = rows.clamp(1, SAMPLE);
         let bytes = cells.take(begin).sum::<usize>() * rows / begin * 9 / 8;
-        // The sum of a column's cells is never longer than the block, even if the first cells are
-        // long.
+        // The cells of a column are never longer in total than the block, even if the first cells
+        // are long.
         let values = Vec::with_capacity(bytes.min(block.len()) + STRIDE);
         Self { block, values, offsets, nulls: NullRows::default() }
     }
 
-    /// Appends a cell unchanged.
+    /// Appends the unchanged text of a cell.
     #[inline(always)]
     pub fn push_cell(&mut self, cell: Span) {
         short_bytes::push(&mut self.values, self.block, cell.range());
@@ -59,7 +59,7 @@ impl<'a> StringColumn<'a> {
         self.end_text();
     }
 
-    /// Appends a null.
+    /// Appends a null value.
     #[inline]
     pub fn push_null(&mut self) {
         self.nulls.push(self.offsets.len() - 1);
@@ -71,31 +71,32 @@ impl<'a> StringColumn<'a> {
         self.offsets.push(self.values.len() as i32);
     }
 
-    /// Returns the finished column.
+    /// Returns the finished column of strings.
     pub fn finish(mut self) -> ArrayRef {
         if self.values.capacity() / 2 > self.values.len() {
             self.values.shrink_to_fit(); // the column stays in memory until a row group is written
         }
         let nulls = self.nulls.finish(self.offsets.len() - 1);
-        assert!(i32::try_from(self.values.len()).is_ok(), "a block is far below 2 GiB");
+        assert!(i32::try_from(self.values.len()).is_ok(), "a block is much smaller than 2 GiB");
         let offsets = OffsetBuffer::new(self.offsets.into());
         let texts = StringArray::try_new(offsets, Buffer::from_vec(self.values), nulls);
         Arc::new(texts.expect("the offsets ascend and every value is UTF-8"))
     }
 }
 
-/// The rows of a column that have no value.
+/// The row indexes of a column's null values.
 #[derive(Debug, Default)]
 pub struct NullRows(Vec<u32>);
 
 impl NullRows {
-    /// Adds a row without a value. Rows must be added in order.
+    /// Adds a row that has no value in the column. Rows must be added in ascending order.
     #[inline]
     pub fn push(&mut self, row: usize) {
         self.0.push(row as u32);
     }
 
-    /// Returns the null buffer for a column of `rows` rows; `None` if every row has a value.
+    /// Returns the null buffer for a column with `rows` rows. Returns `None` if every row has a
+    /// value.
     pub fn finish(self, rows: usize) -> Option<NullBuffer> {
         if self.0.is_empty() {
             return None;

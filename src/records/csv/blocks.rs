@@ -21,18 +21,18 @@ use crate::records::input::decode::Utf8Stream;
 use crate::records::input::source::{Meter, read_failure};
 use crate::report::Failure;
 
-/// The length of a block in bytes. A block of this length stays in the cache of a core until it is
-/// a batch.
+/// The length of a block in bytes. A block of this length stays in the cache of a core while it is
+/// processed.
 pub const BLOCK: usize = 512 * 1024;
 
-/// The largest memory of a block, in bytes, that is reused. Only records longer than a block need
-/// more, and few files have such records.
+/// The maximum size in bytes of the block memory that is reused. Only records longer than a block
+/// need more memory, and few files have such records.
 const MOST_REUSED: usize = 2 * BLOCK;
 
-/// A block of whole records.
+/// A part of the data file that consists of whole records.
 #[derive(Debug)]
 pub struct Block {
-    /// The records with their line ends, and the empty lines between them.
+    /// The text of the block: the records with their line ends, and the empty lines between them.
     pub text: Vec<u8>,
     /// The line number of the block's first byte in the file; the header is line 1.
     pub first_line: u64,
@@ -42,11 +42,11 @@ pub struct Block {
     pub is_last: bool,
 }
 
-/// The next part of the file.
+/// A part of the data file: a block, or a record that is too long.
 #[derive(Debug)]
 pub enum FilePiece {
     Block(Block),
-    /// A record over `max-record`.
+    /// A record that is longer than `max-record`.
     TooLong {
         line: u64,
         bytes: u64,
@@ -55,21 +55,22 @@ pub enum FilePiece {
     },
 }
 
-/// Splits a text into pieces.
+/// Splits the text of a data file into blocks and records that are too long.
 pub struct Splitter<R> {
     stream: Utf8Stream<R>,
     meter: Meter,
     dialect: Dialect,
     record_ends: RecordEnds,
-    /// The text that was read and is not in a piece yet. It begins with a record.
+    /// The text that was read but does not belong to a block yet. The text begins with a record.
     text: TextBuffer,
-    /// The channel for the memory of blocks that are no longer needed.
+    /// The channel that returns the memory of blocks that are no longer needed.
     used: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
     /// The number of bytes of `text` that `record_ends` has read.
     tracked: usize,
-    /// The end of the last whole record in `text`; 0 if `text` has no whole record.
+    /// The end of the last whole record in `text`, in bytes. 0 means that `text` has no whole
+    /// record.
     end: usize,
-    /// The line number of the first byte of `text`.
+    /// The line number in the file of the first byte of `text`.
     line: u64,
     max_record: usize,
     at_end: bool,
@@ -92,7 +93,7 @@ impl<R: Read> Splitter<R> {
         }
     }
 
-    /// Returns the sender for the memory of blocks that are no longer needed.
+    /// Returns the sender that returns the memory of blocks that are no longer needed.
     pub fn used(&self) -> Sender<Vec<u8>> {
         self.used.0.clone()
     }
@@ -115,23 +116,24 @@ impl<R: Read> Splitter<R> {
         self.line += count_lines(&skipped);
     }
 
-    /// Sets the delimiter. Must be called before [`Self::next`].
+    /// Sets the delimiter of the data file. Must be called before [`Self::next`].
     pub fn set_delimiter(&mut self, delimiter: u8) {
         self.dialect.delimiter = delimiter;
         self.record_ends = RecordEnds::new(self.dialect);
     }
 
-    /// Increases the limit for the length of later records by `more` bytes.
+    /// Increases the maximum length of later records by `more` bytes.
     pub fn extend_max_record(&mut self, more: usize) {
         self.max_record += more;
     }
 
-    /// Returns the next piece; `None` at the end of the file.
+    /// Returns the next block or too long record of the file. Returns `None` at the end of the
+    /// file.
     pub fn next(&mut self) -> Result<Option<FilePiece>, Failure> {
         self.fill(BLOCK)?;
         while !self.at_end && !self.can_cut() {
-            // The line end may need one byte more. A record that is not complete after that byte is
-            // too long.
+            // A line end may need one more byte. If a record is not complete after that byte, the
+            // record is too long.
             if self.end == 0 && self.text.len() > self.max_record + 1 {
                 return self.skip_record().map(Some);
             }
@@ -146,14 +148,15 @@ impl<R: Read> Splitter<R> {
         Ok((self.end > 0).then(|| FilePiece::Block(self.cut())))
     }
 
-    /// Returns whether `text` has a whole record, and the line end of the last whole record is
+    /// Returns whether `text` has a whole record and the line end of the last whole record is
     /// complete.
     fn can_cut(&self) -> bool {
         let split_pair = self.end == self.text.len() && self.text.last() == Some(&b'\r');
         self.end > 0 && !split_pair
     }
 
-    /// Returns the lines up to the line with the quote that is never closed, as a block.
+    /// Returns a block of the lines up to and including the line with the quote that is never
+    /// closed.
     fn cut_open_lines(&mut self) -> Result<FilePiece, Failure> {
         if !self.record_ends.had_broken() {
             return Err(unclosed_quote(self.line));
@@ -176,7 +179,7 @@ impl<R: Read> Splitter<R> {
         Block { text, first_line, consumed: self.meter.bytes(), is_last: false }
     }
 
-    /// Reads until `text` is `target` bytes long or the stream ends.
+    /// Reads from the file until `text` is `target` bytes long or the file ends.
     fn fill(&mut self, target: usize) -> Result<(), Failure> {
         while !self.at_end && self.text.len() < target {
             self.read(target - self.text.len())?;
@@ -218,7 +221,8 @@ impl<R: Read> Splitter<R> {
         let end = end.unwrap_or(record.len());
         let passed = record.cut(end, &mut self.text);
         lines.push(&passed);
-        // Each line of this record should be a rejected record, but the lines were not kept.
+        // Each line of this record should be a rejected record. However, the lines were not kept
+        // in memory.
         if self.record_ends.take_broken() && lines.lines > 0 {
             return Err(broken_lines(line, line + lines.lines));
         }

@@ -1,4 +1,5 @@
-//! [`Dialect`]: the characters that structure a CSV text, and the quoting of one cell.
+//! [`Dialect`]: the characters that structure a CSV text. The module also handles the quoting of
+//! one cell.
 
 use crate::manifest::{Manifest, Quoting};
 
@@ -27,7 +28,7 @@ impl Dialect {
         }
     }
 
-    /// Returns whether `byte` ends a cell that is not quoted.
+    /// Returns whether `byte` ends a cell without quotes.
     pub fn ends_cell(self, byte: u8) -> bool {
         byte == self.delimiter || matches!(byte, b'\n' | b'\r')
     }
@@ -48,7 +49,8 @@ impl Dialect {
         (text.len(), escaped)
     }
 
-    /// Returns the position of the first quote or escape character in quoted text.
+    /// Returns the position of the first quote or escape character in `text`, which is inside
+    /// quotes.
     pub fn special(self, text: &[u8]) -> Option<usize> {
         match self.quoting {
             Quoting::Backslash => memchr::memchr2(b'"', b'\\', text),
@@ -56,8 +58,8 @@ impl Dialect {
         }
     }
 
-    /// Appends the unescaped form of `text` to `out`. `text` is the text between the quotes of a
-    /// cell.
+    /// Appends the unescaped form of `text` to `out`. `text` is the content between the quotes of
+    /// a cell.
     pub fn unescape(self, text: &[u8], out: &mut Vec<u8>) {
         let (mut start, mut from) = (0, 0);
         while let Some(at) = self.special(&text[from..]) {

@@ -1,19 +1,20 @@
-//! Finds the fields of one record with their quotes, as they are in the file.
+//! Finds the fields of one record as they are in the file, with their quotes.
 
 use std::ops::Range;
 
 use super::dialect::Dialect;
 use crate::manifest::Quoting;
 
-/// The number of bytes at the start of a record over `max-record` that are kept for the error file.
+/// The number of bytes at the start of a too long record that are kept for the error file.
 pub const KEPT_START: usize = 64 * 1024;
 
-/// The positions of the fields of a record.
+/// The positions of a record's fields, including their quotes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawFields {
-    /// All fields, or the fields before the first field whose quoting is broken.
+    /// The positions of all fields. If the quoting of a field is broken, the list ends before that
+    /// field.
     pub fields: Vec<Range<usize>>,
-    /// Whether the quoting of some field is broken.
+    /// Whether the quoting of at least one field is broken.
     pub is_broken: bool,
 }
 
@@ -34,7 +35,8 @@ impl RawFields {
     }
 }
 
-/// Returns the end of the field that begins at `start`; `None` if its quoting is broken.
+/// Returns the end of the field that begins at `start`. Returns `None` if the quoting of the field
+/// is broken.
 fn end_of_field(record: &[u8], start: usize, dialect: Dialect) -> Option<usize> {
     if dialect.quoting != Quoting::None && record.get(start) == Some(&b'"') {
         let (close, _) = dialect.closing_quote(record, start);

@@ -24,8 +24,8 @@ use crate::manifest::Quoting;
 /// The number of bytes of a block that are sampled to estimate the number of its cells.
 const SAMPLE: usize = 4096;
 
-/// The position of a cell's text in the block. Positions from the length of the block on are in
-/// [`LexedBlock::unquoted`].
+/// The position of a cell's text in the block. Positions beyond the end of the block are positions
+/// in [`LexedBlock::unquoted`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub start: u32,
@@ -37,18 +37,20 @@ pub struct Span {
 pub struct RecordSpan {
     /// The position of the record's first byte in the block.
     pub start: u32,
-    /// The end of the record in the block, without its line end.
+    /// The position after the record's last byte in the block. The line end of the record does not
+    /// count.
     pub end: u32,
     /// The number of line ends between the start of the block and this record.
     pub line: u32,
-    /// The number of fields; 0 for a line of a record whose quoting is broken.
+    /// The number of fields of the record. 0 if the record is a line of a record whose quoting is
+    /// broken.
     pub fields: u32,
-    /// The index of the record's first cell.
+    /// The index of the record's first cell among the cells of the block.
     pub cells: u32,
     pub broken: Option<BrokenQuoting>,
 }
 
-/// The advice for a file with text after a closing quote.
+/// The advice to a partner whose file has text after a closing quote.
 pub const ESCAPE_ADVICE: &str =
     "write a quote inside a cell twice, or set escape/quote in the manifest";
 
@@ -62,12 +64,12 @@ pub enum BrokenQuoting {
     SpaceBeforeQuote,
 }
 
-/// The cells of a block.
+/// The records and cells that the lexer found in a block.
 #[derive(Debug, Default)]
 pub struct LexedBlock {
     pub cells: Vec<Span>,
     pub records: Vec<RecordSpan>,
-    /// The unescaped content of the cells that have quotes inside.
+    /// The unescaped content of each cell that has quotes inside, concatenated.
     pub unquoted: Vec<u8>,
 }
 
@@ -81,8 +83,8 @@ impl Span {
     }
 }
 
-/// Finds the cells of `block`. From a record with more than `width` fields, it keeps the first
-/// `width` cells.
+/// Finds the records and cells of `block`. If a record has more than `width` fields, the function
+/// keeps only its first `width` cells.
 pub fn lex(block: &[u8], dialect: Dialect, width: usize) -> LexedBlock {
     let delimiter = dialect.delimiter;
     let lexer = Lexer {
@@ -99,10 +101,10 @@ pub fn lex(block: &[u8], dialect: Dialect, width: usize) -> LexedBlock {
         fields: 0,
         first_cell: 0,
     };
-    // In a file without quoting, a quote is an ordinary byte.
+    // In a file without quoting, a quote is an ordinary byte of the text.
     let quote = if dialect.quoting == Quoting::None { b'\r' } else { b'"' };
-    // Most files have neither quotes nor carriage returns, so two structural bytes are enough for
-    // them.
+    // Most files have neither quotes nor carriage returns, so the search for two structural bytes
+    // is sufficient.
     if memchr::memchr2(quote, b'\r', block).is_none() {
         lexer.run(StructuralBytes::new(block, [delimiter, b'\n']))
     } else {
@@ -130,18 +132,18 @@ struct Lexer<'a> {
     delimiter: u8,
     width: usize,
     out: LexedBlock,
-    /// The indexes of the records whose quoting is broken, and the reasons.
+    /// The indexes of the records whose quoting is broken, each with the reason.
     broken: Vec<(usize, BrokenQuoting)>,
-    /// The start of the current cell.
+    /// The position in the block at which the current cell starts.
     cell: usize,
-    /// The start of the current record.
+    /// The position in the block at which the current record starts.
     record: usize,
-    /// The number of line ends before the current record.
+    /// The number of line ends in the block before the current record.
     record_line: u32,
     line: u32,
-    /// The number of fields of the current record until now.
+    /// The number of fields of the current record that were found until now.
     fields: u32,
-    /// The index of the current record's first cell.
+    /// The index of the current record's first cell among the cells of the block.
     first_cell: usize,
 }
 
@@ -165,7 +167,7 @@ impl Lexer<'_> {
             } else if matches!(self.block[self.cell], b' ' | b'\t') {
                 self.spaced(at);
             }
-            // A quote elsewhere is an ordinary byte.
+            // A quote at any other position is an ordinary byte of the text.
         }
         if self.cell < self.block.len() || self.fields > 0 {
             self.end_cell(self.cell..self.block.len());
@@ -186,7 +188,7 @@ impl Lexer<'_> {
         self.fields += 1;
     }
 
-    /// Handles the line end at `at`, which ends a record unless the line is empty.
+    /// Handles a line end at the position `at`. A line end ends a record unless the line is empty.
     #[inline(always)]
     fn end_line(&mut self, at: usize) {
         if at > self.record {
@@ -219,8 +221,8 @@ impl Lexer<'_> {
         self.first_cell = self.out.cells.len();
     }
 
-    /// Handles a quoted cell that begins at `open`. Ends the cell, and also the record if this is
-    /// the last cell.
+    /// Handles the quoted cell whose opening quote is at `open`. Ends the cell, and also ends the
+    /// record if the cell is its last cell.
     fn quoted(&mut self, open: usize) {
         let (close, escaped) = self.dialect.closing_quote(self.block, open);
         let rest = (close + 1).min(self.block.len());
@@ -243,7 +245,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Handles the quote at `at` in a cell that begins with a space.
+    /// Handles the quote at the position `at` in a cell that begins with a space.
     #[cold]
     fn spaced(&mut self, at: usize) {
         let cell = &self.block[self.cell..self.end_of_cell(at)];
@@ -261,14 +263,14 @@ impl Lexer<'_> {
         }
     }
 
-    /// Returns the position of the next delimiter or line end from `from` on.
+    /// Returns the position of the first delimiter or line end at or after `from`.
     fn end_of_cell(&self, from: usize) -> usize {
         memchr::memchr3(self.delimiter, b'\n', b'\r', &self.block[from..])
             .map_or(self.block.len(), |at| from + at)
     }
 
-    /// Appends the unescaped form of the text at `inside`, the text between the quotes. Returns the
-    /// position of the result.
+    /// Appends the unescaped form of the text at `inside`, which is the text between the quotes of
+    /// a cell. Returns the position of the appended text.
     fn unquote(&mut self, inside: std::ops::Range<usize>) -> std::ops::Range<usize> {
         let base = self.block.len();
         let start = base + self.out.unquoted.len();
@@ -292,7 +294,7 @@ fn split_broken(block: &[u8], broken: &[(usize, BrokenQuoting)], records: &mut V
     }
 }
 
-/// Adds each line of `record` that is not empty to `records`.
+/// Adds every line of `record` that is not empty to `records`.
 fn push_lines(block: &[u8], record: RecordSpan, records: &mut Vec<RecordSpan>) {
     let (mut start, end) = (record.start as usize, record.end as usize);
     let mut line = record.line;

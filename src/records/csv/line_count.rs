@@ -19,7 +19,7 @@ impl LineCounter {
     pub fn push(&mut self, bytes: &[u8]) {
         let Some(last) = bytes.last() else { return };
         self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
-        // The LF completes a CRLF, whose CR was already counted in the previous piece.
+        // The LF completes a CRLF. The CR of this CRLF was already counted in the previous piece.
         if self.after_cr && bytes[0] == b'\n' {
             self.lines -= 1;
         }

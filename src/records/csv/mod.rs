@@ -1,4 +1,5 @@
-//! Splits CSV text into blocks of whole records, and finds the cells of each record.
+//! Splits the CSV text of a data file into blocks of whole records, and finds the cells of each
+//! record.
 
 pub mod blocks;
 pub mod dialect;

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-/// The texts that mean an empty cell. They are compared with whole cells, byte by byte.
+/// The texts that mean an empty cell. A cell is empty if all its bytes are equal to one of the
+/// texts.
 #[derive(Clone, Debug, Default)]
 pub struct NullTexts {
     texts: HashSet<Box<[u8]>>,
-    /// The length of the longest of the texts, in bytes.
+    /// The length in bytes of the longest text that means an empty cell.
     longest: usize,
 }
 
@@ -22,7 +23,7 @@ impl NullTexts {
         self.texts.is_empty()
     }
 
-    /// Returns whether `cell` means an empty cell.
+    /// Returns whether the content of `cell` means an empty cell.
     pub fn contains(&self, cell: &[u8]) -> bool {
         cell.len() <= self.longest && self.texts.contains(cell)
     }

@@ -4,18 +4,20 @@
 use super::dialect::Dialect;
 use crate::manifest::Quoting;
 
-/// The meaning of the next byte of the text with respect to quoting.
+/// The state of the quoting at a position in the text. The state gives the next byte its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum QuoteContext {
-    /// At the start of a cell: a quote opens a quoted cell.
+    /// The position is at the start of a cell. A quote opens a quoted cell.
     CellStart,
-    /// Inside a cell without quotes: a quote is an ordinary byte.
+    /// The position is inside a cell without quotes. A quote is an ordinary byte.
     Cell,
-    /// Inside the quotes of a quoted cell.
+    /// The position is inside the quotes of a quoted cell.
     Quoted,
-    /// After a quote inside quotes: it is the closing quote unless another quote follows.
+    /// The position is after a quote inside a quoted cell. The quote closes the cell unless
+    /// another quote follows.
     QuoteInQuoted,
-    /// After a backslash inside quotes: it escapes the next byte.
+    /// The position is after a backslash inside a quoted cell. The backslash escapes the next
+    /// byte.
     EscapedInQuoted,
 }
 
@@ -26,7 +28,7 @@ pub struct RecordEnds {
     context: QuoteContext,
     /// Whether the current record has text after a closing quote.
     is_broken: bool,
-    /// Whether any record until now had text after a closing quote.
+    /// Whether any record that was read until now had text after a closing quote.
     had_broken: bool,
 }
 
@@ -36,12 +38,12 @@ impl RecordEnds {
         Self { dialect, context, is_broken: false, had_broken: false }
     }
 
-    /// Returns whether the text until now ends inside quotes.
+    /// Returns whether the text that was read until now ends inside quotes.
     pub fn is_quoted(self) -> bool {
         matches!(self.context, QuoteContext::Quoted | QuoteContext::EscapedInQuoted)
     }
 
-    /// Returns whether any record until now had text after a closing quote.
+    /// Returns whether any record that was read until now had text after a closing quote.
     pub fn had_broken(self) -> bool {
         self.had_broken
     }
@@ -52,13 +54,13 @@ impl RecordEnds {
         std::mem::take(&mut self.is_broken)
     }
 
-    /// Resets the state to the start of a record.
+    /// Resets the state to the state at the start of a record.
     pub fn restart(&mut self) {
         self.context = QuoteContext::CellStart;
         self.is_broken = false;
     }
 
-    /// Reads all of `text` and returns the position after the last line end that ends a record;
+    /// Reads all of `text`. Returns the position after the last line end that ends a record, or
     /// `None` if no record ends in `text`.
     pub fn last_end(&mut self, text: &[u8]) -> Option<usize> {
         let mut last = None;
@@ -74,8 +76,8 @@ impl RecordEnds {
         last
     }
 
-    /// Reads `text` up to the first line end that ends a record, and returns the position of that
-    /// line end; `None` if no record ends in `text`.
+    /// Reads `text` up to the first line end that ends a record. Returns the position of that line
+    /// end, or `None` if no record ends in `text`.
     pub fn first_end(&mut self, text: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < text.len() {
@@ -130,7 +132,7 @@ impl RecordEnds {
         }
     }
 
-    /// Reads the text outside quotes from `at` to the next quote or to the end of `text`.
+    /// Reads text outside quotes from the position `at` to the next quote or to the end of `text`.
     fn outside(&mut self, text: &[u8], at: usize) -> (std::ops::Range<usize>, usize) {
         let quote = memchr::memchr(b'"', &text[at..]).map(|quote| at + quote);
         let stop = quote.unwrap_or(text.len());
@@ -138,8 +140,8 @@ impl RecordEnds {
             let starts = self.dialect.ends_cell(*before);
             self.context = if starts { QuoteContext::CellStart } else { QuoteContext::Cell };
         }
-        // A quote inside a cell is skipped. A quote at the start of a cell is read by the next
-        // step.
+        // A quote inside a cell without quotes is skipped. A quote at the start of a cell is read
+        // by the next step.
         let passed = quote.is_some() && self.context == QuoteContext::Cell;
         (at..stop, stop + usize::from(passed))
     }

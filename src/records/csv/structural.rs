@@ -5,17 +5,17 @@
 
 use wide::u8x16;
 
-/// The number of bytes that one step compares.
+/// The number of bytes that the search compares in one step.
 const WINDOW: usize = 64;
 
-/// Iterates over the positions of `N` different bytes in a block, in order.
+/// Iterates over the positions in a block at which one of `N` different bytes occurs.
 pub struct StructuralBytes<'a, const N: usize> {
     block: &'a [u8],
     marks: [u8; N],
-    /// The start of the window that `found` describes.
+    /// The position in the block of the window that `found` describes.
     base: usize,
-    /// A bit mask of the window. A set bit means that the byte is one of `marks` and was not
-    /// returned yet.
+    /// A bit mask of the current window. A set bit means that the byte is one of `marks` and its
+    /// position was not returned yet.
     found: u64,
 }
 
@@ -27,8 +27,8 @@ impl<'a, const N: usize> StructuralBytes<'a, N> {
         new
     }
 
-    /// Returns the position of the next byte that is one of `marks`; `None` at the end of the
-    /// block.
+    /// Returns the next position of a byte that is one of `marks`. Returns `None` at the end of
+    /// the block.
     #[inline]
     pub fn next(&mut self) -> Option<usize> {
         while self.found == 0 {
@@ -74,7 +74,7 @@ impl<'a, const N: usize> StructuralBytes<'a, N> {
     }
 }
 
-/// Returns a bit mask of the window. A set bit means that the byte is one of `marks`.
+/// Returns a bit mask of `window`. A set bit means that the byte is one of `marks`.
 #[inline]
 fn find<const N: usize>(window: &[u8; WINDOW], marks: [u8; N]) -> u64 {
     window.as_chunks::<16>().0.iter().zip(0..).fold(0, |found, (bytes, at)| {

@@ -19,7 +19,7 @@ use super::input::wide_delimiter::exchanged;
 use super::sink::{FileStart, RejectedRecord};
 use crate::manifest::Quoting;
 
-/// Formats an error file in memory.
+/// Formats the content of an error file in memory.
 #[derive(Clone, Debug)]
 pub struct ErrorFile {
     dialect: Dialect,
@@ -38,8 +38,8 @@ impl ErrorFile {
         Self { dialect, wide_delimiter, line_end, quote_formulas }
     }
 
-    /// Returns the start of the error file: the byte order mark and the `sep=` line, if the file
-    /// needs them, and the header line.
+    /// Returns the start of the error file. This is the header line, and before it the byte order
+    /// mark and the `sep=` line if the file needs them.
     pub fn header(&self, start: &FileStart) -> Vec<u8> {
         let mut line = Vec::new();
         if start.needs_mark {
@@ -52,7 +52,8 @@ impl ErrorFile {
         line
     }
 
-    /// Appends a rejected record to `out`, with its reasons joined by `; `.
+    /// Appends a rejected record to `out`. The reasons of the record follow in the last field,
+    /// joined by `; `.
     pub fn push(&self, record: &RejectedRecord<'_>, cache: &mut ReasonCache, out: &mut Vec<u8>) {
         if let Some(raw) = record.raw {
             self.original_fields(raw, record.description, out);
@@ -79,8 +80,8 @@ impl ErrorFile {
         out.extend_from_slice(self.line_end.as_bytes());
     }
 
-    /// Appends the fields of a record with the delimiter of the data file. Leaves out the field
-    /// with the index `dropped`.
+    /// Appends the fields of a record, separated by the delimiter of the data file. Leaves out the
+    /// field with the index `dropped`.
     fn original_fields(&self, raw: &[u8], dropped: Option<usize>, out: &mut Vec<u8>) {
         let Some(delimiter) = self.wide_delimiter else { return self.fields(raw, dropped, out) };
         let mut fields = Vec::with_capacity(raw.len() + 1);
@@ -88,8 +89,8 @@ impl ErrorFile {
         out.extend_from_slice(&exchanged(delimiter, &fields));
     }
 
-    /// Appends the fields of a record, with a delimiter after each field. Leaves out the field with
-    /// the index `dropped`.
+    /// Appends the fields of a record, each followed by a delimiter. Leaves out the field with the
+    /// index `dropped`.
     fn fields(&self, raw: &[u8], dropped: Option<usize>, out: &mut Vec<u8>) {
         if dropped.is_none() && !self.quote_formulas {
             out.extend_from_slice(raw);
@@ -121,7 +122,7 @@ impl ErrorFile {
     }
 }
 
-/// Appends `text` as one field. `text` has no control characters.
+/// Appends `text` as one field of the error file. `text` has no control characters.
 fn push_field(text: &str, dialect: Dialect, out: &mut Vec<u8>) {
     let Quoting::None = dialect.quoting else {
         out.push(b'"');

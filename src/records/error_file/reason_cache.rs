@@ -10,22 +10,22 @@ use hashbrown::HashTable;
 
 use crate::records::rules::rejection::Rejection;
 
-/// The maximum number of cached reasons: about two for each possible column.
+/// The maximum number of cached reasons. This is about two reasons for each possible column.
 const CAPACITY: usize = 4096;
 
-/// A cache of formatted reasons.
+/// A cache of the formatted reasons for rejections.
 #[derive(Clone, Debug, Default)]
 pub struct ReasonCache {
     known: Vec<CachedReason>,
-    /// Indexes into `known`, by hash.
+    /// A hash table of indexes into `known`.
     table: HashTable<u32>,
     hasher: RandomState,
-    /// The index that was requested last.
+    /// The index of the reason that was requested last.
     last: usize,
 }
 
-/// A reason without its line and value, formatted for both error files. Each format has a part
-/// before the value and a part after the value.
+/// A cached reason without its line and its value, formatted for both error files. Each format has
+/// a part before the value and a part after the value.
 #[derive(Clone, Debug)]
 pub struct CachedReason {
     message: String,
@@ -36,7 +36,7 @@ pub struct CachedReason {
     json: [Vec<u8>; 2],
 }
 
-/// Whether a reason has a value. Empty values are left out of messages.
+/// Whether a reason has a value. Empty values are left out of the texts for partners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum ValueKind {
     No,
@@ -45,9 +45,9 @@ enum ValueKind {
 }
 
 impl ReasonCache {
-    /// Returns the formatted parts of `reason`.
+    /// Returns the cached texts of `reason`. Formats them first if they are not cached.
     pub fn of(&mut self, reason: &Rejection<'_>) -> &CachedReason {
-        // A record often breaks the same rules in the same order as the previous record.
+        // A record often breaks the same rules as the previous record, in the same order.
         let next = if self.last + 1 < self.known.len() { self.last + 1 } else { 0 };
         let mut likely = [next, self.last].into_iter();
         let at = likely.find(|at| self.known.get(*at).is_some_and(|known| known.is_of(reason)));
@@ -61,7 +61,7 @@ impl ReasonCache {
         if let Some(at) = found {
             return *at as usize;
         }
-        // Messages with many different numbers can fill the cache.
+        // Messages that contain many different numbers can fill the cache.
         if self.known.len() == CAPACITY {
             self.known.clear();
             self.table.clear();
@@ -74,7 +74,7 @@ impl ReasonCache {
     }
 }
 
-/// The parts of a reason that determine its cached text.
+/// The parts of a reason that determine its cached texts.
 type ReasonKey<'a> = (&'a str, Option<&'a str>, Option<&'a str>, ValueKind);
 
 fn key<'a>(reason: &'a Rejection<'_>) -> ReasonKey<'a> {
@@ -86,7 +86,7 @@ impl CachedReason {
     fn new(reason: &Rejection<'_>) -> Self {
         let quoted = |write: &dyn Fn(&mut Quoted<'_>) -> fmt::Result| {
             let mut text = Vec::new();
-            write(&mut Quoted(&mut text)).expect("there is always room in memory");
+            write(&mut Quoted(&mut text)).expect("writing to memory always succeeds");
             text
         };
         let mut json = [b",\"column\":".to_vec(), b",\"message\":".to_vec()];
@@ -119,14 +119,14 @@ impl CachedReason {
         self.key() == key(reason)
     }
 
-    /// Appends the reason with `value` to a quoted CSV field.
+    /// Appends the reason with the value `value` to a quoted field of the CSV error file.
     pub fn push_quoted(&self, value: Option<&str>, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.csv[0]);
-        Quoted(out).write_str(value.unwrap_or("")).expect("there is always room in memory");
+        Quoted(out).write_str(value.unwrap_or("")).expect("writing to memory always succeeds");
         out.extend_from_slice(&self.csv[1]);
     }
 
-    /// Appends the reason with `line` and `value` as a JSON line.
+    /// Appends the reason as a JSON line with the line number `line` and the value `value`.
     pub fn push_json_line(&self, line: u64, value: Option<&str>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"line\":");
         push_json(line, out);
@@ -147,10 +147,11 @@ impl ValueKind {
 }
 
 fn push_json(value: impl serde::Serialize, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, &value).expect("a text or a number, into memory");
+    serde_json::to_writer(out, &value)
+        .expect("writing a text or a number to memory always succeeds");
 }
 
-/// Writes text inside a quoted field, and doubles the quotes in the text.
+/// Writes text inside a quoted CSV field. Each quote in the text is doubled.
 pub struct Quoted<'a>(pub &'a mut Vec<u8>);
 
 impl fmt::Write for Quoted<'_> {
@@ -178,7 +179,8 @@ mod tests {
     }
 
     proptest! {
-        /// The results must match after any number of other requests, in any order.
+        /// A reason from the cache must be equal to the formatted reason after any other requests,
+        /// in any order.
         #[test]
         fn cached_reasons_match_uncached_ones(
             reasons in prop::collection::vec(("[ab\"]{0,2}", part(), part(), part()), 0..80),

@@ -14,34 +14,36 @@ use crate::records::rules::timestamp::TimestampNotation;
 use crate::report::DataType;
 use crate::sanitize::{excerpt, normalized};
 
-/// The last column of an error file. An upload's column of this name is ignored, unless the
-/// manifest maps it.
+/// The name of the last column of every error file. A column of this name in an upload is ignored,
+/// unless the manifest maps it.
 pub const FAILURE_DESCRIPTION: &str = "Failure Description";
 
 /// The maximum length of a property name, in characters.
 const LONGEST_NAME: usize = 120;
 
-/// The meaning of each column of the header.
+/// The meaning of each column of a data file, according to the header and the manifest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Columns {
     pub header: Vec<String>,
-    /// The column of the event name. `Some` for events.
+    /// The index of the column with the event names. `Some` for events.
     pub event_name: Option<usize>,
     pub timestamp: Option<TimestampColumn>,
-    /// The columns of the ids, indexed by [`IdKind`]. At least one is `Some`.
+    /// The indexes of the columns with the ids of users, indexed by [`IdKind`]. At least one is
+    /// `Some`.
     pub ids: [Option<usize>; 4],
-    /// The columns of the properties, in the order of the header.
+    /// The columns that hold properties, in the order of the header.
     pub properties: Vec<PropertyColumn>,
-    /// The ignored column `Failure Description`.
+    /// The index of the column `Failure Description` if the column is ignored.
     pub description: Option<usize>,
-    /// The columns without a name. They are ignored, and their cells must be empty.
+    /// The indexes of the columns without a name. These columns are ignored, and their cells must
+    /// be empty.
     pub nameless: Vec<usize>,
 }
 
-/// The column that has `ts`, the times of the records.
+/// The column of `ts`, which has the times of the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimestampColumn {
-    /// The index of the column in the header.
+    /// The index of the `ts` column in the header.
     pub column: usize,
     pub notation: TimestampNotation,
 }
@@ -49,19 +51,20 @@ pub struct TimestampColumn {
 /// A column that holds a property.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PropertyColumn {
-    /// The index of the column in the header.
+    /// The index of the property's column in the header.
     pub column: usize,
-    /// The name and the type of the property in the store.
+    /// The name and the type that the property has in the store.
     pub property: Property,
-    /// The format of the dates in the column, if the manifest has a format.
+    /// The format of the dates in the property's column, if the manifest has a format.
     pub format: Option<DateFormat>,
-    /// The special rule for the property. Only properties of profiles have one.
+    /// The special rule for the property. Only properties of profiles have a special rule.
     pub special: Option<SpecialProperty>,
-    /// The column with the operations for the property. Only properties of profiles have one.
+    /// The index of the column with the operations for the property. Only properties of profiles
+    /// have such a column.
     pub operation: Option<usize>,
 }
 
-/// The target of a column's cells.
+/// The target to which the cells of a column belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ColumnTarget {
     EventName,
@@ -69,23 +72,23 @@ enum ColumnTarget {
     Id(IdKind),
     Property,
     Ignored,
-    /// The column has the operations for the property in the column with this index.
+    /// The column has the operations for a property. The index is that of the property's column.
     OperationOf(usize),
 }
 
 /// A column of the header, and its entry in the manifest.
 struct HeaderColumn<'a> {
-    /// The name as the header has it, for messages.
+    /// The name of the column as it is in the header. It is used in messages.
     header: &'a str,
-    /// The name for comparisons, as [`name_of`] returns it.
+    /// The name of the column for comparisons, in the form that [`name_of`] returns.
     name: String,
     mapped: Option<&'a Column>,
     data_type: DataType,
     is_description: bool,
 }
 
-/// The columns of a header, and the mismatches that were found until now. Each mismatch is one
-/// sentence.
+/// The columns of a header, and the mismatches between header and manifest that were found until
+/// now. Each mismatch is one sentence.
 struct Mapper<'a> {
     columns: Vec<HeaderColumn<'a>>,
     data_type: DataType,
@@ -93,8 +96,8 @@ struct Mapper<'a> {
 }
 
 impl Columns {
-    /// Maps the columns of `header`. `line` is the line number of the header. The error has all
-    /// mismatches of header and manifest, as one sentence each.
+    /// Maps the columns of `header` by the manifest. `line` is the line number of the header. The
+    /// error has one sentence for each mismatch of header and manifest.
     pub fn new(header: Vec<String>, line: u64, manifest: &Manifest) -> Result<Self, Vec<String>> {
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let data_type = manifest.data_type;
@@ -129,7 +132,7 @@ impl Columns {
         Ok(columns)
     }
 
-    /// Returns whether a column has the name `Failure Description`.
+    /// Returns whether the column has the name `Failure Description`.
     pub fn is_description(&self, column: usize) -> bool {
         self.header[column] == FAILURE_DESCRIPTION
     }
@@ -245,7 +248,8 @@ impl Mapper<'_> {
 }
 
 impl HeaderColumn<'_> {
-    /// Returns the column's `ctName` from the manifest; without one, the name in the header.
+    /// Returns the column's `ctName` from the manifest. If the manifest has no `ctName` for the
+    /// column, returns the name in the header.
     fn name(&self) -> &str {
         self.mapped.and_then(|column| column.ct_name.as_deref()).unwrap_or(&self.name)
     }
@@ -310,19 +314,24 @@ impl HeaderColumn<'_> {
 
     fn name_finding(&self) -> Option<String> {
         let name = self.property().name;
-        let what = if let Some(c) = name.chars().find(|c| is_forbidden(*c)) {
-            format!("has the character {} that is not allowed", excerpt(&format!("{c:?}")))
-        } else if name.chars().nth(LONGEST_NAME).is_some() {
-            format!("is longer than {LONGEST_NAME} characters")
-        } else {
-            return None;
-        };
+        let forbidden = name.chars().find(|c| is_forbidden(*c));
+        let is_too_long = name.chars().nth(LONGEST_NAME).is_some();
         let (header, name) = (excerpt(self.header), excerpt(&name));
-        Some(format!("column {header}: property name {name} {what}"))
+        match forbidden {
+            Some(c) => Some(format!(
+                "column {header}: property name {name} has the character {} that is not allowed",
+                excerpt(&format!("{c:?}"))
+            )),
+            None => is_too_long.then(|| {
+                format!(
+                    "column {header}: property name {name} is longer than {LONGEST_NAME} characters"
+                )
+            }),
+        }
     }
 }
 
-/// Returns the name of the property that a column of operations belongs to: `Playlist` for
+/// Returns the name of the property to which a column of operations belongs: `Playlist` for
 /// `Playlist.operation`.
 fn operation_of(name: &str) -> Option<&str> {
     const SUFFIX: &str = ".operation";
@@ -331,8 +340,8 @@ fn operation_of(name: &str) -> Option<&str> {
     (suffix.eq_ignore_ascii_case(SUFFIX) && at > 0).then(|| &name[..at])
 }
 
-/// Returns the form of a name in which it is compared and stored: normalised, and without white
-/// space at its start and end.
+/// Returns the form of a column name for comparisons and for the store. This form is normalised
+/// and has no white space at its start and end.
 fn name_of(name: &str) -> String {
     normalized(name).trim().to_owned()
 }
@@ -347,8 +356,8 @@ fn description_column(header: &[String], is_mapped: bool) -> Option<usize> {
     (first < last || !is_mapped).then_some(last)
 }
 
-/// Returns the findings about names that occur twice. The name of the column `allowed` may occur
-/// twice.
+/// Returns the findings about column names that occur twice. The name of the column `allowed` may
+/// occur twice.
 fn header_findings(columns: &[HeaderColumn<'_>], line: u64, allowed: Option<usize>) -> Vec<String> {
     let mut findings = Vec::new();
     let mut first: HashMap<&str, usize> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Finds the delimiter that the lines of a data file seem to have.
+//! Finds the delimiter that a data file seems to have, from the lines at its beginning.
 
 use crate::records::csv::dialect::Dialect;
 use crate::records::csv::lexer::lex;
@@ -11,11 +11,12 @@ const SAMPLE_RECORDS: usize = 20;
 /// The delimiters that [`likely_delimiter`] can recognise.
 const CANDIDATES: [u8; 6] = *b",;\t|\x01\x1F";
 
-/// A first line such as `sep=;`, with which spreadsheets declare the delimiter.
+/// The first line of a data file if it declares the delimiter, such as `sep=;`. Spreadsheets write
+/// such lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeparatorLine {
     pub delimiter: u8,
-    /// The length of the line in bytes, with its line end.
+    /// The length of the `sep=` line in bytes, with its line end.
     pub length: usize,
 }
 
@@ -28,7 +29,7 @@ pub fn separator_line(text: &[u8]) -> Option<SeparatorLine> {
     let unquoted = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\""));
     let (name, value) = unquoted.unwrap_or(line).split_at_checked(4)?;
     let delimiter = *value.first()?;
-    // A spreadsheet fills up this line with delimiters, like all lines.
+    // A spreadsheet fills up the `sep=` line with delimiters, like all other lines.
     let valid = name.eq_ignore_ascii_case(b"sep=")
         && delimiter.is_ascii()
         && !delimiter.is_ascii_alphanumeric()
@@ -49,7 +50,7 @@ pub fn likely_delimiter(text: &[u8], dialect: Dialect) -> Option<u8> {
         }
         records.iter().take(1 + SAMPLE_RECORDS).map(|record| record.fields).collect()
     };
-    // If the delimiter of `dialect` is wrong, the quoting of the header can seem broken. The header
+    // If `dialect` has the wrong delimiter, the quoting of the header can seem broken. The header
     // then has no fields.
     let header = sample.split(|byte| *byte == b'\n').next().unwrap_or_default();
     match fields(dialect.delimiter).first() {
@@ -60,7 +61,7 @@ pub fn likely_delimiter(text: &[u8], dialect: Dialect) -> Option<u8> {
     let header_fields = |candidate: &u8| {
         let fields = fields(*candidate);
         let (header, records) = fields.split_first().filter(|(header, _)| **header > 1)?;
-        // Lines whose quoting is broken have no fields.
+        // A line whose quoting is broken has no fields.
         let whole = records.iter().filter(|fields| **fields > 0);
         let alike = whole.clone().filter(|fields| *fields == header).count();
         (alike * 2 >= whole.count()).then_some((*header, *candidate))
@@ -70,8 +71,8 @@ pub fn likely_delimiter(text: &[u8], dialect: Dialect) -> Option<u8> {
     Some(found)
 }
 
-/// Returns the finding that a file seems to have the delimiter `likely`. `separator_line` is the
-/// `sep=` line of the file, or empty.
+/// Returns the finding that a data file seems to have the delimiter `likely`. `separator_line` is
+/// the file's `sep=` line, or empty.
 pub fn delimiter_finding(likely: u8, separator_line: &[u8]) -> String {
     let shown = match likely {
         b'\t' => "\\t".to_owned(),

@@ -25,33 +25,35 @@ use crate::sanitize::printable_start;
 /// The byte order mark in UTF-8.
 pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// The maximum number of characters of the header that a message quotes.
+/// The maximum number of characters of the header that a message contains.
 const QUOTED: usize = 200;
 
-/// The first record of a data file.
+/// The first record of a data file, which has the names of the columns.
 pub struct Header {
-    /// The unescaped cells of the header, with the white space at their start and end.
+    /// The unescaped cells of the header. White space at their start and end is kept.
     pub names: Vec<String>,
-    /// The header in UTF-8, without its line end.
+    /// The text of the header in UTF-8, without its line end.
     pub raw: Vec<u8>,
-    /// The line number of the header in the file.
+    /// The line number of the header in the data file.
     pub line: u64,
-    /// The quoted header for messages.
+    /// The quoted text of the header for messages.
     pub quoted_line: String,
     /// The `sep=` line before the header, with its line end; empty if the file has no such line.
     pub separator_line: Vec<u8>,
-    /// The dialect of the manifest. If the file has a `sep=` line, its delimiter replaces the
-    /// manifest's.
+    /// The dialect from the manifest. If the file has a `sep=` line, the delimiter of this line
+    /// replaces the delimiter from the manifest.
     pub dialect: Dialect,
-    /// The delimiter that the file seems to have, if it seems to differ from the dialect's.
+    /// The delimiter that the file seems to have. `None` if the dialect seems to have the right
+    /// delimiter.
     likely_delimiter: Option<u8>,
-    /// The rest of the block that contained the header. It begins with the line end of the header.
+    /// The rest of the block that contained the header. The rest begins with the line end of the
+    /// header.
     pub rest: Block,
 }
 
 impl Header {
-    /// Reads the header: the first line that is not empty and does not consist only of delimiters.
-    /// `encoding` is the encoding of the file.
+    /// Reads the header of a data file: the first line that is not empty and does not consist only
+    /// of delimiters. `encoding` is the encoding of the file.
     pub fn read<R: Read>(
         splitter: &mut Splitter<R>,
         manifest: &Manifest,
@@ -96,7 +98,8 @@ impl Header {
                     _ => Failure::unreadable(format!("{detail}; {}", quoted_line(line, &raw))),
                 },
             )?;
-            // The line end of the header stays in the block. The lexer skips it as an empty line.
+            // The line end of the header stays in the block. The lexer treats it as an empty line
+            // and skips it.
             block.first_line += count_lines(&block.text[..end]);
             block.text.drain(..end);
             return Ok(Self {
@@ -112,7 +115,8 @@ impl Header {
         }
     }
 
-    /// Returns the failure of a header that does not fit the manifest, with the text of `findings`.
+    /// Returns the failure of a data file whose header does not fit the manifest. The text of the
+    /// failure contains `findings`.
     pub fn failure(&self, findings: &[String]) -> Failure {
         if let Some(likely) = self.likely_delimiter {
             return failure_of(&[delimiter_finding(likely, &self.separator_line)]);
@@ -130,7 +134,7 @@ fn quoted_line(line: u64, raw: &[u8], wide_delimiter: Option<char>) -> String {
     format!("line {line} was taken as the header: {}{cut}", printable_start(&text, QUOTED))
 }
 
-/// Returns a text with the delimiter that the data file has.
+/// Returns `text` with the original delimiter of the data file.
 fn original(text: &[u8], wide_delimiter: Option<char>) -> Cow<'_, [u8]> {
     wide_delimiter.map_or(Cow::Borrowed(text), |delimiter| exchanged(delimiter, text))
 }
@@ -144,7 +148,8 @@ pub fn without_marks(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Returns the start of the first line that is not empty and does not consist only of delimiters.
+/// Returns the position of the first line that is not empty and does not consist only of
+/// delimiters.
 fn first_record(text: &[u8], delimiter: u8) -> Option<usize> {
     let mut start = 0;
     for line in text.split(|byte| matches!(byte, b'\n' | b'\r')) {
@@ -156,7 +161,7 @@ fn first_record(text: &[u8], delimiter: u8) -> Option<usize> {
     None
 }
 
-/// Returns the cells of the header. The error is the reason why the line cannot be a header.
+/// Returns the cells of the header. The error is the reason why the line is not a valid header.
 fn names(
     raw: &[u8],
     dialect: Dialect,

@@ -1,5 +1,5 @@
-//! Opens a data file: decompresses and decodes it, reads its header, and plans the reading by its
-//! manifest.
+//! Opens a data file: decompresses and decodes the file, reads its header, and plans the reading
+//! of its records by the manifest.
 
 use std::io::{Chain, Cursor, Read};
 
@@ -20,34 +20,34 @@ use crate::report::Failure;
 /// The maximum length of a record in bytes. Positions in a block are 32-bit numbers.
 const MAX_RECORD: u64 = 1 << 30;
 
-/// The maximum length of a `Failure Description` in bytes. It does not count in the length of its
-/// record.
+/// The maximum length of a `Failure Description` in bytes. This field does not count in the length
+/// of its record.
 const MAX_DESCRIPTION: usize = 2 << 20;
 
-/// A data file as uploaded, with its first bytes in memory.
+/// A data file as it was uploaded. The first bytes of the file are in memory.
 pub type Input<R> = Chain<Cursor<Vec<u8>>, MeteredInput<R>>;
 
-/// A file whose header was read and fits the manifest.
+/// A data file whose header was read and fits the manifest.
 pub struct OpenDataFile<R> {
     pub start: FileStart,
     pub plan: ReadPlan,
     /// The rest of the block that contained the header.
     pub first: Block,
     pub splitter: Splitter<R>,
-    /// An example that shows that a file declared as windows-1252 is UTF-8. It is set at the end of
-    /// the file.
+    /// An example that shows that a file declared as windows-1252 is UTF-8. The example is set at
+    /// the end of the file.
     pub is_utf8: Utf8Example,
 }
 
-/// A file whose header was read.
+/// A data file whose header was read.
 pub struct OpenText<R> {
     pub head: FileHead,
     pub header: Header,
     pub splitter: Splitter<R>,
 }
 
-/// Decompresses and decodes a data file, and reads its header. Uses only the encoding, the
-/// delimiter and the quoting of the manifest.
+/// Decompresses and decodes a data file, and reads its header. Only the encoding, the delimiter
+/// and the quoting in the manifest are used.
 pub fn open_text<R: Read>(
     input: R,
     file_name: &str,
@@ -106,7 +106,8 @@ pub fn open<R: Read>(
     Ok(OpenDataFile { start, plan, first: rest, splitter, is_utf8: head.is_utf8 })
 }
 
-/// Reads the first bytes of `input`. Returns these bytes, and an input that still begins with them.
+/// Reads the first bytes of `input`. Returns these bytes, and an input that begins with the same
+/// bytes.
 fn begin<R: Read>(mut input: MeteredInput<R>) -> std::io::Result<(Vec<u8>, Input<R>)> {
     let mut bytes = Vec::new();
     (&mut input).take(HEAD as u64).read_to_end(&mut bytes)?;

@@ -1,4 +1,4 @@
-//! [`ReadPlan`]: all facts about a data file that the workers need.
+//! [`ReadPlan`]: all facts about a data file that the worker threads need.
 
 use super::Header;
 use super::columns::Columns;
@@ -14,37 +14,39 @@ use crate::report::{DataType, Failure};
 #[derive(Clone, Copy, Debug)]
 pub struct ReadOptions<'a> {
     pub limits: &'a Limits,
-    /// The time for an empty `ts`, in seconds since 1970 UTC.
+    /// The time of a record with an empty `ts`, in seconds since 1970 UTC.
     pub processing_time: i64,
-    /// The number of threads that parse, in addition to the thread that reads. At least one is
-    /// used.
+    /// The number of threads that parse records, in addition to the thread that reads the file. At
+    /// least one thread parses.
     pub workers: usize,
 }
 
-/// The parameters for parsing blocks. They are the same for all blocks of an import.
+/// The parameters for parsing the blocks of a data file. They are the same for all blocks of an
+/// import.
 #[derive(Debug)]
 pub struct ReadPlan {
     pub columns: Columns,
-    /// The cells of the header as they are in the file, to recognise a repeated header.
+    /// The cells of the header as they are in the file. They are used to recognise a repeated
+    /// header.
     pub header_cells: Vec<String>,
-    /// The quoted header for messages.
+    /// The quoted text of the header for messages.
     pub quoted_header: String,
-    /// The `sep=` line without its line end; empty if the file has none.
+    /// The file's `sep=` line without its line end. Empty if the file has no such line.
     pub separator_line: Vec<u8>,
     pub header_line: u64,
-    /// Whether a column has the name `Failure Description`, mapped or ignored.
+    /// Whether a column has the name `Failure Description`. The column may be mapped or ignored.
     pub has_description: bool,
     pub schema: Schema,
     pub dialect: Dialect,
     pub null: NullTexts,
-    /// The delimiter of the data file if it is beyond ASCII. In the blocks, it is exchanged with
-    /// U+001F.
+    /// The delimiter of the data file if it is not an ASCII character. In the blocks, U+001F takes
+    /// its place.
     pub wide_delimiter: Option<char>,
     pub limits: Limits,
     pub reserved: ReservedNames,
-    /// The column with the items of a Charged event.
+    /// The index of the column with the items of a Charged event.
     pub items: Option<usize>,
-    /// The time for an empty `ts`, in seconds since 1970 UTC.
+    /// The time of a record with an empty `ts`, in seconds since 1970 UTC.
     pub processing_time: i64,
 }
 
@@ -55,7 +57,7 @@ fn without_null(name: &str, null: &NullTexts) -> String {
 }
 
 impl ReadPlan {
-    /// Maps the columns of `header` by the manifest.
+    /// Makes the plan: maps the columns of `header` by the manifest.
     pub fn new(
         header: &Header,
         manifest: &Manifest,
@@ -89,12 +91,13 @@ impl ReadPlan {
         })
     }
 
-    /// Returns the number of columns of the header.
+    /// Returns the number of columns that the header has.
     pub fn width(&self) -> usize {
         self.columns.header.len()
     }
 
-    /// Returns the number of columns without the ignored column `Failure Description`.
+    /// Returns the number of columns of the header. The ignored column `Failure Description` does
+    /// not count.
     pub fn own_width(&self) -> usize {
         self.width() - usize::from(self.columns.description.is_some())
     }

@@ -11,8 +11,8 @@ use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 use crate::manifest::PropertyType;
 use crate::records::rules::profile::SpecialProperty;
 
-/// The four kinds of ids of a user, the strongest first. If known ids of a record belong to
-/// different profiles, the strongest kind wins.
+/// The four kinds of ids that a user can have, the strongest first. If the ids of a record belong
+/// to different profiles, the id of the strongest kind wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IdKind {
     Identity,
@@ -22,11 +22,12 @@ pub enum IdKind {
 }
 
 impl IdKind {
-    /// All kinds, the strongest first. Arrays that are indexed by `kind as usize` have this order.
+    /// All kinds of ids, the strongest first. Arrays that are indexed by `kind as usize` have the
+    /// same order.
     pub const ALL: [Self; 4] = [Self::Identity, Self::FbId, Self::GpId, Self::ObjectId];
 
-    /// Returns the name of the kind in rules, in messages, and in the column `identity.kind` of the
-    /// store.
+    /// Returns the name of the id kind. The name is used in rules, in messages, and in the column
+    /// `identity.kind` of the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Identity => "identity",
@@ -40,25 +41,27 @@ impl IdKind {
 /// The name and the type of a stored property.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Property {
-    /// The `ctName` of the manifest; without one, the name in the header.
+    /// The name of the property: the manifest's `ctName`, or the name in the header if there is no
+    /// `ctName`.
     pub name: String,
-    /// The type in the manifest. The default is `String`.
+    /// The type of the property in the manifest. The default is `String`.
     pub kind: PropertyType,
 }
 
-/// The schema that the store receives before the first batch.
+/// The schema of the accepted records. The store receives the schema before the first batch.
 #[derive(Clone, Debug)]
 pub enum Schema {
-    /// Batches are [`crate::records::Batch::Events`] with this Arrow schema.
+    /// The records are events. Their batches are [`crate::records::Batch::Events`] with this Arrow
+    /// schema.
     Event(EventSchema),
-    /// Batches are [`Batch::Profiles`](crate::records::Batch::Profiles), whose changes index into
-    /// these properties.
+    /// The records are profiles. The changes in their batches,
+    /// [`Batch::Profiles`](crate::records::Batch::Profiles), have indexes into these properties.
     Profile(Arc<[Property]>),
 }
 
 impl Schema {
-    /// Returns the stored properties. Leaves out the properties that a special rule always stores
-    /// in one form.
+    /// Returns the properties that are stored. Leaves out the properties that a special rule
+    /// always stores in one form.
     pub fn properties(&self) -> Vec<Property> {
         match self {
             Self::Profile(properties) => {
@@ -80,7 +83,7 @@ impl Schema {
     }
 }
 
-/// The columns of events. They are the same for every batch of an import.
+/// The columns of event batches. The columns are the same for every batch of an import.
 #[derive(Clone, Debug)]
 pub struct EventSchema {
     /// The Arrow schema: `event`, `ts`, `identity`, `object_id`, `fb_id`, `gp_id`, `source_line`,
@@ -93,10 +96,10 @@ pub struct EventSchema {
     pub arrow: SchemaRef,
 }
 
-/// The index of the column `ts`.
+/// The index of the column `ts` in an event batch.
 pub const TS: usize = 1;
 
-/// The names of the columns before the properties.
+/// The names of the event columns before the columns of properties.
 const FIXED: [&str; 7] = ["event", "ts", "identity", "object_id", "fb_id", "gp_id", "source_line"];
 
 /// A name that no column may have, because readers use the name of the folder `import=<import>` as
@@ -131,12 +134,13 @@ impl EventSchema {
     }
 }
 
-/// The type of instants. Every engine can read milliseconds. The values are whole seconds.
+/// Returns the Arrow type of a time. The type is in milliseconds, because every engine can read
+/// them, but the values are whole seconds.
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
 }
 
-/// Returns the type of a property's column in an event batch.
+/// Returns the Arrow type of a property's column in an event batch.
 fn arrow_type(kind: PropertyType) -> DataType {
     match kind {
         PropertyType::String => DataType::Utf8,
@@ -148,7 +152,8 @@ fn arrow_type(kind: PropertyType) -> DataType {
     }
 }
 
-/// Returns `name`, with the first free suffix if `name` is taken. Adds the result to `taken`.
+/// Returns `name` if it is free. Otherwise returns `name` with the first free suffix. Adds the
+/// returned name to `taken`.
 fn free_name(name: &str, taken: &mut HashSet<String>) -> String {
     let suffixed = (2_usize..).map(|n| format!("{name}_{n}"));
     std::iter::once(name.to_owned())

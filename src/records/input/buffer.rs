@@ -6,22 +6,22 @@
 
 use std::ops::Deref;
 
-/// A text to which bytes can be appended.
+/// A buffer for text to which bytes can be appended.
 #[derive(Debug, Default)]
 pub struct TextBuffer {
-    /// The text, followed by unused memory.
+    /// The bytes of the text, followed by unused memory.
     bytes: Vec<u8>,
     length: usize,
 }
 
 impl TextBuffer {
-    /// Creates an empty buffer that reuses the memory of `used`.
+    /// Creates an empty text buffer that reuses the memory of `used`.
     pub fn reusing(used: Vec<u8>) -> Self {
         Self { bytes: used, length: 0 }
     }
 
-    /// Returns the memory for `most` bytes after the text. After the caller has written to it,
-    /// [`Self::advance`] adds the written bytes to the text.
+    /// Returns the memory after the text, with space for `most` bytes. After the caller has
+    /// written to the memory, [`Self::advance`] adds the written bytes to the text.
     pub fn room(&mut self, most: usize) -> &mut [u8] {
         let end = self.length + most;
         if self.bytes.len() < end {
@@ -30,10 +30,10 @@ impl TextBuffer {
         &mut self.bytes[self.length..end]
     }
 
-    /// Adds the first `read` bytes after the text to the text.
+    /// Adds the `read` bytes that were written after the text to the text.
     pub fn advance(&mut self, read: usize) {
         self.length += read;
-        assert!(self.length <= self.bytes.len(), "at most the room that was requested");
+        assert!(self.length <= self.bytes.len(), "the text has at most the requested memory");
     }
 
     pub fn push(&mut self, text: &[u8]) {
@@ -46,7 +46,7 @@ impl TextBuffer {
         self.length = self.length.min(length);
     }
 
-    /// Removes the text and keeps the memory.
+    /// Removes the text but keeps the memory of the buffer.
     pub fn clear(&mut self) {
         self.length = 0;
     }

@@ -15,43 +15,45 @@ use super::utf8_check::{Utf8Check, Utf8Example};
 use super::wide_delimiter::DelimiterExchange;
 use crate::manifest::Encoding;
 
-/// The number of bytes that one step decodes.
+/// The number of bytes that are decoded in one step.
 const BUFFER: usize = 64 * 1024;
 
-/// The first bytes of a file, and the facts found in these bytes.
+/// The first bytes of a data file, and the facts that were found in these bytes.
 #[derive(Clone, Debug)]
 pub struct FileHead {
     pub bytes: Vec<u8>,
     pub encoding: Encoding,
     pub marked: bool,
-    /// An example that shows that a file declared as windows-1252 is UTF-8. It is set at the end
-    /// of the file.
+    /// An example that shows that a file declared as windows-1252 is UTF-8. The example is set at
+    /// the end of the file.
     pub is_utf8: Utf8Example,
 }
 
-/// The text of a data file in UTF-8, without the byte order mark.
+/// The text of a data file in UTF-8. The byte order mark is removed.
 pub struct Utf8Stream<R> {
     input: R,
-    /// The first bytes of the file that were read to find a byte order mark, without the mark.
+    /// The first bytes of the file, which were read to find a byte order mark. The mark itself is
+    /// removed.
     head: Vec<u8>,
     transcoder: Option<Transcoder>,
-    /// `Some` if the delimiter is beyond ASCII.
+    /// The exchange of the delimiter. `Some` if the delimiter is not an ASCII character.
     exchange: Option<DelimiterExchange>,
 }
 
-/// A decoder for an encoding other than UTF-8, and its pending input.
+/// A decoder for an encoding other than UTF-8, with the input that was not decoded yet.
 struct Transcoder {
     decoder: Decoder,
     bytes: Vec<u8>,
     at: usize,
     ended: bool,
     finished: bool,
-    /// `Some` for a single-byte encoding, in which all bytes are valid.
+    /// The check whether the file is UTF-8. `Some` for a single-byte encoding, because every byte
+    /// is valid in such an encoding.
     utf8_check: Option<Utf8Check>,
 }
 
 impl<R: Read> Utf8Stream<R> {
-    /// Examines the first bytes of `input`. `named` is the encoding in the manifest.
+    /// Examines the first bytes of `input`. `named` is the encoding that the manifest names.
     pub fn open(mut input: R, named: Option<Encoding>) -> io::Result<(Self, FileHead)> {
         let mut head = Vec::new();
         (&mut input).take(HEAD as u64).read_to_end(&mut head)?;
@@ -82,14 +84,14 @@ impl<R: Read> Utf8Stream<R> {
         Ok((Self { input, head, transcoder, exchange: None }, opening))
     }
 
-    /// Exchanges a delimiter beyond ASCII with its substitute in all of the text. Must be called
-    /// before [`Self::append`].
+    /// Replaces a delimiter that is not an ASCII character by its substitute in all of the text.
+    /// Must be called before [`Self::append`].
     pub fn replace_delimiter(&mut self, delimiter: char) {
         self.exchange = Some(DelimiterExchange::new(delimiter));
     }
 
-    /// Appends at most `most` bytes to `text`, and returns their number. Returns 0 at the end of
-    /// the file.
+    /// Appends at most `most` bytes of the decoded file to `text`. Returns the number of bytes,
+    /// which is 0 at the end of the file.
     pub fn append(&mut self, text: &mut TextBuffer, most: usize) -> io::Result<usize> {
         if self.exchange.is_none() {
             return self.append_decoded(text, most);
@@ -156,7 +158,7 @@ impl Transcoder {
 
     /// Calls the decoder once. Returns the number of bytes that it wrote to `text`.
     fn decode(&mut self, text: &mut [u8]) -> usize {
-        let (last, room) = text.split_last_mut().expect("there is room for 16 bytes");
+        let (last, room) = text.split_last_mut().expect("the memory has space for 16 bytes");
         let bytes = &self.bytes[self.at..];
         let (result, read, written) =
             self.decoder.decode_to_utf8_without_replacement(bytes, room, self.ended);

@@ -19,7 +19,7 @@ use crate::config::Size;
 /// more.
 const MAX_WINDOW_LOG: u32 = 25;
 
-/// The number of compressed bytes per read.
+/// The number of compressed bytes that are read in one step.
 const BUFFER: usize = 128 * 1024;
 
 /// The compression of a data file.
@@ -31,8 +31,8 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Returns the compression for a file name. The case of the ending is ignored. `None` if the
-    /// name has no ending of a data file.
+    /// Returns the compression that the ending of a file name means. Upper and lower case are
+    /// equal. `None` if the name does not have the ending of a data file.
     pub fn of(file_name: &str) -> Option<Self> {
         let name = file_name.to_ascii_lowercase();
         [(".csv", Self::None), (".csv.gz", Self::Gzip), (".csv.zst", Self::Zstd)]
@@ -41,7 +41,7 @@ impl Compression {
             .map(|(_, compression)| compression)
     }
 
-    /// Returns the name of the tool for the compression.
+    /// Returns the name of the compression tool, such as `gzip`.
     pub(super) fn name(self) -> Option<&'static str> {
         match self {
             Self::None => None,
@@ -50,8 +50,8 @@ impl Compression {
         }
     }
 
-    /// Returns the compression of a file that begins with `head`; `None` if the file is not
-    /// compressed. A zstd file may begin with a skippable frame.
+    /// Returns the compression of a file that begins with `head`. Returns `None` if the file is
+    /// not compressed. A zstd file may begin with a skippable frame.
     pub(super) fn by_mark(head: &[u8]) -> Option<Self> {
         match head {
             [0x1F, 0x8B, ..] => Some(Self::Gzip),
@@ -61,7 +61,7 @@ impl Compression {
     }
 }
 
-/// The decompressed data file, still in its own encoding.
+/// Reads the decompressed bytes of a data file. The bytes still have the encoding of the file.
 pub struct Decompressor<R: Read> {
     stream: DecoderStream<R>,
     left: u64,
@@ -75,7 +75,7 @@ enum DecoderStream<R: Read> {
 }
 
 impl<R: Read> Decompressor<R> {
-    /// Creates the decompressor. An error means that zstd is out of memory.
+    /// Creates a decompressor for `source`. An error means that zstd is out of memory.
     pub fn open(source: R, compression: Compression, max: Size) -> io::Result<Self> {
         let stream = match compression {
             Compression::None => DecoderStream::Plain(source),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn all_members_and_frames_are_read() {
+    fn all_gzip_members_and_zstd_frames_are_read() {
         let text = b"a,b\n1,2\n";
         for (compression, compress) in
             [(Compression::Gzip, gzip as fn(&[u8]) -> Vec<u8>), (Compression::Zstd, zstd)]

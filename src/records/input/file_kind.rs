@@ -1,18 +1,18 @@
-//! Recognises files of other formats that partners upload instead of CSV. The first bytes of a file
-//! show its format.
+//! Recognises files of other formats that partners upload instead of CSV. The format is recognised
+//! from the first bytes of the file.
 
 use super::decompress::Compression;
 use crate::manifest::Encoding;
 
-/// The number of bytes at the start of a file that are examined. A tar archive has its mark at byte
-/// 257.
+/// The number of bytes at the start of a file that are examined. The mark of a tar archive is at
+/// byte 257.
 pub const HEAD: usize = 512;
 
-/// A kind of file that is not CSV.
+/// A kind of files that are not CSV.
 struct Kind {
-    /// The name of the kind, with its article.
+    /// The name of the file kind with its article, such as "a PDF file".
     noun: &'static str,
-    /// The advice for the partner.
+    /// The advice for a partner who uploads a file of the kind.
     advice: &'static str,
 }
 
@@ -20,15 +20,15 @@ const fn kind(noun: &'static str, advice: &'static str) -> Kind {
     Kind { noun, advice }
 }
 
-const UNPACK: &str = "upload the CSV file in it";
+const UNPACK: &str = "unpack the archive and upload its CSV file";
 const COMPRESS: &str = "compress the CSV file with gzip or zstd";
-const SAVE: &str = "save it as CSV";
-const DECRYPT: &str = "decrypt it before the upload";
+const SAVE: &str = "save the data as CSV";
+const DECRYPT: &str = "decrypt the file before the upload";
 
-/// The kinds of files that begin with certain bytes.
+/// The kinds of files that are recognised by their first bytes.
 const MARKS: &[(&[u8], Kind)] = &[
-    (b"\x1F\x8B", kind("a gzip file", "name it .csv.gz")),
-    (b"\x28\xB5\x2F\xFD", kind("a zstd file", "name it .csv.zst")),
+    (b"\x1F\x8B", kind("a gzip file", "the name must end in .csv.gz")),
+    (b"\x28\xB5\x2F\xFD", kind("a zstd file", "the name must end in .csv.zst")),
     (b"\xFD7zXZ\0", kind("an xz file", COMPRESS)),
     (b"BZh91AY", kind("a bzip2 file", COMPRESS)),
     (b"\x04\x22\x4D\x18", kind("an lz4 file", COMPRESS)),
@@ -36,10 +36,10 @@ const MARKS: &[(&[u8], Kind)] = &[
     (b"7z\xBC\xAF\x27\x1C", kind("a 7z archive", UNPACK)),
     (b"Rar!\x1A\x07", kind("a RAR archive", UNPACK)),
     (b"\xD0\xCF\x11\xE0", kind("an Excel workbook (.xls)", SAVE)),
-    (b"Obj\x01", kind("an Avro file", "export it as CSV")),
-    (b"SQLite format 3\0", kind("an SQLite database", "export it as CSV")),
-    (b"%PDF", kind("a PDF file", "export it as CSV")),
-    (b"{\\rtf", kind("a document (.rtf)", "save it as plain text")),
+    (b"Obj\x01", kind("an Avro file", "export the data as CSV")),
+    (b"SQLite format 3\0", kind("an SQLite database", "export the data as CSV")),
+    (b"%PDF", kind("a PDF file", "export the data as CSV")),
+    (b"{\\rtf", kind("a document (.rtf)", "save the document as plain text")),
     (b"-----BEGIN PGP", kind("a file encrypted with PGP", DECRYPT)),
     (b"age-encryption.org/", kind("a file encrypted with age", DECRYPT)),
     (b"Salted__", kind("a file encrypted with OpenSSL", DECRYPT)),
@@ -51,10 +51,11 @@ const MARKS: &[(&[u8], Kind)] = &[
 pub fn foreign_kind(head: &[u8], compression: Compression, encoding: Encoding) -> Option<String> {
     if let (Some(name), Some(inner)) = (compression.name(), Compression::by_mark(head)) {
         return Some(if inner == compression {
-            format!("the file is compressed twice with {name}: compress it once")
+            format!("the file is compressed twice with {name}: compress the file once")
         } else {
             format!(
-                "the file is compressed with {name} and inside with another tool: compress it once"
+                "the file is compressed with {name} and inside with another tool: compress \
+                 the file once"
             )
         });
     }
@@ -74,15 +75,17 @@ pub fn not_compressed(head: &[u8], compression: Compression) -> Option<String> {
     }
     Some(match kind_of(head) {
         Some(kind) => format!("the file is {}, not {name}: {}", kind.noun, kind.advice),
-        None if is_text(head) => format!("the file is plain text, not {name}: name it .csv"),
+        None if is_text(head) => {
+            format!("the file is plain text, not {name}: the name must end in .csv")
+        }
         None => format!("the file is not {name}, although its name has that ending"),
     })
 }
 
 fn kind_of(head: &[u8]) -> Option<&'static Kind> {
     static TAR: Kind = kind("a tar archive", UNPACK);
-    static PARQUET: Kind = kind("a Parquet file", "export it as CSV");
-    static ORC: Kind = kind("an ORC file", "export it as CSV");
+    static PARQUET: Kind = kind("a Parquet file", "export the data as CSV");
+    static ORC: Kind = kind("an ORC file", "export the data as CSV");
     static PGP: Kind = kind("a file encrypted with PGP", DECRYPT);
     let marked = MARKS.iter().find(|(mark, _)| head.starts_with(mark)).map(|(_, kind)| kind);
     marked
@@ -94,8 +97,8 @@ fn kind_of(head: &[u8]) -> Option<&'static Kind> {
         .or_else(|| text_kind(head))
 }
 
-/// Returns whether `head` begins with `mark` and a byte that cannot be in a text. The mark alone
-/// could be text.
+/// Returns whether `head` begins with `mark` and then has a byte that cannot be in a text. A text
+/// could begin with the mark alone.
 fn is_binary_after(head: &[u8], mark: &[u8]) -> bool {
     let next = head.strip_prefix(mark).map(|rest| rest.first());
     next.is_some_and(|next| next.is_none_or(|byte| !is_text(&[*byte]) || !byte.is_ascii()))
@@ -124,9 +127,10 @@ fn zip_kind(head: &[u8]) -> Option<&'static Kind> {
 /// compressed data. No UTF-8 text begins with the first bytes of such a packet.
 fn is_pgp_packet(head: &[u8]) -> bool {
     match head {
-        // Old packet format: one or two bytes with the length, and then the version.
+        // This pattern is the old packet format of PGP: one or two bytes with the length, and then
+        // the version.
         [0x84 | 0x8C | 0x90, _, 3..=6, ..] | [0x85 | 0x8D | 0x91, _, _, 3..=6, ..] => true,
-        // New packet format with a length of one or two bytes.
+        // This pattern is the new packet format of PGP, with a length of one or two bytes.
         [0xC1 | 0xC3 | 0xC4, 0..=191, 3..=6, ..] => true,
         [0xC1 | 0xC3 | 0xC4, 192..=223, _, 3..=6, ..] => true,
         [0xA3, 0..=3, ..] => true,
@@ -138,8 +142,8 @@ fn is_pgp_packet(head: &[u8]) -> bool {
 fn text_kind(head: &[u8]) -> Option<&'static Kind> {
     static HTML: Kind = kind("an HTML page", SAVE);
     static SHEET: Kind = kind("an Excel workbook in XML", SAVE);
-    static XML: Kind = kind("an XML file", "export it as CSV");
-    static JSON: Kind = kind("a JSON file", "export it as CSV");
+    static XML: Kind = kind("an XML file", "export the data as CSV");
+    static JSON: Kind = kind("a JSON file", "export the data as CSV");
     let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
     let lower = head.to_ascii_lowercase();
     let has = |text: &str| memchr::memmem::find(&lower, text.as_bytes()).is_some();
@@ -220,7 +224,7 @@ pub fn utf16_without_mark(head: &[u8]) -> Option<Encoding> {
     }
 }
 
-/// Returns whether white space is the only kind of control characters in `head`.
+/// Returns whether `head` is text: it has no control characters except white space.
 fn is_text(head: &[u8]) -> bool {
     head.iter().all(|byte| *byte >= b' ' || byte.is_ascii_whitespace())
 }
@@ -300,10 +304,13 @@ mod tests {
         let gzip = |head: &[u8]| not_compressed(head, Compression::Gzip);
         assert_eq!(gzip(b"\x1F\x8B\x08"), None);
         assert_eq!(gzip(b""), None);
-        assert_eq!(gzip(b"a,b\n").unwrap(), "the file is plain text, not gzip: name it .csv");
+        assert_eq!(
+            gzip(b"a,b\n").unwrap(),
+            "the file is plain text, not gzip: the name must end in .csv"
+        );
         assert_eq!(
             gzip(b"\x28\xB5\x2F\xFD").unwrap(),
-            "the file is a zstd file, not gzip: name it .csv.zst"
+            "the file is a zstd file, not gzip: the name must end in .csv.zst"
         );
         assert_eq!(
             gzip(b"\x01\x02").unwrap(),
@@ -313,11 +320,11 @@ mod tests {
         let inside = |head: &[u8]| foreign_kind(head, Compression::Gzip, Encoding::Utf8).unwrap();
         assert_eq!(
             inside(b"\x1F\x8B\x08"),
-            "the file is compressed twice with gzip: compress it once"
+            "the file is compressed twice with gzip: compress the file once"
         );
         assert_eq!(
             inside(b"PAR1"),
-            "the file is a Parquet file inside gzip, not CSV: export it as CSV"
+            "the file is a Parquet file inside gzip, not CSV: export the data as CSV"
         );
     }
 

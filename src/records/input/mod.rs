@@ -1,4 +1,4 @@
-//! Reads the bytes of a data file: counts, decompresses and decodes them to UTF-8.
+//! Reads the bytes of a data file. Counts and decompresses the bytes, and decodes them to UTF-8.
 
 pub mod buffer;
 pub mod decode;

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::config::Size;
 use crate::report::{Failure, FailureText};
 
-/// The errors of a stream that do not come from a decompressor.
+/// The errors of reading a data file that do not come from a decompressor.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
     /// The host could not read the file.
@@ -24,8 +24,8 @@ pub enum StreamError {
     ExpandsTooFar(Size),
 }
 
-/// The number of bytes that were read until now, and their digest. The threads that report them
-/// share the meter.
+/// The number of bytes of the data file that were read until now, and their digest. All threads
+/// that report the number share the meter.
 #[derive(Clone, Debug, Default)]
 pub struct Meter(Arc<Mutex<MeterState>>);
 
@@ -41,7 +41,8 @@ impl Meter {
         self.lock().bytes
     }
 
-    /// Returns the SHA-256 of all bytes of the file; `None` before the end of the file.
+    /// Returns the SHA-256 of all bytes of the data file. Returns `None` before the end of the
+    /// file.
     pub fn sha256(&self) -> Option<[u8; 32]> {
         let metered = self.lock();
         metered.ended.then(|| metered.digest.clone().finalize().into())
@@ -85,9 +86,9 @@ impl<R: Read> Read for MeteredInput<R> {
     }
 }
 
-/// Returns the failure of the import for an error of a read.
+/// Returns the failure of the import for an error that occurred while the data file was read.
 pub fn read_failure(error: &io::Error, meter: &Meter) -> Failure {
-    // A decompressor reports an empty file as an incomplete file.
+    // For an empty file, a decompressor reports that the file is incomplete.
     if meter.bytes() == 0 && meter.sha256().is_some() {
         return Failure::unreadable("the file is empty");
     }
@@ -97,8 +98,8 @@ pub fn read_failure(error: &io::Error, meter: &Meter) -> Failure {
             Failure::new(FailureText::Infra, format!("reading the data file failed: {cause}"))
         }
         Some(limit) => Failure::unreadable(limit),
-        // This is libzstd's `ZSTD_error_frameParameter_windowTooLarge`. The crate reports this
-        // error only as text.
+        // The text is that of the error `ZSTD_error_frameParameter_windowTooLarge` of libzstd. The
+        // crate reports this error only as text.
         None if error.to_string().contains("too much memory") => Failure::unreadable(
             "the zstd frame needs a window over 32 MiB, which requires too much memory; \
              compress the file without --long",

@@ -1,4 +1,4 @@
-//! [`Utf8Check`]: finds out whether a file whose declared encoding is not UTF-8 is UTF-8.
+//! [`Utf8Check`]: checks whether a file is UTF-8 although the manifest declares another encoding.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 /// end of the file, or if the file is not UTF-8.
 pub type Utf8Example = Arc<OnceLock<char>>;
 
-/// Checks the bytes of a file that arrive in pieces.
+/// Checks whether the bytes of a file are UTF-8. The bytes arrive in pieces.
 #[derive(Debug, Default)]
 pub struct Utf8Check {
-    /// The first bytes of a character that continues in the next piece.
+    /// The first bytes of a character whose other bytes are in the next piece.
     pending: Vec<u8>,
     invalid: bool,
     example: Option<char>,
@@ -17,7 +17,7 @@ pub struct Utf8Check {
 }
 
 impl Utf8Check {
-    /// Returns the result, which [`Self::end`] sets.
+    /// Returns the result of the check, which [`Self::end`] sets.
     pub fn result(&self) -> Utf8Example {
         Arc::clone(&self.result)
     }
@@ -40,10 +40,10 @@ impl Utf8Check {
         self.pending.drain(..valid);
     }
 
-    /// Sets the result. Must be called once, at the end of the file.
+    /// Sets the result of the check. Must be called once, at the end of the file.
     pub fn end(&mut self) {
         if let Some(example) = self.example.filter(|_| !self.invalid && self.pending.is_empty()) {
-            let _ = self.result.set(example); // `end` is called once
+            let _ = self.result.set(example); // setting fails only if `end` is called twice
         }
     }
 }

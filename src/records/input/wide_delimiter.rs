@@ -8,11 +8,12 @@ use std::borrow::Cow;
 use super::buffer::TextBuffer;
 use crate::manifest::DELIMITER_SUBSTITUTE;
 
-/// Exchanges the delimiter and U+001F in a text that arrives in pieces.
+/// Exchanges the delimiter and U+001F in a text that arrives in pieces. The delimiter is not an
+/// ASCII character.
 #[derive(Debug)]
 pub struct DelimiterExchange {
     delimiter: char,
-    /// The last bytes of a piece, if they may be the first bytes of the delimiter.
+    /// The last bytes of the previous piece if they may be the first bytes of the delimiter.
     pending: Vec<u8>,
 }
 
@@ -90,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_second_exchange_restores_the_original(
+        fn a_second_delimiter_exchange_restores_the_text(
             parts in prop::collection::vec(
                 prop::sample::select(vec![&b"\xc2\xa7"[..], b"\x1F", b"\xc2", b"\xa7", b"a", b"\xc3\xa9"]),
                 0..12,

@@ -3,26 +3,27 @@
 
 use std::ops::RangeInclusive;
 
-/// The years 1 to 9999 in seconds since 1970 UTC.
+/// The range of the years 1 to 9999 in seconds since 1970 UTC.
 pub const SECONDS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
-/// The time of day, in seconds, for a date without a time: 00:00:01.
+/// The time of day for a date without a time, in seconds since midnight: 00:00:01.
 pub const NO_TIME: i64 = 1;
 
-/// The number of cached days. An events file usually covers some weeks, or its dates increase from
-/// day to day.
+/// The maximum number of cached days. An events file usually covers some weeks, or its dates
+/// increase from day to day.
 const DAYS: usize = 512;
-/// The length of a formatted day, with the T after it.
+/// The length of a formatted day in bytes. The T after the day counts too.
 const DAY_LETTERS: usize = 11;
 
-/// Formats seconds since 1970, and caches the formatted days.
+/// Formats times in seconds since 1970. Caches the formatted days.
 #[derive(Debug, Default)]
 pub struct Calendar(Vec<CachedDay>);
 
 #[derive(Clone, Copy, Debug)]
 struct CachedDay {
-    /// The number of days since 1970.
+    /// The number of the cached day, counted from 1970.
     number: i32,
-    /// The formatted day, such as `2020-05-12T`. Its first character is in the lowest byte.
+    /// The text of the cached day, such as `2020-05-12T`. The first character is in the lowest
+    /// byte.
     text: u128,
 }
 
@@ -45,10 +46,10 @@ impl Calendar {
         text
     }
 
-    /// Appends the result of [`Self::rfc3339`] to `text`.
+    /// Appends the text of a time, as [`Self::rfc3339`] returns it, to `text`.
     pub fn push_rfc3339(&mut self, text: &mut String, seconds: i64) {
         let digits = self.rfc3339(seconds);
-        text.push_str(std::str::from_utf8(&digits).expect("all of it is ASCII"));
+        text.push_str(std::str::from_utf8(&digits).expect("the text has only ASCII characters"));
     }
 
     #[inline]
@@ -76,20 +77,21 @@ impl CachedDay {
     }
 }
 
-/// Returns the two digits of a number below 100.
+/// Returns the two decimal digits of a number below 100.
 fn two_digits(number: u32) -> [u8; 2] {
     [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
-/// Formats the seconds since midnight as `09:07:12`. The first character is in the lowest byte.
+/// Formats a time of day, given in seconds since midnight, as `09:07:12`. The first character is
+/// in the lowest byte.
 #[inline]
 fn clock(time: u32) -> u64 {
-    // Each of the three numbers is at the position of its two digits, so that all are computed in
-    // parallel.
+    // Hours, minutes and seconds are each at the position of their two digits, so that all digits
+    // are computed in parallel.
     let numbers =
         u64::from(time / 3600) | u64::from(time / 60 % 60) << 24 | u64::from(time % 60) << 48;
-    // Divides each number by ten. For numbers below 100, the product has 14 bits, and the quotient
-    // has 4 bits.
+    // This step divides each number by ten. For a number below 100, the product has 14 bits, and
+    // the quotient has 4 bits.
     let tens = ((numbers * 103) >> 10) & 0x000f_0000_0f00_000f;
     let ones = numbers - 10 * tens;
     u64::from_le_bytes(*b"00:00:00") + (tens | ones << 8)
@@ -167,7 +169,7 @@ mod tests {
             days in proptest::collection::vec(0..3_i64, 5),
         ) {
             let mut calendar = Calendar::default();
-            // Two days that differ by a multiple of the cache's size use the same slot.
+            // Two days use the same slot if they differ by a multiple of the cache's size.
             let apart = days.iter().map(|days| days * 86_400 * DAYS as i64);
             for seconds in seconds.iter().cycle().zip(apart).map(|(seconds, days)| seconds + days) {
                 if let Ok(timestamp) = jiff::Timestamp::from_second(seconds) {

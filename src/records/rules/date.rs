@@ -24,7 +24,7 @@ pub static DATE: Rule = Rule::new(
 )
 .with_help(hint::hint);
 
-/// Parses a cell to seconds since 1970 UTC; `None` if the cell is empty.
+/// Parses a cell of the type DATE to seconds since 1970 UTC. Returns `None` if the cell is empty.
 pub fn date(cell: &str, format: Option<DateFormat>) -> Result<Option<i64>, &'static Rule> {
     match trim(cell) {
         "" => Ok(None),

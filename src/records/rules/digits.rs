@@ -4,19 +4,20 @@
 //! which takes longer than the conversion. So up to eight bytes are loaded into one machine word
 //! and converted without a loop.
 
-/// A word with the digit 0 in all eight bytes.
+/// A 64-bit word whose eight bytes are the digit 0.
 const ZEROS: u64 = 0x3030_3030_3030_3030;
-/// A word with a point in all eight bytes.
+/// A 64-bit word whose eight bytes are points.
 const POINTS: u64 = 0x2e2e_2e2e_2e2e_2e2e;
 
-/// A word of up to eight bytes of text. The first byte of the text is the lowest byte of the word.
+/// A 64-bit word with up to eight bytes of text. The first byte of the text is the lowest byte of
+/// the word.
 #[derive(Clone, Copy)]
 struct ByteWord {
     word: u64,
     count: u32,
 }
 
-/// Parses 1 to 16 digits; returns `None` for any other text.
+/// Parses a text of 1 to 16 digits. Returns `None` for any other text.
 #[inline]
 pub fn digits(text: &[u8]) -> Option<i64> {
     let (first, last) = match (text.first_chunk(), text.last_chunk()) {
@@ -28,7 +29,7 @@ pub fn digits(text: &[u8]) -> Option<i64> {
     if text.len() == 8 {
         return Some(last);
     }
-    // The last eight digits are parsed already. The first word has the digits before them.
+    // The last eight digits are already parsed. The first word has the digits before them.
     let first = ByteWord { word: u64::from_le_bytes(*first), count: text.len() as u32 - 8 };
     Some(i64::from(first.number()?) * 100_000_000 + last)
 }
@@ -65,12 +66,13 @@ impl ByteWord {
         Some(Self { word, count: count as u32 })
     }
 
-    /// Removes the first point. Returns the rest and the number of bytes after the point; `None` if
-    /// the point is the first byte.
+    /// Removes the first point from the word. Returns the word without the point and the number of
+    /// bytes after it. Returns `None` if the point is the first byte.
     #[inline]
     fn without_point(self) -> Option<(Self, u32)> {
         let Self { word, count } = self;
-        // This sets the highest bit of the lowest zero byte. The bits above that byte may be wrong.
+        // The subtraction sets the highest bit of the lowest zero byte. The bits above that byte
+        // may be wrong.
         let differ = word ^ POINTS;
         let points = differ.wrapping_sub(0x0101_0101_0101_0101) & !differ & 0x8080_8080_8080_8080;
         let before = points.trailing_zeros() / 8;
@@ -82,8 +84,8 @@ impl ByteWord {
         (before > 0).then_some((Self { word, count: count - 1 }, count - 1 - before))
     }
 
-    /// Returns the number; `None` if a byte is not a digit. The unused bytes of the word are
-    /// ignored.
+    /// Returns the number in the word. Returns `None` if a byte is not a digit. The unused bytes
+    /// of the word are ignored.
     #[inline]
     fn number(self) -> Option<u32> {
         let Self { word, count } = self;
@@ -94,11 +96,11 @@ impl ByteWord {
     }
 }
 
-/// Converts eight digits in three steps: neighbouring numbers are combined to numbers of two, four
-/// and eight digits.
+/// Converts eight digits to a number. Three steps combine neighbouring numbers to numbers of two,
+/// four and eight digits.
 #[inline]
 fn eight_digits(word: u64) -> Option<u32> {
-    // The high half of a digit's byte is 3, and it is still 3 after 6 is added.
+    // The high half of a digit's byte is 3. It is still 3 after 6 is added to the byte.
     let high = (word & 0xf0f0_f0f0_f0f0_f0f0)
         | ((word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) >> 4);
     if high != 0x3333_3333_3333_3333 {

@@ -1,4 +1,5 @@
-//! The rules for events: the name, the number of properties, and the items of Charged events.
+//! The rules for events: the rules for the name, for the number of properties, and for the items
+//! of Charged events.
 
 use std::collections::HashSet;
 
@@ -42,7 +43,7 @@ pub static CHARGED_ITEMS: Rule = Rule::new(
 /// The maximum length of an event name, in characters.
 const LONGEST_NAME: usize = 512;
 
-/// The reserved names of the product's own events.
+/// The reserved names: the names of the product's own events.
 const RESERVED: [&str; 26] = [
     "Notification Sent",
     "Notification Viewed",
@@ -83,13 +84,13 @@ pub fn is_forbidden(c: char) -> bool {
 pub struct ReservedNames(HashSet<String>);
 
 impl ReservedNames {
-    /// Creates the set of the product's own names and the names in `more`.
+    /// Creates the set of the product's own event names and the names in `more`.
     pub fn new(more: &[String]) -> Self {
         let names = RESERVED.into_iter().chain(more.iter().map(String::as_str));
         Self(names.map(fold).collect())
     }
 
-    /// Returns the event name in a cell, or the first rule that it breaks.
+    /// Returns the event name in a cell. The error is the first rule that the name breaks.
     pub fn name<'a>(&self, cell: &'a str) -> Result<&'a str, &'static Rule> {
         let name = trim(cell);
         if name.is_empty() {

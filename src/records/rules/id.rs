@@ -12,11 +12,11 @@ pub static ID: Rule = Rule::new(
 )
 .with_help(hint);
 
-/// The length from which an id is too long, in characters.
+/// The number of characters from which an id is too long.
 const TOO_LONG: usize = 1024;
 
-/// The values that count as absent, in upper or lower case. A value of dashes only counts as absent
-/// too.
+/// The values that count as an absent id, in upper or lower case. A value of dashes only also
+/// counts as absent.
 const ABSENT: [&str; 28] = [
     "undefined",
     "null",
@@ -51,7 +51,7 @@ const ABSENT: [&str; 28] = [
 /// The length of the longest value in [`ABSENT`], in bytes.
 const LONGEST_ABSENT: usize = "undefined".len();
 
-/// Returns the id in a cell; `None` if the cell counts as absent.
+/// Returns the id in a cell. Returns `None` if the value counts as an absent id.
 pub fn id(cell: &str) -> Result<Option<&str>, &'static Rule> {
     let id = trim_invisible(cell);
     if is_absent(id) {
@@ -61,8 +61,8 @@ pub fn id(cell: &str) -> Result<Option<&str>, &'static Rule> {
     if is_too_long || is_rounded(id) { Err(&ID) } else { Ok(Some(id)) }
 }
 
-/// A fast test by the length and some bytes of a cell. Returns true only if the unchanged cell is a
-/// valid id.
+/// Tests by the length and some bytes of a cell whether the unchanged cell is a valid id. The test
+/// is fast, and returns false if it can't decide.
 #[inline]
 pub fn is_plain(cell: &[u8]) -> bool {
     let visible = |byte: &u8| (0x21..0x7f).contains(byte);
@@ -75,7 +75,7 @@ pub fn is_plain(cell: &[u8]) -> bool {
         && !may_be_rounded
 }
 
-/// Returns the cell without white space and invisible characters at its start and end.
+/// Returns the text of a cell without white space and invisible characters at its start and end.
 fn trim_invisible(cell: &str) -> &str {
     let text = trim(cell);
     if text.is_ascii() {
@@ -89,8 +89,7 @@ fn is_absent(id: &str) -> bool {
         || id.chars().all(is_dash)
 }
 
-/// Returns whether an id has the form of a number that a spreadsheet rounded, such as
-/// `1.23457E+11`.
+/// Returns whether an id is a number that a spreadsheet has rounded, such as `1.23457E+11`.
 fn is_rounded(id: &str) -> bool {
     let Some((mantissa, exponent)) = id.split_once(['E', 'e']) else { return false };
     let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

@@ -25,7 +25,8 @@ pub fn is_dash(c: char) -> bool {
     matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
 
-/// Returns the form of a name for comparisons: normalised, in lower case, and without white space.
+/// Returns the form of a name for comparisons. This form is normalised, in lower case, and has no
+/// white space.
 pub fn fold(name: &str) -> String {
     if name.is_ascii() {
         let mut folded = String::with_capacity(name.len());
@@ -36,19 +37,19 @@ pub fn fold(name: &str) -> String {
     normalized(name).chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
-/// Returns `text` without white space at its start and end. A text without such white space needs
-/// only two comparisons.
+/// Returns `text` without white space at its start and end. If `text` has no such white space, two
+/// comparisons are sufficient.
 pub fn trim(text: &str) -> &str {
     let plain = |byte: Option<&u8>| byte.is_none_or(|b| (0x21..0x7f).contains(b));
     let bytes = text.as_bytes();
     if plain(bytes.first()) && plain(bytes.last()) { text } else { text.trim() }
 }
 
-/// The latest `ts`, in seconds since 1970: the largest number of eleven digits, a time in the year
-/// 5138.
+/// The latest valid `ts`, in seconds since 1970. It is the largest number of eleven digits, a time
+/// in the year 5138.
 pub const LATEST_EPOCH: i64 = 99_999_999_999;
 
-/// Parses seconds since 1970 in 1 to 11 digits; returns `None` for any other text.
+/// Parses seconds since 1970 with 1 to 11 digits. Returns `None` for any other text.
 #[inline]
 pub fn epoch(text: &[u8]) -> Option<i64> {
     if text.len() > 11 { None } else { digits::digits(text) }

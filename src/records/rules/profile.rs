@@ -34,23 +34,24 @@ pub static GENDER: Rule =
 pub static AGE: Rule = Rule::new("Age is not valid", "Write a number from 0 to 150.")
     .with_help(|_| Some("write a number from 0 to 150".into()));
 
-/// A property with a special rule.
+/// A property for which a special rule exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecialProperty {
     Phone,
     Email,
     Gender,
     Age,
-    /// Properties such as `Name`, and communication preferences. Their value can be anything but a
-    /// list.
+    /// A property with a single value, such as `Name` or a communication preference. Its value
+    /// cannot be a list.
     Scalar,
 }
 
-/// The product's own properties that have a single value, in the form that [`fold`] returns.
+/// The names of the product's own properties that have a single value, in the form that [`fold`]
+/// returns.
 const SCALARS: [&str; 9] =
     ["name", "dob", "education", "employed", "married", "photo", "tz", "timezone", "customertype"];
 
-/// The communication preferences in their stored spelling.
+/// The names of the communication preferences in the spelling of the store.
 const PREFERENCES: [&str; 7] = [
     "MSG-sms",
     "MSG-email",
@@ -62,7 +63,7 @@ const PREFERENCES: [&str; 7] = [
 ];
 
 impl SpecialProperty {
-    /// Returns the special rule for the property `name`.
+    /// Returns the special rule for the property with the name `name`.
     pub fn of(name: &str) -> Option<Self> {
         match fold(name).as_str() {
             "phone" => Some(Self::Phone),
@@ -74,14 +75,14 @@ impl SpecialProperty {
         }
     }
 
-    /// Returns whether values are always stored in one form. The form does not depend on the type
-    /// of the column.
+    /// Returns whether the values of the property are always stored in one form, which does not
+    /// depend on the type of the column.
     pub fn has_one_form(self) -> bool {
         self != Self::Scalar
     }
 
-    /// Returns the form in which a non-empty cell is stored. With `needs_dot`, the domain of an
-    /// email must have a dot.
+    /// Returns the form in which a cell that is not empty is stored. If `needs_dot` is true, the
+    /// domain of an email must have a dot.
     pub fn normal(self, cell: &str, needs_dot: bool) -> Result<Normal<'_>, &'static Rule> {
         match self {
             Self::Phone => phone(cell),
@@ -100,13 +101,13 @@ impl SpecialProperty {
 /// The form in which the value of a property with a special rule is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Normal<'a> {
-    /// The value as the type of the column determines it.
+    /// The value is stored in the form that the type of the column determines.
     Unchanged,
     Value(Value<'a>),
     Text(String),
 }
 
-/// Parses an operation. An empty cell means `$set`.
+/// Parses the operation in a cell. An empty cell means `$set`.
 pub fn operation(cell: &str) -> Result<Operation, &'static Rule> {
     match trim(cell) {
         "" | "$set" => Ok(Operation::Set),
@@ -117,8 +118,8 @@ pub fn operation(cell: &str) -> Result<Operation, &'static Rule> {
     }
 }
 
-/// Returns the stored spelling of the communication preference `name`. The case of `name` is
-/// ignored.
+/// Returns the name of a communication preference in the spelling of the store. Upper and lower
+/// case of `name` are equal.
 pub fn preference(name: &str) -> Option<&'static str> {
     let name = fold(name);
     let name = if name == "msg-dndphone" { "msg-dndsms" } else { &name };
@@ -147,7 +148,8 @@ fn any_phone(cell: &str) -> Option<String> {
     is_valid.then_some(phone)
 }
 
-/// Returns the letter of a gender. `text` is the letter or the word, in upper or lower case.
+/// Returns the letter of the gender in `text`, which is the letter or the word in upper or lower
+/// case.
 fn gender(text: &str) -> Option<&'static str> {
     let words = [("M", "Male"), ("F", "Female"), ("O", "Other"), ("U", "Unknown")];
     words.into_iter().find_map(|(letter, word)| {

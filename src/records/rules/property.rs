@@ -1,4 +1,5 @@
-//! The rules for the values of all properties: their length, and the date notation `$D_<epoch>`.
+//! The rules for the values of properties: the length of a value, and the date notation
+//! `$D_<epoch>`.
 
 use super::{date, epoch, trim, value};
 use crate::manifest::DateFormat;
@@ -23,9 +24,9 @@ pub static DOLLAR_DATE: Rule = Rule::new(
 )
 .with_help(|_| Some("write seconds since 1970, as in $D_1589274432".into()));
 
-/// Checks that a value has at most `max` characters.
+/// Checks that the value in a cell has at most `max` characters.
 pub fn length(cell: &str, max: usize) -> Result<(), &'static Rule> {
-    // A text has no more characters than bytes.
+    // A text never has more characters than bytes.
     if cell.len() > max && cell.chars().nth(max).is_some() { Err(&TOO_LONG) } else { Ok(()) }
 }
 
@@ -37,8 +38,8 @@ pub fn is_plain(cell: &[u8], max: usize) -> bool {
     cell.len() <= max && cell.first().is_some_and(|first| BEGINS_TEXT[*first as usize])
 }
 
-/// For each byte, whether a text that begins with the byte begins neither with white space nor with
-/// `$`.
+/// Whether a text that begins with a byte needs no special handling, for each byte. Such a text
+/// begins neither with white space nor with `$`.
 static BEGINS_TEXT: [bool; 256] = {
     let mut begins = [true; 256];
     let mut byte = 0;
@@ -46,7 +47,7 @@ static BEGINS_TEXT: [bool; 256] = {
         begins[byte] = false;
         byte += 1;
     }
-    // White space beyond ASCII begins with one of these bytes.
+    // White space that is not ASCII begins with one of these bytes.
     let others = [b'$', 0xc2, 0xe1, 0xe2, 0xe3];
     let mut n = 0;
     while n < others.len() {
@@ -56,8 +57,8 @@ static BEGINS_TEXT: [bool; 256] = {
     begins
 };
 
-/// Parses `$D_<epoch>` to seconds since 1970; `None` if the cell does not begin with `$D_`. The
-/// cell must have no white space at its start and end.
+/// Parses a cell in the notation `$D_<epoch>` to seconds since 1970. Returns `None` if the cell
+/// does not begin with `$D_`. The cell must have no white space at its start and end.
 pub fn dollar_date(cell: &str) -> Result<Option<i64>, &'static Rule> {
     match cell.strip_prefix("$D_") {
         None => Ok(None),
@@ -65,15 +66,15 @@ pub fn dollar_date(cell: &str) -> Result<Option<i64>, &'static Rule> {
     }
 }
 
-/// A fast path for `$D_` and digits. `None` does not mean that the cell is invalid. `max` is the
-/// maximum length in characters.
+/// Parses `$D_` and digits on a fast path. `None` does not mean that the cell is invalid. `max` is
+/// the maximum length in characters.
 #[inline]
 pub fn plain_dollar_date(cell: &[u8], max: usize) -> Option<i64> {
     epoch(cell.strip_prefix(b"$D_").filter(|_| cell.len() <= max)?)
 }
 
-/// Returns the value of a STRING: the unchanged text, or a date. A cell that has only white space
-/// is empty.
+/// Returns the value of a cell of the type STRING: the unchanged text, or a date. A cell with only
+/// white space is empty.
 pub fn string(cell: &str) -> Result<Value<'_>, &'static Rule> {
     let text = trim(cell);
     if text.is_empty() {
@@ -82,8 +83,8 @@ pub fn string(cell: &str) -> Result<Value<'_>, &'static Rule> {
     Ok(dollar_date(text)?.map_or(Value::Text(cell), Value::Date))
 }
 
-/// Returns the value of an INTEGER, LONG, FLOAT or BOOLEAN, which `parse` converts; `None` if the
-/// cell is empty.
+/// Returns the value of a cell of the type INTEGER, LONG, FLOAT or BOOLEAN, which `parse`
+/// converts. Returns `None` if the cell is empty.
 pub fn typed<T>(
     cell: &str,
     parse: impl Fn(&str) -> Result<T, &'static Rule>,
@@ -92,12 +93,13 @@ pub fn typed<T>(
     if text.is_empty() {
         return Ok(None);
     }
-    // A date has none of these types. But an invalid `$D_` must break its own rule.
+    // A date cannot be a value of these types. But an invalid `$D_` must be reported as a broken
+    // rule of `$D_`.
     dollar_date(text)?;
     parse(text).map(Some)
 }
 
-/// Parses a DATE to seconds since 1970; `None` if the cell is empty.
+/// Parses a cell of the type DATE to seconds since 1970. Returns `None` if the cell is empty.
 pub fn instant(cell: &str, format: Option<DateFormat>) -> Result<Option<i64>, &'static Rule> {
     match dollar_date(trim(cell))? {
         Some(seconds) => Ok(Some(seconds)),
@@ -105,7 +107,7 @@ pub fn instant(cell: &str, format: Option<DateFormat>) -> Result<Option<i64>, &'
     }
 }
 
-/// Returns the value of a cell of the type `kind`; [`Value::None`] if the cell is empty.
+/// Returns the value of a cell of the type `kind`. Returns [`Value::None`] if the cell is empty.
 pub fn of_type(
     cell: &str,
     kind: PropertyType,

@@ -1,4 +1,4 @@
-//! The rules for the form of a record. They are checked before the rules for its cells.
+//! The rules for the form of a record. They are checked before the rules for the record's cells.
 
 use crate::manifest::Quoting;
 use crate::records::csv::lexer::{BrokenQuoting, ESCAPE_ADVICE};

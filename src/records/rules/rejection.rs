@@ -23,26 +23,27 @@ pub struct Rule {
     help: fn(&RuleCase<'_>) -> Detail,
 }
 
-/// The text of a rule about one case; `None` if the rule has no text for the case.
+/// A text that a rule makes for one case in which it was broken. `None` if the rule has no text
+/// for the case.
 pub type Detail = Option<Cow<'static, str>>;
 
-/// A case in which a rule was broken.
+/// A case in which a record broke a rule.
 #[derive(Clone, Copy, Debug)]
 pub struct RuleCase<'a> {
-    /// The cell, if the rule is about a cell.
+    /// The text of the cell that broke the rule. `None` if the rule is not about a cell.
     pub value: Option<&'a str>,
-    /// The number of fields of the record.
+    /// The number of fields that the record has.
     pub fields: u64,
-    /// The number of fields of the header.
+    /// The number of fields that the header has.
     pub width: u64,
     /// The length of the record in bytes, without its line end.
     pub bytes: u64,
-    /// The quoting of the file.
+    /// The quoting of the data file.
     pub quoting: Quoting,
-    /// The reason why the quoting of the record is broken; `None` if the quoting is valid.
+    /// The reason why the quoting of the record is broken. `None` if the quoting is valid.
     pub broken: Option<BrokenQuoting>,
     pub limits: &'a Limits,
-    /// The format of the dates in the cell's column; `None` if the column has no format.
+    /// The format of the dates in the cell's column. `None` if the column has no format.
     pub format: Option<DateFormat>,
 }
 
@@ -51,14 +52,15 @@ impl Rule {
         Self { text, advice, limit: |_| None, numbers: |_| None, help: |_| None }
     }
 
-    /// Sets the function for the text with the current limit. The fixed text has the default limit.
+    /// Sets a function that makes the text of the rule with the configured limit. The fixed text
+    /// of the rule has the default limit.
     pub const fn with_limit(mut self, limit: fn(&Limits) -> Detail) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Sets the function for a message that has the numbers of a case and thus differs from the
-    /// fixed text.
+    /// Sets a function that makes a message with the numbers of a case. Such a message differs
+    /// from the fixed text of the rule.
     pub const fn with_numbers(mut self, numbers: fn(&RuleCase<'_>) -> Detail) -> Self {
         self.numbers = numbers;
         self
@@ -70,13 +72,13 @@ impl Rule {
         self
     }
 
-    /// Returns the fixed text, which is the same for every record that breaks the rule.
+    /// Returns the fixed text of the rule. It is the same for every record that breaks the rule.
     pub fn text(&self) -> &'static str {
         self.text
     }
 
-    /// Returns the text for reports: the fixed text. If this text contains a limit, the current
-    /// limit replaces it.
+    /// Returns the text of the rule for reports. This is the fixed text, in which the configured
+    /// limit replaces the default limit.
     pub fn text_under(&self, limits: &Limits) -> Cow<'static, str> {
         (self.limit)(limits).unwrap_or(Cow::Borrowed(self.text))
     }
@@ -126,18 +128,18 @@ impl Rule {
     }
 }
 
-/// Returns the part of `text` after the digits at its start; `None` if it does not begin with a
-/// digit.
+/// Returns the part of `text` after the digits at its start. Returns `None` if `text` does not
+/// begin with a digit.
 fn after_digits(text: &[u8]) -> Option<&[u8]> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     (digits > 0).then(|| &text[digits..])
 }
 
-/// A broken rule that was found in a block.
+/// A broken rule and the place in a block where it was found.
 #[derive(Clone, Copy, Debug)]
 pub struct BrokenRule {
     pub rule: &'static Rule,
-    /// The index of the column, if the rule is about a column.
+    /// The index of the column. `None` if the rule is not about a column.
     pub column: Option<u32>,
 }
 
@@ -145,17 +147,18 @@ pub struct BrokenRule {
 /// of rejections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection<'a> {
-    /// The fixed text of the rule. Rejections are counted by this text.
+    /// The fixed text of the broken rule. Rejections are counted by this text.
     pub text: &'static str,
-    /// The fixed text of the rule, with the numbers of the case if the text has numbers.
+    /// The message of the rejection: the fixed text of the rule, with the numbers of the case if
+    /// the text has numbers.
     pub message: Cow<'static, str>,
     /// The line number of the record in the data file; the header is line 1.
     pub line: u64,
-    /// The name of the column in the header, cut at 64 characters.
+    /// The name of the column in the header, shortened to 64 characters.
     pub column: Option<Cow<'a, str>>,
-    /// The cell, cut at 64 characters. Unprintable characters are escaped.
+    /// The text of the cell, shortened to 64 characters. Unprintable characters are escaped.
     pub value: Option<Cow<'a, str>>,
-    /// The hint about this case.
+    /// The hint for the partner about the case.
     pub help: Option<Cow<'static, str>>,
 }
 
@@ -183,7 +186,7 @@ impl Rejection<'_> {
     }
 }
 
-/// Returns a part of a reason; `None` if the part is empty.
+/// Returns a part of a reason. Returns `None` if the part is empty.
 fn non_empty<'a>(part: Option<&'a Cow<'_, str>>) -> Option<&'a str> {
     part.map(AsRef::as_ref).filter(|part| !part.is_empty())
 }

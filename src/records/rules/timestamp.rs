@@ -16,7 +16,7 @@ pub static TIMESTAMP: Rule = Rule::new(
 )
 .with_help(hint);
 
-/// The notation of the cells of a `ts` column.
+/// The notation of the times in a `ts` column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimestampNotation {
     Epoch,
@@ -24,8 +24,8 @@ pub enum TimestampNotation {
 }
 
 impl TimestampNotation {
-    /// Parses a cell to seconds since 1970 UTC; `None` if the cell is empty. Times before `min` are
-    /// an error.
+    /// Parses a `ts` cell to seconds since 1970 UTC. Returns `None` if the cell is empty. A time
+    /// before `min` is an error.
     pub fn seconds(self, cell: &str, min: i64) -> Result<Option<i64>, &'static Rule> {
         match self {
             Self::Epoch => timestamp(cell, min),
@@ -37,7 +37,8 @@ impl TimestampNotation {
         }
     }
 
-    /// A fast path for cells of digits. `None` does not mean that the cell is invalid.
+    /// Parses a `ts` cell that has only digits on a fast path. `None` does not mean that the cell
+    /// is invalid.
     #[inline]
     pub fn plain(self, cell: &[u8], min: i64) -> Option<i64> {
         if self == Self::Epoch { epoch(cell).filter(|at| *at >= min) } else { None }

@@ -28,20 +28,20 @@ pub static FLOAT: Rule = Rule::new(
 pub static BOOLEAN: Rule = Rule::new("BOOLEAN value expected", "Write true, false, 1, 0, Y or N.")
     .with_help(|_| Some("write true, false, 1, 0, Y or N".into()));
 
-/// Parses an integer of 32 bits.
+/// Parses a value of the type INTEGER, an integer of 32 bits.
 #[inline]
 pub fn integer(text: &str) -> Result<i32, &'static Rule> {
     let usual = digits(text.as_bytes()).and_then(|number| number.try_into().ok());
     usual.map_or_else(|| text.parse().map_err(|_| &INTEGER), Ok)
 }
 
-/// Parses an integer of 64 bits.
+/// Parses a value of the type LONG, an integer of 64 bits.
 #[inline]
 pub fn long(text: &str) -> Result<i64, &'static Rule> {
     digits(text.as_bytes()).map_or_else(|| text.parse().map_err(|_| &LONG), Ok)
 }
 
-/// Parses a finite decimal number. `inf` and `nan` are invalid.
+/// Parses a value of the type FLOAT, a finite decimal number. `inf` and `nan` are invalid.
 #[inline]
 pub fn float(text: &str) -> Result<f64, &'static Rule> {
     let bytes = text.as_bytes();
@@ -98,7 +98,7 @@ pub fn boolean(text: &str) -> Result<bool, &'static Rule> {
     let bytes = text.as_bytes();
     let last = bytes.len().checked_sub(1).ok_or(&BOOLEAN)?;
     let letters = (0..5).fold(0, |all, at| all << 8 | u64::from(bytes[last.min(at)]));
-    // Letters are converted to lower case.
+    // The operation converts letters to lower case.
     let lower = letters | word(&[0x20; 5]);
     let is = |letters, form: &[u8; 5], length| (letters == word(form)) & (bytes.len() == length);
     let yes = is(letters, b"11111", 1) | is(lower, b"yyyyy", 1) | is(lower, b"truee", 4);

@@ -1,4 +1,4 @@
-//! Tests of reading whole files: unreadable files, encodings, completeness, line numbers, and
+//! Tests that read whole files: unreadable files, encodings, incomplete files, line numbers, and
 //! errors of the host.
 
 use std::io::{self, Write};
@@ -30,7 +30,10 @@ fn an_unreadable_file_fails_with_its_reason() {
         (b"\xEF\xBB\xBF", "the file is empty"),
         (b"identity,a\n", "the file has a header and no records"),
         (b"identity,a\n\n\n", "the file has a header and no records"),
-        (b"PK\x03\x04 and so on", "the file is a zip file, not CSV: upload the CSV file in it"),
+        (
+            b"PK\x03\x04 and so on",
+            "the file is a zip file, not CSV: unpack the archive and upload its CSV file",
+        ),
         (
             b"identity,caf\xe9\nj,1\n",
             "the header has bytes that are invalid in the file's encoding: save the file as UTF-8, \
@@ -77,7 +80,7 @@ fn files_are_decompressed_by_their_names() {
     );
     assert_eq!(
         refuse(&gzip(text), &named("e.csv")),
-        "File couldn't be read: the file is a gzip file, not CSV: name it .csv.gz"
+        "File couldn't be read: the file is a gzip file, not CSV: the name must end in .csv.gz"
     );
     for name in ["e.csv.gz", "e.csv.zst"] {
         assert_eq!(refuse(b"", &named(name)), "File couldn't be read: the file is empty", "{name}");
@@ -258,7 +261,8 @@ fn a_sink_error_stops_the_reading() {
     }
 }
 
-/// A batch is sliced if few of its events break a rule, and filtered if many do.
+/// If few events of a batch break a rule, the batch is sliced. If many events break a rule, the
+/// batch is filtered.
 #[test]
 fn bad_rows_are_removed_from_batches() {
     let manifest = manifest("event", "", "");

@@ -1,12 +1,13 @@
-//! Tests of the limits. The inputs are generated while they are read, so they are never completely
-//! in memory.
+//! Tests of the limits for data files. The inputs are generated while they are read, so they are
+//! never completely in memory.
 
 use std::io;
 
 use super::*;
 use crate::config::Size;
 
-/// Returns a reader of `head`, then `length` times the byte `byte`, then `tail`.
+/// Returns a reader of `head`, then of the byte `byte` repeated `length` times, and then of
+/// `tail`.
 fn long(head: &'static [u8], byte: u8, length: u64, tail: &'static [u8]) -> impl Read + Send {
     head.chain(io::repeat(byte).take(length)).chain(tail)
 }
@@ -14,7 +15,7 @@ fn long(head: &'static [u8], byte: u8, length: u64, tail: &'static [u8]) -> impl
 const LENGTH: u64 = 300_000_000;
 
 #[test]
-fn a_300_mb_line_is_one_rejection() {
+fn a_300_mb_line_causes_one_rejection() {
     let input = long(b"identity,a\nj,", b'x', LENGTH, b"\n\nk,1\nl\n");
     let (sink, result) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
     assert_eq!(sink.profiles(), [r#"4 1600000000 k - - - | Set a Text("1")"#]);
@@ -26,7 +27,7 @@ fn a_300_mb_line_is_one_rejection() {
 }
 
 #[test]
-fn a_quoted_300_mb_field_is_one_rejection() {
+fn a_quoted_300_mb_field_causes_one_rejection() {
     let input = long(b"identity,a\nj,\"", b'\n', LENGTH, b"\"\r\nk,1\n");
     let (sink, _) = read_with(input, &manifest("profile", "", ""), &Limits::default(), 1);
     assert_eq!(sink.rejected[0].0, 2);

@@ -16,7 +16,7 @@ use crate::report::{Failure, TsRange};
 /// The time of processing in these tests, in seconds since 1970.
 const NOW: i64 = 1_600_000_000;
 
-/// A sink that keeps all records and the error files.
+/// A sink that keeps all records and the content of the error files.
 #[derive(Default)]
 struct RecordingSink {
     batches: Vec<Batch>,
@@ -115,7 +115,7 @@ impl RecordingSink {
         Some(TsRange { first: first?, last: last? })
     }
 
-    /// Returns the cells of all events as text. A null is `-`.
+    /// Returns the cells of all events as text. A null value is `-`.
     fn events(&self) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
         for batch in &self.batches {
@@ -127,7 +127,8 @@ impl RecordingSink {
         rows
     }
 
-    /// Returns all profile records as text: line number, time, ids and changes.
+    /// Returns all profile records as text. The text has the line number, the time, the ids and
+    /// the changes.
     fn profiles(&self) -> Vec<String> {
         let mut rows = Vec::new();
         for batch in &self.batches {
@@ -148,7 +149,7 @@ impl RecordingSink {
     }
 }
 
-/// Returns a cell of an event column as text.
+/// Returns a value of an event column as text.
 fn cell(column: &arrow_array::ArrayRef, row: usize) -> String {
     use arrow_array::types::*;
     use arrow_array::{Array, cast::AsArray};
@@ -170,8 +171,8 @@ fn cell(column: &arrow_array::ArrayRef, row: usize) -> String {
     }
 }
 
-/// Returns a manifest for `e.csv`. `mapping` is the content of `columns`, and `more` has additional
-/// keys.
+/// Returns a manifest for the data file `e.csv`. `mapping` is the content of `columns`, and `more`
+/// has additional keys.
 fn manifest(data_type: &str, mapping: &str, more: &str) -> Manifest {
     let text = format!(
         r#"{{"type":"{data_type}","fileName":"e.csv","clientEmail":"a@b.example",
@@ -202,14 +203,15 @@ fn read_with(
     (sink, result)
 }
 
-/// Reads a file whose import must not fail.
+/// Reads a file for which no failure of the import is expected.
 fn accept(text: &[u8], manifest: &Manifest) -> RecordingSink {
     let (sink, result) = read_with(text, manifest, &Limits::default(), 2);
     result.unwrap();
     sink
 }
 
-/// Reads a file whose import must fail. Returns the failure as `text: detail`.
+/// Reads a file for which a failure of the import is expected. Returns the failure as `text:
+/// detail`.
 fn refuse(bytes: &[u8], manifest: &Manifest) -> String {
     let (_, result) = read_with(bytes, manifest, &Limits::default(), 2);
     result.unwrap_err().failure.to_string()

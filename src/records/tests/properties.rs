@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Size;
 
-/// A reader that returns its bytes in pieces. The lengths of the pieces are repeated.
+/// A reader that returns its bytes in pieces. The last part has the lengths of the pieces, which
+/// are repeated.
 struct ChunkedReader<'a>(&'a [u8], Vec<usize>, usize);
 
 impl Read for ChunkedReader<'_> {
@@ -19,7 +20,7 @@ impl Read for ChunkedReader<'_> {
     }
 }
 
-/// Reads a file and returns the results as text, for comparisons.
+/// Reads a file and returns the results as text, so that they can be compared.
 fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> String {
     let limits = Limits {
         max_record: Size::from_bytes(200),
@@ -30,7 +31,7 @@ fn verdicts(input: impl Read + Send, manifest: &Manifest, workers: usize) -> Str
     format!("{} {:?} {result:?}", accepted(&sink), sink.rejected)
 }
 
-/// Reads a file and returns the results as text, without the size and the digest.
+/// Reads a file and returns the results as text. The size and the digest of the file are left out.
 fn verdicts_without_digest(input: impl Read + Send, manifest: &Manifest) -> String {
     let (sink, result) = read_with(input, manifest, &Limits::default(), 2);
     let failure = result.map(|_| ()).map_err(|stopped| stopped.failure);
@@ -48,7 +49,7 @@ fn accepted(sink: &RecordingSink) -> String {
 }
 
 /// Reads `body` after `lines` empty lines and returns the results as text. The line numbers in the
-/// results are relative to the body.
+/// results are relative to `body`.
 fn verdicts_after(header: &[u8], lines: usize, body: &[u8], manifest: &Manifest) -> String {
     let text = [header, &b"\n".repeat(lines), body].concat();
     let (sink, result) = read_with(&text[..], manifest, &Limits::default(), 1);
@@ -76,13 +77,13 @@ fn verdicts_after(header: &[u8], lines: usize, body: &[u8], manifest: &Manifest)
     format!("{failure:?} {rejected:?} {lines_of_accepted:?} {rows:?}")
 }
 
-/// Returns a character in UTF-16, little-endian.
+/// Returns the code units of a character in UTF-16, little-endian.
 fn utf16_units(c: char) -> Vec<u8> {
     c.encode_utf16(&mut [0; 2]).iter().flat_map(|unit| unit.to_le_bytes()).collect()
 }
 
-/// Generates bodies of data files that are nearly valid. They contain all texts with a special
-/// meaning.
+/// Generates data files without their header that are nearly valid. They contain all texts with a
+/// special meaning.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let cell = prop_oneof![
         4 => "[a-c0-9 ]{0,4}".prop_map(String::into_bytes),
@@ -230,8 +231,8 @@ proptest! {
 
     #[test]
     fn results_do_not_depend_on_block_ends(body in body(), before in 0_usize..300) {
-        // Empty lines are not records. They only move the end of the first block to different
-        // positions in the body.
+        // Empty lines are not records. They only move the end of the first block to a different
+        // position in the body.
         let lines = super::super::csv::blocks::BLOCK - before;
         for (manifest, header) in manifests() {
             let near = verdicts_after(header, 1, &body, &manifest);

@@ -1,9 +1,9 @@
-//! Tests all rules for records by the text that a partner gets.
+//! Tests of all rules for records. The tests compare the text that a partner gets.
 
 use super::*;
 
-/// Reads one event with the given cells. Returns its failure description; `None` if the event was
-/// accepted.
+/// Reads one event with the cells `cells`. Returns the failure description of the event, or `None`
+/// if the event was accepted.
 fn event(header: &str, mapping: &str, cells: &str) -> Option<String> {
     let text = format!("evtName,identity,{header}\nBought,jane,{cells}\n");
     one(&text, &manifest("event", mapping, ""))
@@ -20,7 +20,7 @@ fn one(text: &str, manifest: &Manifest) -> Option<String> {
     sink.rejected.into_iter().next().map(|(_, _, description)| description)
 }
 
-/// Checks that the description begins with the fixed text of a rule.
+/// Checks that `description` begins with the fixed text of a rule.
 fn begins(description: Option<String>, text: &str) {
     let description = description.unwrap_or_else(|| panic!("accepted, expected {text:?}"));
     assert!(description == text || description.starts_with(&format!("{text} - ")), "{description}");

@@ -3,7 +3,7 @@
 
 use super::*;
 
-/// The event manifest of the product page.
+/// The manifest for events on the product page.
 const EVENT_MANIFEST: &str = r#"{
     "fileName": "events.csv",
     "type": "event",
@@ -28,7 +28,7 @@ Purchased,1578503667,jane@acme.example,cookie_123,Awesome Ring - 12,123,$D_15892
 Purchased,1578503667,jane@acme.example,cookie_123,Awesome Ring - 13,123,$D_1589274432,0
 ";
 
-/// The profile manifest of the product page.
+/// The manifest for profiles on the product page.
 const PROFILE_MANIFEST: &str = r#"{
     "fileName": "profiles.csv",
     "type": "profile",

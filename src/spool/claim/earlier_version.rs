@@ -22,7 +22,7 @@ pub struct EarlierClaim<'a> {
     pub account: &'a AccountId,
     pub import: &'a ImportId,
     pub claim: &'a Claim,
-    /// True if a crash interrupted the claim. The claim is then executed again.
+    /// Whether a crash interrupted the claim. If so, the claim is executed again.
     pub is_claiming: bool,
     /// The text of the manifest. `Some` if the row of the import contains the text, because the
     /// spool may not contain the manifest in this case.
@@ -30,8 +30,8 @@ pub struct EarlierClaim<'a> {
 }
 
 impl EarlierClaim<'_> {
-    /// Ensures that the manifest is in only one place. If the claim is executed again, this is
-    /// incoming, otherwise the spool. The function can be repeated.
+    /// Ensures that the manifest of the import is in only one place. If the claim is executed
+    /// again, this place is incoming, otherwise the spool. The function can be repeated.
     pub fn finish(&self, layout: &Layout) -> io::Result<()> {
         let spooled =
             Folder::open_existing(&layout.spooled(self.import)).map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
-//! [`ClaimError`] is the reason why a claim failed. It also determines where the files are
+//! [`ClaimError`] is the reason why a claim failed. It also determines where the claimed files are
 //! afterwards.
 
 use std::path::PathBuf;
@@ -15,23 +15,24 @@ use crate::sys::LeaseError;
 /// executes the same claim again later.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
-    /// The account deleted or renamed the file. The file is neither in incoming nor in the spool.
-    #[error("{name:?} no longer exists in incoming")]
+    /// The account deleted or renamed the file, so that the file is neither in incoming nor in the
+    /// spool.
+    #[error("the file {name:?} no longer exists in incoming")]
     Gone { name: String },
-    /// The name now belongs to another file, or the content of the file has changed.
-    #[error("{name:?} changed since the scan")]
+    /// The name of the file now belongs to another file, or the content of the file has changed.
+    #[error("the file {name:?} changed since the scan")]
     Changed { name: String },
-    #[error("{name:?} is still being written")]
+    #[error("the file {name:?} is still being written")]
     StillWritten { name: String },
     /// The claim must be undone, but incoming no longer exists, because the account is being
     /// removed. The file stays in the spool.
-    #[error("{name:?} stays in the spool, because incoming no longer exists")]
+    #[error("the file {name:?} stays in the spool, because incoming no longer exists")]
     Stranded {
         name: String,
         /// The reason why the claim must be undone.
         source: Box<ClaimError>,
     },
-    /// incoming and the spool are not on the same mount.
+    /// The claim cannot rename a file, because incoming and the spool are not on the same mount.
     #[error(
         "cannot rename from {} to {}: they are on two file systems, or on two mounts of one; \
          the accounts' folder must be one mount, also inside the service's unit \
@@ -46,15 +47,16 @@ pub enum ClaimError {
     },
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The lease could not be requested.
-    #[error("cannot check whether {name:?} is being written")]
+    /// A read lease on the file could not be requested.
+    #[error("cannot check whether the file {name:?} is being written")]
     Lease { name: String, source: LeaseError },
     #[error(transparent)]
     Io(#[from] IoError),
 }
 
 impl ClaimError {
-    /// Returns true if a repetition of the claim can't succeed. The claim must then be undone.
+    /// Returns whether the claim would fail again if it were repeated. Such a claim must be
+    /// undone.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Gone { .. } | Self::Changed { .. } | Self::StillWritten { .. })
     }

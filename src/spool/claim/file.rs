@@ -7,7 +7,7 @@ use super::error::ClaimError;
 use crate::spool::incoming::entry::DirEntry;
 use crate::spool::layout::{DATA, MANIFEST};
 
-/// A file that is to be claimed. It identifies the exact content under an exact name.
+/// A file that a claim moves. The struct identifies the exact content under an exact name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileId {
     /// The name of the file in incoming.
@@ -15,8 +15,8 @@ pub struct FileId {
     pub dev: u64,
     pub ino: u64,
     pub ctime: Timestamp,
-    /// True for a regular file with one name. Other files are moved without being opened, and are
-    /// then refused.
+    /// Whether the file is a regular file with one name. Other files are moved without being
+    /// opened, and are then refused.
     pub plain: bool,
 }
 
@@ -31,7 +31,7 @@ impl FileId {
     }
 }
 
-/// One of the two files of a claim.
+/// One of the two files of a pair that a claim moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PairFile {
     Data,
@@ -39,7 +39,7 @@ pub enum PairFile {
 }
 
 impl PairFile {
-    /// Returns the name of the file in the spool.
+    /// Returns the name that the file has in the spool.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Data => DATA,

@@ -11,11 +11,11 @@ use crate::files::dir::{Folder, FolderError};
 use crate::spool::layout::Layout;
 use crate::sys::{LeaseError, ReadLease};
 
-/// The name of the probe file in the spool. An import can't have this name, because an import id
-/// can't begin with a dot.
+/// The name in the spool of the file that tests leases. An import cannot have this name, because
+/// an import id cannot begin with a dot.
 const NAME: &str = ".lease-probe";
 
-/// The reason why claims can't work below the accounts' folder.
+/// The reason why claims do not work below the accounts' folder.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     #[error(transparent)]
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn local_file_system_supports_leases() {
         let host = TestHost::new();
-        // A child process that another test forked holds the handle until its exec.
+        // A child process that another test forked holds the file handle until its exec.
         while check_leases(&host.layout).is_err() {
             std::thread::yield_now();
         }

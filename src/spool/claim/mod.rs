@@ -40,7 +40,7 @@ use crate::import_id::ImportId;
 /// any file is moved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Claim {
-    /// The data file. `None` if the manifest is refused.
+    /// The data file that the claim moves. `None` if the manifest is refused.
     pub data: Option<FileId>,
     pub manifest: FileId,
 }
@@ -49,13 +49,13 @@ pub struct Claim {
 /// starts again at the first step. Every step can be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClaimStep {
-    /// Rename a file into the spool, if it is the file that was scanned.
+    /// The step renames a file into the spool if it is the file that was scanned.
     Move(PairFile),
-    /// Set the row of the import to `queued`, because all files are in the spool.
+    /// The step sets the row of the import to `queued`, because all files are in the spool.
     Queue,
-    /// Rename a file back into incoming, if it was moved.
+    /// The step renames a file from the spool to incoming if the file was moved before.
     MoveBack(PairFile),
-    /// Delete the row of the import, because no file is in the spool.
+    /// The step deletes the row of the import, because no file is in the spool.
     Drop,
 }
 
@@ -64,7 +64,7 @@ impl ClaimStep {
         Self::Move(if claim.data.is_some() { PairFile::Data } else { PairFile::Manifest })
     }
 
-    /// Returns the step after this step.
+    /// Returns the step of the claim that follows this step.
     #[must_use]
     pub fn next(self, claim: &Claim) -> Self {
         match self {
@@ -77,7 +77,8 @@ impl ClaimStep {
         }
     }
 
-    /// Returns the next step after a file was found to be missing, changed or open for writing.
+    /// Returns the next step of a claim after a file was found to be missing, changed or open for
+    /// writing.
     #[must_use]
     pub fn undo() -> Self {
         Self::MoveBack(PairFile::Manifest)
@@ -135,7 +136,8 @@ impl Claim {
         Ok(data_size)
     }
 
-    /// Returns the file for `part`. In a claim without a data file this is always the manifest.
+    /// Returns the file of the claim for `part`. If the claim has no data file, this is always the
+    /// manifest.
     fn file(&self, part: PairFile) -> &FileId {
         match (part, &self.data) {
             (PairFile::Data, Some(data)) => data,

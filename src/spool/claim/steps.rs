@@ -20,17 +20,17 @@ use crate::spool::layout::{DATA, Layout};
 use crate::spool::opener::{Lease, Opener, OpenerFolder};
 use crate::sys::LeaseError;
 
-/// The reason why a file could not be moved back to incoming.
+/// The reason why a claimed file could not be moved back to incoming.
 pub enum UndoError {
-    /// incoming no longer exists.
+    /// The file could not be moved back, because incoming no longer exists.
     IncomingGone,
     Failed(ClaimError),
 }
 
 /// The open folders of one claim.
 pub struct ClaimFolders {
-    /// An error if the account is being removed. A claim that has already moved all files succeeds
-    /// nevertheless.
+    /// The incoming folder of the account. An error if the account is being removed. A claim that
+    /// has already moved all files succeeds nevertheless.
     pub incoming: Result<Folder, FolderError>,
     pub spool: Folder,
     /// The folder of the import in the spool.
@@ -74,8 +74,8 @@ impl ClaimFolders {
         }
         let part = part.name();
         match self.spooled.stat(part) {
-            // The file was moved before a crash. Its name in incoming can't be checked any more,
-            // but its writers can.
+            // The file was moved before a crash. Its name in incoming cannot be checked any more,
+            // but its writers can be checked.
             Ok(_) if !id.plain => self.verify_name(part, id).map(|()| None),
             Ok(_) => {
                 let lease = self.lease(&self.spooled, &self.target, part, id)?;
@@ -92,9 +92,11 @@ impl ClaimFolders {
                 self.rename(part, id)?;
                 self.verify(part, id, &lease).map(|()| Some(lease))
             }
-            Err(errno) => {
-                Err(io_error("read the attributes of", self.spooled.path().join(part), errno))
-            }
+            Err(errno) => Err(io_error(
+                "read the attributes of the file",
+                self.spooled.path().join(part),
+                errno,
+            )),
         }
     }
 
@@ -102,8 +104,8 @@ impl ClaimFolders {
         self.incoming.as_ref().map_err(|_| ClaimError::Gone { name: id.name.clone() })
     }
 
-    /// Opens `name` in `folder` and acquires a read lease. `place` is the same folder, in the form
-    /// that the opener needs.
+    /// Opens the file `name` in `folder` and acquires a read lease on it. `place` is the same
+    /// folder in the form that the opener needs.
     pub fn lease(
         &self,
         folder: &Folder,
@@ -113,12 +115,13 @@ impl ClaimFolders {
     ) -> Result<Lease, ClaimError> {
         let file = self.opener.open(place, name).map_err(|errno| match errno {
             Errno::ENOENT => ClaimError::Gone { name: id.name.clone() },
-            // The name no longer belongs to a regular file with one name.
+            // The name now belongs to something other than a regular file with one name.
             Errno::ELOOP | Errno::ENXIO | Errno::ENODEV => id.changed(),
             errno => io_error("open", folder.path().join(name), errno),
         })?;
-        let stat = fstat(&file)
-            .map_err(|e| io_error("read the attributes of", folder.path().join(name), e))?;
+        let stat = fstat(&file).map_err(|e| {
+            io_error("read the attributes of the file", folder.path().join(name), e)
+        })?;
         if !DirEntry::new(&id.name, &stat).is_plain() {
             return Err(id.changed());
         }
@@ -128,14 +131,16 @@ impl ClaimFolders {
         })
     }
 
-    /// Checks that the open file is the file that was scanned, and that it is unchanged.
+    /// Checks that the open file is the file that was scanned, and that its content is unchanged.
     pub fn check_same(&self, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
-        let stat = fstat(lease.file())
-            .map_err(|errno| io_error("read the attributes of", self.incoming_path(id), errno))?;
+        let stat = fstat(lease.file()).map_err(|errno| {
+            io_error("read the attributes of the file", self.incoming_path(id), errno)
+        })?;
         if FileId::of(&DirEntry::new(&id.name, &stat)) == *id { Ok(()) } else { Err(id.changed()) }
     }
 
-    /// Checks that `id` is unchanged like [`Self::check_same`], but without opening the file.
+    /// Checks that the file `id` is unchanged like [`Self::check_same`], but without opening the
+    /// file.
     fn check_listed(&self, id: &FileId) -> Result<(), ClaimError> {
         match self.incoming(id)?.stat(id.name.as_str()) {
             Ok(stat) => {
@@ -144,7 +149,9 @@ impl ClaimFolders {
                 if same { Ok(()) } else { Err(id.changed()) }
             }
             Err(Errno::ENOENT) => Err(ClaimError::Gone { name: id.name.clone() }),
-            Err(errno) => Err(io_error("read the attributes of", self.incoming_path(id), errno)),
+            Err(errno) => {
+                Err(io_error("read the attributes of the file", self.incoming_path(id), errno))
+            }
         }
     }
 
@@ -166,22 +173,23 @@ impl ClaimFolders {
     pub fn verify(&self, part: &str, id: &FileId, lease: &Lease) -> Result<(), ClaimError> {
         let path = || self.spooled.path().join(part);
         let stat = fstat(lease.file())
-            .map_err(|errno| io_error("read the attributes of", path(), errno))?;
+            .map_err(|errno| io_error("read the attributes of the file", path(), errno))?;
         let open = DirEntry::new(&id.name, &stat);
         if open.ino != id.ino || !open.is_plain() {
             return Err(id.changed());
         }
         self.verify_name(part, id)?;
         let whole = lease.is_unbroken();
-        let whole = whole.map_err(|error| io_error("check for writers of", path(), error))?;
+        let whole =
+            whole.map_err(|error| io_error("check for writers of the file", path(), error))?;
         if whole { Ok(()) } else { Err(ClaimError::StillWritten { name: id.name.clone() }) }
     }
 
-    /// Checks that the name in the spool refers to the claimed inode. The device is not compared,
-    /// because its number can change when the host restarts.
+    /// Checks that the name in the spool refers to the claimed inode. The device number is not
+    /// compared, because it can change when the host restarts.
     fn verify_name(&self, part: &str, id: &FileId) -> Result<(), ClaimError> {
         let stat = self.spooled.stat(part).map_err(|errno| {
-            io_error("read the attributes of", self.spooled.path().join(part), errno)
+            io_error("read the attributes of the file", self.spooled.path().join(part), errno)
         })?;
         if stat.st_ino == id.ino { Ok(()) } else { Err(id.changed()) }
     }
@@ -217,15 +225,15 @@ impl ClaimFolders {
     pub fn size(&self, lease: &Lease) -> Result<u64, ClaimError> {
         let path = || self.spooled.path().join(DATA);
         let metadata = lease.file().metadata();
-        let failed = |error| io_error("read the attributes of", path(), error);
+        let failed = |error| io_error("read the attributes of the file", path(), error);
         Ok(metadata.map_err(failed)?.len())
     }
 
-    /// Syncs the files and then the folders, because sshd does not sync uploads.
+    /// Syncs the claimed files and then their folders, because sshd does not sync uploads.
     pub fn sync(&self, leases: &[Lease]) -> Result<(), ClaimError> {
         for lease in leases {
             let synced = lease.file().sync_data();
-            synced.map_err(IoError::of("sync a file in", self.spooled.path()))?;
+            synced.map_err(IoError::of("sync a file in the folder", self.spooled.path()))?;
         }
         self.sync_folders([Some(&self.spooled), Some(&self.spool), self.incoming.as_ref().ok()])
     }

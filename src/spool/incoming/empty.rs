@@ -15,11 +15,11 @@ use super::entry::DirEntry;
 use crate::account::AccountId;
 use crate::spool::layout::{INCOMING, Layout};
 
-/// This age exceeds a tick of the kernel's clock, and a tick of a file system that stores whole
-/// seconds.
+/// The minimum age of a folder's last change. It exceeds a tick of the kernel's clock, and a tick
+/// of a file system that stores whole seconds.
 const SAFE_AGE: SignedDuration = SignedDuration::from_secs(3);
 
-/// The identity and ctime of an empty incoming.
+/// The identity and the ctime of an incoming folder that is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmptyIncoming {
     dev: u64,
@@ -28,7 +28,7 @@ pub struct EmptyIncoming {
 }
 
 impl EmptyIncoming {
-    /// Records the state of the folder with the attributes `stat`, which were read before the
+    /// Records the state of an empty folder. `stat` has the attributes that were read before the
     /// folder was found empty. `None` if the folder changed shortly before `now`.
     pub fn of(stat: &FileStat, now: Timestamp) -> Option<Self> {
         let DirEntry { dev, ino, ctime, .. } = DirEntry::new("", stat);
@@ -41,8 +41,8 @@ impl EmptyIncoming {
     }
 }
 
-/// Returns the accounts whose incoming may have changed since it was empty. Makes one system call
-/// per account, and allocates no memory for unchanged accounts.
+/// Returns the accounts whose incoming may have changed since it was empty. The function makes one
+/// system call per account, and allocates no memory for unchanged accounts.
 pub fn changed_accounts<'a>(
     layout: &Layout,
     accounts: impl IntoIterator<Item = (&'a AccountId, Option<&'a EmptyIncoming>)>,
@@ -54,11 +54,11 @@ pub fn changed_accounts<'a>(
     changed_accounts.map(|(id, _)| id.clone()).collect()
 }
 
-/// A reader of incoming folders. It reads them relative to the open accounts' folder, so that the
-/// path of that folder is resolved only once.
+/// Reads incoming folders relative to the open accounts' folder, so that the path of the accounts'
+/// folder is resolved only once.
 struct IncomingFolders {
-    /// The open accounts' folder. `None` if it cannot be opened. Every account may have changed
-    /// then.
+    /// A handle of the accounts' folder. `None` if the folder cannot be opened. Every account may
+    /// have changed in this case.
     root: Option<OwnedFd>,
     name: String,
 }

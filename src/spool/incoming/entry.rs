@@ -9,34 +9,34 @@ use nix::sys::stat::{FileStat, SFlag};
 
 use super::manifest_name::is_manifest_name;
 
-/// The endings of a data file's name, in any case.
+/// The endings that the name of a data file can have, in upper or lower case.
 pub const DATA_ENDINGS: [&str; 3] = [".csv", ".csv.gz", ".csv.zst"];
 
-/// Linux's longest file name, in bytes (`NAME_MAX`).
+/// The maximum length of a file name in Linux, in bytes (`NAME_MAX`).
 pub const MAX_NAME: usize = 255;
 
-/// The file type of an entry.
+/// The type of a file in incoming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     Regular,
     Folder,
-    /// A symbolic link, FIFO, socket or device.
+    /// The entry is a symbolic link, a FIFO, a socket or a device.
     Other,
 }
 
-/// A directory entry of incoming.
+/// An entry of the incoming folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirEntry {
     pub name: String,
     pub kind: FileKind,
-    /// The size in bytes.
+    /// The size of the file in bytes.
     pub size: u64,
-    /// The last change of content, attributes or name, by the host's clock. Unlike the modification
-    /// time, an account cannot set it.
+    /// The time of the last change of the file's content, attributes or name, by the host's clock.
+    /// Unlike the modification time, an account cannot set this time.
     pub ctime: Timestamp,
     pub dev: u64,
     pub ino: u64,
-    /// The number of names (hard links).
+    /// The number of names (hard links) that the file has.
     pub nlink: u64,
 }
 
@@ -51,7 +51,7 @@ pub fn usable_name(bytes: &[u8]) -> Option<&str> {
 }
 
 impl DirEntry {
-    /// Creates the entry `name` with the attributes in `stat`.
+    /// Creates an entry with the name `name` and the attributes in `stat`.
     pub fn new(name: &str, stat: &FileStat) -> Self {
         Self {
             name: name.to_owned(),
@@ -72,18 +72,20 @@ impl DirEntry {
         is_manifest_name(&self.name) && self.kind != FileKind::Folder
     }
 
-    /// Returns whether the file was removed or replaced between its listing and its stat(2).
+    /// Returns whether the file was removed or replaced after it was listed and before its
+    /// attributes were read.
     pub fn is_unlinked(&self) -> bool {
         self.nlink == 0
     }
 
-    /// Returns whether the entry is a regular file with only one name.
+    /// Returns whether the entry of the folder is a regular file with only one name.
     pub fn is_plain(&self) -> bool {
         self.kind == FileKind::Regular && self.nlink == 1
     }
 }
 
-/// Returns the length of the data file ending of `name`. `None` if `name` has no such ending.
+/// Returns the length of the ending of a data file's name. Returns `None` if `name` has no such
+/// ending.
 pub fn data_ending(name: &str) -> Option<usize> {
     DATA_ENDINGS.iter().map(|ending| ending.len()).find(|&length| {
         name.len() > length
@@ -101,7 +103,7 @@ pub fn kind(stat: &FileStat) -> FileKind {
     }
 }
 
-/// Converts a time of stat(2). A time that is out of range becomes 1970.
+/// Converts a time from stat(2). A time that is out of range becomes the start of 1970.
 fn timestamp(second: i64, nanosecond: i64) -> Timestamp {
     let nanosecond = i32::try_from(nanosecond).unwrap_or(0);
     Timestamp::new(second, nanosecond).unwrap_or(Timestamp::UNIX_EPOCH)

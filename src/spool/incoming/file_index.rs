@@ -10,7 +10,7 @@ use crate::sanitize::normalized;
 #[derive(Debug)]
 pub struct FileIndex<'a> {
     by_name: HashMap<&'a str, &'a DirEntry>,
-    /// The files whose names are not ASCII, by the normalized name.
+    /// The files whose names are not ASCII. The key of each file is its normalized name.
     by_normal_name: HashMap<String, &'a DirEntry>,
 }
 
@@ -22,13 +22,13 @@ impl<'a> FileIndex<'a> {
         for file in by_name.values().filter(|file| !file.name.is_ascii()) {
             let first = by_normal_name.entry(normalized(&file.name).into_owned()).or_insert(file);
             if file.name < first.name {
-                *first = file; // every scan must choose the same file
+                *first = file; // all scans must choose the same file
             }
         }
         Self { by_name, by_normal_name }
     }
 
-    /// Returns the file to which a manifest refers by `name`.
+    /// Returns the file that a manifest means by `name`.
     pub fn find(&self, name: &str) -> Option<&'a DirEntry> {
         let found = self.by_name.get(name).copied();
         if found.is_some() || (name.is_ascii() && self.by_normal_name.is_empty()) {
@@ -38,7 +38,7 @@ impl<'a> FileIndex<'a> {
         self.by_normal_name.get(&*name).or_else(|| self.by_name.get(&*name)).copied()
     }
 
-    /// Returns the names of all files, in any order.
+    /// Returns the names of all files in the index. The names have no particular order.
     pub fn names(&self) -> impl Iterator<Item = &'a str> {
         self.by_name.keys().copied()
     }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn decomposed_names_are_found() {
+    fn files_with_decomposed_names_are_found() {
         let (composed, decomposed) = ("K\u{e4}ufe.csv", "Ka\u{308}ufe.csv");
         assert_eq!(found(&[decomposed], composed).as_deref(), Some(decomposed));
         assert_eq!(found(&[composed], decomposed).as_deref(), Some(composed));

@@ -17,45 +17,48 @@ use crate::files::dir::{Folder, FolderError};
 use crate::spool::layout::Layout;
 use crate::sys::LeaseError;
 
-/// The reason why incoming, or a file in it, could not be scanned.
+/// The reason why incoming, or a file in incoming, could not be scanned.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// See [`crate::spool::opener::Access`] for the meaning of the errors of opening a file.
+    /// [`crate::spool::opener::Access`] describes the errors of opening a file.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// The lease could not be requested.
+    /// A read lease on the file could not be requested.
     #[error("cannot check whether {} is being written", path.display())]
     Lease { path: PathBuf, source: LeaseError },
 }
 
-/// The files in incoming that have usable names, and the size of all files.
+/// The files in incoming that have usable names, and the total size of all files in incoming.
 #[derive(Debug, Default)]
 pub struct IncomingListing {
-    /// The entries with usable names, in no order.
+    /// The files with usable names, in no particular order.
     pub entries: Vec<DirEntry>,
-    /// The entries with hidden names under which a client may be uploading a data file.
+    /// The files with hidden names. A client may be uploading a data file under such a name.
     pub hidden: Vec<DirEntry>,
-    /// The number of unusable names (not UTF-8, control characters). Hidden names do not count.
+    /// The number of unusable file names. They are not UTF-8 or have control characters. Hidden
+    /// names do not count.
     pub unusable: usize,
     pub usage: IncomingUsage,
-    /// Whether the daemon's README.txt is in the folder. It does not count as an upload.
+    /// Whether the daemon's README.txt is in incoming. README.txt does not count as an upload.
     pub has_readme: bool,
 }
 
-/// The number and size of all files in incoming, including hidden and unusable names.
+/// The number and the size of all files in incoming, including files with hidden and unusable
+/// names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IncomingUsage {
     pub files: usize,
-    /// The sum of the files' sizes in bytes, including the holes of sparse files.
+    /// The sum of the sizes of all files in bytes. The holes of sparse files count too.
     pub bytes: u64,
-    /// Whether the listing stopped at the limit and the folder contains more files.
+    /// Whether incoming contains more files than the listing, because the listing stopped at its
+    /// limit.
     pub cut: bool,
 }
 
 impl IncomingListing {
-    /// Lists `folder` until it has seen more than `max_files` names.
+    /// Lists the files in `folder`. The listing stops when it has more than `max_files` names.
     pub fn read(folder: &Folder, max_files: usize) -> nix::Result<Self> {
         let mut listing = Self::default();
         for entry in folder.entries()? {
@@ -70,7 +73,7 @@ impl IncomingListing {
             }
             match folder.stat(name) {
                 Ok(stat) => listing.add(name.to_bytes(), &stat),
-                Err(Errno::ENOENT) => {} // removed after the listing
+                Err(Errno::ENOENT) => {} // the file was removed after the listing
                 Err(errno) => return Err(errno),
             }
         }
@@ -95,7 +98,7 @@ impl IncomingListing {
     }
 }
 
-/// Calls `each` for every name in the account's incoming, including unusable names.
+/// Calls `each` with every file name in the account's incoming, including unusable names.
 pub fn each_name(
     layout: &Layout,
     account: &AccountId,

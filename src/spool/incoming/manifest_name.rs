@@ -1,20 +1,22 @@
-//! The names of manifests, and misspelled names that were probably meant as manifest names. This
-//! module is pure.
+//! The names of manifests, and wrong names that were probably meant as manifest names. This module
+//! is pure.
 
 use crate::sanitize::printable;
 
-/// The ending of a manifest's name, in any case.
+/// The ending that the name of a manifest must have, in upper or lower case.
 pub const MANIFEST_ENDING: &str = ".manifest";
 
-/// Endings that editors and browsers append to a manifest's name, or that replace its ending.
+/// The wrong endings of manifest names. Editors and browsers append them to a name or put them in
+/// place of its ending.
 const WRONG_ENDINGS: [&str; 3] = [".manifest.txt", ".manifest.json", ".json"];
 
-/// Returns whether `name` ends in `.manifest`, in any case.
+/// Returns whether `name` ends in `.manifest`, in upper or lower case.
 pub fn is_manifest_name(name: &str) -> bool {
     before_ending(name, MANIFEST_ENDING).is_some()
 }
 
-/// Returns `name` without the ending `.manifest`. Returns the whole name if it has another ending.
+/// Returns the name of a manifest without the ending `.manifest`. Returns the whole name if it has
+/// another ending.
 pub fn manifest_stem(name: &str) -> &str {
     before_ending(name, MANIFEST_ENDING).unwrap_or(name)
 }
@@ -26,20 +28,21 @@ pub fn spent_name(name: &str) -> Option<String> {
     before_ending(name, MANIFEST_ENDING).map(|stem| format!("{stem}{MANIFEST_ENDING}"))
 }
 
-/// Returns the correct name of the manifest `name`. `None` unless `name` has one of the wrong
-/// endings.
+/// Returns the correct name for a manifest with the name `name`. Returns `None` unless `name` has
+/// one of the wrong endings.
 pub fn right_name(name: &str) -> Option<String> {
     let stem = WRONG_ENDINGS.iter().find_map(|ending| before_ending(name, ending))?;
     (!stem.is_empty()).then(|| format!("{stem}{MANIFEST_ENDING}"))
 }
 
-/// Returns advice on how to rename the manifest `name`, which does not end in `.manifest`.
+/// Returns advice on how to rename a manifest whose name `name` does not end in `.manifest`.
 pub fn naming_advice(name: &str) -> String {
     let right = right_name(name).unwrap_or_else(|| format!("{name}{MANIFEST_ENDING}"));
     format!("call it {}", printable(&right))
 }
 
-/// Returns `name` without `ending`, in any case. `None` if it has another ending.
+/// Returns `name` without the ending `ending`, in upper or lower case. Returns `None` if `name`
+/// has another ending.
 fn before_ending<'a>(name: &'a str, ending: &str) -> Option<&'a str> {
     let (stem, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
     end.eq_ignore_ascii_case(ending).then_some(stem)

@@ -1,4 +1,4 @@
-//! Reads the content of an account's incoming folder.
+//! Reads the files in the incoming folder of an account.
 
 pub mod empty;
 pub mod entry;

@@ -17,13 +17,15 @@ use super::entry::{FileKind, kind};
 use crate::files::IoError;
 use crate::files::dir::Folder;
 
-/// The name of the readme.
+/// The name of the file that explains uploads to partners.
 pub const README: &str = "README.txt";
 
-/// The mode of the readme. The account, which has another user and group, can read the file.
+/// The permission bits of README.txt. The account has another user and group than the file, but
+/// can read the file.
 const MODE: Mode = Mode::from_bits_truncate(0o644);
 
-/// Returns whether an entry with this name and the attributes `stat` is the readme.
+/// Returns whether an entry with the name `name` and the attributes `stat` is the daemon's
+/// README.txt.
 pub fn is_readme(name: &[u8], stat: &FileStat) -> bool {
     name == README.as_bytes()
         && kind(stat) == FileKind::Regular
@@ -51,7 +53,7 @@ pub fn place(incoming: &Folder, text: &str) -> Result<bool, IoError> {
     Ok(true)
 }
 
-/// Opens or creates the readme. `None` if the name belongs to an upload.
+/// Opens the daemon's README.txt, or creates it. Returns `None` if the name belongs to an upload.
 fn open(incoming: &Folder) -> nix::Result<Option<File>> {
     let file = match incoming.stat(README) {
         Err(Errno::ENOENT) => incoming.create_new(README, MODE),
@@ -69,7 +71,7 @@ fn open(incoming: &Folder) -> nix::Result<Option<File>> {
     }
 }
 
-/// Returns whether the content of the readme is `text`.
+/// Returns whether the content of README.txt is `text`.
 fn has_text(file: &mut File, text: &str) -> io::Result<bool> {
     let mut found = Vec::new();
     file.take(text.len() as u64 + 1).read_to_end(&mut found)?;

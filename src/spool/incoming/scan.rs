@@ -42,37 +42,41 @@ use crate::sys::LeaseError;
 /// kilobytes.
 const MAX_MANIFESTS: usize = 10_000;
 
-/// The maximum number of bytes of manifests that are read in one scan, without the last manifest.
-/// Parsing them takes some seconds.
+/// The maximum number of bytes of manifests that are read in one scan. The last manifest does not
+/// count. Parsing the manifests takes some seconds.
 const MAX_READ_PER_SCAN: u64 = 64 * 1024 * 1024;
 
-/// The result of a scan.
+/// The result of a scan of an account's incoming.
 #[derive(Debug, Default)]
 pub struct ScanResult {
     /// The input of [`crate::spool::pairing::decide`].
     pub snapshot: Snapshot,
-    /// The number of unusable names (not UTF-8, control characters). Hidden names do not count.
+    /// The number of unusable file names. They are not UTF-8 or have control characters. Hidden
+    /// names do not count.
     pub unusable: usize,
     pub usage: IncomingUsage,
-    /// Whether the daemon's README.txt is in the folder.
+    /// Whether the daemon's README.txt is in incoming.
     pub has_readme: bool,
-    /// The state of the folder, if incoming is empty.
+    /// The state of incoming. `Some` if incoming is empty.
     pub empty: Option<EmptyIncoming>,
-    /// Whether unread manifests remain, so that the caller must scan again immediately.
+    /// Whether some manifests were not read yet. If so, the caller must scan again immediately.
     pub unread: bool,
-    /// The names of all listed manifests, including those that changed and are not in `snapshot`.
+    /// The names of all manifests in the listing, including manifests that changed and are not in
+    /// `snapshot`.
     pub manifests: HashSet<String>,
-    /// Whether a file changed during the scan. Setting a time or permissions causes no event.
+    /// Whether a file changed during the scan. This matters because a change of times or
+    /// permissions causes no inotify event.
     pub changed: bool,
-    /// Files that the host could not open or read. Their manifests are not in `snapshot`.
+    /// The errors of files that the host could not open or read. The manifests of these files are
+    /// not in `snapshot`.
     pub problems: Vec<ScanError>,
 }
 
-/// The result of opening a listed file.
+/// The result of opening a file that was listed.
 enum OpenResult {
     Leased(Lease),
     BeingWritten,
-    /// The file was changed, replaced or removed since the listing.
+    /// The file was changed, replaced or removed after it was listed.
     Changed,
 }
 
@@ -85,7 +89,7 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Opens an account's incoming. `opener` opens its files.
+    /// Opens the incoming folder of an account. `opener` opens the files in the folder.
     pub fn open(layout: &Layout, account: &AccountId, opener: &Opener) -> Result<Self, ScanError> {
         let folder = Folder::open(&layout.incoming(account))?;
         Ok(Self { folder, place: OpenerFolder::Incoming(account.clone()), opener: opener.clone() })
@@ -138,7 +142,7 @@ impl Incoming {
         result.snapshot.files = files;
         result.manifests = manifests.iter().map(|entry| entry.name.clone()).collect();
         sort_by_change(&mut manifests);
-        // Files with other endings are read last, so that they delay no manifest.
+        // Files with other endings than manifests are read last, so that they delay no manifest.
         manifests.extend(possible_manifests(&result.snapshot.files, limits.max_manifest));
         manifests.truncate(MAX_MANIFESTS);
         self.read_manifests(manifests, cache, limits.max_manifest, &parse, &mut result);
@@ -151,7 +155,8 @@ impl Incoming {
         result
     }
 
-    /// Reads the new manifests, the earliest first, up to [`MAX_READ_PER_SCAN`].
+    /// Reads the manifests that are new, the earliest first, until [`MAX_READ_PER_SCAN`] is
+    /// reached.
     fn read_manifests(
         &self,
         manifests: Vec<DirEntry>,
@@ -187,7 +192,7 @@ impl Incoming {
         cache.manifests = kept;
     }
 
-    /// Adds the data files of manifests that are not in a truncated listing.
+    /// Finds the data files that manifests name but that are missing in a truncated listing.
     fn find_data_files(&self, result: &mut ScanResult) {
         let listed: HashSet<_> =
             result.snapshot.files.iter().map(|file| file.name.as_str()).collect();
@@ -199,7 +204,8 @@ impl Incoming {
         result.snapshot.files.extend(found);
     }
 
-    /// Returns the content of a manifest. `None` if it changed after the listing.
+    /// Returns the content of a manifest. Returns `None` if the manifest changed after the
+    /// listing.
     fn content(
         &self,
         entry: &DirEntry,
@@ -232,7 +238,7 @@ impl Incoming {
         Ok(Some(ManifestContent::Read(parsed)))
     }
 
-    /// Finds the data files of manifests that are still being written.
+    /// Finds the data files of manifests that a process has open for writing.
     fn find_written_files(&self, result: &mut ScanResult) {
         let ScanResult { snapshot, problems, changed, .. } = result;
         let files = FileIndex::new(&snapshot.files);
@@ -266,7 +272,7 @@ impl Incoming {
         });
     }
 
-    /// Opens the file of `entry` and acquires a read lease on it.
+    /// Opens the file of the entry `entry` and acquires a read lease on the file.
     fn lease(&self, entry: &DirEntry) -> Result<OpenResult, ScanError> {
         let file = match self.opener.open(&self.place, &entry.name) {
             Ok(file) => file,
@@ -298,7 +304,8 @@ fn sort_by_change(entries: &mut [DirEntry]) {
     entries.sort_by(|a, b| (a.ctime, &a.name).cmp(&(b.ctime, &b.name)));
 }
 
-/// Returns the files with other endings that may be manifests. The earliest file is first.
+/// Returns the files that may be manifests although they have another ending. The earliest file is
+/// first.
 fn possible_manifests(files: &[DirEntry], max: Size) -> Vec<DirEntry> {
     let may_be = |file: &&DirEntry| {
         file.is_plain() && file.size <= max.bytes() && right_name(&file.name).is_some()
@@ -312,7 +319,8 @@ fn is_misnamed(content: &ManifestContent) -> bool {
     matches!(content, ManifestContent::Read(ParsedManifest::Misnamed { .. }))
 }
 
-/// Returns the ctime that a change would have at present, and the time until the next clock tick.
+/// Returns the ctime that a change of a file would have now, and the time until the next clock
+/// tick.
 fn clock_tick() -> nix::Result<(Timestamp, Duration)> {
     let time = |clock| clock_gettime(clock).map(Duration::from);
     let tick = time(ClockId::CLOCK_REALTIME_COARSE)?;
@@ -322,7 +330,7 @@ fn clock_tick() -> nix::Result<(Timestamp, Duration)> {
     Ok((timestamp, step.saturating_sub(passed)))
 }
 
-/// Records how long the data files of manifests have been unchanged.
+/// Records the time for which the data files of manifests have been unchanged.
 fn remember_data_files(snapshot: &mut Snapshot, cache: &mut ManifestCache) {
     let files = FileIndex::new(&snapshot.files);
     let mut kept = HashMap::new();
@@ -330,14 +338,14 @@ fn remember_data_files(snapshot: &mut Snapshot, cache: &mut ManifestCache) {
     for file in named.filter_map(|name| files.find(name)) {
         let version = FileVersion::of(file);
         let cached = cache.data_files.remove(&version).unwrap_or_else(|| CachedFile::now(file));
-        // Another manifest may name the same file.
+        // Another manifest may name the same data file.
         let cached = kept.entry(version).or_insert(cached);
         snapshot.ages.insert(file.name.clone(), cached.age());
     }
     cache.data_files = kept;
 }
 
-/// Reads `file`. `None` if it is larger than `max` bytes.
+/// Reads a file. Returns `None` if the file is larger than `max` bytes.
 fn read_up_to(file: &File, max: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -345,7 +353,11 @@ fn read_up_to(file: &File, max: u64) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn too_large(entry: &DirEntry, max: Size) -> ParsedManifest {
-    let findings = format!("the manifest has {} bytes, {} are allowed", entry.size, max.bytes());
+    let findings = format!(
+        "the manifest has {} bytes, but only {} bytes are allowed",
+        entry.size,
+        max.bytes()
+    );
     ParsedManifest::Invalid { findings, values: ManifestValues::default() }
 }
 

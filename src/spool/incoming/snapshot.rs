@@ -8,43 +8,44 @@ use jiff::Timestamp;
 use super::entry::DirEntry;
 use crate::report::DataType;
 
-/// The values of a manifest that could be read. The answer to an invalid manifest needs them.
+/// The valid values of a manifest. The answer to an invalid manifest needs them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ManifestValues {
-    /// The value of `type`.
+    /// The value of the key `type` in the manifest. `None` if the value is not valid.
     pub data_type: Option<DataType>,
-    /// The value of `fileName`.
+    /// The value of the key `fileName` in the manifest. `None` if the value is not valid.
     pub data_file: Option<String>,
-    /// The value of `clientEmail`.
+    /// The value of the key `clientEmail` in the manifest. `None` if the value is not valid.
     pub client_email: Option<String>,
 }
 
 /// The result of parsing a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParsedManifest {
-    /// All values are valid.
+    /// All values of the manifest are valid.
     Valid {
-        /// The value of `type`.
+        /// The value of the key `type` in the manifest.
         data_type: DataType,
-        /// The value of `fileName`.
+        /// The value of the key `fileName` in the manifest.
         data_file: String,
-        /// The value of `clientEmail`.
+        /// The value of the key `clientEmail` in the manifest.
         client_email: String,
     },
-    /// A value is invalid, or the upload is incomplete.
+    /// The manifest has an invalid value, or its upload is incomplete.
     Invalid {
-        /// The findings, each with its place, joined by `; `.
+        /// The findings about the manifest, joined by `; `. Each finding has its position in the
+        /// manifest.
         findings: String,
-        /// The values that could be read.
+        /// The values of the manifest that are valid.
         values: ManifestValues,
     },
-    /// A manifest whose name does not end in `.manifest`.
+    /// The file is a manifest, but its name does not end in `.manifest`.
     Misnamed {
-        /// Advice on the correct name, and all other findings.
+        /// The advice on the correct name of the manifest, and all other findings.
         findings: String,
         values: ManifestValues,
     },
-    /// A file whose name and content do not belong to a manifest.
+    /// The file is not a manifest, according to its name and its content.
     Foreign,
 }
 
@@ -72,7 +73,7 @@ pub enum ManifestContent {
     Read(ParsedManifest),
 }
 
-/// A manifest in incoming.
+/// A manifest that is in incoming.
 #[derive(Clone, Debug)]
 pub struct ListedManifest {
     pub entry: DirEntry,
@@ -82,7 +83,7 @@ pub struct ListedManifest {
 }
 
 impl ListedManifest {
-    /// Returns the data file's name in a valid manifest.
+    /// Returns the name of the data file that a valid manifest names.
     pub fn data_file(&self) -> Option<&str> {
         match &self.content {
             ManifestContent::Read(ParsedManifest::Valid { data_file, .. }) => Some(data_file),
@@ -96,9 +97,9 @@ impl ListedManifest {
 /// early, which would refuse a good upload, nor makes the wait endless.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Age {
-    /// The age at the first scan, by the host's clock.
+    /// The age of the file at its first scan, by the host's clock.
     pub then: Duration,
-    /// The time since the first scan.
+    /// The time since the first scan of the file.
     pub since: Duration,
 }
 
@@ -109,26 +110,26 @@ impl Age {
         Duration::try_from(now.duration_since(ctime)).unwrap_or(Duration::ZERO)
     }
 
-    /// Returns the part of `period` that remains since the last change. `None` if the period is
-    /// over.
+    /// Returns the part of `period` that remains after the last change of the file. Returns `None`
+    /// if the period is over.
     pub fn left(self, period: Duration) -> Option<Duration> {
         period.checked_sub(self.then.saturating_add(self.since)).filter(|left| !left.is_zero())
     }
 }
 
-/// A data file that is uploaded under a temporary name.
+/// A data file that a client uploads under a temporary name.
 #[derive(Clone, Debug)]
 pub struct ArrivingFile {
-    /// The name in incoming. It may be hidden.
+    /// The temporary name of the data file in incoming. It may be hidden.
     pub name: String,
-    /// Whether a process has the file open for writing.
+    /// Whether a process has the data file open for writing.
     pub is_open: bool,
-    /// The time for which the file has been closed and unchanged.
+    /// The time for which the data file has been closed and unchanged.
     pub age: Age,
 }
 
 impl ArrivingFile {
-    /// Returns whether a pair must wait longer for this file than for `other`.
+    /// Returns whether a pair must wait longer for this data file than for `other`.
     pub fn is_later_than(&self, other: &Self) -> bool {
         let total = |file: &Self| file.age.then.saturating_add(file.age.since);
         (self.is_open, std::cmp::Reverse(total(self)))
@@ -136,21 +137,26 @@ impl ArrivingFile {
     }
 }
 
-/// A snapshot of an account's incoming, with everything that decisions need.
+/// The state of an account's incoming at one time. It has all facts that the decisions about
+/// manifests need.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// The manifests, in any order.
+    /// The manifests in incoming. They have no particular order.
     pub manifests: Vec<ListedManifest>,
-    /// All other files with usable names, in any order.
+    /// The files in incoming that have usable names and are not manifests. They have no particular
+    /// order.
     pub files: Vec<DirEntry>,
-    /// The names of the data files that a process has open for writing.
+    /// The names of the data files in incoming that a process has open for writing.
     pub being_written: HashSet<String>,
-    /// Uploads under temporary names, by the name of the missing data file.
+    /// The data files that are being uploaded under temporary names. The key of each file is its
+    /// final name.
     pub arriving: HashMap<String, ArrivingFile>,
-    /// How long each data file that a manifest names has been unchanged, by its name in incoming.
+    /// The time for which each data file that a manifest names has been unchanged. The key is the
+    /// name of the file in incoming.
     pub ages: HashMap<String, Age>,
-    /// The clock tick at the start of the listing. Every later change has at least this ctime.
+    /// The clock tick at the start of the listing. A later change has at least this time as its
+    /// ctime.
     pub tick: Timestamp,
-    /// The time from the listing until the next clock tick.
+    /// The time between the listing and the next clock tick.
     pub next_tick: Duration,
 }

@@ -3,12 +3,13 @@
 
 use super::entry::{data_ending, usable_name};
 
-/// The endings that clients append to a file's name during its upload: WinSCP (`.filepart`),
-/// Cyberduck and others (`.part`), rclone (`.<hash>.partial`), transfer tools (`.inprogress`,
-/// `.tmp`).
+/// The endings that clients append to a file's name during its upload: `.filepart` (WinSCP),
+/// `.part` (Cyberduck and others), `.<hash>.partial` (rclone), `.inprogress` and `.tmp` (transfer
+/// tools).
 const ENDINGS: [&str; 5] = [".filepart", ".part", ".partial", ".inprogress", ".tmp"];
 
-/// The prefix that lftp puts before a name. Other tools use a dot as prefix.
+/// The prefix that lftp adds to a file's name during its upload. Other tools use a dot as the
+/// prefix.
 const PREFIX: &str = ".in.";
 
 /// Returns the name of the data file that is uploaded under the temporary name `name`.
@@ -24,12 +25,12 @@ pub fn final_name(name: &str) -> Option<&str> {
     }
     let is_data_file = |name: &&str| data_ending(name).is_some();
     let whole = whole.unwrap_or(base);
-    // rclone inserts a hash before its ending.
+    // rclone inserts a hash before the ending of a temporary name.
     let without_hash = || whole.rsplit_once('.').map(|(base, _)| base);
     Some(whole).filter(is_data_file).or_else(|| without_hash().filter(is_data_file))
 }
 
-/// Returns `name` if it is a hidden temporary name and would be usable without the dot.
+/// Returns `name` if it is a temporary name that is hidden and would be usable without its dot.
 pub fn hidden_temporary_name(name: &[u8]) -> Option<&str> {
     usable_name(name.strip_prefix(b".")?)?;
     std::str::from_utf8(name).ok().filter(|name| final_name(name).is_some())

@@ -1,5 +1,4 @@
-//! Finds data files that stay in incoming because they are not named in any manifest. This module
-//! is pure.
+//! Finds data files that remain in incoming because no manifest names them. This module is pure.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -26,7 +26,7 @@ fn log_lines_have_sender_and_time() {
     for text in ["one", "two"] {
         send(&host, text).unwrap();
     }
-    std::thread::sleep(std::time::Duration::from_millis(20)); // the line is queued
+    std::thread::sleep(std::time::Duration::from_millis(20)); // the log line enters the queue
     let received = Timestamp::now();
     socket.wait().unwrap();
     for text in ["one", "two"] {

@@ -20,11 +20,11 @@ use crate::account::AccountId;
 use crate::files::dir::Folder;
 use crate::import_id::ImportId;
 
-/// A folder whose files may be opened.
+/// A folder in which the opener may open files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenerFolder {
     Incoming(AccountId),
-    /// The folder of a claimed import in the spool.
+    /// The folder in the spool with the files of a claimed import.
     Spooled(ImportId),
 }
 
@@ -36,8 +36,8 @@ pub struct Access {
 }
 
 impl Access {
-    /// Allows files below `root` that belong to user ids in `accounts`. `root` is the folder of all
-    /// accounts.
+    /// Allows the opener to open files below `root` that belong to user ids in `accounts`. `root`
+    /// is the folder of all accounts.
     pub fn new(root: &Path, accounts: RangeInclusive<u32>) -> Self {
         Self { root: root.to_owned(), accounts }
     }

@@ -12,7 +12,7 @@ use rustix::net::{
     sendmsg, socketpair,
 };
 
-/// The maximum number of descriptors in one message.
+/// The maximum number of file descriptors in one message.
 const MAX_DESCRIPTORS: usize = 2;
 
 /// Creates two connected sockets that preserve message boundaries. Fails only if no file descriptor

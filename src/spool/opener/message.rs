@@ -7,8 +7,8 @@ use super::access::OpenerFolder;
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 
-/// The maximum length of a request in bytes. It is larger than `spooled `, an import id and a name
-/// of 255 bytes.
+/// The maximum length of a request to the opener in bytes. It is larger than `spooled `, an import
+/// id and a file name of 255 bytes.
 pub(super) const MAX_REQUEST: usize = 512;
 
 const INCOMING: &str = "incoming";
@@ -19,12 +19,12 @@ const RENEW: &str = "renew";
 /// A request to the opener. The message also contains a socket for the answer, as a descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum OpenerRequest {
-    /// Open a file.
+    /// The opener opens a file. The name of the file is relative to the folder.
     Open(OpenerFolder, String),
-    /// Acquire a read lease on the second descriptor of the message.
+    /// The opener acquires a read lease on the second descriptor of the message.
     Lease,
-    /// Check that the lease on the second descriptor of the message was not broken, and renew the
-    /// lease.
+    /// The opener checks that the lease on the second descriptor of the message was not broken,
+    /// and renews the lease.
     Renew,
 }
 
@@ -41,8 +41,8 @@ impl OpenerRequest {
         text.into_bytes()
     }
 
-    /// Decodes a request. `None` if the request is invalid. The decoded name contains no `/`.
-    /// [`super::access::Access`] makes all other checks of the name.
+    /// Decodes a request to the opener. Returns `None` if the request is invalid. The decoded name
+    /// contains no `/`. [`super::access::Access`] makes all other checks of the name.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         match std::str::from_utf8(bytes).ok()? {
             LEASE => Some(Self::Lease),

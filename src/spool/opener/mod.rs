@@ -34,8 +34,8 @@ use crate::sys::{LeaseError, ReadLease};
 /// The name of the opener process in /proc/PID/comm, which is limited to 15 bytes.
 pub const PROCESS: &str = "sftp-opener";
 
-/// Opens files of accounts, either in this process or through the opener process. Clones share one
-/// connection.
+/// Opens files of accounts, either in this process or through the opener process. All clones share
+/// one connection.
 #[derive(Clone, Debug)]
 pub struct Opener(Arc<Backend>);
 
@@ -45,7 +45,7 @@ enum Backend {
     Process(OwnedFd),
 }
 
-/// A file under a read lease, see [`ReadLease`].
+/// An open file with a read lease, see [`ReadLease`].
 #[derive(Debug)]
 pub struct Lease {
     lease: ReadLease,
@@ -53,7 +53,7 @@ pub struct Lease {
 }
 
 impl Opener {
-    /// Creates an opener that runs in this process with the rights of this process.
+    /// Creates an opener that runs in the present process and has the rights of this process.
     pub fn in_process(config: &Config) -> Self {
         let access = Access::new(&config.paths.accounts, config.accounts.uids());
         Self(Arc::new(Backend::InProcess(access)))
@@ -64,8 +64,8 @@ impl Opener {
         Self(Arc::new(Backend::Process(socket)))
     }
 
-    /// Opens the file `name` in `place` for reading. Fails like [`Access::open`]. Also fails with
-    /// `EPIPE` if the opener process has ended.
+    /// Opens the file `name` in the folder `place` for reading. Fails like [`Access::open`]. Also
+    /// fails with `EPIPE` if the opener process has ended.
     pub(super) fn open(&self, place: &OpenerFolder, name: &str) -> nix::Result<File> {
         match &*self.0 {
             Backend::InProcess(access) => access.open(place, name),
@@ -124,7 +124,7 @@ fn ask(
     sent.map_err(|errno| if errno == Errno::ECONNRESET { Errno::EPIPE } else { errno })?;
     drop(descriptors);
     // After this drop, only the opener process has a handle of `theirs`. If the opener process
-    // ends, the wait for its answer therefore also ends.
+    // ends, the wait for its answer thus ends too.
     drop(theirs);
     let mut number = [0; size_of::<i32>()];
     let (length, mut passed) = receive(&answers, &mut number)?;

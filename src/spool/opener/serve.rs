@@ -19,31 +19,31 @@ use super::channel::{receive, send};
 use super::message::{MAX_REQUEST, OpenerRequest};
 use crate::sys::ReadLease;
 
-/// The number of threads that open files. Several threads are needed so that a hanging file system
-/// does not block the files of other file systems.
+/// The number of threads that open files. With several threads, a file system that hangs does not
+/// block the files of other file systems.
 const THREADS: usize = 8;
 
-/// The stack size of a thread in bytes. A request fits into the stack.
+/// The size of a thread's stack in bytes. A request to the opener fits into the stack.
 const STACK: usize = 256 * 1024;
 
-/// Answers the requests at `socket` until the other end is closed. Fails only if no thread can be
-/// started.
+/// Answers the requests to the opener at `socket` until the other end is closed. Fails only if no
+/// thread can be started.
 pub fn serve(socket: OwnedFd, access: Access) -> io::Result<()> {
     let (socket, access) = (Arc::new(socket), Arc::new(access));
     let (ended, end) = channel();
     for _ in 0..THREADS {
         let (socket, access, ended) = (Arc::clone(&socket), Arc::clone(&access), ended.clone());
         let answer = move || {
-            // The message of the panic was already printed. The opener process ends, and then the
-            // daemon ends as well.
+            // The message of the panic was already printed. The opener process ends, and the
+            // daemon then ends too.
             let _ = catch_unwind(AssertUnwindSafe(|| answer_all(&socket, &access)));
-            // An error means that another thread has already ended.
+            // An error means that another thread of the opener has already ended.
             let _ = ended.send(());
         };
         thread::Builder::new().name("opening".into()).stack_size(STACK).spawn(answer)?;
     }
     drop(ended);
-    // The threads are not joined, because a thread may hang in a file system.
+    // The threads are not joined, because a thread may hang in a file system call.
     let _ = end.recv();
     Ok(())
 }
@@ -54,14 +54,14 @@ fn answer_all(socket: &OwnedFd, access: &Access) {
         match receive(socket, &mut bytes) {
             Ok((0, _)) => return,
             Ok((length, descriptors)) => answer(&bytes[..length], descriptors, access),
-            Err(Errno::EMSGSIZE) => {} // too long for a request of the daemon
+            Err(Errno::EMSGSIZE) => {} // the daemon sends no request of this length
             Err(_) => return,
         }
     }
 }
 
-/// Answers one request on its first descriptor. The answer is an error number or 0, and the opened
-/// file.
+/// Answers one request to the opener on the first descriptor of the request. The answer is an
+/// error number or 0, and the opened file.
 fn answer(request: &[u8], descriptors: Vec<OwnedFd>, access: &Access) {
     let mut descriptors = descriptors.into_iter();
     let Some(answers) = descriptors.next() else { return };
@@ -81,7 +81,8 @@ fn carry_out(request: &[u8], file: Option<File>, access: &Access) -> nix::Result
         (Some(OpenerRequest::Open(place, name)), None) => access.open(&place, &name).map(Some),
         (Some(OpenerRequest::Lease), Some(file)) => {
             access.check_lease(&file)?;
-            // The lease belongs to the open file description, which the client keeps open.
+            // The lease belongs to the open file description. The client keeps this description
+            // open.
             ReadLease::take(file).map_err(|error| error.errno())?;
             Ok(None)
         }

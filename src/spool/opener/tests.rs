@@ -139,7 +139,7 @@ fn other_users_files_are_neither_opened_nor_leased() {
     assert_eq!(taken.is_unbroken().unwrap_err().raw_os_error(), Some(libc::EPERM));
 }
 
-/// The opener process must not end after an invalid message, and must not return a file.
+/// After an invalid message, the opener process must not end and must not return a file.
 #[test]
 fn invalid_requests_are_answered_without_a_file() {
     let host = TestHost::new();
@@ -166,8 +166,8 @@ fn invalid_requests_are_answered_without_a_file() {
         let is_refused = length == 0 || i32::from_ne_bytes(number) == libc::EINVAL;
         assert!(is_refused && passed.is_empty(), "{number:?}");
     }
-    // The answer can't be sent in two cases: the descriptor is a file instead of a socket, or the
-    // socket is full.
+    // The opener cannot send the answer in two cases: the descriptor is a file instead of a
+    // socket, or the socket is full.
     send(socket.as_fd(), &good, &[file.as_fd()], SendFlags::empty()).unwrap();
     let (_answers, theirs) = pair().unwrap();
     while send(theirs.as_fd(), b"full", &[], SendFlags::DONTWAIT).is_ok() {}

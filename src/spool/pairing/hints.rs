@@ -1,5 +1,5 @@
-//! Hints about names, for refusals and `check`. Names in hints are escaped and truncated. This
-//! module is pure.
+//! Hints about file names, for refusals and for the command `check`. Names in hints are escaped
+//! and truncated. This module is pure.
 
 use jiff::Timestamp;
 
@@ -9,13 +9,14 @@ use crate::spool::incoming::entry::data_ending;
 use crate::spool::incoming::manifest_name::manifest_stem;
 use crate::spool::incoming::temporary::final_name;
 
-/// The maximum number of similar file names in a hint.
+/// The maximum number of similar file names that a hint contains.
 const MAX_SIMILAR: usize = 5;
 
-/// The maximum number of characters of a name in a hint.
+/// The maximum number of characters of a file name that a hint contains.
 const MAX_QUOTED: usize = 64;
 
-/// Returns whether two file names appear equal to a reader. Some systems decompose letters.
+/// Returns whether two file names appear equal to a reader. They can be different, because some
+/// systems decompose letters.
 pub fn is_same_name(a: &str, b: &str) -> bool {
     a == b || (!(a.is_ascii() && b.is_ascii()) && normalized(a) == normalized(b))
 }
@@ -35,12 +36,12 @@ pub fn missing_file_hints<'a>(name: &str, names: impl Iterator<Item = &'a str>) 
     }
     let similar = similar(name, others);
     if !similar.is_empty() {
-        hints += &format!("; similar names there: {}", similar.join(", "));
+        hints += &format!("; similar names in the folder: {}", similar.join(", "));
     }
     hints
 }
 
-/// Returns similar names in quotes. The most similar name is first.
+/// Returns the file names that are similar to `name`, in quotes. The most similar name is first.
 fn similar(name: &str, others: Vec<&str>) -> Vec<String> {
     let stem = &name[..name.len() - data_ending(name).unwrap_or(0)];
     let begins =
@@ -50,7 +51,8 @@ fn similar(name: &str, others: Vec<&str>) -> Vec<String> {
     names.into_iter().take(MAX_SIMILAR).map(quote_name).collect()
 }
 
-/// Returns the detail of a refusal at `now`, because `import` used the manifest's name before.
+/// Returns the detail of the refusal of a manifest whose name was used before by `import`. `now`
+/// is the time of the refusal.
 pub fn reused_name_advice(name: &str, import: &ImportId, now: Timestamp) -> String {
     let stem = manifest_stem(name);
     let [date, compact] = ["%Y-%m-%d", "%Y%m%d"].map(|format| now.strftime(format).to_string());
@@ -67,7 +69,7 @@ pub fn reused_name_advice(name: &str, import: &ImportId, now: Timestamp) -> Stri
     )
 }
 
-/// Quotes and escapes `name`. A long name is truncated.
+/// Returns a file name in quotes and escaped. A long name is truncated.
 pub fn quote_name(name: &str) -> String {
     let quoted = match name.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{:?}…", &name[..end]),
@@ -76,7 +78,7 @@ pub fn quote_name(name: &str) -> String {
     printable(&quoted)
 }
 
-/// Escapes and truncates `name`, without quotation marks.
+/// Returns a file name escaped and truncated, without quotation marks.
 pub fn cut_short(name: &str) -> String {
     let (begin, rest) = match name.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => (&name[..end], "…"),
@@ -93,7 +95,11 @@ mod tests {
     fn hints_explain_a_missing_data_file() {
         for (name, names, expected) in [
             ("e.csv", &["f.csv"][..], ""),
-            ("e.csv", &["E.CSV", "e.csv.gz"], r#"; similar names there: "E.CSV", "e.csv.gz""#),
+            (
+                "e.csv",
+                &["E.CSV", "e.csv.gz"],
+                r#"; similar names in the folder: "E.CSV", "e.csv.gz""#,
+            ),
             ("e-*.csv", &[], "; a manifest names one file"),
             ("e-?.csv", &[], "; a manifest names one file"),
             (

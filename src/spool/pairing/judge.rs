@@ -23,34 +23,35 @@ use crate::spool::incoming::snapshot::{
 };
 use crate::spool::watch::arrivals::ArrivalOrder;
 
-/// The longest step of the kernel's coarse clock (CONFIG_HZ=100).
+/// The longest step of the kernel's coarse clock. The step is 10 ms if the kernel has
+/// CONFIG_HZ=100.
 const TICK: Duration = Duration::from_millis(10);
 
 /// The reason why a manifest stays in incoming for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
     ManifestBeingWritten,
-    /// The upload of the manifest or of its data file may not be finished.
+    /// The upload of the manifest or of its data file may not be complete.
     Settling,
-    /// An earlier pair is settling.
+    /// The manifest waits, because an earlier pair is settling.
     Behind,
-    /// The upload of the manifest or of its data file was cut off.
+    /// The upload of the manifest or of its data file was interrupted.
     Cut,
-    /// The manifest cannot be parsed and may be incomplete.
+    /// The manifest cannot be parsed, and its upload may be incomplete.
     ManifestIncomplete,
-    /// The data file is missing, and is not being written under a temporary name.
+    /// The data file is missing, and no process writes it under a temporary name.
     NoDataFile,
-    /// The data file is being written, possibly under a temporary name.
+    /// A process writes the data file, possibly under a temporary name.
     DataFileBeingWritten,
     /// The manifest's name does not end in `.manifest`. The client may still rename it.
     Misnamed,
 }
 
-/// The decision about one manifest.
+/// The decision about one manifest of a scan.
 pub enum Judgement {
-    /// Claim the manifest, either with its data file or to refuse it.
+    /// The manifest is claimed, either with its data file or only to be refused.
     Claim(Result<DirEntry, Failure>),
-    /// Leave the manifest in incoming, at most for this time.
+    /// The manifest stays in incoming, at most for the given time.
     Wait(WaitReason, Option<Duration>),
 }
 
@@ -60,7 +61,7 @@ impl Judgement {
     }
 }
 
-/// Decides about manifests in order. The earliest manifest is first.
+/// Decides about the manifests of a scan in order. The earliest manifest is first.
 pub struct Judge<'a> {
     files: FileIndex<'a>,
     being_written: &'a HashSet<String>,
@@ -71,7 +72,8 @@ pub struct Judge<'a> {
     order: &'a ArrivalOrder,
     /// For each data file in incoming, the times at which the manifests that name it were complete.
     naming: HashMap<&'a str, Vec<Timestamp>>,
-    /// The data files that are already claimed, each with its manifest.
+    /// The data files that are already claimed. Each is mapped to the manifest with which it was
+    /// claimed.
     given: HashMap<&'a str, &'a str>,
     periods: &'a Pairing,
     upload: &'a dyn Fn(&DirEntry) -> UploadState,
@@ -123,8 +125,8 @@ impl<'a> Judge<'a> {
             }
             ManifestContent::NotPlain => {
                 let detail = not_plain("manifest", &manifest.entry);
-                // The second name may be temporary, because the SFTP server renames with link and
-                // unlink.
+                // The second name of the file may be temporary, because the SFTP server renames a
+                // file with link and unlink.
                 return self.refuse(manifest, FailureText::Unreadable, detail);
             }
             ManifestContent::Read(parsed) => parsed,
@@ -133,8 +135,8 @@ impl<'a> Judge<'a> {
             return Judgement::Wait(WaitReason::Cut, Some(left));
         }
         if let ParsedManifest::Misnamed { findings, .. } = parsed {
-            // This also applies if the manifest's session has ended, because the next session may
-            // rename it.
+            // This wait also applies if the manifest's session has ended, because the next session
+            // may rename the manifest.
             return match self.settle_left(&manifest.entry, manifest.age) {
                 Some(left) => Judgement::Wait(WaitReason::Misnamed, Some(left)),
                 None => Judgement::refuse(FailureText::Manifest, findings.clone()),
@@ -150,7 +152,7 @@ impl<'a> Judge<'a> {
             return self.refuse(manifest, FailureText::Manifest, detail);
         }
         match parsed {
-            // `incomplete_wait` has returned `None`, so its periods are over.
+            // The periods of `incomplete_wait` are over, because the function has returned `None`.
             ParsedManifest::Invalid { findings, .. } => {
                 Judgement::refuse(FailureText::Manifest, findings.clone())
             }
@@ -204,7 +206,8 @@ impl<'a> Judge<'a> {
         Judgement::Claim(Ok(file.clone()))
     }
 
-    /// Refuses the manifest when its upload is finished.
+    /// Refuses the manifest if the upload of the manifest is complete. Otherwise the manifest
+    /// waits.
     fn refuse(&self, manifest: &ListedManifest, text: FailureText, detail: String) -> Judgement {
         match self.settling_wait(&[(&manifest.entry, manifest.age)]) {
             Some(left) => Judgement::Wait(WaitReason::Settling, Some(left)),
@@ -212,25 +215,26 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Returns the maximum wait until the upload of these files is finished. `None` if the upload
-    /// is finished.
+    /// Returns the maximum wait until the uploads of `files` are complete. Returns `None` if the
+    /// uploads are complete.
     fn settling_wait(&self, files: &[(&DirEntry, Age)]) -> Option<Duration> {
         let left = files.iter().filter_map(|(entry, age)| self.settle_left(entry, *age)).max()?;
         if files.iter().any(|(entry, _)| (self.upload)(entry).sessions != WriterState::Ended) {
             return Some(left);
         }
-        // A further change within the same clock tick would not change the ctime.
+        // A second change of a file within the same clock tick does not change the ctime.
         let is_of_this_tick = files.iter().any(|(entry, _)| entry.ctime >= self.tick);
         is_of_this_tick.then(|| left.min(self.next_tick))
     }
 
-    /// Returns the part of `settle` that remains since a file's last change, or since a change that
-    /// the log announced.
+    /// Returns the part of `settle` that remains since the last change of a file, or since a
+    /// change that the log announced.
     fn settle_left(&self, entry: &DirEntry, age: Age) -> Option<Duration> {
         let settle = self.periods.settle.get();
         let announced = (self.upload)(entry).announced_at.and_then(|at| {
             let since = self.tick.duration_since(at);
-            // The tick is behind the log's clock. If the clock was set back, the log is ignored.
+            // The clock tick is behind the clock of the log. If the clock was set back, the log is
+            // ignored.
             let is_known = since.unsigned_abs() <= TICK || since.is_positive();
             let then = since.try_into().unwrap_or_default();
             is_known.then_some(Age { then, since: Duration::ZERO })
@@ -238,7 +242,8 @@ impl<'a> Judge<'a> {
         age.left(settle).max(announced.and_then(|announced| announced.left(settle)))
     }
 
-    /// Returns how long to wait for the resumption of a cut upload. `None` if no upload was cut.
+    /// Returns the wait for the resumption of an interrupted upload. Returns `None` if no upload
+    /// was interrupted.
     fn cut_wait(&self, files: &[(&DirEntry, Age)]) -> Option<Duration> {
         let grace = self.periods.data_file_grace.get();
         let left = files.iter().filter_map(|(_, age)| age.left(grace)).max()?;
@@ -246,8 +251,8 @@ impl<'a> Judge<'a> {
         files.iter().any(|(entry, _)| is_cut(entry)).then_some(left)
     }
 
-    /// Returns a wait for an invalid manifest. The manifest may be incomplete, even if its session
-    /// has ended.
+    /// Returns the wait for an invalid manifest. The manifest may be incomplete, even if its
+    /// session has ended.
     fn incomplete_wait(&self, manifest: &ListedManifest) -> Option<Judgement> {
         let settling = self.settle_left(&manifest.entry, manifest.age);
         let settling = settling.map(|left| (WaitReason::Settling, left));
@@ -263,8 +268,8 @@ impl<'a> Judge<'a> {
         let (ours, its) = ((self.upload)(&manifest.entry), (self.upload)(file));
         match ours.closed_at {
             Some(closed) if its.is_known => its.replaced_at.is_some_and(|at| at > closed),
-            // Without the log, two times decide: this manifest was complete before the file's last
-            // change, and a later manifest was complete after that change.
+            // Without the log, two times decide: the manifest was complete before the last change
+            // of the file, and a later manifest was complete after this change.
             _ => {
                 let later = self.naming.get(file.name.as_str());
                 self.completed(&manifest.entry) < file.ctime
@@ -326,10 +331,11 @@ impl<'a> Judge<'a> {
 }
 
 fn not_plain(role: &str, entry: &DirEntry) -> String {
-    let what = match entry.kind {
-        FileKind::Regular => format!("has {} names (hard links)", entry.nlink),
-        FileKind::Folder => "is a folder".to_owned(),
-        FileKind::Other => "is not a regular file".to_owned(),
+    let file = format!("the {role} {}", quote_name(&entry.name));
+    let finding = match entry.kind {
+        FileKind::Regular => format!("{file} has {} names (hard links)", entry.nlink),
+        FileKind::Folder => format!("{file} is a folder"),
+        FileKind::Other => format!("{file} is not a regular file"),
     };
-    format!("the {role} {} {what}; upload it as a file of its own", quote_name(&entry.name))
+    format!("{finding}; upload it as a file of its own")
 }

@@ -29,21 +29,21 @@ use crate::report::Failure;
 /// limit also bounds the cost of refusals.
 pub const MAX_CLAIMS_PER_SCAN: usize = 100;
 
-/// From this age on, the inotify event of a change has been read, or preceded the start of the
-/// daemon.
+/// The minimum age of a change after which its inotify event has been read, or the change preceded
+/// the start of the daemon.
 const EVENT_DELAY: Duration = Duration::from_secs(1);
 
-/// A manifest to claim, with its data file or alone.
+/// A manifest that is claimed, either with its data file or alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedClaim {
     pub manifest: DirEntry,
     pub values: ManifestValues,
-    /// The data file, or the reason why the manifest is refused.
+    /// The data file of the manifest, or the reason why the manifest is refused.
     pub data: Result<DirEntry, Failure>,
 }
 
 impl PlannedClaim {
-    /// Returns the claim to execute.
+    /// Returns the claim that is executed for the manifest.
     pub fn claim(&self) -> Claim {
         Claim {
             data: self.data.as_ref().ok().map(FileId::of),
@@ -57,10 +57,10 @@ impl PlannedClaim {
     }
 }
 
-/// A manifest that stays in incoming for now.
+/// A manifest that stays in incoming until a later scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingManifest {
-    /// The manifest's name.
+    /// The name of the waiting manifest.
     pub manifest: String,
     pub reason: WaitReason,
     /// The time after which the manifest is refused if it and its data file do not change. `None`
@@ -68,26 +68,27 @@ pub struct WaitingManifest {
     pub at_most: Option<Duration>,
 }
 
-/// The decisions of one scan.
+/// The decisions about the manifests of one scan.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decisions {
-    /// The manifests to claim now, in the order in which they were complete.
+    /// The manifests that are claimed now, in the order in which they were complete.
     pub claims: Vec<PlannedClaim>,
-    /// The manifests that stay in incoming, in the same order.
+    /// The manifests that stay in incoming, in the order in which they were complete.
     pub waiting: Vec<WaitingManifest>,
-    /// Whether more manifests remain to be decided after these claims.
+    /// Whether there are more manifests for which no decision was made yet.
     pub more: bool,
 }
 
 impl Decisions {
-    /// Returns the time from the listing to the next scan, if no event causes an earlier scan.
+    /// Returns the time from the listing to the next scan. An inotify event can cause an earlier
+    /// scan.
     pub fn rescan_in(&self) -> Option<Duration> {
         self.waiting.iter().filter_map(|waiting| waiting.at_most).min()
     }
 }
 
-/// Returns whether the arrivals of some manifests are not read yet. The kernel queues the event of
-/// a close before a scan can find the closed file.
+/// Returns whether the arrivals of some manifests were not read yet. The kernel queues the event
+/// of a close before a scan can find the closed file.
 pub fn is_arrival_pending(snapshot: &Snapshot, order: &ArrivalOrder, now: Timestamp) -> bool {
     let is_awaited = |ListedManifest { entry, .. }: &ListedManifest| {
         now.duration_since(entry.ctime).unsigned_abs() < EVENT_DELAY

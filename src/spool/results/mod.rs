@@ -21,20 +21,21 @@ use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 use crate::import_id::ImportId;
 
-/// The longest ending that follows the stem in an answer's name, in bytes.
+/// The length of the longest ending that follows the stem in the name of an answer, in bytes.
 const MAX_ENDING: usize = ".errors.jsonl".len();
 
-/// The purpose of the unpublished report of an import.
+/// The purpose that the hidden name of an unpublished report contains.
 const ANSWER: &str = "answer";
 
-/// The mode of answers. Everybody may read them, because the account may be neither owner nor
-/// group.
+/// The permission bits of answers. Everybody may read the answers, because the account may be
+/// neither their owner nor in their group.
 const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR).union(Mode::S_IRGRP).union(Mode::S_IROTH);
 
 /// The reason why an answer could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// results/ cannot be opened, or is missing because the account was removed.
+    /// The folder results/ cannot be opened, or the folder is missing because the account was
+    /// removed.
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error(transparent)]
@@ -50,7 +51,7 @@ pub struct Results {
 /// An unpublished file in results/, under a hidden name. If the file is not published, the next
 /// file of the same import and purpose overwrites it.
 #[derive(Debug)]
-#[must_use = "it is not seen until it is published"]
+#[must_use = "the file is visible only after it is published"]
 pub struct UnpublishedFile {
     file: File,
     name: String,
@@ -63,7 +64,7 @@ impl UnpublishedFile {
         self.file.try_clone()
     }
 
-    /// Makes the file's content durable.
+    /// Makes the content of the file durable.
     pub fn sync(&self) -> Result<(), ResultsError> {
         self.file.sync_all().map_err(|error| IoError::new("sync", &self.name, error).into())
     }
@@ -84,8 +85,8 @@ impl Results {
         Ok(Self { folder: Folder::open(&layout.results(account))? })
     }
 
-    /// Creates an empty file that is then filled and published. `purpose` distinguishes the files
-    /// of one import.
+    /// Creates an empty file in results/ that the caller fills and publishes. `purpose`
+    /// distinguishes the files of one import.
     pub fn create_temp(
         &self,
         import: &ImportId,
@@ -96,38 +97,40 @@ impl Results {
 
     fn temp(&self, name: String) -> Result<UnpublishedFile, ResultsError> {
         let file = self.folder.create(&name, MODE).map_err(|e| self.error("create", &name, e))?;
-        // The mode must not depend on the umask.
-        fchmod(&file, MODE).map_err(|e| self.error("set the mode of", &name, e))?;
+        // The permissions of the file must not depend on the umask.
+        fchmod(&file, MODE).map_err(|e| self.error("set the mode of the file", &name, e))?;
         Ok(UnpublishedFile { file, name })
     }
 
-    /// Renames `temp` to its final name, durably. An existing file is replaced.
+    /// Renames the file `temp` to its final name, durably. An existing file with this name is
+    /// replaced.
     pub fn publish(&self, temp: UnpublishedFile, name: &str) -> Result<(), ResultsError> {
         temp.file.sync_all().map_err(|e| self.error("sync", &temp.name, e))?;
         self.rename(&temp, name)?;
-        self.folder.sync().map_err(|errno| self.error("sync the folder of", name, errno))
+        self.folder.sync().map_err(|errno| self.error("sync the folder of the file", name, errno))
     }
 
-    /// Removes `temp` without publishing it.
+    /// Removes the file `temp` without publishing it.
     pub fn discard(&self, temp: UnpublishedFile) -> Result<(), ResultsError> {
         self.folder.remove(&temp.name).map_err(|errno| self.error("remove", &temp.name, errno))
     }
 
-    /// Writes `bytes` as the answer `name` of `import`, durably. An existing file is replaced.
+    /// Writes `bytes` as the answer `name` of `import`, durably. An existing answer with this name
+    /// is replaced.
     pub fn write(&self, import: &ImportId, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
         self.fill(self.create_temp(import, ANSWER)?, name, bytes)
     }
 
-    /// Writes `bytes` as the answer `name` durably. The answer belongs to no import. An existing
-    /// file is replaced.
+    /// Writes `bytes` as the answer `name`, durably. The answer belongs to no import. An existing
+    /// answer with this name is replaced.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
         self.fill(self.temp(format!(".{name}.tmp"))?, name, bytes)
     }
 
-    /// Removes the answer `name`, durably, if it exists.
+    /// Removes the answer `name` durably if the answer exists.
     pub fn remove(&self, name: &str) -> Result<(), ResultsError> {
         if self.remove_all(&[name])? > 0 {
-            self.folder.sync().map_err(|e| self.error("sync the folder of", name, e))?;
+            self.folder.sync().map_err(|e| self.error("sync the folder of the file", name, e))?;
         }
         Ok(())
     }
@@ -162,8 +165,8 @@ impl Results {
         name: &str,
         bytes: &[u8],
     ) -> Result<(), ResultsError> {
-        // The final report has the same hidden name. After a crash, the final report overwrites
-        // this file.
+        // The final report has the same hidden name as this file. After a crash, the final report
+        // overwrites the file.
         let mut temp = self.create_temp(import, ANSWER)?;
         let written = temp.write_all(bytes);
         written.map_err(|e| self.error("write", &temp.name, e))?;
@@ -173,24 +176,24 @@ impl Results {
     fn rename(&self, temp: &UnpublishedFile, name: &str) -> Result<(), ResultsError> {
         self.folder
             .rename(&temp.name, &self.folder, name, RenameFlags::empty())
-            .map_err(|errno| self.error("rename to", name, errno))
+            .map_err(|errno| self.error("rename a file to the path", name, errno))
     }
 
-    /// Renames the answer `from` to `to` if it exists. The rename is durable only after
+    /// Renames the answer `from` to `to` if it exists. The new name is durable only after
     /// [`Self::sync`].
     pub fn rename_existing(&self, from: &str, to: &str) -> Result<(), ResultsError> {
         match self.folder.rename(from, &self.folder, to, RenameFlags::empty()) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(errno) => Err(self.error("rename to", to, errno)),
+            Err(errno) => Err(self.error("rename a file to the path", to, errno)),
         }
     }
 
-    /// Makes renames durable.
+    /// Makes the earlier renames in results/ durable.
     pub fn sync(&self) -> Result<(), ResultsError> {
-        self.folder.sync().map_err(|errno| self.error("sync the folder of", ".", errno))
+        self.folder.sync().map_err(|errno| self.error("sync the folder", ".", errno))
     }
 
-    /// Opens the answer `name` as an attachment. Fails if it is not a regular file.
+    /// Opens the answer `name` as an attachment. Fails if the answer is not a regular file.
     pub fn read(&self, name: &str) -> Result<File, ResultsError> {
         let error = |errno| self.error("open", name, errno);
         let usable = usable_name(name.as_bytes()).ok_or(Errno::EINVAL).map_err(error)?;
@@ -218,7 +221,7 @@ impl Results {
 pub fn stem(manifest: &str, import: &ImportId) -> String {
     let stem = manifest_stem(manifest);
     match usable_name(stem.as_bytes()) {
-        // An earlier answer of the same stem is renamed to the id of its import.
+        // An earlier answer with the same stem is renamed to the id of its import.
         Some(stem) if stem.len() + MAX_ENDING <= MAX_NAME && !import.is_of_same_node(stem) => {
             stem.to_owned()
         }
@@ -299,7 +302,7 @@ mod tests {
         }
     }
 
-    /// An earlier answer of the same stem is renamed to the id of its import.
+    /// An earlier answer with the same stem is renamed to the id of its import.
     #[test]
     fn stem_never_equals_another_imports_id() {
         let import = "sftp1-42".parse().unwrap();

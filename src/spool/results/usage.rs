@@ -1,4 +1,4 @@
-//! The total size of an account's answers, for the limit of results/.
+//! Computes the total size of an account's answers, which has a limit.
 
 use nix::errno::Errno;
 

@@ -13,11 +13,12 @@ use jiff::Timestamp;
 
 use crate::account::AccountId;
 
-/// The maximum number of recorded names per account. If an account has more names, all its names
-/// are removed.
+/// The maximum number of manifest names that are recorded per account. If an account has more
+/// names, all its names are removed.
 const MAX_NAMES: usize = 65_536;
 
-/// The arrival order of manifests by account. The watcher and the intake share it.
+/// The order in which the manifests of each account arrived. The watcher and the intake share this
+/// record.
 #[derive(Debug, Default)]
 pub struct Arrivals(Mutex<ArrivalTable>);
 
@@ -27,17 +28,17 @@ struct ArrivalTable {
     accounts: HashMap<AccountId, ArrivalOrder>,
 }
 
-/// The time at which a manifest was first complete under its name. Sorted by time, then by the
-/// number of the event.
+/// The time at which a manifest was first complete under its name. Arrivals are sorted by time,
+/// and then by the number of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Arrival {
-    /// The time at which the inotify event was read.
+    /// The time at which the inotify event about the manifest was read.
     pub at: Timestamp,
-    /// The number of the event. It orders events with the same time.
+    /// The number of the inotify event. It orders events that have the same time.
     pub place: u64,
 }
 
-/// The arrivals of one account by manifest name.
+/// The arrivals of one account's manifests. The key is the name of the manifest.
 pub type ArrivalOrder = HashMap<String, Arrival>;
 
 impl Arrivals {
@@ -54,13 +55,13 @@ impl Arrivals {
         names.entry(name.to_owned()).or_insert(arrival);
     }
 
-    /// Returns the arrivals of an account.
+    /// Returns the arrivals of the manifests of an account.
     pub fn order(&self, account: &AccountId) -> ArrivalOrder {
         self.lock().accounts.get(account).cloned().unwrap_or_default()
     }
 
-    /// Removes a claimed manifest, so that a new file with the same name is recorded as a new
-    /// arrival.
+    /// Removes the arrival of a claimed manifest, so that a new file with the same name is
+    /// recorded as a new arrival.
     pub fn forget(&self, account: &AccountId, name: &str) {
         self.retain(account, |known, _| known != name);
     }
@@ -71,7 +72,7 @@ impl Arrivals {
         self.retain(account, |name, arrival| arrival.at >= listed_at || listed.contains(name));
     }
 
-    /// Removes all arrivals, because inotify events were lost.
+    /// Removes the arrivals of all accounts, because inotify events were lost.
     pub fn clear(&self) {
         self.lock().accounts.clear();
     }
@@ -87,8 +88,8 @@ impl Arrivals {
     }
 
     fn lock(&self) -> MutexGuard<'_, ArrivalTable> {
-        // A panic can't leave an incomplete change, because every change is one insertion or one
-        // removal.
+        // A panic cannot leave the record in an incomplete state, because every change is one
+        // insertion or one removal.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

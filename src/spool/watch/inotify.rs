@@ -24,11 +24,12 @@ use crate::files::IoError;
 use crate::spool::incoming::manifest_name::is_manifest_name;
 use crate::spool::layout::Layout;
 
-/// The size of the event buffer in bytes. An event has at most 272 bytes (inotify(7)).
+/// The size of the buffer for inotify events in bytes. An event has at most 272 bytes
+/// (inotify(7)).
 const BUFFER: usize = 64 * 1024;
 
-/// The maximum number of events that are read for one result. The kernel's default queue has the
-/// same size.
+/// The maximum number of events that are read before the scans are returned. The kernel's default
+/// queue has the same size.
 const MOST_GATHERED: u32 = 16_384;
 
 /// Watches the accounts' folder and the incoming folder of every account.
@@ -44,29 +45,29 @@ pub struct InotifyWatches {
     arrivals: Arc<Arrivals>,
 }
 
-/// The result of setting watches.
+/// The result of setting inotify watches.
 #[derive(Debug, Default)]
 pub struct RenewResult {
-    /// The accounts with a new watch.
+    /// The accounts whose watch is new.
     pub new: Vec<AccountId>,
     /// The reason why the accounts' folder is not watched. `None` if the folder is watched.
     pub root: Option<WatchError>,
-    /// The accounts without a working watch, each with the reason. An account may have a watch of a
-    /// removed folder.
+    /// The accounts that have no working watch, each with the reason. Such an account may have a
+    /// watch of a removed folder.
     pub unwatched: Vec<(AccountId, WatchError)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FolderWatch {
     descriptor: WatchDescriptor,
-    /// True if incoming is watched. If incoming does not exist, the folder of the account is
-    /// watched until incoming appears.
+    /// Whether incoming itself is watched. If incoming does not exist, the folder of the account
+    /// is watched until incoming appears.
     incoming: bool,
 }
 
 impl InotifyWatches {
-    /// Begins to watch the accounts' folder. Must run inside a tokio runtime. Records the arrival
-    /// order of manifests in `arrivals`.
+    /// Begins to watch the accounts' folder. Must run inside a tokio runtime. The arrival order of
+    /// manifests is recorded in `arrivals`.
     pub fn new(layout: &Layout, arrivals: Arc<Arrivals>) -> Result<Self, WatchError> {
         let inotify = Inotify::init().map_err(WatchError::Start)?;
         let root = add(&mut inotify.watches(), layout.root(), root_mask())?;
@@ -92,12 +93,12 @@ impl InotifyWatches {
         self.renew(accounts)
     }
 
-    /// Adds missing watches of `accounts`, which are already followed. Also adds missing watches of
-    /// accounts whose incoming is not watched.
+    /// Adds missing watches of `accounts`, which are already followed, and of other accounts whose
+    /// incoming is not watched.
     pub fn renew<'a>(&mut self, accounts: impl IntoIterator<Item = &'a AccountId>) -> RenewResult {
         let mut renewed = RenewResult::default();
         match add(&mut self.stream.watches(), self.layout.root(), root_mask()) {
-            Ok(root) => self.root = root, // new only if the folder was recreated
+            Ok(root) => self.root = root, // the watch is new only if the folder was created again
             Err(error) => renewed.root = Some(error),
         }
         let mut accounts: BTreeSet<_> = accounts.into_iter().cloned().collect();
@@ -113,12 +114,12 @@ impl InotifyWatches {
                     }
                     self.put(account, watch);
                 }
-                // The account has no folder. When the folder is created, the watch of the accounts'
-                // folder reports it.
+                // The account has no folder. When the folder is created, the watch of the
+                // accounts' folder reports the creation.
                 Err(WatchError::Io(error)) if error.source.kind() == io::ErrorKind::NotFound => {
                     self.end(account);
                 }
-                // An existing watch of the account stays.
+                // The existing watch of the account remains in place.
                 Err(error) => renewed.unwatched.push((account.clone(), error)),
             }
             if !self.watched.get(account).is_some_and(|watch| watch.incoming) {
@@ -128,7 +129,8 @@ impl InotifyWatches {
         renewed
     }
 
-    /// Waits for events and returns the scans that they require, without duplicates. Cancel-safe.
+    /// Waits for inotify events and returns the scans that they require, without duplicates.
+    /// Cancel-safe.
     pub async fn next(&mut self) -> Result<Vec<ScanTarget>, WatchError> {
         let mut targets = BTreeSet::new();
         while targets.is_empty() {
@@ -150,7 +152,7 @@ impl InotifyWatches {
         Ok(targets.into_iter().collect())
     }
 
-    /// Returns the scan that an event requires. `None` if no scan is required.
+    /// Returns the scan that an inotify event requires. Returns `None` if no scan is required.
     fn scan_target(&mut self, event: &EventOwned) -> Option<ScanTarget> {
         let (descriptor, mask) = (&event.wd, event.mask);
         if mask.contains(EventMask::Q_OVERFLOW) {
@@ -164,7 +166,8 @@ impl InotifyWatches {
         let incoming = self.watched.get(&account).is_some_and(|watch| watch.incoming);
         let ended = EventMask::IGNORED | EventMask::DELETE_SELF | EventMask::MOVE_SELF;
         if mask.contains(EventMask::IGNORED) {
-            // The kernel has removed this watch. The folder may be recreated later.
+            // The kernel has removed the watch, because its folder was removed. The folder may be
+            // created again later.
             self.accounts.remove(descriptor);
             self.watched.remove(&account);
             self.unseen.insert(account.clone());
@@ -191,7 +194,7 @@ impl InotifyWatches {
         let descriptor = add(&mut self.stream.watches(), &self.layout.account(account), mask)?;
         // incoming may have appeared before the watch of the account's folder began.
         if let Some(watch) = incoming()? {
-            // An error means that the folder and its watch were removed.
+            // An error means that the folder and its watch were already removed.
             let _ = self.stream.watches().remove(descriptor);
             return Ok(watch);
         }
@@ -201,7 +204,8 @@ impl InotifyWatches {
     fn watch_incoming(&self, account: &AccountId) -> Result<Option<FolderWatch>, WatchError> {
         let mask = WatchMask::CLOSE_WRITE
             | WatchMask::MOVED_TO
-            // To rename a file, the SFTP server uses link and unlink, except for posix-rename.
+            // To rename a file, the SFTP server uses link and unlink. Only posix-rename is
+            // different.
             | WatchMask::DELETE
             | WatchMask::DELETE_SELF
             | WatchMask::MOVE_SELF
@@ -226,7 +230,7 @@ impl InotifyWatches {
         }
     }
 
-    /// Removes the watch of an account.
+    /// Ends the watch of an account.
     fn end(&mut self, account: &AccountId) {
         if let Some(FolderWatch { descriptor, .. }) = self.watched.remove(account) {
             self.unwatch(account, descriptor);
@@ -238,7 +242,7 @@ impl InotifyWatches {
     fn unwatch(&mut self, account: &AccountId, descriptor: WatchDescriptor) {
         if self.accounts.get(&descriptor) == Some(account) {
             self.accounts.remove(&descriptor);
-            // An error means that the folder and its watch were removed.
+            // An error means that the folder and its watch were already removed.
             let _ = self.stream.watches().remove(descriptor);
         }
     }
@@ -253,7 +257,7 @@ fn root_mask() -> WatchMask {
         | WatchMask::ONLYDIR
 }
 
-/// Returns the error for the end of the stream. inotify(7) never ends the stream.
+/// Returns the error for the end of the event stream. inotify(7) never ends the stream.
 fn closed() -> io::Result<EventOwned> {
     Err(io::ErrorKind::UnexpectedEof.into())
 }

@@ -28,7 +28,7 @@ use super::layout::Layout;
 use crate::account::AccountId;
 use crate::config::{Method, Watch};
 
-/// The number of times that notify checks the folders during one polling interval.
+/// The number of times that the notify crate checks the folders during one polling interval.
 const POLLS_PER_SCAN: u32 = 5;
 
 /// The result of [`Watcher::follow`] or [`Watcher::renew`].
@@ -46,15 +46,15 @@ pub struct Watcher {
     /// The inotify watches. `None` if the configuration sets polling, or if the host has no free
     /// inotify instance.
     events: Option<InotifyWatches>,
-    /// The notify watcher, which finds changes before the next scan. `Some` if the configuration
-    /// sets polling.
+    /// The watcher of the notify crate, which finds changes before the next scan. `Some` if the
+    /// configuration sets polling.
     poller: Option<Poller>,
     polled: BTreeSet<AccountId>,
     every: Duration,
     next_poll: Instant,
-    /// The reason why inotify can't be used. `None` after the reason was reported.
+    /// The reason why inotify cannot be used. `None` after this reason was reported.
     start: Option<WatchError>,
-    /// True if the watcher has reported that the limit of watches is reached.
+    /// Whether the watcher has reported that the limit of inotify watches is reached.
     limit_reported: bool,
 }
 
@@ -103,7 +103,7 @@ impl Watcher {
         self.renewed(renewed)
     }
 
-    /// Polls all accounts, because the kernel sends no events.
+    /// Polls all accounts, because the kernel sends no inotify events.
     fn poll(&mut self, to_scan: Vec<AccountId>) -> FollowResult {
         if let Some(poller) = &self.poller {
             poller.follow(self.polled.clone());
@@ -120,7 +120,8 @@ impl Watcher {
         for (account, error) in unwatched {
             let at_limit = matches!(error, WatchError::Limit { .. });
             if !before.contains(&account) {
-                followed.to_scan.push(account.clone()); // an upload may precede the watch
+                // A file may have been uploaded before the watch began.
+                followed.to_scan.push(account.clone());
             }
             if if at_limit { !limit && !self.limit_reported } else { !before.contains(&account) } {
                 followed.errors.push(error);
@@ -138,7 +139,7 @@ impl Watcher {
         tokio::select! {
             targets = next_event(self.events.as_mut()) => targets,
             accounts = next_change(self.poller.as_ref()) => {
-                // Accounts that are no longer followed are skipped.
+                // Accounts that are no longer followed are left out.
                 Ok(accounts.intersection(&self.polled).cloned().map(ScanTarget::Account).collect())
             }
             () = sleep_until(self.next_poll), if !self.polled.is_empty() => {

@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use crate::account::AccountId;
 use crate::spool::layout::{INCOMING, Layout};
 
-/// Reports the accounts whose folders have changed.
+/// Polls the folders of accounts, and reports the accounts whose folders have changed.
 pub struct Poller {
     follow: Sender<BTreeSet<AccountId>>,
     changed: Arc<ChangedAccounts>,
@@ -81,8 +81,8 @@ impl ChangedAccounts {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<AccountId>> {
-        // A panic can't leave an incomplete change, because every change is one insertion or one
-        // swap of the set.
+        // A panic cannot leave the set in an incomplete state, because every change is one
+        // insertion or one swap of the set.
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -106,11 +106,13 @@ fn keep_watching(
     let config = Config::default().with_poll_interval(every).with_follow_symlinks(false);
     let mut watcher = match PollWatcher::new(notify, config) {
         Ok(watcher) => watcher,
-        Err(error) => return tracing::error!("cannot start the watcher that polls: {error}"),
+        Err(error) => {
+            return tracing::error!("cannot start the thread that polls the folders: {error}");
+        }
     };
     let mut watched = BTreeSet::new();
     while let Ok(mut accounts) = wanted.recv() {
-        // Only the latest set of accounts is used.
+        // Only the latest set of accounts is watched.
         while let Ok(later) = wanted.try_recv() {
             accounts = later;
         }
@@ -127,7 +129,7 @@ fn watch(
     mut accounts: BTreeSet<AccountId>,
 ) -> BTreeSet<AccountId> {
     for gone in watched.difference(&accounts) {
-        // An error means that the folder is already not watched.
+        // An error means that the folder has no watch already.
         let _ = watcher.unwatch(&layout.account(gone));
     }
     accounts.retain(|account| {

@@ -1,4 +1,4 @@
-//! Tests of both watch methods on a real folder.
+//! Tests of the two methods to watch folders, inotify and polling, on a real file system.
 
 use super::super::test_host::TestHost;
 use super::*;
@@ -260,7 +260,7 @@ async fn accounts_beyond_the_watch_limit_are_polled() {
 }
 
 #[test]
-fn scan_targets_sort_by_width() {
+fn scan_targets_are_sorted_widest_first() {
     let account = ScanTarget::Account("a".parse().unwrap());
     let targets = BTreeSet::from([account.clone(), ScanTarget::All, ScanTarget::Accounts]);
     assert_eq!(Vec::from_iter(targets), [ScanTarget::Accounts, ScanTarget::All, account]);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::account::AccountId;
 use crate::files::IoError;
 
-/// The accounts that must be scanned.
+/// The accounts that must be scanned after a change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ScanTarget {
     /// The list of accounts must be read. The caller then calls
@@ -19,7 +19,7 @@ pub enum ScanTarget {
     Account(AccountId),
 }
 
-/// The reason why a folder is not watched. The folder is polled instead.
+/// The reason why a folder is not watched. The daemon polls the folder instead.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The host has no free inotify instance.
@@ -28,10 +28,12 @@ pub enum WatchError {
          check whether the limit fs.inotify.max_user_instances (sysctl) is reached"
     )]
     Start(#[source] io::Error),
-    /// The thread for notify's watcher can't be started.
-    #[error("cannot poll with notify; all accounts are scanned every watch.poll-every")]
+    /// The thread of the notify crate's watcher cannot be started.
+    #[error(
+        "cannot poll with notify, so all accounts are scanned at the interval watch.poll-every"
+    )]
     Poll(#[source] io::Error),
-    /// The limit of inotify watches is reached.
+    /// The limit on the number of inotify watches is reached.
     #[error(
         "cannot watch {}: the limit of inotify watches is reached, so further accounts are polled; \
          raise fs.inotify.max_user_watches (sysctl), because every account needs one watch",

@@ -22,7 +22,7 @@ use crate::sys::sqlite;
 /// The tables that every schema has. A database without these tables is not a state database.
 const TABLES: &str = "'account', 'key', 'import', 'manifest_name', 'milestone', 'delivery'";
 
-/// The size and schema of a finished copy.
+/// The size and the schema of a finished database copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackupInfo {
     pub bytes: u64,
@@ -48,12 +48,13 @@ pub fn backup<E: From<BackupError>>(
 /// database. Therefore the copy can be written with other file rights.
 pub fn open_to_copy(path: &Path) -> Result<Connection, BackupError> {
     let connection = open(path)?;
-    // The pragma reads from the database. This begins the read transaction.
+    // The pragma reads from the database, and thus begins the read transaction.
     connection.execute_batch("BEGIN; PRAGMA user_version").map_err(refused("read", path))?;
     Ok(connection)
 }
 
-/// Copies `source` to the new file `to`. `amend` may change the copy before the file gets its name.
+/// Copies the database `source` to the new file `to`. `amend` may change the copy before the file
+/// gets its name.
 pub fn copy<E: From<BackupError>>(
     source: &Connection,
     to: &Path,
@@ -66,7 +67,8 @@ pub fn copy<E: From<BackupError>>(
     let temporary = to.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     let new = TempFile::create(temporary).map_err(BackupError::from)?;
     let schema = fill(source, new.path(), amend)?;
-    let read_size = || fs::metadata(new.path()).map_err(IoError::of("read the size of", to));
+    let read_size =
+        || fs::metadata(new.path()).map_err(IoError::of("read the size of the file", to));
     let bytes = read_size().map_err(BackupError::from)?.len();
     match new.publish_new(to).map_err(BackupError::from)? {
         true => Ok(BackupInfo { bytes, schema }),
@@ -74,7 +76,8 @@ pub fn copy<E: From<BackupError>>(
     }
 }
 
-/// Checks that the database `path` could replace the present one. Returns the schema of `path`.
+/// Checks that the database at `path` could replace the present state database. Returns the schema
+/// of the database at `path`.
 pub fn check(path: &Path) -> Result<i64, BackupError> {
     check_open(&open(path)?, path)
 }
@@ -93,7 +96,8 @@ pub fn open(path: &Path) -> Result<Connection, BackupError> {
     Ok(connection)
 }
 
-/// Copies all pages in one step, so that the copy is one state of the source. Then checks the copy.
+/// Copies all pages of the database in one step, so that the copy is one state of the source. Then
+/// checks the copy.
 fn fill<E: From<BackupError>>(
     source: &Connection,
     path: &Path,
@@ -104,8 +108,8 @@ fn fill<E: From<BackupError>>(
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut target = Connection::open_with_flags(path, flags).map_err(failed)?;
-    sqlite::distrust(&target).map_err(failed)?; // the schema is copied from the source
-    // The caller syncs the complete copy. Until then no sync is needed.
+    sqlite::distrust(&target).map_err(failed)?; // the copy has the schema of the source
+    // The caller syncs the complete copy. Before that, no sync is needed.
     target.pragma_update(None, "synchronous", "off").map_err(failed)?;
     let backup = Backup::new(source, &mut target).map_err(failed)?;
     let begun = Instant::now();
@@ -119,7 +123,7 @@ fn fill<E: From<BackupError>>(
         }
     }
     drop(backup);
-    // A database in WAL mode can't be opened by a reader that has no write access to the folder.
+    // A reader without write access to the folder cannot open a database in WAL mode.
     target.pragma_update(None, "journal_mode", "delete").map_err(failed)?;
     amend(&target)?;
     let schema = check_open(&target, path)?;
@@ -160,7 +164,8 @@ fn check_open(connection: &Connection, path: &Path) -> Result<i64, BackupError> 
     Ok(found)
 }
 
-/// Returns a function for `map_err`. It adds the operation and the path to an error of SQLite.
+/// Returns a function for `map_err`. The function adds the operation and the path to an SQLite
+/// error.
 pub fn refused(operation: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> BackupError {
     let path = path.to_owned();
     move |source| BackupError::Sql { operation, path: path.clone(), source }

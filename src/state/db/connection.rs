@@ -9,16 +9,17 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 use super::error::{Damage, Error, Result};
 use crate::sys::sqlite;
 
-/// The maximum wait for another process's write, such as a write of a sysadmin's command.
+/// The maximum wait for a write of another process, for example of a sysadmin's command.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Opens `path` for reading and writing.
+/// Opens the database at `path` for reading and writing.
 pub fn connect(path: &Path) -> Result<Connection> {
     let opened = |source| detect_damage(Error::Open { path: path.to_owned(), source }, path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(opened)?;
     sqlite::distrust(&connection).map_err(opened)?;
-    // If SQLite can't open a file for writing, it opens the file for reading and returns no error.
+    // If SQLite cannot open a file for writing, SQLite opens the file for reading and returns no
+    // error.
     if connection.is_readonly(MAIN_DB).map_err(opened)? {
         return Err(Error::ReadOnly { path: path.to_owned() });
     }
@@ -65,7 +66,7 @@ pub fn is_stuck(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::ReadOnly)
 }
 
-/// Converts `error` to [`Error::Damaged`] if damage of the database at `path` caused the error.
+/// Converts `error` to [`Error::Damaged`] if the error is due to damage of the database at `path`.
 pub fn detect_damage(error: Error, path: &Path) -> Error {
     match error {
         Error::Open { source, .. } | Error::Sql(source) if is_damage(&source) => {
@@ -80,7 +81,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code().is_some_and(|code| damage.contains(&code))
 }
 
-/// Reads the whole database and returns an error if SQLite finds damage.
+/// Reads the whole database. Returns an error if SQLite finds damage.
 pub fn check(connection: &Connection, path: &Path) -> Result<()> {
     let found: rusqlite::Result<String> =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
@@ -110,9 +111,9 @@ mod tests {
     use super::*;
     use crate::state::State;
 
-    /// Without this setting each writer would create a file while other writers wait.
+    /// Without this setting, each writer would create a file while other writers wait.
     #[test]
-    fn savepoint_journals_stay_in_memory() {
+    fn savepoint_journals_are_kept_in_memory() {
         let (_folder, path) = opened();
         let connection = connect(&path).unwrap();
         let store: i64 =

@@ -1,18 +1,19 @@
-//! Errors of the state database. If a next step is known, the message names it.
+//! The errors of the state database. If there is a known next step, the message of the error names
+//! it.
 
 use std::path::PathBuf;
 
 use crate::files::IoError;
 
-/// An error of the state database.
+/// An error of an operation on the state database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file can't be opened or is not a database.
+    /// The database file cannot be opened, or the file is not a database.
     #[error("cannot open the state database {}", path.display())]
     Open { path: PathBuf, source: rusqlite::Error },
     #[error(transparent)]
     Io(#[from] IoError),
-    /// A newer version of this program wrote the database.
+    /// A newer version of this program has written the state database.
     #[error(
         "the state database {} has schema {found}, this program knows up to {known}: install the \
          newer version again, or restore the copy from before the upgrade with \
@@ -22,21 +23,21 @@ pub enum Error {
         path: PathBuf,
         found: i64,
         known: i64,
-        /// The path of the newest copy that this program can restore, or the name pattern of such
-        /// copies.
+        /// The path of the newest copy of the database that this program can restore, or the name
+        /// pattern of such copies.
         older: PathBuf,
     },
-    /// The copy before a schema upgrade can't be made. The database is unchanged.
+    /// The copy of the database before a schema upgrade cannot be made. The database is unchanged.
     #[error("cannot copy the state database before the upgrade of its schema")]
     Backup(#[from] BackupError),
-    /// The content of the database is damaged.
+    /// The content of the state database is damaged.
     #[error(
         "the state database {0} is damaged; nothing was changed. Restore a backup with \
          `sftp-import restore FILE`, or save the readable rows with \
          `sqlite3 {0} .recover | sqlite3 recovered.db`", path.display()
     )]
     Damaged { path: PathBuf, source: Damage },
-    /// The database is missing or empty, but other files prove that a database existed.
+    /// The state database is missing or empty, but other files prove that a database existed.
     #[error(
         "the state database {0} is missing or empty, but {1} exists: an earlier state database was \
          lost. Nothing was changed. Restore a backup with `sftp-import restore FILE`, or move {1} \
@@ -44,17 +45,17 @@ pub enum Error {
     )]
     Lost {
         path: PathBuf,
-        /// The path of data that can't exist without a state database.
+        /// The path of other data that proves that a state database existed.
         witness: PathBuf,
     },
     #[error("the state database {} cannot be opened for writing", path.display())]
     ReadOnly { path: PathBuf },
     #[error("SQLite error in the state database")]
     Sql(#[from] rusqlite::Error),
-    /// The value of a JSON column can't be parsed as the type of the column.
+    /// A value of a JSON column cannot be parsed as the type of the column.
     #[error("the state database contains JSON that this program cannot parse")]
     Json(#[from] serde_json::Error),
-    /// The value of a column can't be converted to the type of the column.
+    /// A value of a column cannot be converted to the type of the column.
     #[error("the state database contains {0}")]
     Value(String),
 }
@@ -62,7 +63,7 @@ pub enum Error {
 /// The result of an operation on the state database.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The proof that the database is damaged.
+/// The proof that the state database is damaged.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
     /// The error of a statement that failed because the database is damaged.
@@ -76,26 +77,27 @@ pub enum Damage {
 /// An error while the state database is copied or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    #[error("{} exists already, and is not overwritten", .0.display())]
+    #[error("the file {} exists already, and is not overwritten", .0.display())]
     Exists(PathBuf),
     #[error(transparent)]
     Io(#[from] IoError),
     #[error("cannot {operation} {}", path.display())]
     Sql { operation: &'static str, path: PathBuf, source: rusqlite::Error },
-    #[error("{} is damaged: {problem}", path.display())]
+    #[error("the database {} is damaged: {problem}", path.display())]
     Damaged {
         path: PathBuf,
-        /// The first problem that SQLite found.
+        /// The first problem that SQLite found in the copy.
         problem: String,
     },
-    #[error("{} is not a state database of sftp-import", .0.display())]
+    #[error("the file {} is not a state database of sftp-import", .0.display())]
     NotStateDatabase(PathBuf),
-    /// A newer version of this program wrote the database.
+    /// A newer version of this program has written the copy.
     #[error(
-        "{} has schema {found}, this program knows up to {known}; restore it with the version \
-         that wrote it", path.display()
+        "the database {} has schema {found}, this program knows up to {known}; restore it with the \
+         version that wrote it",
+        path.display()
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("another process has {} open", .0.display())]
+    #[error("another process has the database {} open", .0.display())]
     InUse(PathBuf),
 }

@@ -22,47 +22,48 @@ use super::connection;
 use super::error::{Error, Result};
 use super::transaction::Transaction;
 
-/// The maximum number of writers that share a commit. The first writer waits for the work of all
-/// others.
+/// The maximum number of writers that share one commit. The first writer waits for the work of all
+/// other writers.
 const MAX_MEMBERS: usize = 64;
 
-/// The connection that writes, and the queue of writers that wait for the connection.
+/// The database connection for writing, and the queue of writers that wait for the connection.
 #[derive(Debug)]
 pub struct GroupCommit {
     path: PathBuf,
     writer: Mutex<WriteConnection>,
-    /// The user who runs this command. Not set in the daemon.
+    /// The name of the user who runs the command. Not set in the daemon.
     actor: OnceLock<Box<str>>,
-    /// The number of writers that wait for the connection. If a group is open, each of them joins
-    /// it.
+    /// The number of writers that wait for the connection. If a group is open, each waiting writer
+    /// joins the group.
     waiting: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct WriteConnection {
     connection: Connection,
-    /// The group of the open transaction. `None` if no transaction is open.
+    /// The group of writers that share the open transaction. `None` if no transaction is open.
     group: Option<Arc<CommitGroup>>,
     members: usize,
-    /// True if the connection can't write and must be replaced.
+    /// Whether the connection cannot write and must be replaced.
     stuck: bool,
-    /// The number of times that the connection was replaced.
+    /// The number of times that the connection for writing was replaced.
     reconnected: i64,
 }
 
-/// Writers that share a commit. Holds the result of the commit after the commit has ended.
+/// A group of writers that share a commit. It has the result of the commit after the commit has
+/// ended.
 #[derive(Debug, Default)]
 struct CommitGroup {
     end: Mutex<Option<std::result::Result<(), SqlError>>>,
     ended: Condvar,
 }
 
-/// An SQLite error that can be cloned for each member of a group.
+/// An SQLite error that can be cloned, so that each member of a group gets the error.
 #[derive(Clone, Debug)]
 struct SqlError(ffi::Error, Option<String>);
 
 impl GroupCommit {
-    /// Creates the queue for `connection`. `connection` has the database `path` open.
+    /// Creates the queue of writers for `connection`, which has the database at `path` open.
     pub fn new(path: &Path, connection: Connection) -> Self {
         let writer =
             WriteConnection { connection, group: None, members: 0, stuck: false, reconnected: 0 };
@@ -71,14 +72,14 @@ impl GroupCommit {
     }
 
     pub fn set_actor(&self, name: &str) {
-        // If the name is already set, the first name stays.
+        // If the name of the user is already set, the earlier name stays.
         let _ = self.actor.set(name.into());
     }
 
     /// Runs `work` in a transaction and commits the transaction.
     ///
     /// # Errors
-    /// The error of `work`, or the error of the commit. In both cases nothing is changed.
+    /// Returns the error of `work`, or the error of the commit. In both cases nothing is changed.
     pub fn write<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, E>,
@@ -117,7 +118,7 @@ impl GroupCommit {
         work(&writer.connection)
     }
 
-    /// Replaces the connection by `connection`, which can't write.
+    /// Replaces the connection for writing by `connection`, which cannot write.
     #[cfg(test)]
     pub fn become_stuck(&self, connection: Connection) {
         let mut writer = self.lock_writer();
@@ -133,8 +134,8 @@ impl GroupCommit {
 }
 
 impl WriteConnection {
-    /// Joins the open transaction. If none is open, begins a transaction by taking SQLite's write
-    /// lock.
+    /// Joins the open transaction. If no transaction is open, takes SQLite's write lock and begins
+    /// a transaction.
     fn join(&mut self, path: &Path) -> Result<Arc<CommitGroup>> {
         if let Some(group) = &self.group {
             self.members += 1;
@@ -164,7 +165,7 @@ impl WriteConnection {
         Ok(value)
     }
 
-    /// Ends the open transaction for all its writers. Does nothing if no transaction is open.
+    /// Commits the open transaction for all its writers. Does nothing if no transaction is open.
     fn commit(&mut self) {
         let Some(group) = self.group.take() else { return };
         if self.connection.is_autocommit() {
@@ -210,7 +211,7 @@ impl From<rusqlite::Error> for SqlError {
     }
 }
 
-/// The changes of one writer. They are undone on drop, also after a panic, unless they were kept.
+/// The changes of one writer. If they were not kept, they are undone on drop, also after a panic.
 struct Savepoint<'c>(Option<&'c Connection>);
 
 impl<'c> Savepoint<'c> {

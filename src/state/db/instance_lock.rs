@@ -10,22 +10,22 @@ use crate::files::IoError;
 use crate::files::lock::{FileLock, LockFile};
 use crate::files::owner::Owner;
 
-/// The name of the lock file in the state folder.
+/// The name of the lock file in the folder of the state database.
 pub const INSTANCE_LOCK_FILE: &str = "daemon.lock";
 
-/// An error while the state folder is locked.
+/// The error of a failed attempt to lock the state folder.
 #[derive(Debug, thiserror::Error)]
 pub enum InstanceLockError {
     #[error(transparent)]
     Io(#[from] IoError),
-    /// Another daemon uses the state folder.
+    /// Another daemon has locked the state folder.
     #[error("another sftp-importd is running on {}", state.display())]
     Running { state: PathBuf },
 }
 
 /// The lock of a state folder. The lock is released on drop.
 #[derive(Debug)]
-#[must_use = "another daemon can start when this lock is dropped"]
+#[must_use = "another daemon can start after this lock was dropped"]
 pub struct InstanceLock {
     _lock: FileLock,
 }
@@ -35,8 +35,8 @@ impl InstanceLock {
     /// end. A killed process holds the lock for a short time after the kill.
     pub fn acquire(state: &Path, patience: Duration) -> Result<Self, InstanceLockError> {
         let file = {
-            // The rights of the folder's owner are needed so that the daemon can also open the
-            // file.
+            // The lock file is opened with the rights of the folder's owner, so that the daemon
+            // can open it too.
             let _rights = Owner::assume_of(state)?;
             LockFile::open(&state.join(INSTANCE_LOCK_FILE))?
         };

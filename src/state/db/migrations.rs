@@ -14,14 +14,15 @@ use super::error::{BackupError, Error, Result};
 use super::schema::{self, MIGRATIONS};
 use crate::files::durable::with_suffix;
 
-/// Applies the migrations that were not applied yet. On an error the database is unchanged.
+/// Applies all migrations that were not applied yet. If an error occurs, the database is
+/// unchanged.
 pub fn run(connection: &mut Connection, path: &Path) -> Result<()> {
     let known = schema::newest();
     if version(connection)? == known {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = version(&transaction)?; // another process may have just migrated it
+    let found = version(&transaction)?; // another process may have just migrated the database
     if found > known {
         let older = newest_copy(path, known)
             .unwrap_or_else(|| with_suffix(path, &format!(".schema-{known}-TIME")));
@@ -48,15 +49,15 @@ fn version(connection: &Connection) -> Result<i64> {
     }
 }
 
-/// Returns the path for a copy of the database `path` with the schema `schema`. The path contains
-/// the present time.
+/// Returns the path for a copy of the database at `path` with the schema `schema`. The path
+/// contains the present time.
 fn copy_path(path: &Path, schema: i64) -> PathBuf {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
     with_suffix(path, &format!(".schema-{schema}-{now}"))
 }
 
-/// Returns the path of the newest copy whose schema is at most `known`. Copies are stored beside
-/// the database.
+/// Returns the path of the newest database copy whose schema is at most `known`. Copies are stored
+/// in the folder of the database.
 fn newest_copy(path: &Path, known: i64) -> Option<PathBuf> {
     let prefix = format!("{}.schema-", path.file_name()?.to_str()?);
     let mut copies: Vec<(String, PathBuf)> = std::fs::read_dir(path.parent()?)

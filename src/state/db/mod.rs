@@ -1,4 +1,5 @@
-//! The database file: connections, transactions, migrations, backups and the lock of its folder.
+//! The file of the state database: connections, transactions, migrations, backups and the lock of
+//! the folder.
 
 pub mod backup;
 pub mod connection;

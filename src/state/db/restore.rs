@@ -22,28 +22,29 @@ use crate::files::owner::Owner;
 /// The maximum wait for other commands that have the database open and are about to end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The result of [`replace`].
+/// The result of [`replace`], which replaces the state database by a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoreOutcome {
-    /// The new path of the replaced database. `None` if no database was replaced.
+    /// The path to which the replaced database was renamed. `None` if no database was replaced.
     pub replaced: Option<PathBuf>,
-    /// The schema of the restored copy.
+    /// The number of the schema of the restored copy.
     pub schema: i64,
     pub previous: PreviousDatabase,
 }
 
-/// Facts from the replaced state database. They may be incomplete, because that database may be
-/// damaged.
+/// Facts from the state database that was replaced. They may be incomplete, because that database
+/// may be damaged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PreviousDatabase {
-    /// The running number of the last import in the replaced database.
+    /// The running number of the last import in the database that was replaced.
     pub last_import: Option<i64>,
 }
 
-/// Opens a copy that can replace `database`. Returns the connection and the schema of the copy.
+/// Opens a copy of the state database that can replace `database`. Returns the connection and the
+/// schema of the copy.
 pub fn open_backup(database: &Path, from: &Path) -> Result<(Connection, i64), BackupError> {
     let folder = parent(database);
-    let failed = || IoError::of("act as the owner of", folder);
+    let failed = || IoError::of("act as the owner of the folder", folder);
     let owner = Owner::of(folder).map_err(failed())?;
     // Copies from before an upgrade are stored in the owner's folder. A symbolic link in that
     // folder could point to a file that only root may read. Therefore such a copy is opened with
@@ -55,7 +56,7 @@ pub fn open_backup(database: &Path, from: &Path) -> Result<(Connection, i64), Ba
 }
 
 /// Replaces `database`, which may be damaged, by a copy of `from`. `amend` changes the copy before
-/// the replacement. On an error `database` is unchanged.
+/// the replacement. If an error occurs, `database` is unchanged.
 pub fn replace(
     database: &Path,
     from: &Path,
@@ -65,14 +66,14 @@ pub fn replace(
     let (source, schema) = open_backup(database, from)?;
     let _rights = Owner::assume_of(parent(database))?;
     let new = with_suffix(database, ".restoring");
-    remove_file(&new)?; // an earlier crash may have left the file
+    remove_file(&new)?; // the file may remain from an earlier crash
     let amend = |copy: &Connection| amend(copy).map_err(refused("write", &new));
     backup::copy(&source, &new, amend)?;
     drop(source);
     let (locked, previous) = lock(database)?;
     if let Some(last) = previous.last_import {
-        // The numbering is set before the rename, so that even after a crash no import number is
-        // used twice.
+        // The import number is set before the rename, so that even after a crash no import number
+        // is used twice.
         let refused = refused("write", &new);
         let new = backup::open(&new)?;
         let tx = new.unchecked_transaction().map_err(&refused)?;
@@ -84,10 +85,10 @@ pub fn replace(
     Ok(RestoreOutcome { replaced, schema, previous })
 }
 
-/// Ensures that the running number of the next import is higher than `n` and than all existing
-/// numbers.
+/// Ensures that the running number of the next import is higher than `n` and than the number of
+/// every import in `database`.
 pub fn continue_numbering_after(database: &Connection, n: i64) -> rusqlite::Result<()> {
-    // SQLite creates this row with the first import: sqlite.org/autoinc.html.
+    // SQLite creates this row with the first import (sqlite.org/autoinc.html).
     database.execute(
         "INSERT INTO sqlite_sequence (name, seq)
          SELECT 'import', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'import')",
@@ -129,7 +130,8 @@ fn lock(database: &Path) -> Result<(Option<Connection>, PreviousDatabase), Backu
     }
 }
 
-/// Reads the last import number of `database`. `database` may have an older schema or be damaged.
+/// Reads the number of the last import in `database`, which may have an older schema or be
+/// damaged.
 fn read_previous(database: &Connection) -> PreviousDatabase {
     let last = "SELECT seq FROM sqlite_sequence WHERE name = 'import'";
     PreviousDatabase { last_import: database.query_row(last, [], |row| row.get(0)).ok() }
@@ -147,7 +149,8 @@ fn keep_previous(
     }
     let time = now.strftime("%Y%m%dT%H%M%S.%3fZ");
     let kept = with_suffix(database, &format!(".replaced-{time}"));
-    fs::hard_link(database, &kept).map_err(IoError::of("keep the present database as", &kept))?;
+    fs::hard_link(database, &kept)
+        .map_err(IoError::of("keep the present database under the name", &kept))?;
     for suffix in ["-wal", "-shm"].into_iter().filter(|_| damaged) {
         let from = with_suffix(database, suffix);
         match fs::rename(&from, with_suffix(&kept, suffix)) {

@@ -1,6 +1,6 @@
-//! The migrations of the schema. The number of a schema is the number of its migrations.
+//! The migrations of the database schema. The number of a schema is the number of its migrations.
 
-/// All migrations in order. The nth migration changes schema n-1 to schema n.
+/// All schema migrations in order. The nth migration changes schema n-1 to schema n.
 pub const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
@@ -15,7 +15,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011.sql"),
 ];
 
-/// Returns the number of the newest schema that this program knows.
+/// Returns the number of the newest database schema that this program knows.
 pub fn newest() -> i64 {
     MIGRATIONS.len() as i64
 }

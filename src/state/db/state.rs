@@ -26,8 +26,8 @@ pub struct State {
 }
 
 impl State {
-    /// Opens the database `path`. Creates or migrates it if needed. Only the owner of the file can
-    /// read it.
+    /// Opens the state database at `path`. Creates or migrates it if this is needed. Only the
+    /// owner of the file can read it.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = || IoError::of("create or open the state database", path);
         let owner = Owner::of(parent(path)).map_err(failed())?;
@@ -41,14 +41,14 @@ impl State {
         Ok(Self { path: path.to_owned(), owner, writers, reader: Mutex::new(reader) })
     }
 
-    /// Sets the user who runs this command, for the activity log. Only the first call has an
-    /// effect.
+    /// Sets the name of the user who runs the command, for the activity log. Only the first call
+    /// has an effect.
     pub fn set_actor(&self, name: &str) {
         self.writers.set_actor(name);
     }
 
-    /// Reads the whole database and returns an error if SQLite finds damage. Takes about one second
-    /// for each 500 MB.
+    /// Reads the whole state database. Returns an error if SQLite finds damage. Takes about one
+    /// second for each 500 MB.
     pub fn check(&self) -> Result<()> {
         self.read(|tx| connection::check(tx, &self.path))
     }
@@ -80,7 +80,7 @@ impl State {
     }
 
     /// Copies the write-ahead log into the database file and truncates the log, unless another
-    /// connection is reading it.
+    /// connection reads the log.
     pub fn checkpoint(&self) -> Result<()> {
         let _rights = self.rights()?;
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
@@ -94,7 +94,10 @@ impl State {
     }
 
     fn rights(&self) -> Result<OwnerRights> {
-        Ok(self.owner.assume().map_err(IoError::of("act as the owner of", parent(&self.path)))?)
+        Ok(self
+            .owner
+            .assume()
+            .map_err(IoError::of("act as the owner of the folder", parent(&self.path)))?)
     }
 }
 
@@ -107,13 +110,13 @@ fn create_private(path: &Path) -> io::Result<()> {
     // The file is private before it gets its name, because another process can open it under that
     // name.
     let hidden = path.with_extension(format!("{}.tmp", std::process::id()));
-    let is_new = remove_file(&hidden) // an earlier crash may have left the file
+    let is_new = remove_file(&hidden) // the file may remain from an earlier crash
         .and_then(|()| TempFile::create(hidden))
         .and_then(|file| file.publish_new(path));
     is_new.map(drop).map_err(|error| error.source)
 }
 
-/// Returns true if the database exists. Returns an error if the database or one of its `-wal`,
+/// Returns whether the database exists. Returns an error if the database or one of its `-wal`,
 /// `-shm` and `-journal` files is not a regular file.
 fn is_there(path: &Path) -> io::Result<bool> {
     for ending in ["-wal", "-shm", "-journal", ""] {
@@ -128,7 +131,7 @@ fn is_there(path: &Path) -> io::Result<bool> {
         };
         if !found.is_file() {
             let path = path.display();
-            return Err(io::Error::other(format!("{path} is {problem}; remove it")));
+            return Err(io::Error::other(format!("the path {path} is {problem}; remove it")));
         }
         if ending.is_empty() {
             return Ok(true);
@@ -143,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    /// A compromised daemon could create such links to mislead root's next command.
+    /// A compromised daemon could create such links to mislead the next command of root.
     #[test]
     fn databases_may_not_be_links_or_fifos() {
         let folder = tempfile::tempdir().unwrap();
@@ -171,7 +174,7 @@ mod tests {
         }
     }
 
-    /// On a new host two first commands can run at the same time.
+    /// On a new host, the first two commands can run at the same time.
     #[test]
     fn opening_the_database_waits_for_other_writers() {
         let folder = tempfile::tempdir().unwrap();

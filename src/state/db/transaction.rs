@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::error::{Error, Result};
 
-/// A connection with an open transaction. The transaction is committed if its work returns `Ok`,
-/// and rolled back if its work returns an error.
+/// A database connection with an open transaction. The transaction is committed if its work
+/// returns `Ok`, and rolled back if its work returns an error.
 #[derive(Debug)]
 pub struct Transaction<'c> {
     connection: &'c Connection,
@@ -19,13 +19,13 @@ pub struct Transaction<'c> {
 }
 
 impl<'c> Transaction<'c> {
-    /// Wraps a connection with an open transaction. `actor` is the user who runs this command.
+    /// Wraps a connection with an open transaction. `actor` is the user who runs the command, or
     /// `None` in the daemon.
     pub fn new(connection: &'c Connection, actor: Option<&'c str>) -> Self {
         Self { connection, actor }
     }
 
-    /// Returns the user who runs this command. `None` in the daemon.
+    /// Returns the user who runs the command. Returns `None` in the daemon.
     pub fn actor(&self) -> Option<&str> {
         self.actor
     }
@@ -92,23 +92,23 @@ pub fn timestamp(millis: i64) -> Result<Timestamp> {
         .map_err(|_| Error::Value(format!("a time that is out of range: {millis}")))
 }
 
-/// Reads a time column.
+/// Reads a column with a time.
 pub fn time(row: &Row<'_>, column: impl RowIndex) -> Result<Timestamp> {
     timestamp(row.get(column)?)
 }
 
-/// Reads a time column that may be NULL.
+/// Reads a column with a time that may be NULL.
 pub fn optional_time(row: &Row<'_>, column: impl RowIndex) -> Result<Option<Timestamp>> {
     row.get::<_, Option<i64>>(column)?.map(timestamp).transpose()
 }
 
-/// Reads a text column and parses the text as `T`.
+/// Reads a column with text, and parses the text as `T`.
 pub fn parsed<T: FromStr<Err: Display>>(row: &Row<'_>, column: impl RowIndex) -> Result<T> {
     let text: String = row.get(column)?;
     text.parse().map_err(|error| Error::Value(format!("the invalid value {text:?}: {error}")))
 }
 
-/// Reads a JSON column that may be NULL.
+/// Reads a column with JSON that may be NULL.
 pub fn json<T: DeserializeOwned>(row: &Row<'_>, column: impl RowIndex) -> Result<Option<T>> {
     let text: Option<String> = row.get(column)?;
     Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)

@@ -36,8 +36,8 @@ pub fn find_end(tx: &Transaction<'_>, id: i64) -> Result<Option<(i64, DeliveryTa
     Ok(list_of_same_import(tx, id, true)?.pop())
 }
 
-/// Returns the pending deliveries about earlier milestones of an import to an address. The delivery
-/// `id` determines the import and the address.
+/// Returns the pending deliveries about earlier milestones of the same import to the same address
+/// as the delivery `id`.
 pub fn list_earlier(tx: &Transaction<'_>, id: i64) -> Result<Vec<(i64, DeliveryTask)>> {
     list_of_same_import(tx, id, false)
 }

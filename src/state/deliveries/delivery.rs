@@ -1,4 +1,5 @@
-//! Types of milestones, deliveries and attempts, and the functions that write them.
+//! The types of milestones, deliveries and attempts in the state database, and the functions that
+//! write them.
 
 use std::str::FromStr;
 
@@ -9,17 +10,19 @@ use serde::Serialize;
 use crate::state::db::transaction::{parsed, time};
 use crate::state::{Error, Result, Transaction, millis};
 
-/// A milestone of an import, in the form in which it is stored and delivered.
+/// A milestone of an import in the form in which the state database stores it and webhooks deliver
+/// it.
 #[derive(Clone, Debug)]
 pub struct MilestoneRow {
-    /// The id, `msg_…`. It is the header webhook-id and a part of the mail's Message-ID.
+    /// The id of the milestone, which begins with `msg_`. It is the header webhook-id, and a part
+    /// of the Message-ID of mails.
     pub id: String,
     pub import: Option<String>,
     pub account: String,
     /// The kind of milestone, such as `import.picked_up`.
     pub kind: String,
     pub at: Timestamp,
-    /// JSON with type, timestamp and data. A webhook sends this body byte for byte.
+    /// The JSON body with type, timestamp and data. A webhook sends this body byte for byte.
     pub body: String,
 }
 
@@ -31,7 +34,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// Returns the channel's name in the state database and in JSON.
+    /// Returns the name of the channel in the state database and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",
@@ -52,14 +55,15 @@ impl FromStr for Channel {
     }
 }
 
-/// The data that an attempt at a delivery needs.
+/// The data that an attempt to make a delivery needs.
 #[derive(Clone, Debug)]
 pub struct DeliveryTask {
     pub milestone: MilestoneRow,
     pub channel: Channel,
-    /// A mail address, or the name of an endpoint.
+    /// The mail address or the name of the endpoint that gets the delivery.
     pub destination: String,
-    /// The number of attempts since the delivery was enqueued, or since a sysadmin last retried it.
+    /// The number of attempts since the delivery was enqueued, or since a sysadmin last retried
+    /// the delivery.
     pub attempts: u32,
 }
 
@@ -68,7 +72,7 @@ pub struct DeliveryTask {
 pub struct Attempt {
     pub at: Timestamp,
     pub took_ms: i64,
-    /// The server's answer, or the reason why no answer was received.
+    /// The answer of the server, or the reason why the server did not answer.
     pub outcome: String,
 }
 
@@ -120,8 +124,8 @@ pub fn lane(channel: Channel, account: &str, destination: &str) -> String {
     }
 }
 
-/// Returns the data that an attempt at the delivery `id` needs. `None` if the delivery is not
-/// pending.
+/// Returns the data that an attempt at the delivery `id` needs. Returns `None` if the delivery is
+/// not pending.
 pub fn find_task(tx: &Transaction<'_>, id: i64) -> Result<Option<DeliveryTask>> {
     let sql = format!(
         "SELECT {TASK_COLUMNS} FROM delivery d JOIN milestone m ON m.id = d.milestone
@@ -130,11 +134,11 @@ pub fn find_task(tx: &Transaction<'_>, id: i64) -> Result<Option<DeliveryTask>> 
     tx.select_first(&sql, [id], |row| Ok(read_task(row)?.1))
 }
 
-/// The columns of a delivery `d` and its milestone `m` that [`read_task`] reads.
+/// The columns of the tables delivery (`d`) and milestone (`m`) that [`read_task`] reads.
 pub const TASK_COLUMNS: &str = "d.id, m.id, m.import, m.account, m.type, m.at, m.body, \
                                        d.channel, d.destination, d.attempts";
 
-/// Reads a delivery's id and task from the columns of [`TASK_COLUMNS`].
+/// Reads the id and the task of a delivery from the columns of [`TASK_COLUMNS`].
 pub fn read_task(row: &Row<'_>) -> Result<(i64, DeliveryTask)> {
     let milestone = MilestoneRow {
         id: row.get(1)?,

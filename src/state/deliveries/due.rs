@@ -5,14 +5,14 @@ use crate::state::db::transaction::{optional_time, parsed};
 use crate::state::{Result, Transaction, millis};
 use jiff::Timestamp;
 
-/// The oldest due delivery of a lane.
+/// The oldest delivery of a lane that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueDelivery {
     pub id: i64,
     pub channel: Channel,
-    /// The lane. Deliveries of one lane are attempted one after another, in order.
+    /// The lane of the delivery. Deliveries of one lane are attempted one after another, in order.
     pub lane: String,
-    /// The URL of the endpoint. `None` for mail.
+    /// The URL of the endpoint that gets the delivery. `None` for mail.
     pub url: Option<String>,
 }
 

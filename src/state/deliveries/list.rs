@@ -1,4 +1,4 @@
-//! Lists deliveries and attempts for a sysadmin. Read-only.
+//! Lists deliveries and attempts for a sysadmin. The functions only read.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -15,36 +15,38 @@ pub struct Delivery {
     pub id: i64,
     pub account: String,
     pub import: Option<String>,
-    /// The kind of milestone, such as `import.picked_up`.
+    /// The kind of the milestone, such as `import.picked_up`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The time of the milestone.
+    /// The time at which the milestone was reached.
     pub at: Timestamp,
-    /// The id of the milestone, `msg_…`.
+    /// The id of the milestone, which begins with `msg_`.
     pub message: String,
     pub channel: Channel,
-    /// A mail address, or the name of an endpoint.
+    /// The mail address or the name of the endpoint that gets the delivery.
     pub destination: String,
-    /// The state: `pending`, `delivered` or `failed`.
+    /// The state of the delivery: `pending`, `delivered` or `failed`.
     pub state: String,
-    /// The number of attempts since the delivery was enqueued, or since a sysadmin last retried it.
+    /// The number of attempts since the delivery was enqueued, or since a sysadmin last retried
+    /// the delivery.
     pub attempts: u32,
-    /// The time of the next attempt. `None` if the delivery is finished.
+    /// The time of the next attempt at the delivery. `None` if the delivery is finished.
     pub next_attempt_at: Option<Timestamp>,
     /// The time at which the delivery succeeded or failed. `None` while the delivery is pending.
     pub finished_at: Option<Timestamp>,
     pub last_error: Option<String>,
 }
 
-/// A filter for deliveries. A field that is `None` matches every delivery.
+/// The conditions for the deliveries in a list. A field that is `None` matches every delivery.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
     pub account: Option<String>,
     pub import: Option<String>,
     pub channel: Option<Channel>,
-    /// The state: `pending`, `delivered` or `failed`.
+    /// The required state of the deliveries: `pending`, `delivered` or `failed`.
     pub state: Option<&'static str>,
-    /// The maximum number of deliveries. If more match, the newest are returned.
+    /// The maximum number of deliveries in the list. If more deliveries match, the newest are
+    /// listed.
     pub limit: u32,
 }
 
@@ -89,7 +91,7 @@ fn from_row(row: &Row<'_>) -> Result<Delivery> {
     })
 }
 
-/// Returns every attempt at the delivery `id`. The oldest attempt is first.
+/// Returns all attempts at the delivery `id`. The oldest attempt is first.
 pub fn list_attempts(tx: &Transaction<'_>, id: i64) -> Result<Vec<Attempt>> {
     let sql = "SELECT at, took_ms, outcome FROM attempt WHERE delivery = ?1 ORDER BY n";
     tx.select(sql, [id], |row| {

@@ -6,7 +6,8 @@ use rusqlite::params;
 use super::delivery::{Channel, lane};
 use crate::state::{Result, Transaction, millis};
 
-/// Makes a delivery due at `at` and restarts its retry schedule. The delivery may be finished.
+/// Makes a delivery due at the time `at` and restarts its retry schedule. The delivery may be
+/// finished.
 ///
 /// Returns false if the delivery does not exist.
 pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
@@ -18,8 +19,8 @@ pub fn retry(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<bool> {
     Ok(changed == 1)
 }
 
-/// Makes every failed delivery of `account`, or of all accounts, due at `at`, and restarts their
-/// retry schedules. Returns the ids of these deliveries.
+/// Makes every failed delivery of `account`, or of all accounts, due at the time `at`, and
+/// restarts its retry schedule. Returns the ids of these deliveries.
 pub fn retry_failed(
     tx: &Transaction<'_>,
     account: Option<&str>,
@@ -38,8 +39,8 @@ pub fn retry_failed(
     Ok(ids)
 }
 
-/// Fails every pending delivery to an endpoint with the error `why`. Returns the number of failed
-/// deliveries.
+/// Marks every pending delivery to an endpoint as failed with the error `why`. Returns the number
+/// of these deliveries.
 pub fn fail_pending(
     tx: &Transaction<'_>,
     at: Timestamp,
@@ -66,7 +67,7 @@ pub fn make_due(tx: &Transaction<'_>, now: Timestamp, latest: Timestamp) -> Resu
     Ok(())
 }
 
-/// Postpones a delivery until `at` if the delivery was not attempted yet.
+/// Postpones a delivery until the time `at` if the delivery was not attempted yet.
 pub fn postpone(tx: &Transaction<'_>, id: i64, at: Timestamp) -> Result<()> {
     tx.change(
         "UPDATE delivery SET next_attempt_at = ?2

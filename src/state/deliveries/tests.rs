@@ -55,7 +55,7 @@ fn the_oldest_delivery_of_every_lane_is_due() {
 }
 
 #[test]
-fn a_late_attempt_is_recorded_without_effect() {
+fn a_late_attempt_does_not_change_its_delivery() {
     let folder = tempfile::tempdir().unwrap();
     let state = State::open(&folder.path().join("state.db")).unwrap();
     let late = Attempt { at: at(9), took_ms: 1, outcome: "200".into() };

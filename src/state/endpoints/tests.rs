@@ -1,4 +1,4 @@
-//! Tests of adding, choosing, disabling and removing endpoints, and of rotating their secrets.
+//! Tests of adding, choosing, disabling and removing endpoints, and of changing their secrets.
 
 use super::*;
 use crate::state::{Error, State};

@@ -10,20 +10,20 @@ use crate::report::{DataType, ImportState};
 use crate::state::db::transaction::parsed;
 use crate::state::{Result, Transaction, millis};
 
-/// A filter for imports. A field that is `None` or empty matches every import.
+/// The conditions for the imports in a list. A field that is `None` or empty matches every import.
 #[derive(Clone, Debug, Default)]
 pub struct ImportFilter {
     pub account: Option<AccountId>,
     pub states: Vec<ImportState>,
-    /// Matches imports that were received at this time or later.
+    /// The earliest time of receipt of the imports in the list.
     pub since: Option<Timestamp>,
     pub data_type: Option<DataType>,
-    /// Matches imports whose manifest name contains this text.
+    /// A text that the manifest names of the imports in the list contain.
     pub manifest: Option<String>,
     pub limit: u32,
 }
 
-/// Returns the newest imports that match `filter`. The newest import is first.
+/// Returns the newest imports that match `filter`. The newest import is first in the list.
 pub fn list<C: DeserializeOwned>(
     tx: &Transaction<'_>,
     filter: &ImportFilter,

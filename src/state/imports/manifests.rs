@@ -10,7 +10,8 @@ use crate::import_id::ImportId;
 use crate::state::db::transaction::parsed;
 use crate::state::{Result, Transaction};
 
-/// Returns the import that used the manifest name of the account. `None` if the name is unused.
+/// Returns the import that has used a manifest name of an account. Returns `None` if the name is
+/// unused.
 pub fn find_spender(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -20,8 +21,8 @@ pub fn find_spender(
     tx.select_first(sql, [account.as_str(), name], |row| parsed(row, 0))
 }
 
-/// Returns each import in `lingering`, with the text of its manifest if the import's row contains
-/// it.
+/// Returns each import in the table `lingering`. The text of the manifest is included if the row
+/// of the import contains it.
 pub fn list_lingering(tx: &Transaction<'_>) -> Result<Vec<(ImportId, Option<String>)>> {
     tx.select(
         "SELECT import, manifest_text FROM lingering JOIN import ON import.id = lingering.import",
@@ -30,7 +31,7 @@ pub fn list_lingering(tx: &Transaction<'_>) -> Result<Vec<(ImportId, Option<Stri
     )
 }
 
-/// Empties the table `lingering`, and removes the manifests' texts from the rows of imports.
+/// Empties the table `lingering`, and removes the texts of manifests from the rows of imports.
 pub fn clear_lingering(tx: &Transaction<'_>) -> Result<()> {
     tx.execute_batch(
         "UPDATE import SET manifest_text = NULL WHERE manifest_text IS NOT NULL;

@@ -1,4 +1,4 @@
-//! Imports and used manifest names in the state database.
+//! The tables of imports and of used manifest names in the state database.
 
 mod list;
 mod manifests;

@@ -1,5 +1,5 @@
-//! [`ImportRow`] is a whole row of the table `import`. This file also has the queries that return
-//! whole rows.
+//! [`ImportRow`] is a whole row of the table `import`. This file has the queries that return whole
+//! rows.
 
 use jiff::Timestamp;
 use rusqlite::{Row, ToSql};
@@ -12,46 +12,47 @@ use crate::report::{DataType, Failure, ImportState, Report};
 use crate::state::db::transaction::{json, optional_time, parsed, time};
 use crate::state::{Result, Transaction};
 
-/// The source of an import's files. Stored as JSON, so that it is known after a restart.
+/// The source of an import's files. It is stored as JSON, so that it is known after a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin<C> {
-    /// The daemon claimed the files from incoming.
+    /// The daemon claimed the files of the import from incoming.
     Claim(C),
-    /// A sysadmin's command `ingest` runs the import. The daemon never runs it.
+    /// The command `ingest` of a sysadmin runs the import. The daemon never runs it.
     Ingest,
 }
 
-/// One import.
+/// The state of one import, as the table `import` stores it.
 #[derive(Clone, Debug)]
 pub struct ImportRow<C> {
-    /// The running number of the import on this node. Numbers follow the order of claims.
+    /// The running number of the import on this node. The numbers follow the order of the claims.
     pub n: i64,
     pub id: ImportId,
     pub account: AccountId,
-    /// The file name of the manifest.
+    /// The file name of the import's manifest.
     pub manifest: String,
-    /// The file name of the data file, if known.
+    /// The file name of the import's data file. `None` if the name is not known.
     pub data_file: Option<String>,
     pub data_type: Option<DataType>,
     pub state: ImportState,
     pub origin: Origin<C>,
-    /// The reason why the pair was refused. `None` if it was not refused.
+    /// The reason why the pair of files was refused. `None` if the pair was not refused.
     pub refusal: Option<Failure>,
     /// Warnings about the upload of the import's files.
     pub warnings: Vec<String>,
-    /// The recipient of the import's mail.
+    /// The address of the recipient of the import's mail.
     pub client_email: Option<String>,
     /// The common beginning of the names of the import's files in results/.
     pub stem: String,
-    /// The number of starts of the import. A start that ended in a clean stop does not count.
+    /// The number of times that the import was started. A start that ended in a clean stop does
+    /// not count.
     pub starts: u32,
-    /// The time at which the import's pair was ready.
+    /// The time at which the import's pair of files was ready.
     pub received_at: Timestamp,
-    /// The time of the import's first start, which reports call "time of processing".
+    /// The time of the import's first start. Reports call it "time of processing".
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
-    /// The report of the import. `None` until the import has ended.
+    /// The report on the import. `None` until the import has ended.
     pub report: Option<Report>,
 }
 
@@ -62,7 +63,7 @@ pub fn get<C: DeserializeOwned>(tx: &Transaction<'_>, id: &str) -> Result<Option
     tx.select_first(&format!("SELECT {COLUMNS} FROM import WHERE id = ?1"), [id], from_row)
 }
 
-/// Returns every claimed import that has not ended, in the order of claims.
+/// Returns all claimed imports that have not ended, in the order of their claims.
 pub fn unfinished<C: DeserializeOwned>(tx: &Transaction<'_>) -> Result<Vec<ImportRow<C>>> {
     select(
         tx,
@@ -71,7 +72,7 @@ pub fn unfinished<C: DeserializeOwned>(tx: &Transaction<'_>) -> Result<Vec<Impor
     )
 }
 
-/// Returns the account's imports whose files are not completely claimed, in the order of claims.
+/// Returns the account's imports whose claim is not complete, in the order of their claims.
 pub fn claiming<C: DeserializeOwned>(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -79,13 +80,13 @@ pub fn claiming<C: DeserializeOwned>(
     select(tx, "account = ?1 AND state = 'claiming' ORDER BY n", &[&account.as_str()])
 }
 
-/// Returns every import of the command `ingest` that has not ended.
+/// Returns all imports of the command `ingest` that have not ended.
 pub fn unfinished_ingests<C: DeserializeOwned>(tx: &Transaction<'_>) -> Result<Vec<ImportRow<C>>> {
     select(tx, "state = 'running' AND claim = '\"ingest\"' ORDER BY n", &[])
 }
 
-/// Returns all imports of an account that have not ended, in the order of claims. Includes imports
-/// of the command `ingest`.
+/// Returns all imports of an account that have not ended, in the order of their claims. Imports of
+/// the command `ingest` are included.
 pub fn unfinished_of<C: DeserializeOwned>(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -97,7 +98,8 @@ pub fn unfinished_of<C: DeserializeOwned>(
     )
 }
 
-/// Returns the account's last claimed import with this stem, other than `except`.
+/// Returns the account's last claimed import whose files in results/ have the stem `stem`. The
+/// import `except` is left out.
 pub fn last_with_stem(
     tx: &Transaction<'_>,
     account: &AccountId,
@@ -139,7 +141,7 @@ fn from_row<C: DeserializeOwned>(row: &Row<'_>) -> Result<ImportRow<C>> {
     })
 }
 
-/// Parses an enum value from its name in serde.
+/// Parses an enum value from the name that serde gives it.
 fn from_word<T: DeserializeOwned>(word: &str) -> Result<T> {
     Ok(serde_json::from_value(serde_json::Value::from(word))?)
 }

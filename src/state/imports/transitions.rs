@@ -14,27 +14,27 @@ use crate::import_id::ImportId;
 use crate::report::{DataType, Failure, ImportState, Report};
 use crate::state::{Error, Result, Transaction, millis};
 
-/// An import that is about to begin.
+/// The data of an import that is about to begin.
 pub struct NewImport<'a, C> {
     pub account: &'a AccountId,
-    /// The file name of the manifest.
+    /// The file name of the import's manifest.
     pub manifest: &'a str,
-    /// The file name of the data file, if known.
+    /// The file name of the import's data file. `None` if the name is not known.
     pub data_file: Option<&'a str>,
     pub data_type: Option<DataType>,
-    /// The recipient of the import's mail: the manifest's clientEmail, or another address that
-    /// replaces it.
+    /// The address of the recipient of the import's mail: the manifest's clientEmail, or another
+    /// address that replaces it.
     pub client_email: Option<&'a str>,
     /// A function that returns the common beginning of the names of the import's files in results/.
     pub stem: &'a dyn Fn(&ImportId) -> String,
-    /// The manifest name that the import spends. `None` if it spends no name.
+    /// The manifest name that the import uses up. `None` if the import uses up no name.
     pub spends: Option<&'a str>,
     pub origin: Origin<C>,
-    /// The reason why the pair is refused. `None` if it is not refused.
+    /// The reason why the pair of files is refused. `None` if the pair is not refused.
     pub refusal: Option<&'a Failure>,
     /// Warnings about the upload of the import's files.
     pub warnings: &'a [String],
-    /// The time at which the import's pair was ready.
+    /// The time at which the import's pair of files was ready.
     pub received_at: Timestamp,
 }
 
@@ -69,8 +69,8 @@ pub fn insert<C: Serialize>(
     )?;
     let n = tx.last_insert_rowid();
     let id = ImportId::new(node, n).map_err(|e| Error::Value(e.to_string()))?;
-    // A renamed answer is named after the id of its import, even if the id has an earlier node
-    // name.
+    // The name of a renamed answer is the id of its import, even if the id contains an earlier
+    // node name.
     let sql = "UPDATE import SET id = ?1,
                    stem = iif(EXISTS (SELECT 1 FROM import WHERE id = ?2 AND account = ?4), ?1, ?2)
                WHERE n = ?3";
@@ -132,7 +132,7 @@ pub fn set_stopped(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     expect_one(rows, id, "running")
 }
 
-/// Moves an import from `running` to the state that the report contains.
+/// Moves an import from `running` to the state in the import's report.
 pub fn set_finished(
     tx: &Transaction<'_>,
     id: &ImportId,
@@ -159,7 +159,8 @@ pub fn set_stem_to_id(tx: &Transaction<'_>, id: &ImportId, report: Option<&Repor
     Ok(())
 }
 
-/// Moves an import from `failed` to `queued`, so that it runs again with its spooled files.
+/// Moves an import from `failed` to `queued`, so that the import runs again with the files in the
+/// spool.
 pub fn set_retry(tx: &Transaction<'_>, id: &ImportId) -> Result<()> {
     let rows = tx.change(
         "UPDATE import SET state = 'queued', starts = 0, finished_at = NULL, report = NULL,
@@ -185,7 +186,8 @@ pub fn fail_unfinished(
     expect_one(rows, id, "claiming, queued or running")
 }
 
-/// Returns an error unless exactly one row was changed. `from` is the state before the transition.
+/// Returns an error unless a statement changed exactly one row. `from` is the expected state
+/// before the transition.
 fn expect_one(rows: usize, id: &ImportId, from: &str) -> Result<()> {
     match rows {
         1 => Ok(()),

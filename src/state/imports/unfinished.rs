@@ -17,8 +17,8 @@ use crate::state::{Result, Transaction, millis};
 const NOT_ENDED: &str = "i.state IN ('claiming', 'queued', 'running') AND i.state <> 'claiming'
      AND i.claim <> '\"ingest\"'";
 
-/// Returns every queued or running import with its account. Sorted by account, and within an
-/// account by the order of claims.
+/// Returns all queued or running imports, each with its account. The list is sorted by account,
+/// and within an account by the order of the claims.
 pub fn list(tx: &Transaction<'_>) -> Result<Vec<(ImportId, AccountId)>> {
     let sql =
         format!("SELECT i.id, i.account FROM import i WHERE {NOT_ENDED} ORDER BY i.account, i.n");
@@ -46,14 +46,15 @@ pub fn list_without_news(
 const NO_NEWS: &str = "i.received_at <= ?1 AND coalesce(i.retried_at, 0) <= ?1
      AND NOT EXISTS (SELECT 1 FROM milestone m WHERE m.import = i.id AND m.at > ?1)";
 
-/// Returns true if [`list_without_news`] would include `import` now.
+/// Returns whether [`list_without_news`] would include `import` now.
 pub fn is_without_news(tx: &Transaction<'_>, then: Timestamp, import: &ImportId) -> Result<bool> {
     let sql = format!("SELECT 1 FROM import i WHERE {NOT_ENDED} AND {NO_NEWS} AND i.id = ?2");
     let values = params![millis(then), import.as_str()];
     Ok(tx.select_first(&sql, values, |_| Ok(()))?.is_some())
 }
 
-/// Records that `import` was requeued at `at`. Its milestones will be reported again.
+/// Records that `import` was requeued at the time `at`. The milestones of the import will be
+/// reported again.
 pub fn record_retry(tx: &Transaction<'_>, import: &ImportId, at: Timestamp) -> Result<()> {
     let sql = "UPDATE import SET retries = retries + 1, retried_at = ?2 WHERE id = ?1";
     tx.change(sql, params![import.as_str(), millis(at)])?;

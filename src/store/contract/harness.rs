@@ -18,29 +18,30 @@ use crate::records::{
 use crate::store::Store;
 use crate::store::engine::CommitCounts;
 
-/// Reads an engine's data without the engine.
+/// Reads the stored data of an engine without using the engine.
 pub trait EngineReader {
-    /// Returns all visible events of an account, sorted by import id, in file order.
+    /// Returns all visible events of an account, sorted by import id. The events of one import are
+    /// in file order.
     fn events(&self, data: &Path, account: &AccountId) -> Vec<RecordBatch>;
     /// Returns all visible profiles of an account, sorted by profile id.
     fn profiles(&self, data: &Path, account: &AccountId) -> Vec<StoredProfile>;
-    /// Lists the files in the account's folder that belong to no committed import.
+    /// Returns the files in the account's folder that belong to no committed import.
     fn leftovers(&self, data: &Path, account: &AccountId) -> Vec<String>;
-    /// Creates the leftovers of a crash during the writing of events.
+    /// Creates the files that a crash during the writing of events leaves.
     fn crash(&self, data: &Path, account: &AccountId, import: &ImportId);
 }
 
 /// A stored profile, as an [`EngineReader`] returns it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredProfile {
-    /// The ids as `kind:value`, sorted.
+    /// The ids of the profile in the form `kind:value`, sorted.
     pub ids: Vec<String>,
     pub properties: String,
     pub created_at: i64,
     pub updated_at: i64,
 }
 
-/// An engine under test.
+/// A store engine under test, with a reader of its data.
 pub struct TestEngine<'a> {
     pub store: Store,
     pub reader: &'a dyn EngineReader,
@@ -85,7 +86,8 @@ pub fn strings(column: &ArrayRef) -> Vec<Option<String>> {
     column.iter().map(|value| value.map(str::to_owned)).collect()
 }
 
-/// Returns the fixed columns, then a string column for each of `properties`.
+/// Returns a schema of events: the fixed columns, and then a string column for each of
+/// `properties`.
 pub fn event_schema(properties: &[&str]) -> EventSchema {
     let utc = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     let mut fields = vec![Field::new("event", DataType::Utf8, false), Field::new("ts", utc, false)];
@@ -97,12 +99,13 @@ pub fn event_schema(properties: &[&str]) -> EventSchema {
     EventSchema { arrow: Arc::new(arrow_schema::Schema::new(fields)) }
 }
 
-/// Returns one event per name. Every property column holds `values`.
+/// Returns a batch of events, one for each name in `names`. Every property column has the texts
+/// `values`.
 pub fn events(schema: &EventSchema, names: &[&str], values: &[Option<&str>]) -> Batch {
     let n = names.len();
     let ids: ArrayRef = Arc::new(StringArray::from(vec![Some("a@b.c"); n]));
     let null = new_null_array(&DataType::Utf8, n);
-    // The times are one second apart, and the latest is first.
+    // The times of the events are one second apart. The latest event is the first.
     let times = (0..n as i64).rev().map(|second| 1_578_503_667_000 + second * 1000);
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from(names.to_vec())),
@@ -128,8 +131,8 @@ pub fn properties(names: &[&str]) -> Arc<[Property]> {
     names.iter().map(|name| Property { name: (*name).into(), kind: PropertyType::String }).collect()
 }
 
-/// Returns records with ids `[identity, fbId, gpId, objectId]` (empty for none) and changes, at the
-/// times 100, 101, …
+/// Returns a batch of profile records. Each record has ids `[identity, fbId, gpId, objectId]`,
+/// empty for none, and changes. The times are 100, 101, …
 pub fn profiles(properties: &Arc<[Property]>, records: &[([&str; 4], &[Change<'_>])]) -> Batch {
     let mut batch = ProfileBatch::new(Arc::clone(properties));
     for ((ids, changes), n) in records.iter().zip(0..) {

@@ -1,15 +1,16 @@
-//! Contracts of identities: which profile a record belongs to, and what happens to a profile that
-//! is left without an id.
+//! The contracts of engines about identities: the profile that a record belongs to, and the
+//! profile that is left without an id.
 
 use std::sync::Arc;
 
 use super::harness::*;
 use crate::records::{Change, Operation, Schema, Value};
 
-/// A record's ids and its changes.
+/// The ids and the changes of one profile record.
 type Record<'a> = ([&'a str; 4], &'a [Change<'a>]);
 
-/// Imports `records` and returns how many ids moved and how many profiles were absorbed.
+/// Imports `records`. Returns the number of ids that moved and the number of profiles that were
+/// absorbed.
 fn import_records(engine: &TestEngine<'_>, n: i64, records: &[Record<'_>]) -> [u64; 2] {
     let names = properties(&["Name", "City", "Tags"]);
     let batch = profiles(&names, records);
@@ -39,7 +40,7 @@ pub fn a_new_identity_gets_its_own_profile(engine: &TestEngine<'_>) {
             ("identity:bob objectId:dev", r#"{"Name":"Bob"}"#),
         ],
     );
-    // The result is the same if the device's profile is already stored.
+    // The result is the same if the profile of the device is already stored.
     assert_eq!(import_records(engine, 2, &[(["cid", "f", "", "dev"], &cid)]), [1, 0]);
     let profiles = stored(engine);
     assert_eq!(profiles[1], ("identity:bob".into(), r#"{"Name":"Bob"}"#.into()));
@@ -68,7 +69,7 @@ pub fn a_profile_without_ids_is_absorbed(engine: &TestEngine<'_>) {
     let times =
         engine.profiles().into_iter().map(|profile| (profile.created_at, profile.updated_at));
     assert_eq!(times.collect::<Vec<_>>(), [(100, 101)]);
-    // The record's own changes are applied after the absorption.
+    // The changes of the record itself are applied after the absorption.
     import_records(engine, 3, &[(["", "", "", "dev2"], &anonymous)]);
     assert_eq!(import_records(engine, 4, &[(["a", "", "", "dev2"], &later)]), [1, 1]);
     let without = r#"{"Name":"Ann","Tags":["a"]}"#;
@@ -87,8 +88,8 @@ pub fn absorptions_follow_each_other(engine: &TestEngine<'_>) {
         (["", "f", "", ""], &cities[1]),
         (["a", "f", "", "o"], &[]),
     ];
-    // The profile of `o` is absorbed by the profile of `f`, which is then absorbed by the profile
-    // of `a`.
+    // The profile of `f` absorbs the profile of `o`. Then the profile of `a` absorbs the profile
+    // of `f`.
     assert_eq!(import_records(engine, 1, &records), [3, 2]);
     expect(engine, &[("fbId:f identity:a objectId:o", r#"{"Name":"Ann","City":"c1"}"#)]);
     import_records(engine, 2, &[(["a", "", "", ""], &cities[2])]);

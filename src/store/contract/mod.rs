@@ -17,7 +17,7 @@ use crate::account::AccountId;
 use crate::records::{Schema, Value};
 use crate::report::TsRange;
 
-/// Expands to one test per contract for the named engine.
+/// Expands to one test of the engine `$engine` for each contract.
 macro_rules! contract {
     ($engine:ident, $open:expr, $reader:expr) => {
         mod $engine {
@@ -100,7 +100,7 @@ fn commit_makes_pushed_records_visible(engine: &TestEngine<'_>) {
     assert_eq!(engine.leftovers(), [""; 0]);
 }
 
-/// Returns the counts of an import of `records` events from the harness.
+/// Returns the counts of an import of `records` events that the harness made.
 fn of_events(records: u64) -> CommitCounts {
     let ts = TsRange { first: 1_578_503_667, last: 1_578_503_667 + records as i64 - 1 };
     CommitCounts { records, ts_range: Some(ts), ..CommitCounts::default() }

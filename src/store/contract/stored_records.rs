@@ -1,4 +1,5 @@
-//! Contracts of the stored records: the order of events, names, values and merged profiles.
+//! The contracts of engines about stored records: the order of events, names, values and merged
+//! profiles.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::records::{Schema, Value};
 
 pub fn events_keep_their_order(engine: &TestEngine<'_>) {
     let schema = event_schema(&["long"]);
-    // This number of records fills several row groups.
+    // This number of records fills several row groups of the events file.
     let long = "x".repeat(400);
     let mut expected = Vec::new();
     let mut batches = Vec::new();
@@ -43,7 +44,8 @@ pub fn a_wide_schema_is_stored(engine: &TestEngine<'_>) {
 }
 
 pub fn names_and_values_are_stored_unchanged(engine: &TestEngine<'_>) {
-    // The module `records` adds a suffix to column names that clash. Case is ignored.
+    // The module `records` adds a suffix to a column name that is already in use. Upper and lower
+    // case are equal.
     let names = ["Price", "price_2", "Größe 😀", "a.b", "event_2", "with \"quotes\" and\nlines"];
     let schema = event_schema(&names);
     let values = [Some(""), None, Some("é😀\0\n\"")];
@@ -72,7 +74,7 @@ pub fn profiles_merge_across_imports(engine: &TestEngine<'_>) {
     let names = properties(&["Name", "Playlist"]);
     let batch = profiles(&names, &[(A, &[set(0, Value::Text("Jo")), add(1, "Rock")]), (A, &[])]);
     engine.run(1, &Schema::Profile(Arc::clone(&names)), vec![batch]);
-    // The second import has other columns, in another order.
+    // The second import has other property columns than the first import, in another order.
     let names = properties(&["Playlist", "City"]);
     let first = profiles(&names, &[(A, &[add(0, "Pop"), set(1, Value::Text("Pune"))])]);
     let second = profiles(&names, &[(A, &[add(0, "Rock")])]);

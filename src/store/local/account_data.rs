@@ -20,10 +20,10 @@ use crate::files::owner::{Owner, OwnerRights};
 use crate::import_id::ImportId;
 use crate::store::error::Error;
 
-/// The prefix of an import's folder name.
+/// The prefix in the name of a folder with the events of an import.
 const PARTITION: &str = "import=";
 
-/// Lists the imports of all accounts below `data`.
+/// Returns the imports of all accounts that are stored below the folder `data`.
 pub fn list_imports(data: &Path) -> Result<Vec<ImportId>, Error> {
     let _rights = assume(owner_of(data)?, data)?;
     let mut imports = Vec::new();
@@ -38,7 +38,8 @@ pub fn list_imports(data: &Path) -> Result<Vec<ImportId>, Error> {
     Ok(imports)
 }
 
-/// Copies the data of `account` into the new folder `to`. Returns whether the account has data.
+/// Copies the stored data of `account` into the new folder `to`. Returns whether the account has
+/// stored data.
 pub fn export(
     data: &Path,
     account: &AccountId,
@@ -67,7 +68,7 @@ pub fn export(
         };
         for part in parts {
             let copy = copy.join(part.file_name().unwrap_or_default());
-            // Event files never change after their folder is renamed.
+            // Event files never change after the folder of their import is renamed.
             copy_file(open(&part, owner)?, &copy)?;
         }
     }
@@ -81,7 +82,7 @@ pub fn export(
     Ok(true)
 }
 
-/// Removes all data of `account`.
+/// Removes all stored data of `account`.
 pub fn erase(data: &Path, account: &AccountId) -> Result<(), Error> {
     let _rights = assume(owner_of(data)?, data)?;
     let folder = AccountFolder::new(data, account);
@@ -99,10 +100,10 @@ fn owner_of(data: &Path) -> Result<Owner, IoError> {
 }
 
 fn assume(owner: Owner, data: &Path) -> Result<OwnerRights, IoError> {
-    owner.assume().map_err(IoError::of("act as the owner of the folder of", data))
+    owner.assume().map_err(IoError::of("act as the owner of the folder that contains", data))
 }
 
-/// Lists the imports that have events, each with its folder.
+/// Returns the imports of an account that have events, each with its folder.
 fn event_folders(folder: &AccountFolder) -> Result<Vec<(ImportId, PathBuf)>, IoError> {
     let folders = list_folder(&folder.events())?.into_iter();
     Ok(folders
@@ -117,7 +118,7 @@ fn name(path: &Path) -> Option<&str> {
     path.file_name()?.to_str()
 }
 
-/// Lists the paths in `folder`. A missing folder is empty.
+/// Returns the paths of the files in `folder`. Returns no paths if the folder is missing.
 fn list_folder(folder: &Path) -> Result<Vec<PathBuf>, IoError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -127,8 +128,8 @@ fn list_folder(folder: &Path) -> Result<Vec<PathBuf>, IoError> {
     paths.collect::<std::io::Result<_>>().map_err(IoError::of("list", folder))
 }
 
-/// Opens a regular file with the rights of `owner`. A symbolic link can only lead to files that
-/// `owner` may read anyway.
+/// Opens a regular file with the rights of `owner`. If the path is a symbolic link, it can only
+/// lead to a file that `owner` may read anyway.
 fn open(path: &Path, owner: Owner) -> Result<File, IoError> {
     let opened = || {
         let _rights = owner.assume()?;
@@ -136,7 +137,7 @@ fn open(path: &Path, owner: Owner) -> Result<File, IoError> {
         let file = File::options().read(true).custom_flags(flags).open(path)?;
         match file.metadata()?.is_file() {
             true => Ok(file),
-            false => Err(io::Error::other("it is not a regular file")),
+            false => Err(io::Error::other("the file is not a regular file")),
         }
     };
     opened().map_err(IoError::of("open", path))
@@ -144,6 +145,6 @@ fn open(path: &Path, owner: Owner) -> Result<File, IoError> {
 
 fn copy_file(mut source: File, to: &Path) -> Result<(), IoError> {
     let mut target = durable::create_file(to)?;
-    std::io::copy(&mut source, &mut target).map_err(IoError::of("copy to", to))?;
+    std::io::copy(&mut source, &mut target).map_err(IoError::of("copy a file to the path", to))?;
     target.sync_all().map_err(IoError::of("sync", to))
 }

@@ -1,4 +1,5 @@
-//! The contract suite's reader of the local engine: plain Parquet and SQLite.
+//! The reader of the local engine's data for the contract tests. It reads plain Parquet and SQLite
+//! files.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::store::contract::harness::{EngineReader, StoredProfile};
 
-/// Reads the files of a local store.
+/// Reads the files of a local store without the local engine.
 pub struct LocalReader;
 
 impl EngineReader for LocalReader {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::account::AccountId;
 use crate::import_id::ImportId;
 
-/// One account's folder.
+/// The folder of one account in the local store.
 #[derive(Clone, Debug)]
 pub struct AccountFolder(PathBuf);
 
@@ -28,22 +28,23 @@ impl AccountFolder {
         &self.0
     }
 
-    /// The folder of all committed events, with a Hive partition per import.
+    /// Returns the folder of all committed events. It has one Hive partition per import.
     pub fn events(&self) -> PathBuf {
         self.0.join("events")
     }
 
-    /// The folder of one import's committed events.
+    /// Returns the folder of the committed events of one import.
     pub fn events_of(&self, import: &ImportId) -> PathBuf {
         self.events().join(format!("import={import}"))
     }
 
-    /// The folder of uncommitted events, with a folder per import. Empty when no import runs.
+    /// Returns the folder of uncommitted events, which has one folder per import. It is empty if
+    /// no import runs.
     pub fn unfinished(&self) -> PathBuf {
         self.0.join(".unfinished")
     }
 
-    /// The folder of one import's uncommitted events.
+    /// Returns the folder of the uncommitted events of one import.
     pub fn unfinished_events_of(&self, import: &ImportId) -> PathBuf {
         self.unfinished().join(format!("import={import}"))
     }
@@ -52,13 +53,13 @@ impl AccountFolder {
         self.0.join("profiles.db")
     }
 
-    /// The name under which the spill file is created, before it is unlinked.
+    /// Returns the path under which the spill file is created, before the file is unlinked.
     pub fn profiles_spill(&self) -> PathBuf {
         self.0.join(".profiles-scratch")
     }
 }
 
-/// The path of the `n`th file of an import's events.
+/// Returns the path of the `n`th file with events of an import.
 pub fn part(folder: &Path, n: usize) -> PathBuf {
     folder.join(format!("part-{n:05}.parquet"))
 }

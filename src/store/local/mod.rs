@@ -22,14 +22,14 @@ use crate::files::durable;
 use crate::import_id::ImportId;
 use crate::records::Schema;
 
-/// A local store: one folder per account below `data`.
+/// A local store. It has one folder per account below the folder `data`.
 #[derive(Debug)]
 pub struct LocalStore {
     data: PathBuf,
 }
 
 impl LocalStore {
-    /// Returns the store below `data`, which need not exist yet.
+    /// Returns the store below the folder `data`. The folder may be missing.
     pub fn new(data: PathBuf) -> Self {
         Self { data }
     }

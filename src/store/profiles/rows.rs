@@ -1,22 +1,22 @@
-//! Rows of the `profile` and `identity` tables, many in one allocation.
+//! Rows of the tables `profile` and `identity`. Many rows share one allocation.
 
 use crate::records::IdKind;
 
-/// A row of the `profile` table. Times are seconds since 1970 UTC.
+/// A row of the table `profile`. Its times are in seconds since 1970 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile<'a> {
-    /// At least 1.
+    /// The id of the profile, which is at least 1.
     pub id: i64,
-    /// A JSON object.
+    /// The properties of the profile as a JSON object.
     pub properties: &'a str,
     pub created_at: i64,
     pub updated_at: i64,
 }
 
-/// Packed profiles, with ascending ids.
+/// Packed rows of the table `profile` with ascending ids.
 #[derive(Debug, Default)]
 pub struct Profiles {
-    /// The properties of all profiles, concatenated.
+    /// The JSON of the properties of all profiles, concatenated.
     pub text: String,
     rows: Vec<ProfileRow>,
 }
@@ -30,12 +30,12 @@ struct ProfileRow {
 }
 
 impl Profiles {
-    /// Adds a profile. Its properties are the text appended since the previous profile.
+    /// Adds a profile. Its properties are the text that was appended after the previous profile.
     pub fn add(&mut self, id: i64, created_at: i64, updated_at: i64) {
         self.rows.push(ProfileRow { id, end: self.text.len(), created_at, updated_at });
     }
 
-    /// Removes the text appended since the last profile.
+    /// Removes the text that was appended after the last profile.
     pub fn discard_text(&mut self) {
         self.text.truncate(self.rows.last().map_or(0, |row| row.end));
     }
@@ -50,12 +50,12 @@ impl Profiles {
     }
 }
 
-/// Packed ids of one kind with their profiles.
+/// Packed ids of one kind, each with its profile.
 #[derive(Debug)]
 pub struct IdRows {
     pub kind: IdKind,
     text: String,
-    /// The end of each id's text, and its profile.
+    /// The end of the text of each id, and the profile of the id.
     rows: Vec<(usize, i64)>,
 }
 
@@ -69,7 +69,7 @@ impl IdRows {
         Self { kind, text, rows }
     }
 
-    /// Returns each id with its profile.
+    /// Returns all ids, each with its profile.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, i64)> {
         let mut start = 0;
         self.rows.iter().map(move |&(end, profile)| {

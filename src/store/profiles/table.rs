@@ -10,7 +10,7 @@ use crate::records::IdKind;
 use crate::store::engine::CommitCounts;
 use crate::store::error::Error;
 
-/// A table is scanned if at least one row in this many is needed.
+/// The fraction of needed rows from which a table is scanned: one in this number.
 pub const SCAN_FRACTION: i64 = 4;
 
 /// An account's profiles and ids, inside the import's transaction.
@@ -20,10 +20,10 @@ pub const SCAN_FRACTION: i64 = 4;
 pub trait ProfileTable: fmt::Debug + Send + 'static {
     type IdReader: IdReader;
 
-    /// Returns the greatest profile id in use, 0 if there is none.
+    /// Returns the greatest profile id that is in use. Returns 0 if there is no profile.
     fn last_profile(&self) -> Result<i64, Error>;
 
-    /// Returns the number of ids.
+    /// Returns the number of ids in the table.
     fn count_ids(&self) -> Result<usize, Error>;
 
     /// Returns the profile of each id, by the id's number. Ids that are not stored have the value
@@ -31,39 +31,39 @@ pub trait ProfileTable: fmt::Debug + Send + 'static {
     /// one by one.
     fn find_profiles(&self, ids: &IdIndex, scan: bool) -> Result<Vec<i64>, Error>;
 
-    /// Passes the profile of each id, and whether the id is an identity, to `take`. Ids of kinds
-    /// that are not [`IdKind`]s are included.
+    /// Calls `take` for each id in the table, with its profile and whether the id is an identity.
+    /// Ids of kinds that are not [`IdKind`]s are included.
     fn scan_owners(&self, take: impl FnMut(i64, bool)) -> Result<(), Error>;
 
-    /// Returns a reader of the committed ids, for other threads.
+    /// Returns a reader of the committed ids for other threads.
     fn id_reader(&self) -> Self::IdReader;
 
-    /// Loads the profiles of `ids`, which ascend, until their properties take `max_bytes`. Returns
-    /// the profiles and the number of ids processed. Ids without a profile are skipped.
+    /// Loads the profiles of `ids` until their properties take `max_bytes`. The ids ascend.
+    /// Returns the profiles and the number of processed ids. Ids without a profile are skipped.
     fn load_profiles(&self, ids: &[i64], max_bytes: usize) -> Result<(Profiles, usize), Error>;
 
-    /// Inserts or replaces these profiles. Their ids ascend.
+    /// Inserts or replaces the profiles in the table. Their ids ascend.
     fn store_profiles(&self, profiles: &Profiles) -> Result<(), Error>;
 
-    /// Removes these profiles, if they exist.
+    /// Removes the profiles with the ids `ids` if they exist.
     fn remove_profiles(&self, ids: &BTreeSet<i64>) -> Result<(), Error>;
 
-    /// Inserts or replaces these ids, which are sorted.
+    /// Inserts or replaces the ids in the table. The ids are sorted.
     fn store_ids(&self, ids: &IdRows) -> Result<(), Error>;
 
-    /// Adds a checkpoint for `import` and commits.
+    /// Adds a checkpoint for `import` and commits the transaction.
     ///
     /// # Errors
-    /// After an error the transaction may or may not be committed.
+    /// After an error, the transaction may or may not be committed.
     fn commit(self, import: &ImportId, counts: CommitCounts) -> Result<(), Error>;
 
-    /// Returns the error for a stored profile whose properties can't be merged.
+    /// Returns the error for a stored profile whose properties cannot be merged.
     fn invalid_properties(&self, profile: i64, source: serde_json::Error) -> Error;
 }
 
-/// Reads the committed ids of an account. The import's lock prevents changes of the ids.
+/// Reads the committed ids of an account. The lock of the import prevents changes of the ids.
 pub trait IdReader: Send + Sync + 'static {
-    /// Passes each id of `kind` with its profile to `take`, in the order of the table, until `take`
-    /// returns false.
+    /// Calls `take` for each id of the kind `kind`, with its profile, in the order of the table.
+    /// Stops when `take` returns false.
     fn read_ids(&self, kind: IdKind, take: impl FnMut(&str, i64) -> bool) -> Result<(), Error>;
 }

@@ -1,4 +1,5 @@
-//! Writes one import's profile changes: collects batches and merges them on another thread.
+//! Writes the profile changes of one import. It collects batches and merges them on another
+//! thread.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,10 +14,10 @@ use crate::store::background::{BackgroundWorker, Work};
 use crate::store::engine::{CommitCounts, ImportWriter};
 use crate::store::error::Error;
 
-/// The approximate size of the batches handed to the merging thread, in bytes.
+/// The approximate size of the batches that are passed to the merging thread at a time, in bytes.
 const GROUP_BYTES: usize = 2 << 20;
 
-/// Writes one import's profile changes. They become visible with the commit.
+/// Writes the profile changes of one import. The changes become visible with the commit.
 #[derive(Debug)]
 pub struct ProfilesWriter<T: ProfileTable> {
     properties: Arc<[Property]>,
@@ -24,19 +25,19 @@ pub struct ProfilesWriter<T: ProfileTable> {
     merge: BackgroundWorker<ProfileMerge<T>>,
 }
 
-/// Batches for the merging thread.
+/// A group of batches for the merging thread.
 #[derive(Debug, Default)]
 struct BatchGroup {
     batches: Vec<ProfileBatch>,
     bytes: usize,
 }
 
-/// Merges batches into the account's profiles.
+/// Merges batches of profile records into the account's profiles.
 #[derive(Debug)]
 struct ProfileMerge<T> {
     import: ImportId,
-    /// The window. It must be dropped before the table, because its threads may be reading the
-    /// database.
+    /// The window of records. It must be dropped before the table, because its threads may be
+    /// reading the database.
     window: Window,
     table: T,
     merger: Merger,
@@ -44,7 +45,8 @@ struct ProfileMerge<T> {
 }
 
 impl<T: ProfileTable> ProfilesWriter<T> {
-    /// Begins `import` in the transaction of `table`. `spill_path` is a name for a temporary file.
+    /// Begins the profile merge of `import` in the transaction of `table`. `spill_path` is a name
+    /// for a temporary file.
     pub fn new(
         table: T,
         import: &ImportId,
@@ -62,7 +64,7 @@ impl<T: ProfileTable> ProfilesWriter<T> {
 }
 
 impl<T: ProfileTable> ImportWriter for ProfilesWriter<T> {
-    /// Adds `batch`. A full group of batches is handed to the merging thread.
+    /// Adds `batch` to the current group of batches. A full group is passed to the merging thread.
     fn push(&mut self, batch: Batch) -> Result<(), Error> {
         let Batch::Profiles(batch) = batch else { return Err(Error::Mismatch) };
         if *batch.properties() != self.properties {
@@ -76,7 +78,7 @@ impl<T: ProfileTable> ImportWriter for ProfilesWriter<T> {
         self.merge.send(std::mem::take(&mut self.group))
     }
 
-    /// Merges the last window and commits the transaction.
+    /// Merges the last window of records and commits the transaction.
     fn commit(self: Box<Self>) -> Result<CommitCounts, Error> {
         self.merge.finish(self.group)?.commit()
     }

@@ -9,11 +9,12 @@ use crate::outbox::mail::attachment::Enclosure;
 use crate::outbox::milestone::Milestone;
 use crate::report::Report;
 
-/// The most rejections, or findings, that the mail lists for each import. The report of the import
-/// has all of them.
+/// The maximum number of rejections or findings that the mail lists for each import. The import's
+/// report has all of them.
 const TOP: usize = 3;
 
-/// The values of the templates for the digest.
+/// The values for the templates of the digest, which is the mail about the ends of several
+/// imports.
 struct DigestMail {
     account: SafeText,
     subject: String,
@@ -37,7 +38,8 @@ struct DigestItem {
     error_file: Option<ErrorFileEntry>,
 }
 
-/// Returns the texts of the mail about `imports` of one account, each with its error file.
+/// Returns the texts of the mail about several imports of one account. Each import has its error
+/// file.
 pub(super) fn write_texts(
     imports: &[MilestoneDetails],
     error_files: &[Enclosure],

@@ -3,7 +3,7 @@
 use super::parts::{MAX_TEXT, MailTexts, SafeText, render, safe_text};
 use crate::outbox::notice::endpoint_disabled::EndpointDisabled;
 
-/// The values of the templates for a disabled endpoint.
+/// The values for the templates of the mail about a disabled endpoint.
 struct EndpointDisabledMail {
     account: SafeText,
     endpoint: SafeText,

@@ -5,12 +5,12 @@ use super::wording::length;
 use crate::config::Size;
 use crate::outbox::notice::files_unclaimed::FilesUnclaimed;
 
-/// The values of the templates for unclaimed files.
+/// The values for the templates of the mail about data files that no manifest names.
 struct FilesUnclaimedMail {
     account: SafeText,
     headline: String,
     subject: String,
-    /// The age at which files count as unclaimed.
+    /// The age at which a data file without a manifest counts as unclaimed.
     after: String,
     files: Vec<FileEntry>,
     more: Option<String>,
@@ -22,7 +22,7 @@ struct FileEntry {
     since: String,
 }
 
-/// Returns the texts of the mail about unclaimed files.
+/// Returns the texts of the mail about data files that no manifest names.
 pub(super) fn write_texts(notice: &FilesUnclaimed) -> Result<MailTexts, askama::Error> {
     let count = notice.files.len() as u64 + notice.more;
     let subject = match notice.files.as_slice() {

@@ -9,20 +9,21 @@ use crate::outbox::mail::attachment::Enclosure;
 use crate::outbox::milestone::Milestone;
 use crate::report::{ImportState, RejectionCount, Report};
 
-/// The most rejections that a mail lists.
+/// The maximum number of rejections that a mail about one import lists.
 pub const TOP_REJECTIONS: usize = 5;
 
-/// A milestone with its report and sample records.
+/// A milestone of an import with its report and sample records.
 #[derive(Clone, Debug)]
 pub struct MilestoneDetails {
     pub milestone: Milestone,
     pub report: Report,
-    /// A sample record for each of the first rejections, if one was found.
+    /// A sample record for each of the first rejections; `None` for a rejection without a sample.
     pub samples: Vec<Option<String>>,
 }
 
 impl MilestoneDetails {
-    /// Returns the `top` most frequent rejections, each with its sample.
+    /// Returns the `top` most frequent rejections of the import. Each rejection has its sample
+    /// record.
     pub(super) fn rejections(&self, top: usize) -> Vec<RejectionEntry> {
         let sample = |n: usize| self.samples.get(n).and_then(Option::as_deref);
         let rejections = self.report.rejections.iter().take(top).enumerate();
@@ -31,7 +32,7 @@ impl MilestoneDetails {
     }
 }
 
-/// The values of the templates for a milestone.
+/// The values for the templates of the mail about one milestone.
 struct MilestoneMail {
     import: SafeText,
     account: SafeText,

@@ -14,17 +14,18 @@ use super::attachment::Enclosure;
 use crate::outbox::notice::endpoint_disabled::EndpointDisabled;
 use crate::outbox::notice::files_unclaimed::FilesUnclaimed;
 
-/// The content of a mail.
+/// The content of a mail, before its texts are written.
 #[derive(Clone, Copy, Debug)]
 pub enum MailContent<'a> {
     Milestone(&'a MilestoneDetails),
-    /// The ends of several imports of one account.
+    /// The mail is about the ends of several imports of one account.
     Digest(&'a [MilestoneDetails]),
     EndpointDisabled(&'a EndpointDisabled),
     FilesUnclaimed(&'a FilesUnclaimed),
 }
 
-/// Returns the texts of a mail about `content`, with the error files of its imports.
+/// Returns the texts of a mail. `content` is what the mail is about, and the error files are those
+/// of its imports.
 pub(super) fn write_texts(
     content: MailContent<'_>,
     error_files: &[Enclosure],

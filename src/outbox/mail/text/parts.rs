@@ -9,16 +9,17 @@ use crate::outbox::mail::attachment::{Enclosure, is_gzip};
 use crate::report::{Failure, RejectionCount};
 use crate::sanitize::printable;
 
-/// The most warnings, or findings of a failure, that a mail lists.
+/// The maximum number of lines that a mail has for the warnings of an import or for the findings
+/// of a failure.
 const MAX_LINES: usize = 20;
 
-/// The most characters of one partner-chosen text that a mail shows.
+/// The maximum number of characters that a mail shows of one text from a partner.
 pub(super) const MAX_TEXT: usize = 500;
 
-/// The most characters of a sample record that a mail shows.
+/// The maximum number of characters that a mail shows of a sample record.
 const MAX_SAMPLE: usize = 160;
 
-/// The most characters of a file's name that a subject shows.
+/// The maximum number of characters of a file name in the subject of a mail.
 pub(super) const MAX_SUBJECT_NAME: usize = 60;
 
 /// Text that is safe to show in a mail. Only [`safe_text`] creates it.
@@ -31,7 +32,7 @@ impl fmt::Display for SafeText {
     }
 }
 
-/// Returns `text` as printable text, cut to `max` characters.
+/// Returns `text` as printable text with at most `max` characters.
 pub(super) fn safe_text(text: &str, max: usize) -> SafeText {
     match text.char_indices().nth(max) {
         Some((end, _)) => SafeText(format!("{}…", printable(&text[..end]))),
@@ -39,33 +40,35 @@ pub(super) fn safe_text(text: &str, max: usize) -> SafeText {
     }
 }
 
-/// Returns the first [`MAX_LINES`] of `texts`, and a line with the number of the others.
+/// Returns the first [`MAX_LINES`] of `texts`. If there are more texts, the last line has the
+/// number of the omitted texts.
 pub(super) fn safe_lines<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<SafeText> {
     let mut lines: Vec<SafeText> = texts.map(|text| safe_text(text, MAX_TEXT)).collect();
     if lines.len() > MAX_LINES {
         let more = lines.len() - MAX_LINES;
         lines.truncate(MAX_LINES);
-        lines.push(SafeText(format!("and {more} more")));
+        lines.push(SafeText(format!("and {more} more lines")));
     }
     lines
 }
 
-/// The three texts of a mail.
+/// The three texts of a mail: the subject, the plain text and the HTML.
 #[derive(Clone, Debug)]
 pub struct MailTexts {
-    /// The subject has one line.
+    /// The subject of the mail. The subject has one line.
     pub subject: String,
     pub text: String,
     pub html: String,
 }
 
-/// Returns `subject` without encoded words (RFC 2047). Mail programs decode encoded words: an
-/// encoded word in a file's name could contain every character that [`safe_text`] removes.
+/// Returns `subject` without encoded words (RFC 2047). Mail programs decode encoded words, so an
+/// encoded word in a file name could contain every character that [`safe_text`] removes.
 pub(super) fn plain_subject(subject: &str) -> String {
     subject.trim().replace("=?", "= ?")
 }
 
-/// Renders the three templates of a mail. Their variable `mail` is `$mail`.
+/// Renders the three templates of a mail. Inside the templates, the variable `mail` has the value
+/// of `$mail`.
 macro_rules! render {
     ($mail:expr, $type:ty, $subject:literal, $text:literal, $html:literal) => {{
         #[derive(askama::Template)]
@@ -95,7 +98,7 @@ macro_rules! render {
 }
 pub(super) use render;
 
-/// A rejection, formatted for a mail.
+/// The texts about one rejection, formatted for a mail.
 pub(super) struct RejectionEntry {
     pub count: String,
     pub message: SafeText,
@@ -114,7 +117,7 @@ impl RejectionEntry {
     }
 }
 
-/// A failure, formatted for a mail.
+/// The texts about the failure of an import, formatted for a mail.
 pub(super) struct FailureEntry {
     pub message: &'static str,
     pub details: Vec<SafeText>,
@@ -127,10 +130,10 @@ impl FailureEntry {
     }
 }
 
-/// An error file, formatted for a mail.
+/// The texts about an error file, formatted for a mail.
 pub(super) struct ErrorFileEntry {
     pub name: SafeText,
-    /// How the partner gets the file.
+    /// The way in which the partner gets the error file.
     pub how: String,
 }
 
@@ -142,13 +145,13 @@ impl ErrorFileEntry {
                 "attached to this mail, gzipped".to_owned()
             }
             Enclosure::Attached(..) => "attached to this mail".to_owned(),
-            Enclosure::Named(why) => format!("fetch it over SFTP; {why}"),
+            Enclosure::Named(why) => format!("fetch the file over SFTP; {why}"),
         };
         Some(Self { name: safe_text(name, MAX_TEXT), how })
     }
 }
 
-/// Formats `1234567` as `1,234,567`.
+/// Formats a number with commas between thousands: `1234567` as `1,234,567`.
 pub(super) fn thousands(n: u64) -> String {
     indicatif::HumanCount(n).to_string()
 }

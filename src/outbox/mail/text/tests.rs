@@ -1,4 +1,4 @@
-//! Snapshots of every mail, and tests that hostile texts have no effect on mails.
+//! Snapshots of the texts of every mail, and tests that hostile texts have no effect on mails.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -47,14 +47,14 @@ pub(super) fn ended(report: &mut Report, state: ImportState) {
     report.finished_at = Some(time("2026-01-02T03:06:09Z"));
 }
 
-/// Adds a sample record for the first rejection. It contains the rejection's message, which a
-/// hostile partner may have chosen.
+/// Makes the details of a milestone with a sample record for the first rejection. The sample
+/// contains the rejection's message, which a hostile partner may have chosen.
 fn details(milestone: Milestone, report: &Report) -> MilestoneDetails {
     let sample = report.rejections.first().map(|first| format!(",1578503667,{}", first.message));
     MilestoneDetails { milestone, report: report.clone(), samples: vec![sample] }
 }
 
-/// Returns the subject, text and HTML of a mail as one text for a snapshot.
+/// Returns the subject, the plain text and the HTML of a mail as one text for a snapshot.
 pub(super) fn whole(texts: &MailTexts) -> String {
     format!("Subject: {}\n\n{}\n{}", texts.subject, texts.text, texts.html)
 }
@@ -127,7 +127,7 @@ fn a_large_error_file_is_only_named() {
     let mut report = report();
     rejected(&mut report, 3, &[("Event name is mandatory", 1)]);
     ended(&mut report, ImportState::Completed);
-    let named = Enclosure::Named("larger than 8 MB".into());
+    let named = Enclosure::Named("the file is larger than 8 MB".into());
     insta::assert_snapshot!(mail(Milestone::Completed, &report, &named));
 }
 
@@ -183,7 +183,7 @@ fn each_failure_has_its_next_step() {
     }
 }
 
-/// Returns a report with `text` in every field that a partner chooses.
+/// Returns a report that has `text` in every field that a partner chooses.
 pub(super) fn hostile(text: &str) -> Report {
     let mut report = report();
     report.manifest = format!("{text}.manifest");
@@ -215,7 +215,7 @@ fn hostile_names_have_no_effect() {
 }
 
 #[test]
-fn long_names_and_many_findings_are_cut() {
+fn long_names_and_many_findings_are_truncated() {
     let mut report = hostile(&"é".repeat(100_000));
     report.failure =
         Some(ReportFailure::new(FailureText::Manifest, vec!["a finding"; 1000].join("; ")));

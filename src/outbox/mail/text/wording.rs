@@ -1,4 +1,5 @@
-//! The wording of mails: headline, next step, numbers and times for people. Pure.
+//! The wording of mails: the headline, the next step for the partner, and numbers and times for
+//! people. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,16 +8,16 @@ use crate::config::Size;
 use crate::outbox::milestone::Milestone;
 use crate::report::{FailureText, ImportState, Report};
 
-/// The no-break space, which keeps a number and its unit on one line.
+/// The no-break space. It keeps a number and its unit on one line.
 const NBSP: char = '\u{a0}';
 
-/// A row of the mail's table of facts.
+/// One row in the table of facts about an import, which a mail contains.
 pub(super) struct FactRow {
     pub label: &'static str,
     pub value: SafeText,
 }
 
-/// Returns the mail's first sentence.
+/// Returns the first sentence of the mail about `milestone`.
 pub(super) fn headline(milestone: Milestone, report: &Report) -> String {
     let counts = report.records;
     match milestone {
@@ -46,7 +47,7 @@ pub(super) fn headline(milestone: Milestone, report: &Report) -> String {
     }
 }
 
-/// Returns the instructions for the partner: the necessary corrections and uploads.
+/// Returns the next step for the partner: the necessary corrections and uploads.
 pub(super) fn next_step(report: &Report) -> String {
     let Some(failure) = &report.failure else {
         return if report.records.accepted == 0 {
@@ -75,7 +76,8 @@ pub(super) fn next_step(report: &Report) -> String {
     format!("{} {upload}", failure.message.advice())
 }
 
-/// Returns the facts about the import, with its times in order.
+/// Returns the facts about an import for the table in a mail. The times are in chronological
+/// order.
 pub(super) fn facts(report: &Report) -> Vec<FactRow> {
     let mut facts = Vec::new();
     let mut add =
@@ -106,9 +108,9 @@ pub(super) fn facts(report: &Report) -> Vec<FactRow> {
         let records = thousands(report.records.read);
         let rate = thousands(progress.records_per_second);
         add("Read so far", format!("{records} records, {rate} a second"));
-        add("Of the file", share(progress.bytes_read, report.bytes));
+        add("Bytes read", share(progress.bytes_read, report.bytes));
         if let Some(end) = progress.estimated_end {
-            add("Expected", format!("to end about {}", clock(end)));
+            add("Expected", format!("the end at about {}", clock(end)));
         }
     }
     add("Received", clock(report.received_at));
@@ -131,12 +133,12 @@ fn place_in_queue(place: u64) -> String {
     }
 }
 
-/// Returns `done` as a percentage of `all`, at most 100; `None` if `all` is 0.
+/// Returns the percentage of `done` in `all`, at most 100. Returns `None` if `all` is 0.
 pub(super) fn percent(done: u64, all: u64) -> Option<u64> {
     Some(done.saturating_mul(100).checked_div(all)?.min(100))
 }
 
-/// Formats `done` of `all` bytes with units.
+/// Formats two numbers of bytes with units, such as `1.0 GB of 4.0 GB (25 %)`.
 fn share(done: u64, all: u64) -> String {
     let done_of_all = format!("{} of {}", Size::from_bytes(done), Size::from_bytes(all));
     match percent(done, all) {
@@ -149,7 +151,8 @@ fn clock(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// Formats a number of seconds in the largest unit that needs no fraction: `a day`, `90 min`.
+/// Formats a number of seconds in the largest unit that needs no fraction, such as `a day` or `90
+/// min`.
 pub(super) fn length(seconds: u64) -> String {
     match seconds {
         86_400 => "a day".to_owned(),
@@ -160,7 +163,7 @@ pub(super) fn length(seconds: u64) -> String {
     }
 }
 
-/// Formats a duration as a text that follows a time: `after 2 h 1 min`.
+/// Formats a duration as a text that can follow a time, such as `after 2 h 1 min`.
 pub(super) fn period(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {

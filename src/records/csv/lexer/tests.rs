@@ -5,14 +5,14 @@ use crate::records::csv::fields::RawFields;
 
 const COMMA: Dialect = Dialect { delimiter: b',', quoting: Quoting::Doubled };
 
-/// The cells of a record, or a line of a record whose quoting is broken.
+/// The expected result for a record: its cells, or one line of a record whose quoting is broken.
 #[derive(Clone, Debug, PartialEq)]
 enum Lexed {
     Cells(Vec<Vec<u8>>),
     Broken(Vec<u8>),
 }
 
-/// Returns the records of `text` with their cells.
+/// Returns the records that the lexer finds in `text`, with their cells.
 fn cells(text: &[u8], dialect: Dialect) -> Vec<Lexed> {
     let lexed = lex(text, dialect, usize::MAX);
     let all = [text, &lexed.unquoted].concat();
@@ -87,8 +87,8 @@ fn is_broken(record: &[u8], dialect: Dialect) -> bool {
                 bytes.clone().take_while(|byte| !dialect.ends_cell(*byte)).collect();
             let spaces = cell.iter().all(|byte| *byte == b' ');
             if spaces && rest.first() == Some(&b'"') && is_broken(&rest, dialect) {
-                // The recursive call also returns true for text after a closing quote, which does
-                // not count here. So the missing closing quote is checked.
+                // The recursive call also returns true for text after a closing quote. That case
+                // does not count here, so the function checks for the missing closing quote.
                 let (close, _) = dialect.closing_quote(&rest, 0);
                 if close == rest.len() {
                     return true;

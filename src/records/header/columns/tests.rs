@@ -1,4 +1,4 @@
-//! Tests all rules about the header and the columns of the manifest.
+//! Tests of all rules about the header of a data file and the columns in its manifest.
 
 use super::*;
 use crate::config::Limits;

@@ -1,4 +1,4 @@
-//! Parses days in the notations that people use, with an optional time of day.
+//! Parses dates in the notations that people use. A time of day may follow the date.
 
 use crate::manifest::DayOrder;
 use crate::records::rules::calendar::{NO_TIME, day_number};
@@ -7,14 +7,14 @@ use crate::records::rules::epoch;
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
-/// The three parts of a written day, and the character between the parts.
+/// The three parts of a written date, and the character between the parts.
 struct DayParts<'a> {
     parts: [&'a str; 3],
     separator: char,
 }
 
-/// Parses a day and an optional time to seconds since 1970. `parse` gets the day and whether a time
-/// follows, and returns the days since 1970.
+/// Parses a date with an optional time of day to seconds since 1970. `parse` gets the date and
+/// whether a time follows, and returns the days since 1970.
 pub fn day_and_time(text: &str, parse: impl Fn(&str, bool) -> Option<i64>) -> Option<i64> {
     let (day, time) = match text.rsplit_once(' ').filter(|(_, time)| time.contains(':')) {
         Some((day, time)) => (day.trim_end(), Some(time)),
@@ -24,7 +24,7 @@ pub fn day_and_time(text: &str, parse: impl Fn(&str, bool) -> Option<i64>) -> Op
     Some(parse(day, time.is_some())? * 86_400 + seconds)
 }
 
-/// Parses HH:mm or HH:mm:ss to seconds since midnight.
+/// Parses a time in the form HH:mm or HH:mm:ss to seconds since midnight.
 fn time_of_day(text: &str) -> Option<i64> {
     let mut parts = text.split(':');
     let (hour, minute) = (number(parts.next()?, 2)?, number(parts.next()?, 2)?);
@@ -45,13 +45,13 @@ pub fn only_reading(day: &str, has_time: bool) -> Option<i64> {
     readings.all(|other| other == first).then_some(first)
 }
 
-/// Returns whether different orders of day and month are possible, with different results.
+/// Returns whether the day and the month of a date could be exchanged, with a different result.
 pub fn is_ambiguous(day: &str) -> bool {
     DayParts::split(day).is_some_and(|parts| parts.readings().count() > 1)
         && only_reading(day, false).is_none()
 }
 
-/// Returns whether the day has a year of two digits.
+/// Returns whether the date has a year of two digits.
 pub fn has_short_year(day: &str) -> bool {
     DayParts::split(day).is_some_and(|DayParts { parts: [a, b, c], .. }| {
         let short = |part| number(part, 2).is_some();
@@ -59,14 +59,14 @@ pub fn has_short_year(day: &str) -> bool {
     })
 }
 
-/// Parses a day to days since 1970. `order` and `separator` are those of the format. The day itself
-/// may have a different separator.
+/// Parses a written date to days since 1970. `order` and `separator` are those of the format. The
+/// date itself may have a different separator.
 pub fn written_day(day: &str, order: DayOrder, separator: char) -> Option<i64> {
     let day = DayParts::split(day)?;
     if separator == '-' { day.days(order) } else { day.days_with_iso8601(order) }
 }
 
-/// Parses `yyyyMMdd` to days since 1970.
+/// Parses a date in the form `yyyyMMdd` to days since 1970.
 pub fn compact_day(day: &str) -> Option<i64> {
     let number = number(day, 8).filter(|_| day.len() == 8)?;
     day_number(number / 10_000, number / 100 % 100, number % 100)
@@ -81,7 +81,7 @@ impl<'a> DayParts<'a> {
         Some(Self { parts: [a, b, c], separator })
     }
 
-    /// Iterates over the possible days of a text without a format, as days since 1970.
+    /// Iterates over the possible meanings of a date without a format, as days since 1970.
     fn readings(&self) -> impl Iterator<Item = i64> {
         DayOrder::ALL.into_iter().filter_map(|order| self.days_with_iso8601(order))
     }
@@ -93,7 +93,8 @@ impl<'a> DayParts<'a> {
         if reversed { None } else { self.days(order) }
     }
 
-    /// Returns the days since 1970; `None` if the parts are not a day in this order.
+    /// Returns the date as days since 1970. Returns `None` if the parts are not a date in the
+    /// order `order`.
     fn days(&self, order: DayOrder) -> Option<i64> {
         let [a, b, c] = self.parts;
         let (year, month, day) = match order {
@@ -113,7 +114,7 @@ fn month(name: &str) -> Option<i64> {
     Some(at as i64 + 1)
 }
 
-/// Parses a number of 1 to `most` digits.
+/// Parses a number with 1 to `most` digits.
 fn number(text: &str, most: usize) -> Option<i64> {
     if text.len() > most { None } else { epoch(text.as_bytes()) }
 }

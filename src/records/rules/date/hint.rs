@@ -29,13 +29,14 @@ pub fn hint(case: &RuleCase<'_>) -> Detail {
     Some(hint.into())
 }
 
-/// Returns whether the text ends with AM or PM.
+/// Returns whether the text of a time ends with AM or PM.
 fn has_twelve_hours(text: &str) -> bool {
     let end = text.rsplit(' ').next().unwrap_or_default();
     end.eq_ignore_ascii_case("am") || end.eq_ignore_ascii_case("pm")
 }
 
-/// Returns the hint for a number that is not in seconds since 1970; `None` for any other text.
+/// Returns a hint for a number that is not in seconds since 1970. Returns `None` for any other
+/// text.
 pub fn number_hint(text: &str) -> Option<&'static str> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -55,14 +56,14 @@ pub fn number_hint(text: &str) -> Option<&'static str> {
     })
 }
 
-/// Returns the hint for seconds since 1970 in a column whose format is not an epoch.
+/// Returns a hint if a column has seconds since 1970 but its format is not an epoch.
 fn epoch_hint(text: &str, format: Option<DateFormat>) -> Option<&'static str> {
     let is_epoch = (9..=11).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     (is_epoch && format.is_some())
         .then_some("the value seems to be in seconds since 1970: set \"format\": \"epoch\"")
 }
 
-/// Returns the hint for eight digits that are a date; `None` for any other text.
+/// Returns a hint for eight digits that are a date. Returns `None` for any other text.
 pub fn compact_hint(text: &str) -> Option<&'static str> {
     if text.len() != 8 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -79,8 +80,8 @@ pub fn compact_hint(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns the hint for a `ts` that is too early or too late; `None` if the time is in the valid
-/// range.
+/// Returns a hint for a `ts` that is too early or too late. Returns `None` if the time is in the
+/// valid range.
 pub fn out_of_range(seconds: i64, limits: &Limits) -> Detail {
     let earliest = limits.min_ts;
     Some(if seconds < earliest.seconds() {

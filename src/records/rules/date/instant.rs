@@ -1,4 +1,4 @@
-//! Parses a DATE in any of its notations to seconds since 1970.
+//! Parses a cell of the type DATE in any of its notations to seconds since 1970.
 
 use super::day::{compact_day, day_and_time, is_ambiguous, only_reading, written_day};
 use super::iso8601::iso8601;
@@ -7,10 +7,10 @@ use crate::records::rules::calendar::SECONDS;
 use crate::records::rules::digits::digits;
 use crate::records::rules::epoch;
 
-/// The minimum number of digits of seconds since 1970 in a column without a format.
+/// The minimum number of digits that seconds since 1970 have in a column without a format.
 const EPOCH_DIGITS: usize = 9;
 
-/// Parses seconds since 1970. Times before 1970 have a minus sign.
+/// Parses a number of seconds since 1970. Times before 1970 have a minus sign.
 pub fn signed_epoch(text: &str) -> Option<i64> {
     let seconds = match text.strip_prefix('-') {
         Some(digits) => -epoch(digits.as_bytes())?,
@@ -19,7 +19,7 @@ pub fn signed_epoch(text: &str) -> Option<i64> {
     SECONDS.contains(&seconds).then_some(seconds)
 }
 
-/// Parses a non-empty text to seconds since 1970.
+/// Parses a DATE that is not empty to seconds since 1970.
 pub fn instant(text: &str, format: Option<DateFormat>) -> Option<i64> {
     let iso = iso8601(text).filter(|_| !is_day_before_month(text, format));
     let seconds = iso.or_else(|| match format {
@@ -39,20 +39,21 @@ pub fn is_written_day(text: &str) -> bool {
     iso8601(text).or_else(|| day_and_time(text, only_reading)).is_some() || is_ambiguous(text)
 }
 
-/// Returns whether the format is yyyy-dd-MM and `text` has no T, which would show that it is ISO
+/// Returns whether the format is yyyy-dd-MM and `text` has no T. A T would show that `text` is ISO
 /// 8601.
 fn is_day_before_month(text: &str, format: Option<DateFormat>) -> bool {
     let dashed = DateFormat::Day { order: DayOrder::YearDayMonth, separator: '-' };
     format == Some(dashed) && text.as_bytes().get(10) != Some(&b'T')
 }
 
-/// Parses seconds since 1970 with so many digits that the number can't have another meaning.
+/// Parses seconds since 1970. Returns `None` for a number with so few digits that it can have
+/// another meaning.
 fn long_epoch(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.len() < EPOCH_DIGITS { None } else { signed_epoch(text) }
 }
 
-/// Parses a number with an optional minus sign and optional decimals, and rounds it down.
+/// Parses a number with an optional minus sign and optional decimals. Rounds the number down.
 fn whole_number(text: &str) -> Option<i64> {
     let (negative, number) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));

@@ -1,9 +1,10 @@
-//! Parses ISO 8601 in the notations of databases: `2020-01-08`, `2020-01-08T17:14:27Z`,
+//! Parses ISO 8601 in the notations that databases write: `2020-01-08`, `2020-01-08T17:14:27Z`,
 //! `2020-01-08 17:14:27.000000 UTC`, `2020-01-08 17:14:27+02`.
 
 use crate::records::rules::calendar::{NO_TIME, day_number};
 
-/// Parses a day with an optional time to seconds since 1970 UTC. A fraction of a second is dropped.
+/// Parses a date with an optional time to seconds since 1970 UTC. A fraction of a second is
+/// dropped.
 pub fn iso8601(text: &str) -> Option<i64> {
     let (day, rest) = text.as_bytes().split_first_chunk::<10>()?;
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *day else { return None };
@@ -17,7 +18,7 @@ pub fn iso8601(text: &str) -> Option<i64> {
     Some(days * 86_400 + seconds)
 }
 
-/// Parses a time such as `17:14`, `17:14:27` or `17:14:27.123` and an optional time zone. Returns
+/// Parses a time such as `17:14`, `17:14:27` or `17:14:27.123` with an optional time zone. Returns
 /// the seconds since midnight in UTC.
 fn time_and_zone(text: &[u8]) -> Option<i64> {
     let [h1, h2, b':', m1, m2, rest @ ..] = text else { return None };
@@ -32,15 +33,15 @@ fn time_and_zone(text: &[u8]) -> Option<i64> {
     Some(hour * 3600 + minute * 60 + second - offset(rest)?)
 }
 
-/// Removes the point at the start of `text` and the digits after it; `None` if no digit follows the
-/// point.
+/// Removes the decimal point at the start of `text` and the digits after the point. Returns `None`
+/// if no digit follows the point.
 fn without_fraction(text: &[u8]) -> Option<&[u8]> {
     let [b'.', rest @ ..] = text else { return Some(text) };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 { None } else { Some(&rest[digits..]) }
 }
 
-/// Parses a time zone to seconds east of UTC. An empty text means UTC.
+/// Parses a time zone to its offset in seconds east of UTC. An empty text means UTC.
 fn offset(zone: &[u8]) -> Option<i64> {
     let zone = match zone {
         [] => return Some(0),

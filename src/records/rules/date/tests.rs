@@ -1,4 +1,4 @@
-//! Tests all notations of a DATE.
+//! Tests of all notations of a cell of the type DATE.
 
 use super::*;
 
@@ -86,8 +86,8 @@ fn the_format_yyyy_dd_mm_overrides_iso_8601() {
     for cell in ["2020-01-25", "2020-01-08 10:20:30.5", "2020-01-08 10:20:30 UTC"] {
         assert_eq!(read(cell, format), None, "{cell}");
     }
-    // Without the format yyyy-dd-MM, a day with dashes that begins with a year is always year,
-    // month, day.
+    // If the format is not yyyy-dd-MM, a date with dashes that begins with a year always has the
+    // order year, month, day.
     assert_eq!(read("2020-25-01", named("yyyy/dd/MM")), None);
     assert_eq!(read("2020-25-01", None), None);
     assert_eq!(read("2020-1-8", None), at("2020-01-08T00:00:01Z"));

@@ -1,4 +1,5 @@
-//! Tests a claim with the capabilities of the service: the daemon has none, and its opener has two.
+//! The test of a claim with the capabilities of the service: the daemon has none, and its opener
+//! has two.
 
 use std::fs::File;
 use std::path::Path;
@@ -68,7 +69,8 @@ const TEST_NAME: &str = "with_daemon::spool::claim::tests::capability::the_daemo
 fn unprivileged(root: &Path) {
     let paths = crate::config::Paths { accounts: root.into(), ..Default::default() };
     let layout = Layout::new(&paths);
-    // Capabilities belong to threads. The opener's threads have them, and this thread has none.
+    // Capabilities belong to threads. The threads of the opener have capabilities, and this thread
+    // has none.
     let (ours, theirs) = opener::pair().unwrap();
     let access = Access::new(root, 70_000..=99_999);
     std::thread::spawn(move || opener::serve(theirs, access).unwrap());

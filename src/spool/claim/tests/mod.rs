@@ -38,7 +38,7 @@ impl TestHost {
     }
 }
 
-/// Returns a host with a pair in incoming, and the claim of the pair.
+/// Returns a host with a pair of files in incoming, and the claim of this pair.
 fn pair() -> (TestHost, Claim) {
     let host = TestHost::new();
     host.put("e.csv", "identity\n1\n");
@@ -68,7 +68,7 @@ fn a_claim_moves_the_pair_and_is_repeatable() {
 }
 
 #[test]
-fn a_claim_survives_a_json_round_trip() {
+fn a_claim_is_unchanged_after_conversion_to_json() {
     let (_host, claim) = pair();
     let json = serde_json::to_string(&claim).unwrap();
     assert_eq!(serde_json::from_str::<Claim>(&json).unwrap(), claim);
@@ -111,7 +111,7 @@ fn refused_manifest_is_claimed_alone() {
 }
 
 #[test]
-fn a_writer_keeps_either_file_in_incoming() {
+fn a_writer_of_either_file_prevents_the_claim() {
     for name in ["e.csv", "e.manifest"] {
         let (host, claim) = pair();
         let mut writer = OpenOptions::new().append(true).open(host.incoming().join(name)).unwrap();
@@ -122,7 +122,7 @@ fn a_writer_keeps_either_file_in_incoming() {
         writer.write_all(b"2\n").unwrap();
         drop(writer);
         host.closed(name);
-        // The file has changed after the scan, so it must be scanned again.
+        // The file has changed after the scan, so the folder must be scanned again.
         assert!(matches!(host.execute(&claim), Err(ClaimError::Changed { .. })));
         host.execute(&host.claim()).unwrap();
     }
@@ -165,11 +165,11 @@ fn writer_between_lease_and_rename_is_detected() {
     assert!(host.spool_is_empty());
 }
 
-/// The number of races between a claim and a writer. Each race costs several syncs.
+/// The number of rounds in which a claim races with a writer. Each round costs several syncs.
 const ROUNDS: u32 = 100;
 
 #[test]
-fn claimed_file_never_changes_under_racing_writers() {
+fn racing_writers_cannot_change_a_claimed_file() {
     let (mut claimed, mut refused) = (0, 0);
     for _ in 0..ROUNDS {
         let (host, claim) = pair();
@@ -218,7 +218,7 @@ fn a_change_while_reading_is_detected() {
     assert_eq!((text.as_str(), data.size()), ("identity\n1\n", 11));
     assert!(data.unchanged().unwrap());
 
-    // The handle imitates an open(2) that resolved the name before the rename.
+    // The handle imitates a call of open(2) that resolved the name of the file before the rename.
     let late = OpenOptions::new()
         .append(true)
         .custom_flags(libc::O_NONBLOCK)

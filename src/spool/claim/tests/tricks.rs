@@ -60,7 +60,7 @@ fn deleting_one_file_leaves_the_other_in_incoming() {
 }
 
 #[test]
-fn a_new_file_survives_an_undone_claim() {
+fn an_undone_claim_does_not_replace_new_files() {
     let (host, claim) = pair();
     let path = host.incoming().join("e.csv");
     let writer = OpenOptions::new().append(true).open(&path).unwrap();

@@ -1,4 +1,5 @@
-//! Finds uploads under temporary names, for data files that are missing.
+//! Finds data files that are being uploaded under temporary names, if a manifest names the file
+//! and the file is missing.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,11 +12,12 @@ use crate::spool::incoming::manifest_cache::{CachedFile, FileVersion, ManifestCa
 use crate::spool::incoming::snapshot::ArrivingFile;
 use crate::spool::incoming::temporary::final_name;
 
-/// The maximum number of temporary names that a scan opens for one data file. The latest names are
-/// opened.
+/// The maximum number of temporary names that a scan opens for one data file. The scan opens the
+/// latest names.
 const MAX_UPLOADS_OF_NAME: usize = 16;
 
-/// The maximum number of temporary names that a scan opens in all. Each takes some microseconds.
+/// The maximum number of temporary names that one scan opens. Opening a name takes some
+/// microseconds.
 const MAX_UPLOADS: usize = 1000;
 
 impl Incoming {
@@ -41,7 +43,7 @@ impl Incoming {
         }
         let files = FileIndex::new(&snapshot.files);
         let missing = snapshot.manifests.iter().filter_map(|manifest| manifest.data_file());
-        // Several manifests can name one file with different Unicode forms of its name.
+        // Several manifests can name the same file, with different Unicode forms of its name.
         let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for name in missing.filter(|name| files.find(name).is_none()) {
             wanted.entry(normalized(name).into_owned()).or_default().insert(name.to_owned());

@@ -1,4 +1,4 @@
-//! Tests of scans of a real folder.
+//! Tests of scans of an incoming folder on a real file system.
 
 use std::cell::Cell;
 use std::fs::OpenOptions;
@@ -42,7 +42,7 @@ fn scan(host: &TestHost, cache: &mut ManifestCache) -> ScanResult {
     host.open().scan(cache, &limits(), parse).unwrap()
 }
 
-/// Returns each manifest with its content, sorted.
+/// Returns each manifest of a scan with its content. The list is sorted.
 fn contents(result: &ScanResult) -> Vec<String> {
     let mut lines: Vec<_> = result
         .snapshot
@@ -119,8 +119,8 @@ fn scan_finds_writers_of_listed_files() {
     assert!(result.snapshot.being_written.is_empty());
 }
 
-/// Returns the uploads under temporary names. Each has the final name, the temporary name, and
-/// whether the file is open.
+/// Returns the data files that are being uploaded under temporary names. Each has the final name,
+/// the temporary name, and whether the file is open.
 fn arriving(result: &ScanResult) -> Vec<(String, String, bool)> {
     let files = result.snapshot.arriving.iter();
     files.map(|(name, file)| (name.clone(), file.name.clone(), file.is_open)).collect()
@@ -196,7 +196,8 @@ fn manifest_is_read_once_until_it_changes() {
     };
     host.put("e.manifest", "bad");
     assert_eq!(contents(&scan(&host)), ["e.manifest bad"]);
-    std::thread::sleep(Duration::from_millis(15)); // more than a tick of the file system's clock
+    // The pause is longer than a tick of the file system's clock.
+    std::thread::sleep(Duration::from_millis(15));
     let second = scan(&host);
     assert!(second.snapshot.manifests[0].age.since >= Duration::from_millis(15));
     assert_eq!(reads.get(), 1);
@@ -225,7 +226,7 @@ fn scan_opens_only_regular_files_within_limit() {
             "fifo.manifest NotPlain",
             "link.manifest NotPlain",
             "linked.manifest NotPlain",
-            "long.manifest the manifest has 101 bytes, 100 are allowed",
+            "long.manifest the manifest has 101 bytes, but only 100 bytes are allowed",
         ]
     );
 }
@@ -281,10 +282,11 @@ fn next_scan_continues_with_earliest_manifest() {
     let names = ["c.manifest", "b.manifest", "a.manifest"];
     for name in names {
         let file = std::fs::File::create(host.incoming().join(name)).unwrap();
-        file.set_len(MAX_READ_PER_SCAN * 3 / 4).unwrap(); // a sparse file
+        file.set_len(MAX_READ_PER_SCAN * 3 / 4).unwrap(); // the file is sparse
         drop(file);
         host.closed(name);
-        std::thread::sleep(Duration::from_millis(15)); // the next tick of the file system's clock
+        // The next change must be in a later tick of the file system's clock.
+        std::thread::sleep(Duration::from_millis(15));
     }
     let short = |name: &str, _: &[u8]| parse(name, b"x");
     let mut cache = ManifestCache::default();
@@ -296,8 +298,8 @@ fn next_scan_continues_with_earliest_manifest() {
     }
 }
 
-/// The limit alone determines the memory of a scan. The test uses a million files if
-/// SFTP_IMPORT_TEST_LONG is set.
+/// The limit alone determines the memory of a scan. If SFTP_IMPORT_TEST_LONG is set, the test uses
+/// a million files.
 #[test]
 fn scan_is_bounded_by_the_limit() {
     let long = std::env::var_os("SFTP_IMPORT_TEST_LONG").is_some();

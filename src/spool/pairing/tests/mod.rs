@@ -1,4 +1,4 @@
-//! Tests of every decision. The present time is second 1000.
+//! Tests of all decisions about manifests. The present time is second 1000.
 
 mod sessions;
 pub mod times;
@@ -60,17 +60,17 @@ fn spent(name: &str) -> Option<ImportId> {
     (name == "spent.manifest").then(|| "sftp1-7".parse().unwrap())
 }
 
-/// The default periods, except that files are claimed without settling.
+/// The default periods, except that a pair is claimed without waiting for it to settle.
 fn periods() -> Pairing {
     Pairing { settle: Period::seconds(0), ..Pairing::default() }
 }
 
-/// A log without any facts.
+/// Returns the state of an upload about which the log has no facts.
 fn silent(_: &DirEntry) -> UploadState {
     UploadState::default()
 }
 
-/// Returns one line for each decision, in order: `take`, `refuse` or `wait`.
+/// Returns one line for each decision, in the order of the decisions: `take`, `refuse` or `wait`.
 fn lines(snapshot: &Snapshot) -> Vec<String> {
     let decisions = decide(snapshot, &ArrivalOrder::new(), &periods(), spent, silent);
     words(&decisions)
@@ -107,7 +107,7 @@ fn every_manifest_state_has_a_decision() {
         (valid("e.csv"), young, &["e.csv"][..], &[][..], "take e.manifest with e.csv"),
         (valid("e.csv"), 0, &["e.csv"], &[], "take e.manifest with e.csv"),
         (valid("E.CSV.GZ"), young, &["E.CSV.GZ"], &[], "take e.manifest with E.CSV.GZ"),
-        // The data file is missing.
+        // The data file of the case is missing.
         (valid("e.csv"), young, &[], &[], "wait e.manifest NoDataFile 59000ms"),
         (valid("e.csv"), NOW, &[], &[], "wait e.manifest NoDataFile 60000ms"),
         (
@@ -117,7 +117,7 @@ fn every_manifest_state_has_a_decision() {
             &[],
             r#"refuse e.manifest: No data file found: "e.csv" is not in incoming"#,
         ),
-        // The data file is being written.
+        // The data file of the case is being written.
         (
             valid("e.csv"),
             grace_over,
@@ -139,7 +139,8 @@ fn every_manifest_state_has_a_decision() {
             &["e.csv"],
             r#"refuse e.manifest: No data file found: "e.csv" is still being written 1800s after its manifest arrived; upload the manifest when the data file is complete"#,
         ),
-        // A name with this ending is not a data file's name, whether the file exists or not.
+        // A name with this ending cannot be the name of a data file, whether the file exists or
+        // not.
         (
             valid("e.xlsx"),
             young,
@@ -154,7 +155,7 @@ fn every_manifest_state_has_a_decision() {
             &[],
             r#"refuse e.manifest: File couldn't be read: a data file's name ends in .csv, .csv.gz or .csv.zst; ".csv" does not"#,
         ),
-        // The manifest is incomplete or invalid.
+        // The manifest of the case is incomplete or invalid.
         (ManifestContent::BeingWritten, 0, &["e.csv"], &[], "wait e.manifest ManifestBeingWritten"),
         (invalid(), young, &["e.csv"], &[], "wait e.manifest ManifestIncomplete 1000ms"),
         (
@@ -244,7 +245,7 @@ fn earlier_manifest_gets_the_data_file() {
 }
 
 #[test]
-fn refused_manifest_leaves_data_file_to_next() {
+fn the_next_manifest_gets_a_refused_manifests_file() {
     let snapshot = Snapshot {
         manifests: vec![
             manifest("bad.manifest", 0, invalid()),
@@ -258,7 +259,7 @@ fn refused_manifest_leaves_data_file_to_next() {
 }
 
 #[test]
-fn spent_name_is_refused_without_data_file() {
+fn used_manifest_names_are_refused_without_data_file() {
     let waits = Snapshot {
         manifests: vec![manifest("spent.manifest", NOW, invalid())],
         ..Snapshot::default()
@@ -301,7 +302,7 @@ fn arriving(manifest_age: i64, is_open: bool, age: u64) -> String {
 #[test]
 fn upload_under_temporary_name_counts_as_arriving() {
     for (manifest_age, is_open, age, expected) in [
-        // An open file has the same grace period as the data file itself.
+        // For a file that is open, the grace period is that of the data file itself.
         (1, true, 0, "wait e.manifest DataFileBeingWritten 1799000ms"),
         (600, true, 0, "wait e.manifest DataFileBeingWritten 1200000ms"),
         (
@@ -310,7 +311,7 @@ fn upload_under_temporary_name_counts_as_arriving() {
             0,
             r#"refuse e.manifest: No data file found: ".in.e.csv" is still being written 1800s after its manifest arrived; upload the manifest when the data file is complete"#,
         ),
-        // For a closed file, the grace period begins with the last change.
+        // For a closed file, the grace period begins with the last change of the file.
         (600, false, 10, "wait e.manifest NoDataFile 50000ms"),
         (1, false, 100, "wait e.manifest NoDataFile 59000ms"),
         (1790, false, 0, "wait e.manifest NoDataFile 10000ms"),
@@ -355,9 +356,10 @@ fn misnamed_manifest_is_refused_after_settle() {
         let snapshot = Snapshot { tick: second(NOW + 1), ..snapshot(age) };
         words(&decide(&snapshot, &ArrivalOrder::new(), &Pairing::default(), spent, ended))
     };
-    // The misnamed manifest delays no other manifest.
+    // The manifest with the wrong name delays no other manifest.
     assert_eq!(decided(1), ["take f.manifest with f.csv", "wait e.json Misnamed 1000ms"]);
-    let refused = "refuse e.json: Incorrect details in manifest file: call it e.manifest";
+    let refused =
+        "refuse e.json: Incorrect details in manifest file: call it e.manifest";
     assert_eq!(decided(2), [refused, "take f.manifest with f.csv"]);
 }
 
@@ -392,7 +394,7 @@ fn refusal_lists_similar_names() {
     ];
     assert_eq!(
         line(valid("events.csv"), 0, &others, &[]),
-        r#"refuse e.manifest: No data file found: "events.csv" is not in incoming; "events.csv.filepart" was not renamed after its upload; similar names there: "Events.csv", "events.txt", "events-2.csv", "events.CSV.gz", "events (1).csv""#
+        r#"refuse e.manifest: No data file found: "events.csv" is not in incoming; "events.csv.filepart" was not renamed after its upload; similar names in the folder: "Events.csv", "events.txt", "events-2.csv", "events.CSV.gz", "events (1).csv""#
     );
 }
 

@@ -1,5 +1,5 @@
-//! Tests of finished uploads. An upload is finished when its sessions in the log have ended, or by
-//! time.
+//! Tests of complete uploads. An upload is complete when its sessions in the log have ended, or
+//! after a time.
 
 use super::*;
 use crate::audit::WriterState;
@@ -14,7 +14,8 @@ const ENDED: UploadState = UploadState {
 const CUT: UploadState = UploadState { sessions: WriterState::Cut, ..ENDED };
 const UNKNOWN: UploadState = UploadState { sessions: WriterState::Unknown, ..ENDED };
 
-/// Returns `e.manifest` and `e.csv`, changed the given numbers of seconds ago.
+/// Returns a snapshot with `e.manifest` and `e.csv`. Each file was changed the given number of
+/// seconds ago.
 fn pair(manifest_age: i64, data_age: i64) -> Snapshot {
     let (manifest_at, data_at) = (NOW - manifest_age, NOW - data_age);
     let age = Age { then: Duration::from_secs(data_age.unsigned_abs()), ..Age::default() };
@@ -52,7 +53,7 @@ fn pair_is_ready_after_settle() {
 }
 
 #[test]
-fn announced_change_counts_as_change() {
+fn a_change_announced_in_the_log_counts() {
     for (seconds_ago, expected) in [
         (1, "wait e.manifest Settling 1000ms"),
         (2, "take e.manifest with e.csv"),
@@ -72,7 +73,7 @@ fn pair_waits_for_next_tick_after_change() {
 }
 
 #[test]
-fn cut_upload_waits_for_resume() {
+fn an_interrupted_upload_waits_for_its_resumption() {
     for (data_age, expected) in
         [(9, "wait e.manifest Cut 51000ms"), (60, "take e.manifest with e.csv")]
     {

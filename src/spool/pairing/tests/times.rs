@@ -1,4 +1,4 @@
-//! Tests of periods, clocks that jump, and changes within one clock tick.
+//! Tests of periods, of clocks that jump, and of changes within one clock tick.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn waits_are_bounded_after_clock_moves_back() {
 }
 
 /// The clock jumps forward by an hour or a year while a manifest waits. Only the time since the
-/// first scan counts.
+/// first scan of the manifest counts.
 #[test]
 fn waits_do_not_shorten_when_clock_jumps() {
     let mut snapshot = Snapshot {
@@ -37,7 +37,7 @@ fn waits_do_not_shorten_when_clock_jumps() {
     };
     snapshot.manifests[0].age.since = Duration::from_secs(2);
     assert_eq!(lines(&snapshot), ["wait e.manifest NoDataFile 58000ms"]);
-    // After a restart the first scan knows only the host's clock.
+    // After a restart of the daemon, the first scan knows only the clock of the host.
     snapshot.manifests[0].age =
         Age { then: Duration::from_secs(59), since: Duration::from_secs(1) };
     assert!(lines(&snapshot)[0].starts_with("refuse"), "{:?}", lines(&snapshot));
@@ -79,7 +79,8 @@ fn manifests_are_ordered_by_arrival_ctime_name() {
     };
     assert_eq!(taken(&ArrivalOrder::new()), "c.manifest a.manifest b.manifest");
     let arrival = |name: &str, at, place| (name.to_owned(), Arrival { at: second(at), place });
-    // The time of c.manifest was set after its arrival. The manifest keeps its place.
+    // The account set the time of c.manifest after its arrival. The manifest keeps its place in
+    // the order.
     let order =
         ArrivalOrder::from([arrival("b.manifest", NOW, 7), arrival("c.manifest", NOW + 1, 8)]);
     assert_eq!(taken(&order), "b.manifest a.manifest c.manifest");

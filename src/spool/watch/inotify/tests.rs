@@ -1,4 +1,4 @@
-//! Tests of inotify watches on a real folder.
+//! Tests of inotify watches on a folder of a real file system.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ async fn next(events: &mut InotifyWatches) -> Vec<ScanTarget> {
     tokio::time::timeout(SOON, events.next()).await.expect("an event").unwrap()
 }
 
-/// Returns true if no account must be scanned.
+/// Returns true if no account must be scanned, according to the watches.
 async fn quiet(events: &mut InotifyWatches) -> bool {
     tokio::time::timeout(Duration::from_millis(50), events.next()).await.is_err()
 }
@@ -185,7 +185,7 @@ async fn swapped_account_folders_are_distinguished() {
 }
 
 #[tokio::test]
-async fn overflow_rescans_all_accounts() {
+async fn an_inotify_overflow_causes_a_full_rescan() {
     let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
     let limit: usize = limit.trim().parse().unwrap();
     if limit > 100_000 {

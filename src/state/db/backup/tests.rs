@@ -1,5 +1,5 @@
-//! Tests of copies that are made during writes, and of restores over intact, damaged and newer
-//! databases.
+//! Tests of database copies that are made during writes, and of restores over intact, damaged and
+//! newer databases.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ fn now() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
 }
 
-/// Creates a state database with one account in `folder`. Returns its path.
+/// Creates a state database with one account in `folder`. Returns the path of the database.
 fn database(folder: &Path, account: &str) -> PathBuf {
     let path = folder.join("state.db");
     let state = State::open(&path).unwrap();
@@ -74,7 +74,7 @@ fn a_backup_during_writes_is_consistent() {
     let path = database(folder.path(), "acme");
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let _stop = StopOnDrop(&stop); // stops the writer even after a panic
+        let _stop = StopOnDrop(&stop); // the drop stops the writer even after a panic
         let writer = scope.spawn(|| {
             let state = State::open(&path).unwrap();
             while !stop.load(Relaxed) {

@@ -1,4 +1,4 @@
-//! Tests of the guarantees for writers that share a commit.
+//! Tests of the guarantees for writers that share one commit.
 
 use std::path::PathBuf;
 use std::sync::Barrier;
@@ -38,7 +38,7 @@ fn commits(path: &Path) -> usize {
     (32..log.len()).step_by(frame).filter(|at| number(at + 4) != 0).count()
 }
 
-/// Runs the writers 0 to `count` - 1. All writers are waiting before the first one begins.
+/// Runs `count` writers, numbered from 0. All writers are waiting before the first writer begins.
 fn run_all<T: Send>(
     writers: &GroupCommit,
     count: i64,
@@ -104,8 +104,8 @@ fn all_writers_fail_after_a_full_rollback() {
     let ended = run_all(&writers, 8, |n, tx| {
         put(tx, n)?;
         if n == 3 {
-            // The rollback imitates SQLite after a full disk: the transaction of all writers is
-            // rolled back.
+            // The rollback imitates SQLite after a full disk, when SQLite rolls back the
+            // transaction of all writers.
             tx.execute_batch("ROLLBACK")?;
             return Err(Error::Value("the disk is full".into()));
         }

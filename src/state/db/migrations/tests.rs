@@ -17,7 +17,7 @@ use crate::state::{
 
 const DATA: &str = include_str!("../../../../tests/upgrade/schema-1.sql");
 
-/// Creates a database like the first version of the program, in WAL mode.
+/// Creates a database in WAL mode, like the first version of the program.
 fn first(folder: &Path) -> PathBuf {
     let path = folder.join("state.db");
     let connection = Connection::open(&path).unwrap();
@@ -33,8 +33,8 @@ fn copies(folder: &Path) -> Vec<PathBuf> {
     entries.filter(|path| path.to_string_lossy().contains(".schema-")).collect()
 }
 
-/// Returns the rows of every table as text. Only columns that exist in the database `of` are
-/// included.
+/// Returns the rows of every table of `database` as text. Only columns that exist in the database
+/// `of` are included.
 fn rows(database: &Connection, of: &Connection) -> Vec<String> {
     let tables = column(of, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
     let mut rows = Vec::new();
@@ -147,7 +147,7 @@ fn an_upgrade_without_a_copy_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = first(folder.path());
     let raw = Connection::open(&path).unwrap();
-    // The index does not match the table. The check of the copy finds this damage.
+    // The index does not match its table. The check of the copy finds this damage.
     raw.execute_batch(
         "PRAGMA writable_schema = on;
          UPDATE sqlite_schema SET sql = 'CREATE INDEX import_account ON import (manifest, n)'

@@ -1,4 +1,5 @@
-//! The columns of a Parquet file. Text columns use our own encoder, all others the library's.
+//! The columns of a Parquet file of events. Text columns use our own encoder, and all other
+//! columns use the encoder of the library.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -19,26 +20,26 @@ use super::text::TextColumn;
 use super::text::pages::TextChunk;
 use super::writer_settings::{column_properties, take_sample};
 
-/// After this many row groups the encodings are chosen again, since the values may have changed.
-/// Choosing costs as much as compressing a page three times.
+/// The number of row groups after which the encodings are chosen again, because the values may
+/// have changed. A choice costs as much as compressing a page three times.
 pub(super) const GROUPS_PER_CHOICE: usize = 32;
 
-/// zstd is used if it saves at least one byte in this many.
+/// The minimum saving for which zstd is used: one byte in this number of bytes.
 const MIN_SAVING: i64 = 16;
 
-/// Columns with a sample of fewer values are always compressed.
+/// The minimum number of values in a sample. A column with a smaller sample is always compressed.
 const MIN_SAMPLE: usize = 512;
 
 /// The encoders of an import's columns.
 #[derive(Debug, Default)]
 pub struct ColumnEncoders {
     columns: Vec<ColumnEncoder>,
-    /// The number of row groups so far.
+    /// The number of row groups that were encoded until now.
     groups: usize,
 }
 
 impl ColumnEncoders {
-    /// Returns the encoders for the next row group, which holds `batches`.
+    /// Returns the encoders for the next row group, which has the rows of `batches`.
     pub fn for_group(&mut self, batches: &[RecordBatch]) -> Result<&[ColumnEncoder]> {
         if let (true, Some(first)) =
             (self.groups.is_multiple_of(GROUPS_PER_CHOICE), batches.first())
@@ -53,14 +54,14 @@ impl ColumnEncoders {
     }
 }
 
-/// Encodes the column chunks of one column.
+/// An encoder for the chunks of one column.
 #[derive(Debug)]
 pub enum ColumnEncoder {
     Text(TextColumn),
     Library(LibraryColumn),
 }
 
-/// An encoded column chunk: one column of a row group.
+/// An encoded column chunk, which is one column of a row group.
 #[derive(Debug)]
 pub enum ColumnChunk {
     Text(Box<TextChunk>),
@@ -68,7 +69,7 @@ pub enum ColumnChunk {
 }
 
 impl ColumnEncoder {
-    /// Chooses the encoder of a column by its first `values`.
+    /// Chooses the encoder of a column according to its first values, `values`.
     pub fn new<'a>(field: &FieldRef, values: impl Iterator<Item = &'a ArrayRef>) -> Result<Self> {
         let sample = take_sample(values)?;
         let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
@@ -78,7 +79,8 @@ impl ColumnEncoder {
         }
         let settings = column_properties(&sample);
         let library = |settings: WriterPropertiesBuilder| {
-            // The factory reads its settings from a file writer. This one writes nothing.
+            // The factory reads its settings from a file writer. The file writer created for this
+            // purpose writes nothing.
             let settings = Arc::new(settings.build());
             let file = SerializedFileWriter::new(io::sink(), parquet.root_schema_ptr(), settings)?;
             let writers = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
@@ -104,7 +106,7 @@ impl ColumnEncoder {
 }
 
 impl ColumnChunk {
-    /// Appends the chunk to `group` as its next column.
+    /// Appends the column chunk to the row group `group` as its next column.
     pub fn append_to<W: Write + Send>(
         self,
         group: &mut SerializedRowGroupWriter<'_, W>,

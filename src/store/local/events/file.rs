@@ -1,4 +1,5 @@
-//! One Parquet file of an import. Columns are encoded in parallel and written in order.
+//! A Parquet file with events of an import. The columns are encoded in parallel and written in
+//! order.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -30,17 +31,17 @@ use crate::store::error::Error;
 /// With two encoders on two cores, the slower of reading and encoding can use both cores.
 const ENCODERS: usize = 2;
 
-/// The size of the write buffer, in bytes.
+/// The size of the buffer for writing a Parquet file, in bytes.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// An open Parquet file.
+/// A Parquet file of events that is open for writing.
 pub struct EventsFile {
     path: PathBuf,
     file: SerializedFileWriter<BufWriter<File>>,
     writeback: Writeback,
 }
 
-/// The counts in the footer of a file.
+/// The counts of events in the footer of a Parquet file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileCounts {
     pub records: u64,
@@ -54,7 +55,7 @@ impl fmt::Debug for EventsFile {
 }
 
 impl EventsFile {
-    /// Creates the file, which must not exist.
+    /// Creates a Parquet file at `path`. No file may exist at this path.
     pub fn create(path: &Path, settings: &WriterSettings) -> std::result::Result<Self, Error> {
         let file = BufWriter::with_capacity(BUFFER_BYTES, durable::create_file(path)?);
         let options = ArrowWriterOptions::new().with_properties(settings.file.clone());
@@ -65,7 +66,7 @@ impl EventsFile {
         Ok(Self { path: path.to_owned(), file, writeback: Writeback::default() })
     }
 
-    /// Writes `batches` as one row group, encoded by `columns`.
+    /// Writes `batches` as one row group. The encoders `columns` encode the row group.
     pub fn write(
         &mut self,
         columns: &mut ColumnEncoders,
@@ -77,12 +78,12 @@ impl EventsFile {
             .map_err(|source| Error::WriteEvents { path: self.path.clone(), source })
     }
 
-    /// Returns the number of column chunks written so far.
+    /// Returns the number of column chunks that were written until now.
     pub fn chunk_count(&self) -> usize {
         self.file.flushed_row_groups().iter().map(|group| group.num_columns()).sum()
     }
 
-    /// Writes the footer, syncs the file and returns its counts.
+    /// Writes the footer of the file and syncs the file. Returns the counts of the file.
     pub fn close(mut self) -> std::result::Result<FileCounts, Error> {
         let written = self.file.finish().and_then(|metadata| {
             self.file.inner().get_ref().sync_all()?;
@@ -104,11 +105,11 @@ impl EventsFile {
     }
 }
 
-/// Encodes every column, [`ENCODERS`] at a time, the largest first so that the threads finish at
-/// about the same time.
+/// Encodes every column. At most [`ENCODERS`] columns are encoded at a time, the largest first, so
+/// that the threads end at about the same time.
 fn encode(columns: &[ColumnEncoder], batches: &[RecordBatch]) -> Result<Vec<ColumnChunk>> {
     let mut chunks: Vec<_> = columns.iter().map(|_| None).collect();
-    // The sizes of the columns are compared in the first batch.
+    // The sizes of the columns are taken from the first batch.
     let size = |n: usize| batches.first().map_or(0, |batch| memory_bytes(batch.column(n)));
     let mut order: Vec<_> = columns.iter().zip(&mut chunks).enumerate().collect();
     order.sort_by_cached_key(|(n, _)| Reverse(size(*n)));
@@ -130,7 +131,7 @@ fn encode(columns: &[ColumnEncoder], batches: &[RecordBatch]) -> Result<Vec<Colu
     Ok(chunks.into_iter().flatten().collect())
 }
 
-/// Returns the counts of the file at `path`, from its footer.
+/// Returns the counts of the file at `path`, which are in the footer of the file.
 pub fn read_counts(path: &Path) -> std::result::Result<FileCounts, Error> {
     let file = File::open(path).map_err(IoError::of("open", path))?;
     let reader = SerializedFileReader::new(file)
@@ -148,11 +149,11 @@ impl FileCounts {
     }
 }
 
-/// Returns the range of the column `ts`, from its statistics.
+/// Returns the range of the times in the column `ts`, according to the column's statistics.
 fn ts_range_of(group: &RowGroupMetaData) -> Option<TsRange> {
     let column = group.columns().iter().find(|column| column.column_path().string() == "ts")?;
     let Statistics::Int64(ts) = column.statistics()? else { return None };
-    // The column's unit is milliseconds.
+    // The times in the column are in milliseconds.
     let seconds = |milliseconds: &i64| milliseconds.div_euclid(1000);
     Some(TsRange { first: seconds(ts.min_opt()?), last: seconds(ts.max_opt()?) })
 }

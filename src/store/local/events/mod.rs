@@ -34,11 +34,11 @@ use crate::store::error::Error;
 /// The Arrow memory of a full group, in bytes. Two groups exist at a time. They and their encoded
 /// columns are the largest part of an import's memory.
 const GROUP_BYTES: usize = 12 << 20;
-/// A file is closed after this many column chunks. The footer takes about 1 kB of memory per chunk,
-/// and a schema may have 2,000 columns.
+/// The number of column chunks after which a file is closed. The footer takes about 1 kB of memory
+/// per chunk, and a schema may have 2,000 columns.
 const CHUNKS_PER_FILE: usize = 16_384;
 
-/// Writes one import's events. They become visible with the commit.
+/// Writes the events of one import. The events become visible with the commit.
 #[derive(Debug)]
 pub struct EventsWriter {
     schema: SchemaRef,
@@ -47,14 +47,14 @@ pub struct EventsWriter {
     folders: ImportFolders,
 }
 
-/// Batches that become one row group.
+/// Batches of events that become one row group.
 #[derive(Debug, Default)]
 struct RowGroup {
     batches: Vec<RecordBatch>,
     bytes: usize,
 }
 
-/// Writes the import's files. A file is created with its first row group.
+/// Writes the Parquet files of an import. A file is created when its first row group is written.
 #[derive(Debug)]
 struct EventsFiles {
     folder: PathBuf,
@@ -65,14 +65,15 @@ struct EventsFiles {
     counts: CommitCounts,
 }
 
-/// The folders of an import. Dropping it removes the unfinished folder, after a commit as well.
+/// The folders with the events of an import. Dropping the value removes the folder of unfinished
+/// events, after a commit as well.
 #[derive(Debug)]
 struct ImportFolders {
     unfinished: PathBuf,
     committed: PathBuf,
 }
 
-/// Returns the writer of `import`.
+/// Returns the writer for the events of `import`.
 pub fn begin(
     folder: &AccountFolder,
     account: &AccountId,
@@ -106,7 +107,8 @@ pub fn begin(
     }))
 }
 
-/// Returns the counts of `import` if an earlier run committed it, and makes that commit durable.
+/// Returns the counts of `import` if an earlier run committed the import. Makes that commit
+/// durable.
 pub fn commit_counts(
     folder: &AccountFolder,
     import: &ImportId,
@@ -122,7 +124,7 @@ pub fn commit_counts(
 }
 
 impl ImportWriter for EventsWriter {
-    /// Adds `batch`. A full group is written on the other thread.
+    /// Adds `batch` to the current row group. A full row group is written on another thread.
     fn push(&mut self, batch: Batch) -> Result<(), Error> {
         match batch {
             Batch::Events(batch) if *batch.schema_ref() == self.schema => self.group.push(batch),
@@ -134,7 +136,7 @@ impl ImportWriter for EventsWriter {
         self.files.send(std::mem::take(&mut self.group))
     }
 
-    /// Writes the last group, closes the files and renames the folder.
+    /// Writes the last row group, closes the files and renames the folder of the import.
     fn commit(self: Box<Self>) -> Result<CommitCounts, Error> {
         let counts = self.files.finish(self.group)?.close()?;
         durable::publish(&self.folders.unfinished, &self.folders.committed)?;
@@ -145,7 +147,8 @@ impl ImportWriter for EventsWriter {
 impl RowGroup {
     fn push(&mut self, batch: RecordBatch) {
         if batch.num_rows() > 0 {
-            // Slices of a batch share its memory: each counts only its own rows.
+            // Slices of a batch share the memory of the batch. For each slice, only its own rows
+            // count.
             self.bytes += batch.columns().iter().map(memory_bytes).sum::<usize>();
             self.batches.push(batch);
         }
@@ -168,7 +171,7 @@ impl Work for EventsFiles {
 }
 
 impl EventsFiles {
-    /// Takes the open file, or creates the next one.
+    /// Takes the open Parquet file. Creates the next file if none is open.
     fn take_or_create(&mut self) -> Result<EventsFile, Error> {
         match self.open.take() {
             Some(file) => Ok(file),
@@ -184,8 +187,8 @@ impl EventsFiles {
         Ok(())
     }
 
-    /// Closes the last file and returns the counts of all files. An import without records gets one
-    /// file with columns and no rows.
+    /// Closes the last file and returns the counts of all files. If the import has no records,
+    /// creates one file with columns and without rows.
     fn close(mut self) -> Result<CommitCounts, Error> {
         if self.closed == 0 {
             self.open = Some(self.take_or_create()?);
@@ -198,7 +201,7 @@ impl EventsFiles {
 impl Drop for ImportFolders {
     fn drop(&mut self) {
         if let Err(error) = durable::remove_folder(&self.unfinished) {
-            // The next run of this import removes the folder. Readers never scan it.
+            // The next run of the import removes the folder. Readers never scan the folder.
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "cannot remove the unfinished events of an import"
@@ -207,7 +210,7 @@ impl Drop for ImportFolders {
     }
 }
 
-/// Counts the events of a committed import from the footers of its files.
+/// Counts the events of a committed import. The counts are in the footers of its files.
 fn count_files(folder: &Path) -> Result<CommitCounts, Error> {
     let mut counts = CommitCounts::default();
     for entry in fs::read_dir(folder).map_err(IoError::of("list", folder))? {
@@ -217,7 +220,7 @@ fn count_files(folder: &Path) -> Result<CommitCounts, Error> {
     Ok(counts)
 }
 
-/// Adds the counts of a file to those of its import.
+/// Adds the counts of a file to the counts of the import.
 fn add(counts: &mut CommitCounts, file: FileCounts) {
     counts.records += file.records;
     counts.ts_range = TsRange::merge(counts.ts_range, file.ts_range);
@@ -233,7 +236,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns a batch of `width` columns that fills a group, and its schema.
+    /// Returns a batch of `width` columns that fills a row group, and the schema of the batch.
     fn full_group(width: usize) -> (EventSchema, RecordBatch) {
         let text = "x".repeat(GROUP_BYTES / width / 16);
         let column: ArrayRef = Arc::new(StringArray::from(vec![text.as_str(); 17]));

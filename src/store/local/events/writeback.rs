@@ -8,18 +8,19 @@ use std::fs::File;
 
 use nix::fcntl::{PosixFadviseAdvice::POSIX_FADV_DONTNEED, posix_fadvise};
 
-/// The number of bytes between two write-back requests.
+/// The number of bytes between two requests to write a file to the disk.
 const STEP: u64 = 4 << 20;
 
-/// The progress of the write-back requests for one file.
+/// The progress of the requests to write one file to the disk.
 #[derive(Debug, Default)]
 pub struct Writeback {
-    /// The file's length at the last request, and at the one before.
+    /// The length of the file at the last request, and at the request before it.
     requested: [u64; 2],
 }
 
 impl Writeback {
-    /// Requests the write-back of `file`, which now has `length` bytes, if it grew by [`STEP`].
+    /// Requests that the kernel writes `file` to the disk if the file grew by [`STEP`]. The file
+    /// now has `length` bytes.
     pub fn advance(&mut self, file: &File, length: u64) {
         let [last, before] = self.requested;
         if length < last + STEP {

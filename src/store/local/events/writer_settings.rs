@@ -1,4 +1,5 @@
-//! The settings of the Parquet writer, chosen by measurement on the product page's eight columns.
+//! The settings of the Parquet writer. They were chosen by measurements with the eight columns of
+//! the product page.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -20,22 +21,23 @@ use crate::account::AccountId;
 use crate::import_id::ImportId;
 use crate::records::EventSchema;
 
-/// The number of values in the sample that decides a column's encoding.
+/// The number of values in the sample that determines the encoding of a column.
 const SAMPLE: usize = 4096;
-/// The approximate size of the sample, in bytes.
+/// The approximate size of the sample of a column, in bytes.
 const SAMPLE_BYTES: usize = 256 << 10;
 
 /// The size of a page before compression, in bytes. A page of this size stays in the core's cache
 /// between encoding and compression. With 1 MiB an import took 1.5 times as long.
 pub const PAGE_BYTES: usize = 64 << 10;
-/// The largest dictionary, in bytes. A column whose dictionary grows beyond it continues without.
+/// The maximum size of a dictionary, in bytes. If the dictionary of a column becomes larger, the
+/// column continues without a dictionary.
 const DICTIONARY_BYTES: usize = 256 << 10;
 
 /// The settings that all files of an import share.
 #[derive(Clone, Debug)]
 pub struct WriterSettings {
     pub schema: SchemaRef,
-    /// The properties of each file, with the program, the account and the import as metadata.
+    /// The properties of each file. The program, the account and the import are in the metadata.
     pub file: WriterProperties,
 }
 
@@ -50,7 +52,8 @@ impl WriterSettings {
     }
 }
 
-/// Returns the settings for a column that is not of text and begins with `sample`.
+/// Returns the settings for a column whose values are not texts. `sample` has the first values of
+/// the column.
 pub fn column_properties(sample: &ArrayRef) -> WriterPropertiesBuilder {
     let settings = common_properties().set_dictionary_enabled(has_repeats(sample));
     match sample.data_type() {
@@ -61,8 +64,8 @@ pub fn column_properties(sample: &ArrayRef) -> WriterPropertiesBuilder {
     }
 }
 
-/// Returns the first [`SAMPLE`] of `values`, or fewer if they are long. `values` may be many short
-/// arrays.
+/// Returns the first [`SAMPLE`] values of `values`, or fewer values if they are long. `values` may
+/// be many short arrays.
 pub fn take_sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef> {
     let (mut left, mut bytes) = (SAMPLE, 0);
     let first = values.map_while(|values| {
@@ -79,7 +82,8 @@ pub fn take_sample<'a>(values: impl Iterator<Item = &'a ArrayRef>) -> Result<Arr
     Ok(concat(&first.iter().map(AsRef::as_ref).collect::<Vec<_>>())?)
 }
 
-/// Returns the memory that `array` uses, in bytes. For a slice, only its own rows count.
+/// Returns the memory that `array` uses, in bytes. If `array` is a slice, only the rows of the
+/// slice count.
 pub fn memory_bytes(array: &ArrayRef) -> usize {
     array.to_data().get_slice_memory_size().unwrap_or(0)
 }
@@ -94,11 +98,11 @@ fn common_properties() -> WriterPropertiesBuilder {
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_data_page_size_limit(PAGE_BYTES)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-        // The events writer decides where a row group ends.
+        // The writer of events decides where a row group ends.
         .set_max_row_group_row_count(None)
 }
 
-/// Returns whether at least half of `values` are repeats. A dictionary is worthwhile then.
+/// Returns whether at least half of the values are repetitions. If so, a dictionary is useful.
 fn has_repeats(values: &ArrayRef) -> bool {
     match values.data_type() {
         DataType::Int32 => primitives_repeat::<Int32Type, _>(values, |n| n),

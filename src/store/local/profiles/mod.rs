@@ -1,4 +1,4 @@
-//! Profiles in SQLite: begins the merge of an import in the account's `profiles.db`.
+//! Profiles in SQLite. The module begins the merge of an import into the account's `profiles.db`.
 
 pub mod database;
 
@@ -17,7 +17,7 @@ use crate::store::error::Error;
 use crate::store::profiles::batch::limits::MergeLimits;
 use crate::store::profiles::writer::ProfilesWriter;
 
-/// Returns the writer of `import`.
+/// Returns the writer for the profiles of `import`.
 pub fn begin(
     folder: &AccountFolder,
     import: &ImportId,
@@ -27,7 +27,8 @@ pub fn begin(
     durable::create_folders(folder.path())?;
     let database = Database::begin(&folder.profiles())?;
     if let Some(counts) = database.commit_counts(import)? {
-        durable::sync_parent(&folder.profiles())?; // the earlier run may have crashed before this
+        // The earlier run may have crashed before this sync.
+        durable::sync_parent(&folder.profiles())?;
         return Ok(Box::new(CommittedImport(counts)));
     }
     let spill_path = folder.profiles_spill();
@@ -35,7 +36,7 @@ pub fn begin(
     Ok(Box::new(writer))
 }
 
-/// Returns the counts of `import` if an earlier run committed it.
+/// Returns the counts of `import` if an earlier run committed the import.
 pub fn commit_counts(
     folder: &AccountFolder,
     import: &ImportId,
@@ -47,12 +48,13 @@ pub fn commit_counts(
     };
     let counts = Database::read_commit_counts(&path, import)?;
     if counts.is_some() {
-        durable::sync_parent(&path)?; // the earlier run may have crashed before this
+        // The earlier run may have crashed before this sync.
+        durable::sync_parent(&path)?;
     }
     Ok(counts)
 }
 
-/// Removes the leftovers of a crashed run.
+/// Removes the files that a crashed run of an import of profiles left.
 pub fn abandon(folder: &AccountFolder) -> Result<(), Error> {
     Ok(NewDatabase::remove_leftovers(&folder.profiles())?)
 }

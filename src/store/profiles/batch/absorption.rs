@@ -17,30 +17,32 @@ use crate::store::profiles::properties::merge::Merger;
 use crate::store::profiles::rows::Profiles;
 use crate::store::profiles::table::ProfileTable;
 
-/// Absorptions, and the later records of the winners, in file order.
+/// A queue of absorptions of profiles, and of the later records of the winning profiles, in file
+/// order.
 #[derive(Debug)]
 pub struct AbsorptionQueue {
     winners: HashSet<i64>,
     entries: Spill,
-    /// The number of absorbed profiles.
+    /// The number of profiles that were absorbed.
     count: u64,
-    /// The size at which the buffer is spilled, in bytes.
+    /// The size of the queue's buffer from which the buffer is spilled, in bytes.
     buffer: usize,
-    /// The limit of the profiles in memory, in bytes.
+    /// The maximum memory of the profiles in memory, in bytes.
     max_bytes: usize,
 }
 
-/// Profiles in memory. They are stored when they exceed the limit.
+/// A cache of profiles in memory. The profiles are stored when their memory exceeds the limit.
 struct ProfileCache<'a, T> {
     table: &'a T,
     merger: Merger,
     profiles: BTreeMap<i64, CachedProfile>,
     removed: BTreeSet<i64>,
-    /// The approximate memory of the profiles since they were last stored, in bytes.
+    /// The approximate memory of the profiles that were added since the cache was last stored, in
+    /// bytes.
     bytes: usize,
 }
 
-/// A profile in the form in which it will be stored.
+/// A cached profile in the form in which it will be stored.
 struct CachedProfile {
     properties: String,
     created_at: i64,
@@ -58,7 +60,7 @@ impl AbsorptionQueue {
         }
     }
 
-    /// Adds the absorption of `loser` by `winner`.
+    /// Adds the absorption of the profile `loser` by the profile `winner`.
     pub fn absorb(
         &mut self,
         winner: i64,
@@ -70,13 +72,14 @@ impl AbsorptionQueue {
         self.push(|out| record_codec::push_absorption(out, winner, loser), spill)
     }
 
-    /// Returns whether `profile` absorbed another profile. If so, its records must be pushed here.
+    /// Returns whether `profile` absorbed another profile. The records of such a profile must be
+    /// pushed to this queue.
     #[inline]
     pub fn has_winner(&self, profile: i64) -> bool {
         !self.winners.is_empty() && self.winners.contains(&profile)
     }
 
-    /// Adds a record with its profile. `push` appends it to the buffer.
+    /// Adds a record and its profile to the queue. `push` appends the record to the buffer.
     pub fn push(
         &mut self,
         push: impl FnOnce(&mut Vec<u8>),
@@ -86,8 +89,8 @@ impl AbsorptionQueue {
         self.entries.spill_above(self.buffer, spill)
     }
 
-    /// Merges all entries into `table`, which has the records of the partitions. Returns the number
-    /// of absorbed profiles.
+    /// Merges all entries of the queue into `table`, which has the records of the partitions.
+    /// Returns the number of absorbed profiles.
     pub fn merge(
         mut self,
         spill: &SpillFile,
@@ -118,7 +121,8 @@ impl<'a, T: ProfileTable> ProfileCache<'a, T> {
         Self { table, merger, profiles: BTreeMap::new(), removed: BTreeSet::new(), bytes: 0 }
     }
 
-    /// Removes a profile from the cache, or loads it. `None` if it has no record yet.
+    /// Removes a profile from the cache, or loads the profile. Returns `None` if the profile has
+    /// no record yet.
     fn take(&mut self, id: i64) -> Result<Option<CachedProfile>, Error> {
         if let Some(profile) = self.profiles.remove(&id) {
             return Ok(Some(profile));
@@ -137,7 +141,7 @@ impl<'a, T: ProfileTable> ProfileCache<'a, T> {
         self.profiles.insert(id, profile);
     }
 
-    /// Applies the changes of a record.
+    /// Applies the changes of a record to the profile with the id `id`.
     fn apply(&mut self, id: i64, body: &[u8]) -> Result<(), Error> {
         let at = record_codec::time(body);
         let before = self.take(id)?;
@@ -177,7 +181,7 @@ impl<'a, T: ProfileTable> ProfileCache<'a, T> {
         Ok(())
     }
 
-    /// Stores all profiles and empties the cache.
+    /// Stores all profiles of the cache and empties the cache.
     fn store(&mut self) -> Result<(), Error> {
         let mut profiles = Profiles::default();
         for (id, profile) in std::mem::take(&mut self.profiles) {

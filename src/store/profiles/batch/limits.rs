@@ -1,20 +1,24 @@
 //! The memory limits of the profile merge.
 
-/// The limits of memory, in bytes unless noted. Tests use small limits.
+/// The limits on the memory of the profile merge. They are in bytes unless stated otherwise. Tests
+/// use small limits.
 #[derive(Clone, Copy, Debug)]
 pub struct MergeLimits {
-    /// The approximate memory of a window's ids. A window above this limit is full.
+    /// The approximate maximum memory of a window's ids, in bytes. A window above this limit is
+    /// full.
     pub ids: usize,
-    /// From this number of ids, another thread loads the whole table.
+    /// The number of ids from which another thread loads the whole table of ids.
     pub load_from: usize,
-    /// The size of the buffer of waiting records at which it is spilled. Records with ids as text
-    /// use a quarter.
+    /// The size of the buffer of waiting records from which the buffer is spilled, in bytes. For
+    /// records with ids as text, a quarter of this size applies.
     pub waiting: usize,
-    /// The size of a run: the records of a partition that are sorted by profile in memory.
+    /// The maximum size of a run, in bytes. A run has those records of a partition that are sorted
+    /// by profile in memory.
     pub run: usize,
     /// The number of profiles that are read, merged and stored as one chunk.
     pub chunk: usize,
-    /// The minimum number of profiles of a partition, when records are assigned on arrival.
+    /// The minimum number of profiles in a partition if records are assigned to profiles on
+    /// arrival.
     pub profiles: i64,
 }
 

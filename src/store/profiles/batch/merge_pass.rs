@@ -28,46 +28,47 @@ use crate::store::profiles::properties::merge::Merger;
 use crate::store::profiles::rows::{IdRows, Profile, Profiles};
 use crate::store::profiles::table::ProfileTable;
 
-/// The number of ids that are stored as one group.
+/// The number of ids that the merge pass stores as one group.
 const ID_GROUP: usize = 1024;
 
-/// The number of merging threads. Merging takes more than twice as long as reading.
+/// The number of threads that merge profiles. Merging takes more than twice as long as reading.
 const MERGE_THREADS: usize = 2;
 
-/// The maximum number of chunks per merging thread, fewer if profiles are large.
+/// The maximum number of chunks that wait for each merging thread. The number is lower if profiles
+/// are large.
 const AHEAD: usize = 2;
 
-/// The parameters of a merge pass.
+/// The parameters of a merge pass over the table of profiles.
 #[derive(Clone, Copy)]
 pub struct MergePass {
-    /// The greatest id of a profile that may be in the table.
+    /// The greatest id that a profile in the table may have.
     pub last_stored: i64,
     pub limits: MergeLimits,
 }
 
-/// The database's side of a merge pass.
+/// The state of a merge pass on the thread that uses the database.
 struct PassState<'a, T> {
     table: &'a T,
     pass: MergePass,
     runs: Receiver<Result<SortedRun, IoError>>,
     ids: Receiver<IdRows>,
     threads: [MergeThread; MERGE_THREADS],
-    /// The number of chunks sent to the merging threads so far.
+    /// The number of chunks that were sent to the merging threads until now.
     sent: usize,
-    /// The estimated size of each chunk that is being merged, in bytes.
+    /// The estimated size of each chunk that is now being merged, in bytes.
     chunk_sizes: VecDeque<usize>,
 }
 
-/// The channels of a merging thread. Results arrive in the order of the chunks.
+/// The channels of a merging thread. The results arrive in the same order as the chunks.
 struct MergeThread {
     chunks: Sender<ProfileChunk>,
     merged: Receiver<Result<Profiles, InvalidProperties>>,
 }
 
-/// The id of a profile whose properties can't be merged, and the reason.
+/// The id of a profile whose properties cannot be merged, with the reason.
 type InvalidProperties = (i64, serde_json::Error);
 
-/// Stored profiles, and their new records in a run.
+/// A chunk of stored profiles, and the new records for them in a run.
 struct ProfileChunk {
     run: Arc<SortedRun>,
     records: Range<usize>,
@@ -75,8 +76,8 @@ struct ProfileChunk {
 }
 
 impl ProfileChunk {
-    /// Reads the profiles of `records`. If large profiles exceed the memory of a chunk, the chunk
-    /// holds only the first of them, at least one.
+    /// Reads the stored profiles of `records`. If large profiles exceed the memory of a chunk, the
+    /// chunk has only the first profiles, at least one.
     fn read(
         table: &impl ProfileTable,
         run: &Arc<SortedRun>,
@@ -93,7 +94,8 @@ impl ProfileChunk {
         Ok(Self { run: Arc::clone(run), records, before })
     }
 
-    /// Estimates the size of the chunk: its profiles, and its share of the run.
+    /// Estimates the size of the chunk in bytes: the size of its profiles, and of its part of the
+    /// run.
     fn bytes(&self) -> usize {
         let records = self.run.bytes.len() * self.records.len() / self.run.order.len().max(1);
         self.before.text.len() + records
@@ -101,7 +103,7 @@ impl ProfileChunk {
 }
 
 impl MergePass {
-    /// Merges the records of `partitions` into the table and stores the new and moved ids.
+    /// Merges the records of `partitions` into the table. Stores the ids that are new or moved.
     pub fn run(
         self,
         partitions: Vec<Spill>,
@@ -135,7 +137,8 @@ fn spawn<'scope>(
     spawned.map(drop).map_err(|source| Error::Thread { source })
 }
 
-/// Sends the new and moved ids, in the order of their table, until the receiver is dropped.
+/// Sends the new and moved ids in the order of the table `identity`. Stops when the receiver is
+/// dropped.
 fn send_ids(ids: &IdIndex, resolver: &Resolver, out: &Sender<IdRows>) {
     for kind in KINDS_BY_NAME {
         let sent = ids.for_each_group_in_key_order(
@@ -173,8 +176,8 @@ impl<T: ProfileTable> PassState<'_, T> {
         self.ids.iter().try_for_each(|rows| self.table.store_ids(&rows))
     }
 
-    /// Reads the profiles of `records` and sends them to the merging threads, in one chunk unless
-    /// they are large.
+    /// Reads the profiles of `records` and sends them to the merging threads. They are one chunk
+    /// unless the profiles are large.
     fn merge_records(
         &mut self,
         run: &Arc<SortedRun>,
@@ -241,7 +244,8 @@ impl MergeThread {
     }
 }
 
-/// Merges the records of `chunk` into the profiles `before`. Returns the profiles that changed.
+/// Merges the records of `chunk` into the profiles `before`. Returns the profiles that have
+/// changed.
 fn merge_chunk(
     merger: &mut Merger,
     run: &SortedRun,
@@ -295,7 +299,7 @@ mod tests {
             let limits = MergeLimits { run: most, ..MergeLimits::default() };
             let (mut left, mut chunks) = (0..12, Vec::new());
             while !left.is_empty() {
-                // The last profile is new.
+                // The last profile of the chunk is new.
                 let chunk = ProfileChunk::read(&database, &run, left.clone(), 5, limits).unwrap();
                 left.start = chunk.records.end;
                 chunks.push((chunk.before.iter().count(), chunk.records));

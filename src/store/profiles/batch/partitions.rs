@@ -12,35 +12,36 @@ use crate::files::error::IoError;
 use crate::store::profiles::identity::id_index::IdIndex;
 use crate::store::profiles::identity::resolve::{Resolver, UNKNOWN};
 
-/// The maximum number of partitions if the profiles of all records are known.
+/// The maximum number of partitions if the profiles of all records are known before.
 const MAX_PARTITIONS: usize = 64;
 
-/// The maximum number of partitions if records are assigned on arrival.
+/// The maximum number of partitions if records are assigned to profiles on arrival.
 const MAX_STREAMING_PARTITIONS: usize = 192;
 
-/// The records, partitioned by profile.
+/// The records of an import, divided into partitions by profile.
 #[derive(Debug)]
 pub struct Partitions {
-    /// The partitions up to the last used one.
+    /// The partitions up to the last partition that has records.
     partitions: Vec<Spill>,
-    /// The smallest profile id.
+    /// The smallest profile id in the first partition.
     first: i64,
-    /// The number of profiles in a partition. The last partition has all remaining profiles.
+    /// The number of profiles in each partition. The last partition has all remaining profiles.
     width: i64,
     max: usize,
-    /// Whether the number of records was not known from the start.
+    /// Whether the number of records was unknown when the partitions were created.
     is_streaming: bool,
-    /// The size at which the buffer of a partition is spilled, in bytes.
+    /// The size of a partition's buffer from which the buffer is spilled, in bytes.
     buffer: usize,
-    /// The records that are merged after those of all partitions.
+    /// The absorptions and records that are merged after the records of all partitions.
     pub absorptions: AbsorptionQueue,
 }
 
 impl Partitions {
-    /// Returns partitions for the profiles up to `last` and for any number of new ones.
+    /// Returns partitions for the profiles with ids up to `last` and for any number of new
+    /// profiles.
     pub fn for_streaming(limits: &MergeLimits, last: i64) -> Self {
         let max = MAX_STREAMING_PARTITIONS;
-        // Half of the partitions are for new profiles.
+        // Half of the partitions are reserved for new profiles.
         let width = limits.profiles.max(last / (max / 2) as i64 + 1);
         Self {
             partitions: Vec::new(),
@@ -62,7 +63,7 @@ impl Partitions {
         bytes: usize,
     ) -> Self {
         let mut first = resolver.last_profile + 1;
-        // A new profile has at least one new id. Most often that id is of the same kind in all
+        // A new profile has at least one new id. In most cases, this id is of the same kind in all
         // records.
         let mut new = [0; 4];
         for ((kind, _), number) in ids.iter().zip(0..) {
@@ -89,7 +90,8 @@ impl Partitions {
         }
     }
 
-    /// Adds a record of `profile`. `push` appends it to the buffer.
+    /// Adds a record of the profile `profile` to its partition. `push` appends the record to the
+    /// buffer.
     pub fn push(
         &mut self,
         profile: i64,
@@ -109,8 +111,8 @@ impl Partitions {
         partition.spill_above(self.buffer, spill)
     }
 
-    /// Returns the partitions in order. Partitions that are larger than a run are divided again,
-    /// because their size is known then.
+    /// Returns the partitions in order. A partition that is larger than a run is divided again,
+    /// because its size is known now.
     pub fn finish(
         self,
         limits: &MergeLimits,
@@ -136,7 +138,7 @@ impl Partitions {
                     repartitioned.push(profile, push, spill)?;
                 }
             }
-            // The buffers of one repartitioned partition take the memory of a run.
+            // The buffers of one partition that is divided again take the memory of a run.
             repartitioned
                 .partitions
                 .iter_mut()

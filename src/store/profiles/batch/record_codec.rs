@@ -16,16 +16,16 @@
 use crate::codec::varint::{self, take, take_array};
 use crate::records::{PackedChange, ProfileRecord, unpack};
 
-/// Marks an absorption, in place of a body's length. No body has this length.
+/// The number that marks an absorption in place of the length of a body. No body has this length.
 const ABSORPTION: u32 = u32::MAX;
 
-/// Appends `record` with the numbers `ids`.
+/// Appends `record` to `out`. The record's ids are the numbers `ids`.
 pub fn push_with_numbers(out: &mut Vec<u8>, ids: &[u32], record: &ProfileRecord<'_>) {
     push_numbers(out, ids);
     push_body(out, record);
 }
 
-/// Appends a record with the numbers `ids` and an encoded body.
+/// Appends a record with an encoded body to `out`. The record's ids are the numbers `ids`.
 pub fn push_body_with_numbers(out: &mut Vec<u8>, ids: &[u32], body: &[u8]) {
     push_numbers(out, ids);
     out.extend((body.len() as u32).to_le_bytes());
@@ -37,7 +37,7 @@ fn push_numbers(out: &mut Vec<u8>, ids: &[u32]) {
     ids.iter().for_each(|id| out.extend(id.to_le_bytes()));
 }
 
-/// Appends `record` with its ids as text.
+/// Appends `record` to `out`, with its ids as text.
 pub fn push_with_texts(out: &mut Vec<u8>, record: &ProfileRecord<'_>) {
     let count = out.len();
     out.push(0);
@@ -50,28 +50,28 @@ pub fn push_with_texts(out: &mut Vec<u8>, record: &ProfileRecord<'_>) {
     push_body(out, record);
 }
 
-/// Appends `record` with its profile.
+/// Appends `record` to `out`, with its profile in place of its ids.
 pub fn push_with_profile(out: &mut Vec<u8>, profile: i64, record: &ProfileRecord<'_>) {
     out.extend(profile.to_le_bytes());
     push_body(out, record);
 }
 
-/// Appends a record with its profile and an encoded body.
+/// Appends a record with an encoded body to `out`, with its profile in place of its ids.
 pub fn push_body_with_profile(out: &mut Vec<u8>, profile: i64, body: &[u8]) {
     out.extend(profile.to_le_bytes());
     out.extend((body.len() as u32).to_le_bytes());
     out.extend_from_slice(body);
 }
 
-/// Appends the absorption of the profile `loser` by `winner`.
+/// Appends the absorption of the profile `loser` by the profile `winner` to `out`.
 pub fn push_absorption(out: &mut Vec<u8>, winner: i64, loser: i64) {
     out.extend(winner.to_le_bytes());
     out.extend(ABSORPTION.to_le_bytes());
     out.extend(loser.to_le_bytes());
 }
 
-/// Decodes the next record with a profile, or the next absorption. Returns the profile, and the
-/// record's body or the absorbed profile.
+/// Decodes the next record or absorption. For a record, returns its profile and its body. For an
+/// absorption, returns both profiles.
 pub fn next_with_absorption<'a>(rest: &mut &'a [u8]) -> Option<(i64, Result<&'a [u8], i64>)> {
     let after = rest.get(size_of::<i64>()..)?;
     if !after.starts_with(&ABSORPTION.to_le_bytes()) {
@@ -82,8 +82,8 @@ pub fn next_with_absorption<'a>(rest: &mut &'a [u8]) -> Option<(i64, Result<&'a 
     Some((winner, Err(i64::from_le_bytes(take_array(rest)))))
 }
 
-/// Decodes the next record with numbers as ids. Returns the numbers, strongest id first, and the
-/// body.
+/// Decodes the next record that has numbers as ids. Returns the numbers, the strongest id first,
+/// and the body.
 pub fn next_with_numbers<'a>(
     rest: &mut &'a [u8],
 ) -> Option<(impl Iterator<Item = u32> + Clone + use<'a>, &'a [u8])> {
@@ -93,7 +93,7 @@ pub fn next_with_numbers<'a>(
     Some((ids.iter().map(|&id| u32::from_le_bytes(id)), take_body(rest)))
 }
 
-/// Decodes the next record with ids as text. Returns the ids by kind, and the body.
+/// Decodes the next record that has ids as text. Returns the ids by kind, and the body.
 fn next_with_texts<'a>(rest: &mut &'a [u8]) -> Option<([Option<&'a str>; 4], &'a [u8])> {
     let (&count, after) = rest.split_first()?;
     *rest = after;
@@ -106,7 +106,8 @@ fn next_with_texts<'a>(rest: &mut &'a [u8]) -> Option<([Option<&'a str>; 4], &'a
     Some((ids, take_body(rest)))
 }
 
-/// Decodes the next records with ids as text, at most `count`. Returns their ids and their bodies.
+/// Decodes the next records that have ids as text, at most `count` records. Returns their ids and
+/// their bodies.
 pub fn next_group_with_texts<'a>(
     rest: &mut &'a [u8],
     count: usize,
@@ -114,7 +115,7 @@ pub fn next_group_with_texts<'a>(
     std::iter::from_fn(|| next_with_texts(rest)).take(count).unzip()
 }
 
-/// Decodes the next record with a profile. Returns the profile and the body.
+/// Decodes the next record that has a profile. Returns the profile and the body.
 pub fn next_with_profile<'a>(rest: &mut &'a [u8]) -> Option<(i64, &'a [u8])> {
     if rest.is_empty() {
         return None;
@@ -123,12 +124,12 @@ pub fn next_with_profile<'a>(rest: &mut &'a [u8]) -> Option<(i64, &'a [u8])> {
     Some((profile, take_body(rest)))
 }
 
-/// Returns a body's time, in seconds since 1970 UTC.
+/// Returns the time in the body of a record, in seconds since 1970 UTC.
 pub fn time(mut body: &[u8]) -> i64 {
     i64::from_le_bytes(take_array(&mut body))
 }
 
-/// Returns a body's changes, in file order.
+/// Returns the changes in the body of a record, in file order.
 pub fn changes(mut body: &[u8]) -> impl Iterator<Item = PackedChange<'_>> {
     let _time: [u8; 8] = take_array(&mut body);
     unpack(body)

@@ -12,19 +12,19 @@ use super::record_codec;
 use super::spill::{Spill, SpillFile};
 use crate::files::error::IoError;
 
-/// A run: records sorted by profile. The records of one profile are in file order.
+/// A run of records that are sorted by profile. The records of one profile are in file order.
 pub struct SortedRun {
-    /// The encoded records.
+    /// The encoded records of the run, concatenated.
     pub bytes: Vec<u8>,
-    /// Each record's profile, and its start in `bytes`.
+    /// For each record of the run, its profile and its start in `bytes`.
     pub order: Vec<(i64, u32)>,
-    /// Whether this is the first run of its partition. If so, earlier runs do not have its
-    /// profiles.
+    /// Whether the run is the first run of its partition. If so, no earlier run has records of the
+    /// same profiles.
     pub is_first: bool,
 }
 
-/// Sends the runs of `partitions` in order, each of up to `limit` bytes, until the receiver is
-/// dropped.
+/// Sends the runs of `partitions` in order. Each run has up to `limit` bytes. Stops when the
+/// receiver is dropped.
 pub fn send_runs(
     partitions: Vec<Spill>,
     spill: &SpillFile,
@@ -56,13 +56,14 @@ impl SortedRun {
         Self { bytes, order, is_first }
     }
 
-    /// Returns the body of the record that starts at `at`.
+    /// Returns the body of the record that starts at the position `at`.
     pub fn body(&self, at: u32) -> &[u8] {
         let mut rest = &self.bytes[at as usize..];
         record_codec::next_with_profile(&mut rest).map_or(&[], |(_, body)| body)
     }
 
-    /// Divides the records into chunks of `profiles` profiles. The last chunk may have fewer.
+    /// Divides the records of the run into chunks of `profiles` profiles. The last chunk may have
+    /// fewer profiles.
     pub fn chunks(&self, profiles: usize) -> Vec<Range<usize>> {
         let mut chunks = Vec::new();
         let mut end = 0;
@@ -77,7 +78,7 @@ impl SortedRun {
         }
     }
 
-    /// Returns a chunk's profiles, each with its records.
+    /// Returns the profiles of a chunk, each with its records.
     pub fn groups(&self, chunk: &Range<usize>) -> impl Iterator<Item = (i64, &[(i64, u32)])> {
         let groups = self.order[chunk.clone()].chunk_by(|(a, _), (b, _)| a == b);
         groups.map(|group| (group[0].0, group))
@@ -89,7 +90,7 @@ impl SortedRun {
         chunk.start + self.order[chunk.clone()].partition_point(|&(id, _)| id < profile)
     }
 
-    /// Returns the profiles of a chunk up to `last`, without repeats.
+    /// Returns the profiles of a chunk with ids up to `last`. Each profile is returned once.
     pub fn profiles(&self, chunk: &Range<usize>, last: i64) -> Vec<i64> {
         let mut ids: Vec<_> = self.order[chunk.clone()].iter().map(|&(id, _)| id).collect();
         ids.dedup();
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_hold_whole_profiles() {
+    fn chunks_contain_whole_profiles() {
         let mut bytes = Vec::new();
         let profiles = [3, 1, 3, 2, 3, 4];
         for profile in profiles {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::files::durable;
 use crate::files::error::IoError;
 
-/// The temporary file, shared by several [`Spill`]s.
+/// A temporary file for records that do not fit into memory. Several [`Spill`]s share the file.
 #[derive(Debug)]
 pub struct SpillFile {
     path: PathBuf,
@@ -19,15 +19,16 @@ pub struct SpillFile {
     end: u64,
 }
 
-/// A queue of bytes. The first bytes are in the file, and the last bytes are in memory.
+/// A queue of bytes. The first bytes of the queue are in the spill file, and the last bytes are in
+/// memory.
 #[derive(Debug, Default)]
 pub struct Spill {
     written: VecDeque<Extent>,
-    /// The bytes in memory. Append whole records.
+    /// The last bytes of the queue, which are in memory. Only whole records may be appended.
     pub buffer: Vec<u8>,
 }
 
-/// The position and length of a spilled piece in the file.
+/// The position and the length of a part of the spill file, in bytes.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
     start: u64,
@@ -35,13 +36,13 @@ struct Extent {
 }
 
 impl SpillFile {
-    /// `path` is the name under which the file is created before it is unlinked. Only this value
-    /// may use the name.
+    /// Creates a spill file. `path` is the name under which the file is created before it is
+    /// unlinked. No other value may use this name.
     pub fn new(path: PathBuf) -> Self {
         Self { path, file: None, end: 0 }
     }
 
-    /// Truncates the file. Every [`Spill`] must have read all its bytes from it.
+    /// Truncates the spill file. Every [`Spill`] must have read all its bytes from the file.
     pub fn clear(&mut self) -> Result<(), IoError> {
         self.end = 0;
         let truncated = self.file.as_ref().map_or(Ok(()), |file| file.set_len(0));
@@ -71,7 +72,7 @@ impl SpillFile {
 impl Spill {
     pub const NONE: Self = Self { written: VecDeque::new(), buffer: Vec::new() };
 
-    /// Spills the buffer if it has at least `limit` bytes.
+    /// Writes the buffer to the spill file if the buffer has at least `limit` bytes.
     pub fn spill_above(&mut self, limit: usize, file: &mut SpillFile) -> Result<(), IoError> {
         if self.buffer.len() < limit {
             return Ok(());
@@ -81,7 +82,7 @@ impl Spill {
         Ok(())
     }
 
-    /// Spills the whole buffer and frees its memory.
+    /// Writes the whole buffer to the spill file and frees the buffer's memory.
     pub fn spill_all(&mut self, file: &mut SpillFile) -> Result<(), IoError> {
         self.spill_above(1, file)?;
         self.buffer = Vec::new();
@@ -111,7 +112,7 @@ impl Spill {
         self.written.is_empty() && self.buffer.is_empty()
     }
 
-    /// Returns the number of bytes in the file and in memory.
+    /// Returns the number of bytes of the queue, in the file and in memory.
     pub fn len(&self) -> usize {
         self.written.iter().map(|extent| extent.len).sum::<usize>() + self.buffer.len()
     }
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_piece_is_taken_between_pushes() {
+    fn pieces_can_be_taken_between_pushes() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = SpillFile::new(folder.path().join("file"));
         let (mut spill, mut taken) = (Spill::default(), Vec::new());

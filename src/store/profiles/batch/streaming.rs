@@ -15,24 +15,26 @@ use crate::store::profiles::identity::id_index::{IdIndex, IdKey};
 use crate::store::profiles::identity::resolve::Resolver;
 use crate::store::profiles::table::ProfileTable;
 
-/// The number of records whose ids are numbered as one group.
+/// The number of records whose ids get their numbers as one group.
 pub const GROUP: usize = 64;
 
-/// The ids of a record, by kind.
+/// The ids of a record, indexed by kind.
 pub type RecordIds<'a> = [Option<&'a str>; 4];
 
-/// Records by profile, and the profile that each id belongs to after them.
+/// Assigns records to profiles on arrival. Has the records by profile, and the profile that each
+/// id belongs to after these records.
 #[derive(Debug)]
 pub struct RecordRouter {
     pub resolver: Resolver,
     pub partitions: Partitions,
-    /// The last records, not yet assigned, with their ids as text. Unless this is empty, new
-    /// records must be appended to it.
+    /// The last records, which are not assigned to profiles yet, with their ids as text. If the
+    /// backlog is not empty, new records must be appended to it.
     pub backlog: Spill,
 }
 
 impl RecordRouter {
-    /// `profiles` has the profile of each stored id, by the id's number.
+    /// Creates a router. `profiles` has the profile of each stored id. The index is the number of
+    /// the id.
     pub fn new(profiles: Vec<i64>, last_profile: i64, limits: &MergeLimits) -> Self {
         Self {
             resolver: Resolver::new(profiles, last_profile),
@@ -53,7 +55,7 @@ impl RecordRouter {
     ) -> Result<(), Error> {
         let numbers = number_ids(ids, records);
         self.resolver.grow(ids.len());
-        // Loads the memory that the next step reads into the processor's cache.
+        // This call loads the memory that the next step reads into the cache of the processor.
         black_box(self.resolver.profiles(numbers.iter().copied()));
         let Self { resolver, partitions, .. } = self;
         for (n, numbers) in ids_by_record(records, &numbers).enumerate() {
@@ -64,8 +66,8 @@ impl RecordRouter {
         Ok(())
     }
 
-    /// Assigns one piece of the records that are not assigned yet. Returns false if no such records
-    /// remain.
+    /// Assigns some of the records in the backlog to their profiles. Returns false if the backlog
+    /// is empty.
     pub fn assign_next_piece(
         &mut self,
         ids: &mut IdIndex,
@@ -107,8 +109,8 @@ pub fn assign_staged(
     Ok(())
 }
 
-/// Returns the profile of a record with the ids `numbers`. Profiles that lose their last id to this
-/// record are absorbed before the record's own changes.
+/// Returns the profile of a record that has the ids `numbers`. Profiles that lose their last id to
+/// the record are absorbed before the changes of the record are applied.
 #[inline]
 fn resolve(
     resolver: &mut Resolver,
@@ -130,13 +132,13 @@ fn resolve(
     Ok(profile)
 }
 
-/// Returns the numbers of all ids of these records. At most [`GROUP`] records are allowed.
+/// Returns the numbers of all ids of `records`. At most [`GROUP`] records are allowed.
 pub fn number_ids(ids: &mut IdIndex, records: &[RecordIds<'_>]) -> Vec<u32> {
     let keys: Vec<_> = records.iter().flat_map(record_keys).collect();
     ids.number_keys(&keys)
 }
 
-/// Divides `numbers` by record.
+/// Divides the list `numbers` into one part for each record.
 pub fn ids_by_record<'a>(
     records: &'a [RecordIds<'_>],
     mut numbers: &'a [u32],
@@ -148,7 +150,7 @@ pub fn ids_by_record<'a>(
     })
 }
 
-/// Returns a record's ids, strongest first.
+/// Returns the ids of a record, the strongest id first.
 fn record_keys<'a>(record: &RecordIds<'a>) -> impl Iterator<Item = IdKey<'a>> + use<'a> {
     IdKind::ALL.into_iter().zip(*record).filter_map(|(kind, id)| id.map(|id| (kind, id)))
 }

@@ -30,30 +30,30 @@ use crate::store::profiles::identity::resolve::Resolver;
 use crate::store::profiles::properties::merge::Merger;
 use crate::store::profiles::table::{ProfileTable, SCAN_FRACTION};
 
-/// Some of an import's records, in file order.
+/// A window: some of an import's records, in file order.
 #[derive(Debug)]
 pub struct Window {
     limits: MergeLimits,
     ids: IdIndex,
     phase: Phase,
-    /// Records after these, with their ids as text, that exceeded the limit of ids. They are merged
-    /// before the window takes new records.
+    /// The records after the window, which exceeded the limit of ids. Their ids are texts. They
+    /// are merged before the window takes new records.
     backlog: Spill,
     count: u64,
-    /// The greatest profile id before this window.
+    /// The greatest profile id that was in use before the window.
     last_profile: i64,
     spill: SpillFile,
 }
 
-/// The state of the window's records.
+/// The state of the records of a window.
 #[derive(Debug)]
 enum Phase {
-    /// The records wait until their ids are looked up.
+    /// The records of the window wait until their ids are looked up.
     Waiting { records: Spill, may_load_ids: bool },
-    /// A thread loads all stored ids. The first records have numbers as ids. The other records have
-    /// ids as text.
+    /// A thread loads all stored ids. The first records of the window have numbers as ids. The
+    /// other records have ids as text.
     LoadingIds { first: Spill, others: Spill, loader: IdLoader },
-    /// The records are assigned to their profiles.
+    /// The records of the window are assigned to their profiles on arrival.
     Streaming(Box<RecordRouter>),
 }
 
@@ -70,7 +70,7 @@ impl Window {
         Self { limits, ids, phase, backlog, count: 0, last_profile, spill }
     }
 
-    /// Adds the records of `batch`.
+    /// Adds the records of `batch` to the window.
     pub fn push(&mut self, batch: &ProfileBatch, table: &impl ProfileTable) -> Result<(), Error> {
         self.add_batch(batch, table)?;
         match &mut self.phase {
@@ -128,7 +128,7 @@ impl Window {
         }
     }
 
-    /// Starts to load all stored ids, if that is worth it and they fit into memory.
+    /// Starts to load all stored ids if this is useful and the ids fit into memory.
     fn start_loading(&mut self, table: &impl ProfileTable) -> Result<(), Error> {
         if self.ids.len() < self.limits.load_from || !prefers_scan(&self.ids, self.last_profile) {
             return Ok(());
@@ -146,7 +146,8 @@ impl Window {
         Ok(())
     }
 
-    /// Waits for the stored ids if they are being loaded, and starts to assign records.
+    /// Waits for the stored ids if they are being loaded. Then starts to assign records to
+    /// profiles.
     fn finish_loading(&mut self, table: &impl ProfileTable) -> Result<(), Error> {
         self.phase = match std::mem::replace(&mut self.phase, Phase::WAITING) {
             Phase::LoadingIds { first, others, loader } => {
@@ -173,7 +174,7 @@ impl Window {
         Ok(())
     }
 
-    /// Moves records from the backlog to the waiting records, up to the limit of ids.
+    /// Moves records from the backlog to the waiting records, until the limit of ids is reached.
     fn drain_backlog(&mut self) -> Result<(), IoError> {
         let Phase::Waiting { records, .. } = &mut self.phase else { return Ok(()) };
         while self.ids.bytes() < self.limits.ids
@@ -197,7 +198,7 @@ impl Window {
         self.ids.bytes() >= self.limits.ids || !self.backlog.is_empty()
     }
 
-    /// Merges all records into `table` and empties the window.
+    /// Merges all records of the window into `table` and empties the window.
     pub fn merge(
         &mut self,
         table: &impl ProfileTable,
@@ -213,7 +214,8 @@ impl Window {
         Ok(CommitCounts { records: std::mem::take(&mut self.count), ..counts })
     }
 
-    /// Merges all records except the backlog. Returns all counts except the number of records.
+    /// Merges all records of the window into `table` except the backlog. Returns all counts except
+    /// the number of records.
     fn run_pass(
         &mut self,
         table: &impl ProfileTable,
@@ -230,7 +232,7 @@ impl Window {
                 ids.seal();
                 (router.resolver, router.partitions)
             }
-            Phase::LoadingIds { .. } => unreachable!("finish_loading ended it"),
+            Phase::LoadingIds { .. } => unreachable!("finish_loading has ended this phase"),
             Phase::Waiting { records, .. } => {
                 let scan = prefers_scan(&ids, self.last_profile);
                 let profiles = table.find_profiles(&ids, scan)?;
@@ -279,12 +281,12 @@ impl Window {
 }
 
 impl Phase {
-    /// A window without records. Loading all ids is not possible, because another connection does
-    /// not see the uncommitted ids of the table.
+    /// The state of a window without records. All ids cannot be loaded, because another connection
+    /// does not see the uncommitted ids of the table.
     const WAITING: Self = Self::Waiting { records: Spill::NONE, may_load_ids: false };
 }
 
-/// Appends records with their ids as text.
+/// Appends records to `out`, with their ids as text.
 fn push_with_texts(
     records: &[ProfileRecord<'_>],
     out: &mut Spill,

@@ -1,34 +1,36 @@
-//! The number of ids of each profile. It shows the profiles without an identity and those without
-//! any id.
+//! The number of ids that each profile has. It shows which profiles have no identity, and which
+//! profiles have no id.
 
 use std::collections::HashMap;
 
-/// Marks a profile with an identity. The lower bits are the number of its other ids.
+/// A bit that marks a profile with an identity. The lower bits are the number of the profile's
+/// other ids.
 const IDENTITY: u32 = 1 << 31;
 
-/// The number of ids of some profiles, by profile.
+/// The number of ids of some profiles. The key is the profile id.
 #[derive(Debug, Default)]
 pub struct IdCounts(HashMap<i64, u32>);
 
 impl IdCounts {
-    /// Adds a profile whose ids are counted later.
+    /// Adds a profile to the set. Its ids are counted later.
     pub fn add_profile(&mut self, profile: i64) {
         self.0.entry(profile).or_default();
     }
 
-    /// Counts an id of `profile`.
+    /// Counts one more id of `profile`.
     pub fn add(&mut self, profile: i64, is_identity: bool) {
         add(self.0.entry(profile).or_default(), is_identity);
     }
 
-    /// Counts a stored id. An id of a profile outside this set is ignored.
+    /// Counts a stored id of `profile`. Ignores the id if the profile is not in the set.
     pub fn add_stored(&mut self, profile: i64, is_identity: bool) {
         if let Some(count) = self.0.get_mut(&profile) {
             add(count, is_identity);
         }
     }
 
-    /// Removes an id that is not an identity. Returns whether its profile has no id left.
+    /// Removes one id of `profile` that is not an identity. Returns whether the profile now has no
+    /// id.
     pub fn remove(&mut self, profile: i64) -> bool {
         let Some(count) = self.0.get_mut(&profile) else { return false };
         if *count & !IDENTITY > 0 {
@@ -51,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_id_empties_a_profile() {
+    fn removing_the_last_id_leaves_none() {
         let mut counts = IdCounts::default();
         counts.add_stored(1, false);
         assert!(!counts.remove(1), "the profile is not counted");

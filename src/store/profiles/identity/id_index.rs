@@ -11,60 +11,60 @@ use hashbrown::HashTable;
 
 use crate::records::IdKind;
 
-/// The bytes per id in [`Resolver`](super::resolve::Resolver).
+/// The number of bytes that [`Resolver`](super::resolve::Resolver) needs per id.
 const RESOLVER_BYTES: usize = 9;
 
-/// The bytes before an id's text: its number, and its length and kind.
+/// The number of bytes before the text of an id: the id's number, and its length and kind.
 pub(super) const HEADER: usize = 8;
-/// The size of a cache line, in bytes. The entries of a record's ids rarely take more than two
-/// cache lines.
+/// The size of a cache line of the processor, in bytes. The entries of a record's ids rarely take
+/// more than two cache lines.
 const CACHE_LINE: usize = 64;
-/// The number of ids that are numbered as one group.
+/// The number of ids that get their numbers as one group.
 const GROUP: usize = 128;
-/// The position of the kind's bits, above those of the length.
+/// The number of bits of an id's length. The bits of the kind are above these bits.
 const KIND_SHIFT: u32 = 30;
 
-/// The kinds in the order of the `identity` table: by name.
+/// The kinds of ids, sorted by name. The table `identity` has the same order.
 pub const KINDS_BY_NAME: [IdKind; 4] =
     [IdKind::FbId, IdKind::GpId, IdKind::Identity, IdKind::ObjectId];
 
-/// An index of ids by number, and of numbers by id.
+/// An index of ids. It finds the id of a number, and the number of an id.
 #[derive(Debug, Default)]
 pub struct IdIndex {
-    /// The hash function. Its seed is random, because partners choose the ids.
+    /// The hash function for ids. Its seed is random, because partners choose the ids.
     hasher: RandomState,
     starts_by_id: HashTable<IdSlot>,
-    /// The encoded [`IdEntry`] of each id.
+    /// The [`IdEntry`] of each id in encoded form, concatenated.
     entries: Vec<u8>,
-    /// The start of each id's entry, by number.
+    /// The start of the entry of each id. The index is the number of the id.
     starts: Vec<u32>,
 }
 
-/// A slot of the hash table. With the stored hash, most lookups don't read the entry.
+/// A slot of the hash table. The slot has the hash, so that most lookups do not read the entry.
 #[derive(Clone, Copy, Debug)]
 struct IdSlot {
     hash: u32,
     start: u32,
 }
 
-/// A stored id.
+/// An id that is stored in the index.
 #[derive(Clone, Copy)]
 struct IdEntry<'a> {
     number: u32,
     length_and_kind: u32,
     text: &'a [u8],
-    /// The start of the next entry.
+    /// The position at which the next entry starts.
     end: u32,
 }
 
-/// The result of a lookup.
+/// The result of a lookup of one id.
 struct IdLookup {
-    /// The id's hash, if it was computed.
+    /// The hash of the id. `None` if it was not computed.
     hash: Option<u32>,
     number: Option<u32>,
 }
 
-/// An id with its kind.
+/// The kind and the text of an id.
 pub type IdKey<'a> = (IdKind, &'a str);
 
 impl IdIndex {
@@ -80,42 +80,42 @@ impl IdIndex {
         ids
     }
 
-    /// Returns the number of ids.
+    /// Returns the number of ids in the index.
     pub fn len(&self) -> usize {
         self.starts.len()
     }
 
-    /// Estimates the memory of the ids and their profiles, in bytes.
+    /// Estimates the memory of the ids in the index and of their profiles, in bytes.
     pub fn bytes(&self) -> usize {
         Self::estimate_bytes(self.len(), self.text_bytes())
     }
 
-    /// Returns the length of all ids, in bytes.
+    /// Returns the length of the texts of all ids in the index, in bytes.
     pub fn text_bytes(&self) -> usize {
         self.entries.len() - self.len() * HEADER
     }
 
-    /// Estimates the memory of `count` ids with `text` bytes of text.
+    /// Estimates the memory of `count` ids whose texts have `text` bytes in total.
     pub fn estimate_bytes(count: usize, text: usize) -> usize {
-        // hashbrown allocates a power of two of slots, and one byte for each.
+        // The library hashbrown allocates a power of two of slots, and one byte for each slot.
         let slots = if count == 0 { 0 } else { (count * 8 / 7).next_power_of_two() };
         text + count * (HEADER + size_of::<u32>() + RESOLVER_BYTES)
             + slots * (size_of::<IdSlot>() + 1)
     }
 
-    /// Returns all ids in the order of their numbers.
+    /// Returns all ids of the index in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = IdKey<'_>> {
         (0..self.starts.len() as u32).map(|number| self.get(number))
     }
 
-    /// Returns the id with this number.
+    /// Returns the id that has the number `number`.
     pub fn get(&self, number: u32) -> IdKey<'_> {
         let entry = self.entry_at(self.starts[number as usize]);
         (entry.kind(), entry.as_str())
     }
 
-    /// Returns the numbers of `keys` and adds ids that are new. `keys` are the ids of some dozens
-    /// of records, each record's strongest id first.
+    /// Returns the numbers of `keys`. Adds the ids that are new. `keys` are the ids of some dozens
+    /// of records, the strongest id of each record first.
     pub fn number_keys(&mut self, keys: &[IdKey<'_>]) -> Vec<u32> {
         let lookups = self.find_group(keys);
         let numbers = keys.iter().zip(lookups).map(|(&key, lookup)| match lookup.number {
@@ -125,7 +125,7 @@ impl IdIndex {
         numbers.collect()
     }
 
-    /// Returns the number of this id. An id that is new is added.
+    /// Returns the number of the id `key`. Adds the id if it is new.
     fn find_or_insert(&mut self, hash: u32, key: IdKey<'_>) -> u32 {
         match self.find(hash, key) {
             Some(entry) => entry.number,
@@ -133,7 +133,7 @@ impl IdIndex {
         }
     }
 
-    /// Adds this id, which must be new, and returns its number.
+    /// Adds the id `key`, which must be new. Returns the number of the id.
     fn insert(&mut self, hash: u32, key: IdKey<'_>) -> u32 {
         let (number, start) = self.append(key);
         let slot = IdSlot { hash, start };
@@ -141,8 +141,8 @@ impl IdIndex {
         number
     }
 
-    /// Appends the entry of a new id, without adding it to the hash table. Returns its number and
-    /// the start of the entry.
+    /// Appends the entry of a new id without adding the id to the hash table. Returns the number
+    /// of the id and the start of the entry.
     fn append(&mut self, key: IdKey<'_>) -> (u32, u32) {
         let (number, start) = (self.starts.len() as u32, self.entries.len() as u32);
         self.starts.push(start);
@@ -152,7 +152,8 @@ impl IdIndex {
         (number, start)
     }
 
-    /// Numbers all ids of `others`. Returns the new numbers, indexed by the old ones.
+    /// Adds all ids of `others` to the index. Returns the new numbers of these ids, indexed by the
+    /// old numbers.
     pub fn renumber(&mut self, others: &Self) -> Vec<u32> {
         let mut all = Vec::with_capacity(others.len());
         let mut others = others.iter();
@@ -165,7 +166,7 @@ impl IdIndex {
         }
     }
 
-    /// Returns the numbers of `keys`, `None` for unknown ids.
+    /// Returns the number of each id in `keys`, and `None` for each unknown id.
     pub fn find_all(&self, keys: &[IdKey<'_>]) -> Vec<Option<u32>> {
         self.find_group(keys).into_iter().map(|lookup| lookup.number).collect()
     }
@@ -173,8 +174,8 @@ impl IdIndex {
     /// Finds all of `keys`, preferably some dozens. Each step runs for all keys before the next
     /// step, so that the processor loads many places in memory at the same time.
     fn find_group(&self, keys: &[IdKey<'_>]) -> Vec<IdLookup> {
-        // Kinds ascend within a record. The other ids of the record are expected after its first
-        // id.
+        // The kinds of ids ascend within a record. The other ids of the record are expected after
+        // the first id of the record.
         let is_first = |n: usize| n == 0 || keys[n - 1].0 as u8 >= keys[n].0 as u8;
         let hash = |(n, &key)| is_first(n).then(|| self.hash(key));
         let mut hashes: Vec<_> = keys.iter().enumerate().map(hash).collect();
@@ -204,14 +205,15 @@ impl IdIndex {
         keys.iter().zip(hashes.into_iter().zip(starts)).map(find).collect()
     }
 
-    /// Returns the start of an entry whose id has this hash. Most likely it is the wanted entry.
+    /// Returns the start of an entry whose id has the hash `hash`. In most cases this is the
+    /// wanted entry.
     #[inline]
     fn find_hash(&self, hash: u32) -> Option<u32> {
         self.starts_by_id.find(spread(hash), |slot| slot.hash == hash).map(|slot| slot.start)
     }
 
-    /// Loads these entries, and the cache lines after them, into the processor's cache before they
-    /// are read one by one.
+    /// Loads entries, and the cache lines after them, into the cache of the processor. Later the
+    /// entries are read one by one.
     fn prefetch<'a>(&self, starts: impl Iterator<Item = &'a u32>) {
         let byte = |at: usize| self.entries.get(at).copied().unwrap_or_default();
         let bytes = |&start: &u32| byte(start as usize) ^ byte(start as usize + CACHE_LINE);
@@ -226,12 +228,13 @@ impl IdIndex {
         slot.and_then(entry)
     }
 
-    /// Returns the entry that starts at `start`.
+    /// Returns the entry that starts at the position `start`.
     fn entry_at(&self, start: u32) -> IdEntry<'_> {
         self.decode_entry(start).expect("an entry starts here")
     }
 
-    /// Returns the entry that starts at `start`. `None` at the end of the entries.
+    /// Returns the entry that starts at the position `start`. Returns `None` at the end of the
+    /// entries.
     #[inline]
     fn decode_entry(&self, start: u32) -> Option<IdEntry<'_>> {
         let (head, rest) = self.entries.get(start as usize..)?.split_first_chunk::<HEADER>()?;
@@ -242,13 +245,14 @@ impl IdIndex {
         Some(IdEntry { number, length_and_kind, text, end })
     }
 
-    /// Frees the hash table, which is a third of the memory. Afterwards ids can't be looked up.
+    /// Frees the hash table, which takes a third of the memory. After this call, ids cannot be
+    /// looked up.
     pub fn seal(&mut self) {
         self.starts_by_id = HashTable::new();
     }
 
-    /// Rebuilds the hash table of sealed ids. The table is filled roughly from one end to the
-    /// other, which causes fewer cache misses.
+    /// Builds the hash table of a sealed index again. The table is filled roughly from one end to
+    /// the other, because this causes fewer cache misses.
     pub fn unseal(&mut self) {
         let mut starts_by_id = HashTable::with_capacity(self.len());
         let shift = starts_by_id.capacity().next_power_of_two().ilog2().saturating_sub(8);
@@ -264,14 +268,14 @@ impl IdIndex {
         self.starts_by_id = starts_by_id;
     }
 
-    /// Returns the numbers of all ids of one kind, in the order of the table's key. Neighbours in
-    /// this order are on one page of the table.
+    /// Returns the numbers of all ids of the kind `kind`, in the order of the table's key. Ids
+    /// that are neighbours in this order are on one page of the table.
     pub fn in_key_order(&self, kind: IdKind) -> Vec<u32> {
         self.sort_by_key(kind, |_| true).map(|start| self.entry_at(start).number).collect()
     }
 
-    /// Passes the `wanted` ids of one kind with their numbers to `take`, in the order of the
-    /// table's key, `count` per call.
+    /// Passes the `wanted` ids of the kind `kind` with their numbers to `take`. The ids are in the
+    /// order of the table's key, and each call gets `count` ids.
     pub fn for_each_group_in_key_order<E>(
         &self,
         kind: IdKind,
@@ -291,8 +295,8 @@ impl IdIndex {
         Ok(())
     }
 
-    /// Returns the starts of the entries of the `wanted` ids of one kind, in the order of the
-    /// table's key.
+    /// Returns the starts of the entries of the `wanted` ids of the kind `kind`, in the order of
+    /// the table's key.
     fn sort_by_key(&self, kind: IdKind, wanted: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
         let starts = self.starts.iter().zip(0..).filter(|&(_, number)| wanted(number));
         let entries = starts.map(|(&start, _)| (start, self.entry_at(start)));
@@ -325,7 +329,7 @@ impl<'a> IdEntry<'a> {
     }
 }
 
-/// Packs an id's length and kind into one number, with the kind in the highest bits.
+/// Packs the length and the kind of an id into one number. The kind is in the highest bits.
 #[inline]
 fn length_and_kind((kind, value): IdKey<'_>) -> u32 {
     (kind as u32) << KIND_SHIFT | value.len() as u32
@@ -341,8 +345,8 @@ fn kind_of(length_and_kind: u32) -> IdKind {
     IdKind::ALL[(length_and_kind >> KIND_SHIFT) as usize]
 }
 
-/// Returns the first 16 bytes as two numbers that sort like the text. One `u128` would take more
-/// memory, because of its alignment.
+/// Returns the first 16 bytes of a text as two numbers, which sort like the text. A single `u128`
+/// would take more memory, because of its alignment.
 fn key_prefix(text: &[u8]) -> [u64; 2] {
     let mut bytes = [0; 16];
     let len = text.len().min(16);
@@ -351,7 +355,7 @@ fn key_prefix(text: &[u8]) -> [u64; 2] {
     [(number >> 64) as u64, number as u64]
 }
 
-/// Widens a hash to 64 bits. The hash table uses bits from both ends.
+/// Widens a hash of an id to 64 bits. The hash table uses bits from both ends of the hash.
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }

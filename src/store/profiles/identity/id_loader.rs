@@ -15,7 +15,7 @@ use crate::records::IdKind;
 use crate::store::error::Error;
 use crate::store::profiles::table::IdReader;
 
-/// The number of ids that are read between two checks of the limits.
+/// The number of ids that are read between two checks of the memory limit.
 const CHECK_EVERY: usize = 1024;
 
 /// The bytes of records that are accepted for each id of the table before the import waits for the
@@ -23,10 +23,10 @@ const CHECK_EVERY: usize = 1024;
 /// threads have the processor.
 const BYTES_PER_ID: usize = 32;
 
-/// All ids, and their profiles indexed by the ids' numbers.
+/// All stored ids, and their profiles. The profiles are indexed by the numbers of the ids.
 pub type IdSnapshot = (IdIndex, Vec<i64>);
 
-/// Loads the ids of a table. Dropping it stops its threads.
+/// Loads the stored ids of a table. Dropping the loader stops its threads.
 #[derive(Debug)]
 pub struct IdLoader {
     thread: Option<JoinHandle<Result<Option<IdSnapshot>, Error>>>,
@@ -35,7 +35,8 @@ pub struct IdLoader {
 }
 
 impl IdLoader {
-    /// Starts to read about `count` ids. Stops if they take more than `limit` bytes of memory.
+    /// Starts to load about `count` ids. The loader stops if the ids take more than `limit` bytes
+    /// of memory.
     pub fn start(reader: impl IdReader, count: usize, limit: usize) -> Result<Self, Error> {
         let (is_stopped, ids, text) = Default::default();
         let shared = Arc::new(LoaderState { is_stopped, count: ids, text, limit });
@@ -46,17 +47,17 @@ impl IdLoader {
         Ok(Self { thread: Some(thread), shared, count })
     }
 
-    /// Returns whether to call [`Self::finish`]: the ids are loaded, or `bytes` of records waiting
-    /// for them are enough.
+    /// Returns whether [`Self::finish`] should be called. This is so if the ids are loaded, or if
+    /// `bytes` of records that wait for the ids are enough.
     pub fn is_due(&self, bytes: usize) -> bool {
         bytes > self.count * BYTES_PER_ID
             || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Waits for the ids. `None` if they exceed the memory limit.
+    /// Waits until the ids are loaded. Returns `None` if the ids exceed the memory limit.
     pub fn finish(mut self) -> Result<Option<IdSnapshot>, Error> {
         let read = self.thread.take().map(JoinHandle::join);
-        let read = read.unwrap_or(Err(Box::new("it was joined before")));
+        let read = read.unwrap_or(Err(Box::new("the thread was already joined")));
         read.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
@@ -65,12 +66,12 @@ impl Drop for IdLoader {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
             self.shared.is_stopped.store(true, Ordering::Relaxed);
-            let _ = thread.join(); // its result is not needed
+            let _ = thread.join(); // the result of the thread is not needed
         }
     }
 }
 
-/// The ids of one kind with their profiles.
+/// The ids of one kind, with their profiles.
 #[derive(Debug)]
 struct KindIds {
     kind: IdKind,
@@ -78,7 +79,7 @@ struct KindIds {
     rows: Vec<IdRow>,
 }
 
-/// An id's profile and its place in the text.
+/// The profile of an id, and the position of the id's text.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct IdRow {
     profile: i64,
@@ -86,31 +87,33 @@ struct IdRow {
     len: u32,
 }
 
-/// State shared by the reading threads.
+/// The state that all reading threads share.
 #[derive(Debug)]
 struct LoaderState {
-    /// The ids are no longer needed, or one of the threads has failed.
+    /// Whether the ids are no longer needed, or one of the threads has failed.
     is_stopped: AtomicBool,
     count: AtomicUsize,
     text: AtomicUsize,
-    /// The memory that the ids may take, in bytes.
+    /// The maximum memory of the ids, in bytes.
     limit: usize,
 }
 
 impl LoaderState {
-    /// Counts `count` more ids with `text` bytes. Returns whether to continue.
+    /// Adds `count` ids with `text` bytes of text to the counts. Returns whether the loader should
+    /// continue.
     fn count_ids(&self, count: usize, text: usize) -> bool {
         let count = self.count.fetch_add(count, Ordering::Relaxed) + count;
         let text = self.text.fetch_add(text, Ordering::Relaxed) + text;
-        // Arranging the ids needs more memory for a short time. The count includes two thirds of
-        // that memory.
+        // The step that arranges the ids needs more memory for a short time. The count includes
+        // two thirds of that memory.
         let temporary = size_of::<IdRow>() + HEADER + size_of::<u32>() + size_of::<i64>();
         let bytes =
             IdIndex::estimate_bytes(count, text).max((2 * text + count * temporary) / 3 * 2);
         bytes < self.limit && !self.is_stopped.load(Ordering::Relaxed)
     }
 
-    /// Reads all stored ids. `None` if they exceed the memory limit or are no longer needed.
+    /// Reads all stored ids. Returns `None` if the ids exceed the memory limit or are no longer
+    /// needed.
     fn read(&self, reader: &impl IdReader) -> Result<Option<IdSnapshot>, Error> {
         let read = |kind| {
             let stop = |_: &_| self.is_stopped.store(true, Ordering::Relaxed);
@@ -164,7 +167,7 @@ impl KindIds {
     }
 }
 
-/// Merges the ids of all kinds in the order of profiles, and numbers them.
+/// Merges the ids of all kinds in the order of their profiles, and gives each id a number.
 fn arrange(kinds: Vec<KindIds>) -> IdSnapshot {
     let text = kinds.iter().map(|kind| kind.text.len()).sum();
     let count = kinds.iter().map(|kind| kind.rows.len()).sum();
@@ -178,7 +181,7 @@ fn arrange(kinds: Vec<KindIds>) -> IdSnapshot {
         rows[kind].next().map(|row| kinds[kind].key(row))
     };
     let mut ids = IdIndex::sealed(std::iter::from_fn(next), count, text);
-    drop(kinds); // frees memory before the hash table is built
+    drop(kinds); // this frees memory before the hash table is built
     ids.unseal();
     (ids, profiles)
 }

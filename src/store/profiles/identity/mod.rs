@@ -1,4 +1,4 @@
-//! Ids and the profiles that they belong to.
+//! The ids of users, and the profiles that the ids belong to.
 
 pub mod id_counts;
 pub mod id_index;

@@ -13,28 +13,28 @@ use super::id_counts::IdCounts;
 use super::id_index::IdIndex;
 use crate::records::IdKind;
 
-/// Marks an id that belongs to no profile yet. No profile has this id.
+/// The value that marks an id without a profile. No profile has this value as its id.
 pub const UNKNOWN: i64 = i64::MIN;
 
-/// The profile of each id, by the id's number. It changes while records are processed in file
-/// order.
+/// Resolves records to profiles. It has the profile of each id by the id's number, and changes
+/// while records are processed in file order.
 #[derive(Debug)]
 pub struct Resolver {
     profiles_by_id: Vec<i64>,
     has_changed: Vec<bool>,
-    /// The greatest profile id assigned so far.
+    /// The greatest profile id that was assigned until now.
     pub last_profile: i64,
-    /// The number of times that a known id moved to another profile.
+    /// The number of times that a known id has moved to another profile.
     pub moves: u64,
-    /// The ids of each profile. Most imports don't need them.
+    /// The number of ids of each profile. `None` if they are not needed, as in most imports.
     counts: Option<IdCounts>,
-    /// The profiles that the last record left without an id, in the order in which they lost it.
+    /// The profiles that lost their last id to the last record, in the order of these losses.
     pub absorbed: Vec<i64>,
 }
 
 impl Resolver {
-    /// `known` is the profile of each id before the first record, or [`UNKNOWN`]. New profiles get
-    /// the ids after `last_profile`.
+    /// Creates a resolver. `known` is the profile of each id before the first record, or
+    /// [`UNKNOWN`]. New profiles get the ids after `last_profile`.
     pub fn new(known: Vec<i64>, last_profile: i64) -> Self {
         Self {
             has_changed: vec![false; known.len()],
@@ -46,7 +46,7 @@ impl Resolver {
         }
     }
 
-    /// Grows to `ids` ids. The new ids belong to no profile yet.
+    /// Adds ids until the resolver has `ids` ids. The new ids do not belong to a profile yet.
     pub fn grow(&mut self, ids: usize) {
         self.profiles_by_id.resize(ids, UNKNOWN);
         self.has_changed.resize(ids, false);
@@ -77,7 +77,7 @@ impl Resolver {
         Ok(profile)
     }
 
-    /// Resolves ids that do not all belong to the same profile.
+    /// Resolves the ids of a record if they do not all belong to the same profile.
     fn resolve_mixed<E>(
         &mut self,
         record: impl Iterator<Item = u32> + Clone,
@@ -146,18 +146,18 @@ impl Resolver {
         self.last_profile
     }
 
-    /// Returns the profile of this id.
+    /// Returns the profile that the id with the number `id` belongs to.
     pub fn profile(&self, id: u32) -> i64 {
         self.profiles_by_id[id as usize]
     }
 
-    /// Returns the profiles of these ids. The loop has no other work, so that the processor loads
-    /// many places in memory at the same time.
+    /// Returns the profiles of several ids. The loop does no other work, so that the processor
+    /// loads many places in memory at the same time.
     pub fn profiles(&self, ids: impl Iterator<Item = u32>) -> Vec<i64> {
         ids.map(|id| self.profile(id)).collect()
     }
 
-    /// Returns whether a record changed the profile of this id.
+    /// Returns whether a record has changed the profile of the id.
     pub fn has_changed(&self, id: u32) -> bool {
         self.has_changed[id as usize]
     }
@@ -170,8 +170,8 @@ mod tests {
     use super::super::id_index::tests::number;
     use super::*;
 
-    /// The outcome of records: the profile of each, the profile of each id, and the absorbed
-    /// profiles.
+    /// The result of resolving records: the profile of each record, the profile of each id, and
+    /// the absorbed profiles.
     #[derive(Debug, PartialEq)]
     struct Resolved {
         profiles: Vec<i64>,
@@ -232,7 +232,7 @@ mod tests {
     fn a_new_identity_never_joins_another_identity() {
         let found = resolve(&[["ib", "", "", "cookie"]], &[("ia", 3), ("cookie", 3)]);
         assert_eq!(found, resolved(&[11], &[("ib", 11), ("cookie", 11)], 1, &[]));
-        // The other identity is in the same window.
+        // The second identity is in the same window as the first identity.
         let records = [["ia", "", "", "cookie"], ["ib", "f", "", "cookie"], ["", "f", "", ""]];
         let ids = [("ia", 11), ("cookie", 12), ("ib", 12), ("f", 12)];
         assert_eq!(resolve(&records, &[]), resolved(&[11, 12, 12], &ids, 1, &[]));

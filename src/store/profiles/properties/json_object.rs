@@ -16,32 +16,33 @@ use serde_json::value::RawValue;
 use super::json_scan;
 use crate::records::{PackedValue, Property, Value};
 
-/// The import's properties.
+/// The names of the properties of an import.
 #[derive(Clone, Debug)]
 pub struct PropertyNames {
     properties: Arc<[Property]>,
-    /// Each name in JSON form, followed by a colon.
+    /// The name of each property as JSON, followed by a colon.
     json: Vec<String>,
     by_name: HashMap<String, usize>,
 }
 
-/// The properties of the current profile. A removed property leaves a gap.
+/// The properties of the profile that is being merged. If a property is removed, its place stays
+/// empty.
 pub type Properties<'a> = Vec<Option<PropertyEntry<'a>>>;
 
-/// A property of a profile.
+/// One property of a profile, with its name and its value.
 pub struct PropertyEntry<'a> {
     pub name: PropertyName<'a>,
     pub value: PropertyValue<'a>,
 }
 
-/// A property's name.
+/// The name of a property of a profile.
 pub enum PropertyName<'a> {
-    /// The name of the import's property with this index.
+    /// The name of a property of the import. The number is the index of the property.
     Index(usize),
     Other(Cow<'a, str>),
 }
 
-/// A property's value: the stored JSON, or the value of a change.
+/// The value of a property: the stored JSON, or the value of a change.
 pub enum PropertyValue<'a> {
     Stored(&'a str),
     Scalar(PackedValue<'a>),
@@ -63,10 +64,10 @@ impl PropertyNames {
         }
     }
 
-    /// Splits a stored profile into its properties.
+    /// Splits the JSON of a stored profile into its properties.
     ///
     /// # Errors
-    /// `json` is not an object.
+    /// Returns an error if `json` is not an object.
     pub fn parse<'a>(&self, json: &'a str) -> serde_json::Result<Properties<'a>> {
         if let Some(entries) = self.scan(json) {
             return Ok(entries);
@@ -77,7 +78,8 @@ impl PropertyNames {
         Ok(entries)
     }
 
-    /// Splits a stored profile with the fast scanner. `None` if another program wrote it.
+    /// Splits the JSON of a stored profile with a fast scanner. Returns `None` if another program
+    /// has written the JSON.
     fn scan<'a>(&self, json: &'a str) -> Option<Properties<'a>> {
         let (mut rest, mut expected) = (json, 0);
         let mut entries = Vec::with_capacity(self.json.len().min(16));
@@ -105,7 +107,8 @@ impl PropertyNames {
         }
     }
 
-    /// Finds the import's property with this name. The property at `expected` is compared first.
+    /// Finds the property of the import with the name `name`. The property at the index `expected`
+    /// is compared first.
     fn find<'a>(&self, name: Cow<'a, str>, expected: usize) -> PropertyName<'a> {
         if self.properties.get(expected).is_some_and(|property| property.name == name) {
             return PropertyName::Index(expected);
@@ -124,7 +127,7 @@ impl PropertyNames {
         }
     }
 
-    /// Appends the JSON object of these properties.
+    /// Appends a JSON object with the properties `entries` to `out`.
     pub fn push_object(&self, out: &mut String, entries: &Properties<'_>) {
         out.push('{');
         for (n, PropertyEntry { name, value }) in entries.iter().flatten().enumerate() {
@@ -145,10 +148,10 @@ impl PropertyNames {
 }
 
 impl<'a> PropertyValue<'a> {
-    /// Returns the list. A scalar becomes a list of its text.
+    /// Returns the value as a list. A scalar becomes a list with one text.
     ///
     /// # Errors
-    /// A string is not valid JSON.
+    /// Returns an error if a string is not valid JSON.
     pub fn into_list(self) -> serde_json::Result<Vec<Cow<'a, str>>> {
         match self {
             Self::List(list) => Ok(list),
@@ -159,7 +162,7 @@ impl<'a> PropertyValue<'a> {
     }
 }
 
-/// Parses a stored list.
+/// Parses the JSON of a stored list.
 fn parse_list(json: &str) -> serde_json::Result<Vec<Cow<'_, str>>> {
     let mut list = Vec::with_capacity(8);
     match json_scan::scan_list(&mut { json }, |text| list.push(text.into())) {
@@ -171,7 +174,8 @@ fn parse_list(json: &str) -> serde_json::Result<Vec<Cow<'_, str>>> {
     }
 }
 
-/// Returns a stored scalar as text: the contents of a string, the JSON of any other value.
+/// Returns a stored scalar as text. For a string, this is its content. For any other value, this
+/// is its JSON.
 fn stored_text(json: &str) -> serde_json::Result<Cow<'_, str>> {
     match json {
         text if text.starts_with('"') => serde_json::from_str(text).map(|JsonText(text)| text),
@@ -179,7 +183,7 @@ fn stored_text(json: &str) -> serde_json::Result<Cow<'_, str>> {
     }
 }
 
-/// Returns a value as an element of a list: its JSON without quotes.
+/// Returns a value as the text of a list element. The text is the value's JSON without quotes.
 pub fn list_text(value: Value<'_>) -> Cow<'_, str> {
     match value {
         Value::None => "".into(),
@@ -195,8 +199,8 @@ pub fn list_text(value: Value<'_>) -> Cow<'_, str> {
 /// is also the latest civil time of jiff.
 const YEAR_0: i64 = -62_167_219_200;
 
-/// Formats `seconds` like `2020-05-12T08:27:12Z`. Times that RFC 3339 can't represent are returned
-/// as the number of seconds.
+/// Formats a time in seconds like `2020-05-12T08:27:12Z`. A time that RFC 3339 cannot represent is
+/// formatted as the number of seconds.
 pub fn format_rfc3339(seconds: i64) -> String {
     let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
     match epoch.checked_add(jiff::SignedDuration::from_secs(seconds)) {
@@ -205,11 +209,12 @@ pub fn format_rfc3339(seconds: i64) -> String {
     }
 }
 
-/// A JSON string, borrowed if it has no escapes.
+/// A JSON string. The text is borrowed if the string has no escapes.
 #[derive(Deserialize)]
 struct JsonText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Reads a profile's properties, which are mostly in the order of the import's.
+/// Reads the properties of a profile. In most cases, they have the same order as the properties of
+/// the import.
 struct ObjectVisitor<'n>(&'n PropertyNames);
 
 impl<'de> Visitor<'de> for ObjectVisitor<'_> {
@@ -256,7 +261,7 @@ impl PropertyValue<'_> {
     }
 }
 
-/// Appends `text` as JSON. Most texts need no escapes.
+/// Appends `text` to `out` as a JSON string. Most texts need no escapes.
 fn push_text(out: &mut String, text: &str) {
     if json_scan::plain_len(text.as_bytes()) < text.len() {
         return out.push_str(&serde_json::Value::from(text).to_string());

@@ -6,7 +6,7 @@
 
 use serde::de::IgnoredAny;
 
-/// Scans a string and returns the text between its quotes.
+/// Scans a JSON string at the start of `rest`. Returns the text between its quotes.
 pub fn scan_string<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let after = rest.strip_prefix('"')?;
     let (text, after) = after.split_at(plain_len(after.as_bytes()));
@@ -14,7 +14,7 @@ pub fn scan_string<'a>(rest: &mut &'a str) -> Option<&'a str> {
     Some(text)
 }
 
-/// Scans a value and returns its JSON.
+/// Scans a JSON value at the start of `rest`. Returns the JSON of the value.
 pub fn scan_value<'a>(rest: &mut &'a str) -> Option<&'a str> {
     let before = *rest;
     match before.as_bytes().first()? {
@@ -34,7 +34,8 @@ pub fn scan_value<'a>(rest: &mut &'a str) -> Option<&'a str> {
     Some(&before[..before.len() - rest.len()])
 }
 
-/// Scans a list of strings and passes the text between their quotes to `each`.
+/// Scans a JSON list of strings at the start of `rest`. Passes the text between the quotes of each
+/// string to `each`.
 pub fn scan_list<'a>(rest: &mut &'a str, mut each: impl FnMut(&'a str)) -> Option<()> {
     scan_byte(rest, b'[')?;
     if scan_byte(rest, b']').is_some() {
@@ -48,13 +49,14 @@ pub fn scan_list<'a>(rest: &mut &'a str, mut each: impl FnMut(&'a str)) -> Optio
     }
 }
 
-/// Scans the ASCII character `byte`.
+/// Scans the ASCII character `byte` at the start of `rest`.
 pub fn scan_byte(rest: &mut &str, byte: u8) -> Option<()> {
     *rest = (rest.as_bytes().first() == Some(&byte)).then(|| &rest[1..])?;
     Some(())
 }
 
-/// Returns whether `token` is a JSON literal, or a number without fraction and exponent.
+/// Returns whether `token` is `true`, `false` or `null`, or a number without fraction and
+/// exponent.
 fn is_simple_token(token: &str) -> bool {
     let digits = token.strip_prefix('-').unwrap_or(token).as_bytes();
     match digits {
@@ -64,8 +66,8 @@ fn is_simple_token(token: &str) -> bool {
     }
 }
 
-/// Returns the number of bytes before the first byte that JSON escapes: a quote, a backslash or a
-/// control character.
+/// Returns the number of bytes before the first byte that must be escaped in JSON: a quote, a
+/// backslash or a control character.
 pub fn plain_len(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks();
     for (n, word) in words.iter().enumerate() {
@@ -78,8 +80,8 @@ pub fn plain_len(bytes: &[u8]) -> usize {
     words.len() * 8 + rest.iter().position(is_escaped).unwrap_or(rest.len())
 }
 
-/// Sets the highest bit of each byte of `word` that JSON escapes. The bits above the first such
-/// byte may be wrong.
+/// Sets the highest bit of each byte of `word` that must be escaped in JSON. The bits above the
+/// first such byte may be wrong.
 fn escaped_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     let below = |bytes: u64, limit: u8| bytes.wrapping_sub(ONES * u64::from(limit)) & !bytes;

@@ -13,18 +13,18 @@ use super::json_object::{
 };
 use crate::records::{Change, Operation, PackedChange, PackedValue, Property, Value};
 
-/// The maximum length of a list. The oldest value is dropped first.
+/// The maximum number of values in a list. If a list is longer, its oldest values are dropped.
 const MAX_LIST: usize = 100;
 
-/// Marks a property that the current profile doesn't have.
+/// The position that marks a property as missing in the current profile.
 const ABSENT: u32 = u32::MAX;
 
-/// Applies changes, which refer to the import's properties by index.
+/// Applies changes to profiles. The changes refer to the properties of the import by index.
 #[derive(Clone, Debug)]
 pub struct Merger {
     names: PropertyNames,
-    /// The position of each property in the current profile, or [`ABSENT`]. Between calls, all are
-    /// absent.
+    /// The position of each property of the import in the current profile, or [`ABSENT`]. Between
+    /// calls, all properties are absent.
     places: Vec<u32>,
 }
 
@@ -46,7 +46,7 @@ impl Merger {
         self.merge_packed(before, changes.map(PackedChange::from), after)
     }
 
-    /// Does the same as [`Self::merge`] with packed changes.
+    /// Does the same as [`Self::merge`], but takes packed changes.
     pub fn merge_packed<'a, 'c: 'a>(
         &'a mut self,
         before: &'a str,
@@ -73,7 +73,8 @@ impl Merger {
             Ok(()) => {
                 entries.iter().flatten().filter_map(index).for_each(|at| places[at] = ABSENT);
             }
-            // The failed change may have removed an entry, so the properties to reset are unknown.
+            // The failed change may have removed an entry, so it is unknown which properties must
+            // be reset.
             Err(_) => places.fill(ABSENT),
         }
         changed?;
@@ -81,15 +82,16 @@ impl Merger {
         Ok(())
     }
 
-    /// Splits a stored profile into its properties.
+    /// Splits the JSON of a stored profile into its properties.
     ///
     /// # Errors
-    /// `json` is not an object.
+    /// Returns an error if `json` is not an object.
     pub fn parse<'a>(&self, json: &'a str) -> serde_json::Result<Properties<'a>> {
         self.names.parse(json)
     }
 
-    /// Appends the JSON object of the properties `own`, and of those in `others` that it lacks.
+    /// Appends a JSON object with the properties `own`, and with those properties of `others` that
+    /// `own` does not have.
     pub fn push_union<'a>(
         &'a self,
         mut own: Properties<'a>,
@@ -115,7 +117,7 @@ fn apply<'a>(
 ) -> serde_json::Result<()> {
     match (change.operation, change.value) {
         (Operation::Delete, _) => remove(entries, place),
-        // An empty cell has no effect.
+        // An empty cell does not change the property.
         (_, PackedValue::Other(Value::None)) => {}
         (Operation::Set, value) => match entry(entries, *place) {
             Some(entry) => entry.value = PropertyValue::Scalar(value),
@@ -141,7 +143,7 @@ fn apply<'a>(
     Ok(())
 }
 
-/// Returns the entry at `place`.
+/// Returns the entry at the position `place`.
 fn entry<'e, 'a>(entries: &'e mut Properties<'a>, place: u32) -> Option<&'e mut PropertyEntry<'a>> {
     entries.get_mut(place as usize).and_then(Option::as_mut)
 }
@@ -162,8 +164,8 @@ fn remove(entries: &mut Properties<'_>, place: &mut u32) {
     }
 }
 
-/// Converts the property's value to a list and returns it. An absent property becomes an empty
-/// list. A scalar becomes a list of its text.
+/// Converts the value of a property to a list and returns the list. An absent property becomes an
+/// empty list. A scalar becomes a list with one text.
 fn make_list<'e, 'a>(
     entries: &'e mut Properties<'a>,
     place: &mut u32,
@@ -172,14 +174,14 @@ fn make_list<'e, 'a>(
     if entry(entries, *place).is_none() {
         push(entries, place, property, PropertyValue::List(Vec::new()));
     }
-    let value = &mut entry(entries, *place).expect("it was just added").value;
+    let value = &mut entry(entries, *place).expect("the entry was just added").value;
     if !matches!(value, PropertyValue::List(_)) {
         let before = std::mem::replace(value, PropertyValue::List(Vec::new()));
         *value = PropertyValue::List(before.into_list()?);
     }
     match value {
         PropertyValue::List(list) => Ok(list),
-        _ => unreachable!("it is a list now"),
+        _ => unreachable!("the value is a list now"),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Compares whole imports with a naive model: random ids, changes, windows and spills.
+//! Compares the results of whole imports with a simple model. Ids, changes, windows and spills are
+//! random.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +15,8 @@ use crate::store::local::layout::AccountFolder;
 use crate::store::local::profiles::database::Database;
 use crate::store::profiles::properties::merge::tests::naive;
 
-/// Ids by kind (small numbers, so that records share them), time, changes.
+/// A record of the test: its ids by kind, its time and its changes. The ids are small numbers, so
+/// that records have ids in common.
 type Record = ([Option<u8>; 4], i64, Vec<(usize, Operation, u8)>);
 
 const NAMES: [&str; 3] = ["p", "", "é\""];
@@ -61,7 +63,7 @@ impl Model {
         counts
     }
 
-    /// Calls [`Self::apply`] for all records of an import.
+    /// Calls [`Self::apply`] for every record of an import.
     fn apply_all<'a>(&mut self, records: impl IntoIterator<Item = &'a Record>) -> CommitCounts {
         let mut last = self.profiles.keys().max().copied().unwrap_or_default();
         let mut counts = CommitCounts::default();
@@ -80,7 +82,7 @@ impl Model {
         }
     }
 
-    /// Reads the database without the code under test.
+    /// Reads the stored profiles from the database without the code under test.
     fn stored(path: &Path) -> Self {
         if !path.exists() {
             return Self::default();
@@ -105,7 +107,7 @@ impl Model {
 
 fn keys(ids: &[Option<u8>; 4]) -> impl Iterator<Item = (IdKind, String)> {
     let ids = IdKind::ALL.into_iter().zip(ids);
-    // With long ids, the estimated memory of the table's ids is wrong.
+    // With long ids, the estimate of the memory for the table's ids is wrong.
     let id = |id| format!("a long id of someone: {id}{}", "x".repeat(if id > 8 { 300 } else { 0 }));
     ids.filter_map(move |(kind, number)| number.map(|number| (kind, id(number))))
 }

@@ -1,4 +1,4 @@
-//! zstd with the parameters for text columns.
+//! Compresses text columns with zstd. The parameters of zstd are chosen for such columns.
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
@@ -7,14 +7,15 @@ use zstd::zstd_safe::{self, CCtx, CParameter, ErrorCode, InBuffer, OutBuffer, Pa
 
 pub const LEVEL: i32 = 1;
 
-/// The step of zstd's match search, in bytes. A page is shorter than one step, so zstd finds no
-/// matches.
+/// The step of zstd's search for matches, in bytes. A page is shorter than one step, so zstd finds
+/// no matches.
 const STEP: u32 = 1 << 16;
 const NO_MATCHES: [CParameter; 4] = [
     CParameter::HashLog(6),
     CParameter::MinMatch(7),
     CParameter::TargetLength(STEP),
-    // By default zstd takes a large step as a request for speed and doesn't compress literals.
+    // By default, zstd understands a large step as a request for speed, and does not compress
+    // literals.
     CParameter::LiteralCompressionMode(ParamSwitch::Enable),
 ];
 
@@ -30,14 +31,16 @@ pub enum MatchFinder {
     /// chance matches farther back. Values such as "user123@acme.example" take three quarters of
     /// the time and compress better.
     Near,
-    /// Searches the whole page, like zstd's level 1.
+    /// The search covers the whole page, as at zstd's level 1.
     Far,
 }
 
-/// Compresses pages, each into one zstd frame.
+/// Compresses pages. Each page becomes one zstd frame.
 pub struct Compressor(CCtx<'static>);
 
 impl Compressor {
+    /// Creates a compressor.
+    ///
     /// # Errors
     /// Returns an error if memory runs out.
     pub fn new(finder: MatchFinder) -> Result<Self> {
@@ -72,8 +75,8 @@ impl Compressor {
         Ok(Bytes::from(frame))
     }
 
-    /// Compresses all of `bytes`, then flushes or ends the frame. The output buffer is large
-    /// enough, so one call suffices.
+    /// Compresses all of `bytes`, and then flushes or ends the zstd frame. The output buffer is
+    /// large enough for a single call.
     fn append(
         &mut self,
         bytes: &[u8],
@@ -89,5 +92,5 @@ impl Compressor {
 }
 
 fn error(code: ErrorCode) -> ParquetError {
-    ParquetError::General(format!("zstd: {}", zstd_safe::get_error_name(code)))
+    ParquetError::General(format!("zstd failed: {}", zstd_safe::get_error_name(code)))
 }

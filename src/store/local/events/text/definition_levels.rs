@@ -1,4 +1,4 @@
-//! Parquet's definition levels of a flat column: which rows of a page have a value.
+//! The definition levels of a flat Parquet column. They show which rows of a page have a value.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use arrow_buffer::BooleanBufferBuilder;
 
 use super::packed_ints;
 
-/// The definition levels of a page's rows.
+/// The definition levels of the rows of a page.
 #[derive(Debug)]
 pub struct DefinitionLevels {
     valid: BooleanBufferBuilder,
@@ -19,7 +19,7 @@ impl DefinitionLevels {
         Self { valid: BooleanBufferBuilder::new(0), nulls: 0 }
     }
 
-    /// Adds `rows` of `array`.
+    /// Adds the definition levels for the rows `rows` of `array`.
     pub fn add(&mut self, array: &StringArray, rows: Range<usize>) {
         match array.nulls() {
             None => self.valid.append_n(rows.len(), true),
@@ -31,12 +31,12 @@ impl DefinitionLevels {
         }
     }
 
-    /// Returns the number of rows.
+    /// Returns the number of rows whose levels were added.
     pub fn rows(&self) -> usize {
         self.valid.len()
     }
 
-    /// Appends the levels to `page`. They are the first part of its body.
+    /// Appends the definition levels to `page`. They are the first part of the page's body.
     pub fn append_to(&self, page: &mut Vec<u8>) {
         let (start, rows) = (page.len(), self.rows());
         page.extend_from_slice(&[0; size_of::<u32>()]);

@@ -16,14 +16,14 @@ use super::packed_ints;
 use super::pages::{PageValues, texts};
 use crate::codec::short_bytes::{self, same};
 
-/// The texts of a page.
+/// The texts of a page in the encoding `DELTA_BYTE_ARRAY`.
 #[derive(Debug, Default)]
 pub struct DeltaByteArray<'a> {
-    /// The longest prefix that a text may omit, in bytes.
+    /// The maximum length of the prefix that a text may omit, in bytes.
     max_prefix: usize,
-    /// The length of each text's omitted prefix.
+    /// The length of the omitted prefix of each text, in bytes.
     prefix_lens: Vec<u32>,
-    /// The length of each text without its prefix.
+    /// The length of each text without its omitted prefix, in bytes.
     lens: Vec<u32>,
     text: Vec<u8>,
     last: &'a [u8],
@@ -42,7 +42,8 @@ impl<'a> DeltaByteArray<'a> {
         self.text.extend_from_slice(&text[prefix..]);
     }
 
-    /// Adds `rows`, which have no nulls: first all prefix lengths, then the rest of the texts.
+    /// Adds the texts of `rows`, which have no nulls. The prefix lengths of all texts come first,
+    /// and then the remaining bytes of the texts.
     fn extend(&mut self, array: &'a StringArray, rows: Range<usize>) {
         let Self { max_prefix, prefix_lens, lens, text, last } = self;
         let (all, ends) = (array.value_data(), &array.value_offsets()[rows.start..=rows.end]);
@@ -94,7 +95,8 @@ impl<'a> PageValues<'a> for DeltaByteArray<'a> {
     }
 }
 
-/// Returns the length of the common prefix of `one` and `other`, at most `max_prefix`.
+/// Returns the length of the common prefix of the texts `one` and `other` in bytes, at most
+/// `max_prefix`.
 #[inline]
 pub fn common_prefix(one: &[u8], other: &[u8], max_prefix: usize) -> usize {
     match (one.get(..max_prefix), other.get(..max_prefix)) {

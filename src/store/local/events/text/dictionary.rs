@@ -1,5 +1,5 @@
-//! The dictionary encoding (`RLE_DICTIONARY`): each text of a chunk once, and one index for each
-//! row.
+//! The Parquet encoding `RLE_DICTIONARY`. It stores each text of a chunk once, and one index for
+//! each row.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -11,18 +11,18 @@ use super::packed_ints;
 use super::pages::PageValues;
 use crate::codec::short_bytes::same;
 
-/// The largest dictionary page, in bytes.
+/// The maximum size of a dictionary page, in bytes.
 const MAX_BYTES: usize = 256 << 10;
-/// The size of the cache of recent texts, a power of two.
+/// The number of recent texts in the cache of a dictionary. It is a power of two.
 const RECENT: usize = 4096;
 
-/// The distinct texts of a chunk.
+/// The dictionary of a chunk: its texts without repetitions.
 #[derive(Debug)]
 pub struct Dictionary<'a> {
     texts: Vec<&'a [u8]>,
-    /// The size of the dictionary page.
+    /// The size of the dictionary page, in bytes.
     bytes: usize,
-    /// Indexes of texts, by their hash.
+    /// A hash table with the indexes of the texts.
     table: HashTable<u32>,
     hasher: RandomState,
     /// A cache of indexes: for each fingerprint, the index of the last text that had it. With this
@@ -41,7 +41,8 @@ impl<'a> Dictionary<'a> {
         }
     }
 
-    /// Returns the index of `text` and adds it if it is new. `None` if the dictionary is full.
+    /// Returns the index of `text` in the dictionary. Adds the text if it is new. Returns `None`
+    /// if the dictionary is full.
     #[inline]
     pub fn index_of(&mut self, text: &'a [u8]) -> Option<u32> {
         let slot = fingerprint(text) % RECENT;
@@ -74,7 +75,7 @@ impl<'a> Dictionary<'a> {
         self.texts.len() as u32
     }
 
-    /// Returns the dictionary page in PLAIN encoding: each text after its length.
+    /// Returns the dictionary page in PLAIN encoding. The length of each text is before the text.
     pub fn page(&self) -> Vec<u8> {
         let mut page = Vec::with_capacity(self.bytes);
         for text in &self.texts {
@@ -88,15 +89,15 @@ impl<'a> Dictionary<'a> {
 /// Writes the dictionary indexes of a chunk's rows into pages.
 #[derive(Debug)]
 pub struct DictionaryIndexes<'p> {
-    /// The indexes that are not written yet.
+    /// The dictionary indexes that were not written to a page yet.
     rest: &'p [u32],
-    /// The number of pending indexes that belong to the current page.
+    /// The number of indexes that belong to the current page and were not written yet.
     page: usize,
     width: u32,
 }
 
 impl<'p> DictionaryIndexes<'p> {
-    /// `indexes` are indexes into `dictionary`, one for each row that has a text.
+    /// Creates a writer. `indexes` has an index into `dictionary` for each row that has a text.
     pub fn new(dictionary: &Dictionary<'_>, indexes: &'p [u32]) -> Self {
         let width = packed_ints::bit_width(dictionary.len().saturating_sub(1)).max(1);
         Self { rest: indexes, page: 0, width }
@@ -110,7 +111,7 @@ impl PageValues<'_> for DictionaryIndexes<'_> {
     }
 
     fn room(&self) -> usize {
-        // These pages are limited by their number of rows, not by their bytes.
+        // The number of rows limits these pages. The number of bytes does not limit them.
         usize::MAX
     }
 
@@ -128,8 +129,8 @@ impl PageValues<'_> for DictionaryIndexes<'_> {
     }
 }
 
-/// Returns a number that differs for most texts, computed from the first and last eight bytes and
-/// the length.
+/// Returns a number that is different for most texts. It is computed from the first eight bytes,
+/// the last eight bytes and the length of the text.
 #[inline]
 fn fingerprint(text: &[u8]) -> usize {
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
@@ -137,6 +138,6 @@ fn fingerprint(text: &[u8]) -> usize {
         (Some(first), Some(last)) => word(first) ^ word(last).rotate_left(23),
         _ => text.iter().fold(0, |mixed, byte| mixed << 8 | u64::from(*byte)),
     };
-    // The highest bits of a product depend on all others (Fibonacci hashing).
+    // The highest bits of a product depend on all other bits (Fibonacci hashing).
     ((mixed ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize
 }

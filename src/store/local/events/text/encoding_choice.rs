@@ -1,4 +1,4 @@
-//! Chooses the encoding of a text column by its first values.
+//! Chooses the encoding of a text column according to the first values of the column.
 
 use std::collections::HashSet;
 
@@ -9,22 +9,23 @@ use super::compressor::{Compressor, MatchFinder};
 use super::delta_byte_array::{DeltaByteArray, common_prefix};
 use super::pages::PageValues;
 
-/// In this many pairs of neighbouring texts, all but one share the column's prefix.
+/// The number of pairs of neighbouring texts in which one pair may be without the column's prefix.
 const PAIRS_PER_EXCEPTION: usize = 64;
-/// A match finder that is faster than level 1 may compress worse by one byte in this many.
+/// The maximum extra size for a match finder that is faster than level 1: one byte in this number
+/// of bytes.
 const EXTRA_SHARE: usize = 16;
 
-/// The layout of a column's texts.
+/// The layout of the texts of a column in Parquet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextLayout {
-    /// Each text is stored once, with an index for each row.
+    /// Each text is stored once. Each row has the index of its text.
     Dictionary,
-    /// Texts are stored one after another. Each text omits the prefix that it shares with the
+    /// The texts are stored one after another. Each text omits the prefix that it shares with the
     /// previous text, at most `max_prefix` bytes.
     DeltaByteArray { max_prefix: usize },
 }
 
-/// The encoding of a column.
+/// The layout and the compression that are chosen for a text column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodingChoice {
     pub layout: TextLayout,
@@ -68,7 +69,8 @@ impl EncodingChoice {
     }
 }
 
-/// Returns the first of `texts`, as many as one page holds. zstd finds no repeats across pages.
+/// Returns the first texts of `texts`, as many as fit into one page. zstd finds no repetitions
+/// across pages.
 fn take_page<'a>(
     texts: impl Iterator<Item = &'a [u8]> + Clone,
 ) -> impl Iterator<Item = &'a [u8]> + Clone {
@@ -80,14 +82,15 @@ fn take_page<'a>(
     texts.scan(0, fits)
 }
 
-/// Returns the number of bytes of `texts` in one page, without their lengths.
+/// Returns the number of bytes that `texts` take in one page. The lengths of the texts do not
+/// count.
 fn page_text<'a>(texts: impl Iterator<Item = &'a [u8]>, max_prefix: usize) -> Vec<u8> {
     let mut page = DeltaByteArray::new(max_prefix);
     texts.for_each(|text| page.push(text));
     page.text().to_vec()
 }
 
-/// Returns the length of the prefix that nearly every text shares with the previous text.
+/// Returns the length of the prefix that nearly every text shares with the text before it.
 fn column_prefix<'a>(texts: impl Iterator<Item = &'a [u8]> + Clone) -> usize {
     let pairs = texts.clone().zip(texts.skip(1));
     let mut prefixes: Vec<_> =

@@ -30,7 +30,7 @@ use self::dictionary::{Dictionary, DictionaryIndexes};
 use self::encoding_choice::{EncodingChoice, TextLayout};
 use self::pages::{ChunkWriter, TextChunk, texts};
 
-/// Encodes the chunks of one text column.
+/// Encodes the column chunks of one text column.
 #[derive(Debug)]
 pub struct TextColumn {
     descr: ColumnDescPtr,
@@ -38,14 +38,14 @@ pub struct TextColumn {
 }
 
 impl TextColumn {
-    /// Chooses the encoding of the column `descr`, which begins with `sample`.
+    /// Chooses the encoding of the column `descr`. `sample` has the first values of the column.
     pub fn new(descr: ColumnDescPtr, sample: &ArrayRef) -> Result<Self> {
         let sample = sample.as_string();
         let choice = EncodingChoice::new(texts(sample, 0..sample.len()))?;
         Ok(Self { descr, choice })
     }
 
-    /// Encodes `arrays`, which are string arrays, as one chunk.
+    /// Encodes the string arrays `arrays` as one column chunk.
     pub fn encode<'a>(
         &self,
         arrays: impl Iterator<Item = &'a ArrayRef> + Clone,
@@ -60,7 +60,8 @@ impl TextColumn {
         }
     }
 
-    /// Encodes `arrays` with a dictionary. `None` if they have too many distinct texts.
+    /// Encodes `arrays` with a dictionary. Returns `None` if the arrays have too many different
+    /// texts.
     fn encode_dictionary<'a>(
         &self,
         arrays: impl Iterator<Item = &'a StringArray> + Clone,

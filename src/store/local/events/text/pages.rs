@@ -1,4 +1,4 @@
-//! Writes the compressed pages of one column chunk, in file order.
+//! Writes the compressed pages of one column chunk in the order of the file.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,48 +17,50 @@ use super::super::writer_settings::PAGE_BYTES;
 use super::compressor::{Compressor, LEVEL, MatchFinder};
 use super::definition_levels::DefinitionLevels;
 
-/// A complete chunk, to be appended to a row group: its bytes and its metadata for the footer.
+/// A complete column chunk that can be appended to a row group: its bytes, and its metadata for
+/// the footer.
 #[derive(Debug)]
 pub struct TextChunk {
     pub bytes: Bytes,
     pub close: ColumnCloseResult,
 }
 
-/// The maximum number of rows of a page, as in other Parquet writers. It limits how much a reader
-/// that skips to a row must decode.
+/// The maximum number of rows in a page, as in other Parquet writers. It limits the decoding work
+/// of a reader that skips to a row.
 const PAGE_ROWS: usize = 20_000;
-/// A page is full when it has room for fewer than this many bytes.
+/// The minimum space in a page, in bytes. A page with less space is full.
 const MIN_ROOM: usize = PAGE_BYTES / 16;
 
-/// Collects the values of one data page after another.
+/// Collects the values of a column's data pages, one page after another.
 pub trait PageValues<'a> {
-    /// Adds the texts of `rows`.
+    /// Adds the texts of the rows `rows` of `array` to the page.
     fn add(&mut self, array: &'a StringArray, rows: Range<usize>);
 
-    /// Returns how many more bytes of text the page may hold.
+    /// Returns the number of bytes of text that still fit into the page.
     fn room(&self) -> usize;
 
-    /// Appends the numbers of the page to `head`: lengths or dictionary indexes.
+    /// Appends the numbers of the page to `head`. The numbers are lengths or dictionary indexes.
     fn write_numbers(&self, head: &mut Vec<u8>);
 
-    /// Returns the text of the page, which follows the numbers.
+    /// Returns the text of the page. It follows the numbers of the page.
     fn text(&self) -> &[u8];
 
-    /// Starts the next page.
+    /// Starts the next data page.
     fn clear_page(&mut self);
 }
 
-/// Writes a chunk: the dictionary page if there is one, then data pages of one encoding.
+/// Writes a column chunk: the dictionary page if there is one, and then data pages with the same
+/// encoding.
 pub struct ChunkWriter {
     descr: ColumnDescPtr,
     written: TrackedWrite<Vec<u8>>,
     compressor: Compressor,
-    /// The levels and numbers of the current page before compression.
+    /// The levels and the numbers of the current page, before compression.
     head: Vec<u8>,
     encoding: Encoding,
-    /// The offset of the dictionary page.
+    /// The offset of the dictionary page in the file, in bytes.
     dictionary: Option<i64>,
-    /// The offset of the first data page.
+    /// The offset of the first data page in the file, in bytes.
     first_data_page: Option<i64>,
     index: OffsetIndexBuilder,
     data_pages: i32,
@@ -68,8 +70,8 @@ pub struct ChunkWriter {
 }
 
 impl ChunkWriter {
-    /// Begins a chunk of the column `descr` with data pages of `encoding`. `bytes` is the
-    /// approximate length of the chunk.
+    /// Begins a chunk of the column `descr` with data pages in the encoding `encoding`. `bytes` is
+    /// the approximate length of the chunk.
     pub fn new(
         descr: &ColumnDescPtr,
         encoding: Encoding,
@@ -92,7 +94,7 @@ impl ChunkWriter {
         })
     }
 
-    /// Writes the dictionary page `body` of `num_values` texts.
+    /// Writes a dictionary page with the body `body`, which has `num_values` texts.
     pub fn write_dictionary(&mut self, num_values: u32, body: &[u8]) -> Result<()> {
         let buf = self.compressor.compress(&[], body)?;
         let encoding = Encoding::PLAIN;
@@ -102,7 +104,7 @@ impl ChunkWriter {
         Ok(())
     }
 
-    /// Writes the data pages of `arrays`, which `values` encodes.
+    /// Writes the data pages with the values of `arrays`. `values` encodes the pages.
     pub fn write_pages<'a>(
         &mut self,
         arrays: impl Iterator<Item = &'a StringArray>,
@@ -114,7 +116,7 @@ impl ChunkWriter {
             while from < array.len() {
                 let to = from
                     + count_fitting_rows(array, from, PAGE_ROWS - levels.rows(), values.room());
-                // A page holds at least one text, even a text that exceeds the limit.
+                // A page has at least one text, even if the text exceeds the limit.
                 let to = if levels.rows() == 0 { to.max(from + 1) } else { to };
                 levels.add(array, from..to);
                 values.add(array, from..to);
@@ -201,7 +203,8 @@ impl ChunkWriter {
     }
 }
 
-/// Returns how many rows of `array` from `from` on fit into `bytes`, at most `rows`.
+/// Returns the number of rows of `array` from the row `from` on that fit into `bytes`, at most
+/// `rows`.
 fn count_fitting_rows(array: &StringArray, from: usize, rows: usize, bytes: usize) -> usize {
     let offsets = &array.value_offsets()[from..];
     let ends = &offsets[1..=rows.min(offsets.len() - 1)];
@@ -209,7 +212,7 @@ fn count_fitting_rows(array: &StringArray, from: usize, rows: usize, bytes: usiz
     ends.partition_point(|end| *end as usize - start <= bytes)
 }
 
-/// Returns the texts of `rows`, without nulls.
+/// Returns the texts of the rows `rows` of `array`. Null values are left out.
 pub fn texts(array: &StringArray, rows: Range<usize>) -> impl Iterator<Item = &[u8]> + Clone {
     let (offsets, text, nulls) = (array.value_offsets(), array.value_data(), array.nulls());
     let rows = if array.null_count() == array.len() { 0..0 } else { rows };

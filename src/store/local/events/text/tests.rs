@@ -1,4 +1,4 @@
-//! Parquet's own reader reads back what the encoder writes.
+//! Tests that the reader of the Parquet library reads the same texts that the encoder wrote.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::delta_byte_array::common_prefix;
 use super::pages::PageValues;
 use super::*;
 
-/// Writes a file of one column and returns it with its encodings.
+/// Writes a file with one column. Returns the file and the encodings of its pages.
 fn write(field: &Field, choice: EncodingChoice, arrays: &[ArrayRef]) -> (Bytes, Vec<Encoding>) {
     let schema = Schema::new(vec![field.clone()]);
     let schema = ArrowSchemaConverter::new().convert(&schema).unwrap();
@@ -36,7 +36,7 @@ fn write(field: &Field, choice: EncodingChoice, arrays: &[ArrayRef]) -> (Bytes, 
     (Bytes::from(file.into_inner().unwrap()), encodings)
 }
 
-/// Reads the selected rows by the page index.
+/// Reads the selected rows of a file with the help of the page index.
 fn read(file: Bytes, selection: Option<RowSelection>) -> ArrayRef {
     let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
     let mut reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).unwrap();
@@ -87,11 +87,11 @@ proptest! {
         let arrays: Vec<_> = parts
             .iter()
             .map(|texts| array(texts.iter().map(Option::as_deref)))
-            // Rejected rows leave slices of an array.
+            // After rows are rejected, only slices of an array remain.
             .map(|texts| texts.slice(cut.min(texts.len()), texts.len().saturating_sub(2 * cut)))
             .collect();
         let written: Vec<_> = arrays.iter().flat_map(|a| a.as_string::<i32>()).collect();
-        // Every row group has at least one row.
+        // Every row group of a file has at least one row.
         if written.is_empty() {
             return Ok(());
         }
@@ -159,7 +159,8 @@ fn pages_have_limits_and_can_be_skipped() {
     for (texts, layout, pages) in [
         (&many, delta(0), 11..=12),
         (&many, delta(7), 6..=6),
-        // Too many texts for a dictionary: the chunk doesn't use it.
+        // The values have too many different texts for a dictionary, so the chunk does not use a
+        // dictionary.
         (&many, TextLayout::Dictionary, 11..=12),
         (&some, delta(0), 3..=3),
         (&few, TextLayout::Dictionary, 3..=3),
@@ -209,7 +210,7 @@ fn first_values_determine_the_encoding() {
             MatchFinder::Nothing,
         ),
         (&|n: usize| format!("{}@acme.example", random(n)), whole, MatchFinder::Near),
-        // The distance between repeats is large.
+        // The distance between two repetitions is large.
         (&|n: usize| format!("{:x}{:x}", random(n % 900) | 1 << 33, n), whole, MatchFinder::Far),
     ] {
         assert_eq!(choice(text), EncodingChoice { layout, finder }, "{}", text(1));

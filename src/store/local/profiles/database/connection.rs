@@ -1,4 +1,4 @@
-//! Connections to a profiles database: their settings, and the cleanup at the end.
+//! Connections to a database of profiles: their settings, and the cleanup when they end.
 
 use std::ops::Deref;
 use std::path::Path;
@@ -9,16 +9,17 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::sys::sqlite;
 
-/// The time to wait for another writer, such as a sysadmin's `ingest`.
+/// The maximum wait for another writer, for example a sysadmin's command `ingest`.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// SQLite's page cache, in KiB. SQLite spills pages above it to the `-wal` file.
+/// The size of SQLite's page cache, in KiB. If the cache is full, SQLite writes pages to the
+/// `-wal` file.
 pub const CACHE_KIB: i64 = 24 << 10;
 
-/// The page cache of a connection that reads each page once, in KiB.
+/// The size of the page cache in KiB for a connection that reads each page once.
 const READER_CACHE_KIB: i64 = 1 << 10;
 
-/// The page size of a new database, in bytes. Pages are written one by one.
+/// The page size of a new database of profiles, in bytes. Pages are written one by one.
 const PAGE_BYTES: i64 = 16 << 10;
 
 /// A connection that ends its transaction and truncates the `-wal` file when it is dropped.
@@ -29,13 +30,14 @@ pub struct WriteConnection {
 }
 
 impl WriteConnection {
-    /// Opens the existing database at `path`, which other processes may use too.
+    /// Opens the existing database at `path`. Other processes may use the database at the same
+    /// time.
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
         Ok(Self { connection: connect(path)?, is_new: false })
     }
 
-    /// Opens a database that is being built. It has no reader, and is removed if the build fails.
-    /// Therefore SQLite needs no journal and no sync.
+    /// Opens a database that is being built. SQLite needs no journal and no sync, because the
+    /// database has no reader and is removed if the build fails.
     pub fn open_new(path: &Path) -> rusqlite::Result<Self> {
         let connection = open(path)?;
         connection.pragma_update(None, "locking_mode", "exclusive")?;
@@ -51,7 +53,7 @@ impl WriteConnection {
         if !self.is_autocommit() {
             self.execute_batch("ROLLBACK")?;
         }
-        // The checkpoint doesn't wait for readers.
+        // The checkpoint must not wait for readers.
         self.busy_timeout(Duration::ZERO)?;
         self.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
     }
@@ -68,22 +70,23 @@ impl Deref for WriteConnection {
 impl Drop for WriteConnection {
     fn drop(&mut self) {
         if self.is_new {
-            return; // a new database has no log
+            return; // a new database has no write-ahead log
         }
         if let Err(error) = self.clean_up() {
-            // A commit is durable even if the log is not truncated. The next import tries again.
+            // A commit is durable even if the log is not truncated. The next import tries to
+            // truncate the log.
             let path = self.path().unwrap_or_default();
             tracing::debug!(%path, %error, "cannot truncate the write-ahead log");
         }
     }
 }
 
-/// Returns the version of the schema, 0 if there are no tables.
+/// Returns the version of the database's schema. Returns 0 if the database has no tables.
 pub fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Opens the database at `path` in WAL mode, without checkpoints.
+/// Opens the database at `path` in WAL mode. Automatic checkpoints are switched off.
 pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path)?;
     sqlite::distrust(&connection)?;
@@ -93,7 +96,7 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Opens the database at `path` for one sequential read.
+/// Opens the database at `path` for one sequential read of a table.
 pub fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path)?;
     sqlite::distrust(&connection)?;
@@ -109,7 +112,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    // By default each statement writes its rollback data to a temporary file.
+    // By default, each statement of SQLite writes its rollback data to a temporary file.
     connection.pragma_update(None, "temp_store", "memory")?;
     Ok(connection)
 }

@@ -1,4 +1,4 @@
-//! Copies a profiles database, and lists its imports.
+//! Copies a database of profiles, and lists the imports in the database.
 
 use std::path::Path;
 
@@ -12,12 +12,13 @@ use crate::import_id::ImportId;
 use crate::store::error::Error;
 use crate::sys::sqlite;
 
-/// Lists the committed imports of the database at `path`. A missing database has none.
+/// Returns the committed imports of the database at `path`. Returns no imports if the database is
+/// missing.
 pub fn list_imports(path: &Path) -> Result<Vec<ImportId>, Error> {
     let Some(connection) = open(path)? else { return Ok(Vec::new()) };
     let failed = || Error::sqlite("list imports", path);
     let mut statement = match connection.prepare("SELECT import FROM checkpoint") {
-        // The run crashed after it created the file, and before it created the tables.
+        // The run that created the file has crashed before it created the tables.
         Err(rusqlite::Error::SqliteFailure(_, Some(why))) if why.contains("no such table") => {
             return Ok(Vec::new());
         }
@@ -34,20 +35,20 @@ pub fn list_imports(path: &Path) -> Result<Vec<ImportId>, Error> {
 pub fn open_snapshot(path: &Path) -> Result<Option<Connection>, Error> {
     let Some(connection) = open(path)? else { return Ok(None) };
     let failed = || Error::sqlite("read", path);
-    // The pragma reads the database, which fixes the snapshot of the transaction.
+    // The pragma reads from the database, and thus fixes the snapshot of the transaction.
     connection.execute_batch("BEGIN; PRAGMA user_version").map_err(failed())?;
     Ok(Some(connection))
 }
 
-/// Copies the database `source` to the new file `to`: a snapshot in one file, synced.
+/// Copies a snapshot of the database `source` to the new file `to`, and syncs the file.
 pub fn copy_snapshot(source: &Connection, to: &Path) -> Result<(), Error> {
     drop(durable::create_file(to)?);
     let failed = || Error::sqlite("copy profiles", to);
     let mut target = Connection::open(to).map_err(failed())?;
-    sqlite::distrust(&target).map_err(failed())?; // the schema is copied from the source
+    sqlite::distrust(&target).map_err(failed())?; // the copy has the schema of the source
     let backup = Backup::new(source, &mut target).map_err(failed())?;
     while backup.step(-1).map_err(failed())? != StepResult::Done {
-        std::thread::yield_now(); // a checkpoint holds a lock
+        std::thread::yield_now(); // a checkpoint of another connection holds a lock
     }
     drop(backup);
     target.pragma_update(None, "journal_mode", "delete").map_err(failed())?;
@@ -66,7 +67,8 @@ fn open(path: &Path) -> Result<Option<Connection>, Error> {
     let connection = Connection::open_with_flags(path, flags).map_err(failed())?;
     sqlite::distrust(&connection).map_err(failed())?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed())?;
-    // The -wal and -shm files stay for readers who can't create them, see `database`.
+    // The -wal and -shm files stay, because some readers cannot create them. The module `database`
+    // gives the details.
     let stay = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     connection.set_db_config(stay, true).map_err(failed())?;
     Ok(Some(connection))

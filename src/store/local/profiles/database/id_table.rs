@@ -1,4 +1,4 @@
-//! Reads the `identity` table: the profile of each id.
+//! Reads the table `identity`, which has the profile of each id.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use crate::store::profiles::identity::id_index::{IdIndex, KINDS_BY_NAME};
 use crate::store::profiles::identity::resolve::UNKNOWN;
 use crate::store::profiles::table::IdReader;
 
-/// The number of rows that are looked up in memory as one group.
+/// The number of rows of `identity` that are compared with the ids in memory as one group.
 const GROUP: usize = 128;
 
-/// Reads the committed ids of the database at its path. Each kind of id uses a separate connection.
+/// Reads the committed ids of the database at a path. Each kind of id uses a separate connection.
 pub struct SqliteIdReader(PathBuf);
 
 impl SqliteIdReader {
@@ -49,7 +49,8 @@ pub fn find_profiles(
         return Ok(profiles);
     }
     let mut rows = IdRowGroup::default();
-    // Only these kinds are scanned, because a sysadmin may have added other kinds.
+    // Only the known kinds are scanned, because a sysadmin may have added other kinds to the
+    // table.
     for kind in KINDS_BY_NAME {
         scan_ids(connection, kind, |id, profile| {
             rows.push(kind, id, profile);
@@ -63,8 +64,8 @@ pub fn find_profiles(
     Ok(profiles)
 }
 
-/// Reads all ids of a kind with their profiles, in the order of the table, until `take` returns
-/// false.
+/// Reads all ids of a kind with their profiles, in the order of the table. The function ends early
+/// if `take` returns false.
 fn scan_ids(
     connection: &Connection,
     kind: IdKind,
@@ -81,7 +82,7 @@ fn scan_ids(
     Ok(())
 }
 
-/// Passes the profile of each id, and whether the id is an identity, to `take`.
+/// Calls `take` for each id, with its profile and whether the id is an identity.
 pub fn scan_owners(
     connection: &Connection,
     mut take: impl FnMut(i64, bool),
@@ -94,11 +95,11 @@ pub fn scan_owners(
     Ok(())
 }
 
-/// Some rows of `identity`.
+/// A group of rows of the table `identity`.
 #[derive(Default)]
 struct IdRowGroup {
     text: String,
-    /// The kind of each id, the end position of its text, and its profile.
+    /// For each row, the kind of the id, the end of its text, and its profile.
     rows: Vec<(IdKind, usize, i64)>,
 }
 
@@ -108,7 +109,8 @@ impl IdRowGroup {
         self.rows.push((kind, self.text.len(), profile));
     }
 
-    /// Writes the profiles of the ids that are in `ids` to `profiles`, then removes all rows.
+    /// Writes the profile of each id that is in `ids` to `profiles`. Then removes all rows from
+    /// the group.
     fn write_to(&mut self, ids: &IdIndex, profiles: &mut [i64]) {
         let mut start = 0;
         let keys = self

@@ -26,7 +26,7 @@ use crate::store::profiles::identity::id_index::IdIndex;
 use crate::store::profiles::rows::{IdRows, Profile, Profiles};
 use crate::store::profiles::table::{ProfileTable, SCAN_FRACTION};
 
-/// The version of [`SCHEMA`], stored in `user_version`.
+/// The version of the schema [`SCHEMA`]. It is stored in `user_version`.
 const VERSION: i64 = 1;
 
 /// Times are seconds since 1970 UTC: the earliest and the latest time of the records for the
@@ -53,22 +53,22 @@ const SCHEMA: &str = "
     PRAGMA user_version = 1;
 ";
 
-/// The numbers of rows that one statement may store, in descending order.
+/// The numbers of rows that one statement can store, in descending order.
 const ROWS: [usize; 3] = [128, 16, 1];
 
-/// An open database inside a transaction, which is rolled back if it is dropped before
-/// [`Database::commit`].
+/// An open database of profiles inside a transaction. The transaction is rolled back if the value
+/// is dropped before [`Database::commit`].
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
     connection: WriteConnection,
-    /// The new database. `None` unless a new database is being built.
+    /// The new database that is being built. `None` if the database already existed.
     new: Option<NewDatabase>,
 }
 
 impl Database {
-    /// Opens the database at `path`, or starts a new one, and begins the transaction. Waits ten
-    /// seconds for another writer, then fails.
+    /// Opens the database at `path`, or starts a new database, and begins the transaction. Fails
+    /// after it has waited ten seconds for another writer.
     pub fn begin(path: &Path) -> Result<Self, Error> {
         let new = NewDatabase::begin(path, BUSY_TIMEOUT)?;
         let connection = match &new {
@@ -98,7 +98,7 @@ impl Database {
         }
     }
 
-    /// Returns the counts of `import` if an earlier run committed it.
+    /// Returns the counts of `import` if an earlier run committed the import.
     pub fn commit_counts(&self, import: &ImportId) -> Result<Option<CommitCounts>, Error> {
         commit_counts(&self.connection, import).map_err(self.error("look up the import"))
     }
@@ -161,14 +161,14 @@ impl Database {
         Ok(())
     }
 
-    /// Moves a new database to its final name.
+    /// Renames a new database to its final name.
     fn publish(self) -> Result<(), Error> {
         let Some(new) = self.new else { return Ok(()) };
         let set = self.connection.pragma_update(None, "journal_mode", "wal");
         set.map_err(Error::sqlite("commit", &self.path))?;
         drop(self.connection);
         new.publish(&self.path)?;
-        // Creates the -wal and -shm files.
+        // This connection creates the -wal and -shm files.
         if let Err(error) = connect(&self.path).and_then(|connection| version(&connection)) {
             let path = self.path.display();
             tracing::debug!(%path, %error, "cannot create the write-ahead log yet");
@@ -311,7 +311,8 @@ fn commit_counts(
     connection.query_row(&sql, [import.as_str()], read).optional()
 }
 
-/// Returns whether checkpoints count absorbed profiles. Version 0.2 did not count them.
+/// Returns whether checkpoints have the number of absorbed profiles. Version 0.2 did not count
+/// absorbed profiles.
 fn has_absorbed(connection: &Connection) -> rusqlite::Result<bool> {
     connection.column_exists(None, "checkpoint", "absorbed_profiles")
 }

@@ -15,8 +15,8 @@ use crate::files::error::IoError;
 use crate::files::lock::{FileLock, LockFile};
 use crate::store::error::Error;
 
-/// The exclusive right to build a new database. Dropping it before [`NewDatabase::publish`] removes
-/// the files.
+/// The exclusive right to build a new database. If it is dropped before [`NewDatabase::publish`],
+/// the files are removed.
 #[derive(Debug)]
 pub struct NewDatabase {
     path: PathBuf,
@@ -26,24 +26,24 @@ pub struct NewDatabase {
 }
 
 impl NewDatabase {
-    /// Begins to build the database for `path`. `None` if the database exists. Waits up to
-    /// `patience` for another builder, then fails.
+    /// Begins to build the database for `path`. Returns `None` if the database exists. Fails after
+    /// it has waited for another builder for `patience`.
     pub fn begin(path: &Path, patience: Duration) -> Result<Option<Self>, Error> {
         if path.exists() {
             return Ok(None);
         }
         let lock = LockFile::open_folder(durable::parent(path))?.try_lock(patience)?;
         if path.exists() {
-            return Ok(None); // another builder published it
+            return Ok(None); // another builder has published the database
         }
         let new = Self { path: new_path(path), _folder: lock.ok_or_else(|| busy(path))? };
         new.remove()?;
-        // SQLite would create the file with another mode.
+        // SQLite itself would create the file with another mode.
         drop(durable::create_file(&new.path)?);
         Ok(Some(new))
     }
 
-    /// Removes the leftovers of a crashed build of `path`, unless another builder is active.
+    /// Removes the files of a build of `path` that crashed, unless another process is building.
     pub fn remove_leftovers(path: &Path) -> Result<(), IoError> {
         let lock = LockFile::open_folder(durable::parent(path)).ok();
         match lock.and_then(|lock| lock.try_lock(Duration::ZERO).ok().flatten()) {
@@ -52,7 +52,7 @@ impl NewDatabase {
         }
     }
 
-    /// Returns the path at which the database is built.
+    /// Returns the path at which the new database is built.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_builders_wait_for_the_first() {
+    fn other_database_builders_wait_for_the_first_builder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("profiles.db");
         let first = NewDatabase::begin(&path, Duration::ZERO).unwrap().unwrap();

@@ -1,4 +1,5 @@
-//! Tests of the files of a database after a commit and an abort, and of files that are refused.
+//! Tests of the files of a profiles database after a commit and after an abort, and of files that
+//! are refused.
 
 use super::connection::CACHE_KIB;
 use super::*;
@@ -14,7 +15,7 @@ fn wal_len(path: &Path) -> u64 {
     std::fs::metadata(path.with_extension("db-wal")).unwrap().len()
 }
 
-/// Adds more data than the page cache holds, so that SQLite spills pages.
+/// Adds more data than the page cache can hold, so that SQLite writes pages to the log.
 fn fill(database: &Database) {
     let text = "x".repeat(1 << 20);
     for id in 1..=(CACHE_KIB >> 10) + 16 {
@@ -115,7 +116,7 @@ fn profiles_are_loaded_up_to_a_limit() {
     for id in [1, 3, 4, 900] {
         store(&database, id, &format!("{id:0>10}"));
     }
-    // One query reads ids that are close to each other. Other ids are read one by one.
+    // A single query reads ids that are close to each other. Other ids are read one by one.
     for ids in [vec![1, 2, 3, 4], vec![1, 2, 3, 900]] {
         let load = |most| {
             let (found, passed) = database.load_profiles(&ids, most).unwrap();

@@ -1,5 +1,5 @@
-//! Tests of the operations: a table of cases, and a comparison with a naive model over random
-//! changes.
+//! Tests of the operations on properties: a table of cases, and a comparison with a simple model
+//! over random changes.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
@@ -30,7 +30,7 @@ fn merge(merger: &mut Merger, before: &str, changes: &[Change<'_>]) -> String {
 fn every_operation_handles_every_kind_of_value() {
     let text = Value::Text;
     for (before, operation, value, after) in [
-        // $set replaces.
+        // The operation $set replaces the value.
         (r#"{}"#, SET, text("x"), r#"{"p":"x"}"#),
         (r#"{"p":["a","b"]}"#, SET, text(""), r#"{"p":""}"#),
         (r#"{"p":"old"}"#, SET, Value::Integer(-5), r#"{"p":-5}"#),
@@ -41,7 +41,7 @@ fn every_operation_handles_every_kind_of_value() {
         (r#"{}"#, SET, Value::Date(1_589_272_032), r#"{"p":"2020-05-12T08:27:12Z"}"#),
         (r#"{}"#, SET, Value::Date(-1), r#"{"p":"1969-12-31T23:59:59Z"}"#),
         (r#"{}"#, SET, Value::Date(i64::MAX), r#"{"p":"9223372036854775807"}"#),
-        // $add makes lists of unique strings.
+        // The operation $add makes a list of different strings.
         (r#"{}"#, ADD, text("a"), r#"{"p":["a"]}"#),
         (r#"{"p":["a"]}"#, ADD, text("b"), r#"{"p":["a","b"]}"#),
         (r#"{"p":["a","b"]}"#, ADD, text("a"), r#"{"p":["a","b"]}"#),
@@ -53,7 +53,8 @@ fn every_operation_handles_every_kind_of_value() {
         (r#"{}"#, ADD, Value::Float(2.0), r#"{"p":["2.0"]}"#),
         (r#"{}"#, ADD, Value::Date(0), r#"{"p":["1970-01-01T00:00:00Z"]}"#),
         (r#"{"p":"\"é\n"}"#, ADD, text("\u{0}"), r#"{"p":["\"é\n","\u0000"]}"#),
-        // $remove removes a value; an empty list is removed as well.
+        // The operation $remove removes a value from the list. A list that becomes empty is
+        // removed too.
         (r#"{}"#, REMOVE, text("a"), r#"{}"#),
         (r#"{"p":["a","b"]}"#, REMOVE, text("a"), r#"{"p":["b"]}"#),
         (r#"{"p":["a"]}"#, REMOVE, text("a"), r#"{}"#),
@@ -61,10 +62,10 @@ fn every_operation_handles_every_kind_of_value() {
         (r#"{"p":"a"}"#, REMOVE, text("a"), r#"{}"#),
         (r#"{"p":"a"}"#, REMOVE, text("x"), r#"{"p":["a"]}"#),
         (r#"{"p":7}"#, REMOVE, Value::Integer(7), r#"{}"#),
-        // $delete removes.
+        // The operation $delete removes the property.
         (r#"{"p":["a"]}"#, DELETE, Value::None, r#"{}"#),
         (r#"{}"#, DELETE, Value::None, r#"{}"#),
-        // An empty cell has no effect.
+        // An empty cell does not change the property.
         (r#"{"p":1}"#, SET, Value::None, r#"{"p":1}"#),
     ] {
         let change = Change { property: 0, operation, value };
@@ -73,7 +74,7 @@ fn every_operation_handles_every_kind_of_value() {
 }
 
 #[test]
-fn a_list_keeps_the_newest_hundred() {
+fn a_list_keeps_its_newest_hundred_values() {
     let texts: Vec<_> = (0..103).map(|n| n.to_string()).collect();
     let changes: Vec<_> = texts
         .iter()
@@ -117,7 +118,7 @@ fn invalid_json_is_an_error_without_effects() {
     assert_eq!(merge(&mut merger, r#"{"q":1}"#, &[change]), r#"{"q":1,"p":["x"]}"#);
 }
 
-/// Implements the sentences of the import rules as directly as possible.
+/// Implements the sentences of the import rules about operations as directly as possible.
 pub fn naive(profile: &mut Map<String, Json>, name: &str, change: Change<'_>) {
     let text = |json: &Json| json.as_str().map_or_else(|| json.to_string(), str::to_owned);
     let value = match change.value {
