@@ -76,6 +76,8 @@ fn is_in_force(keyword: &str, value: &str, effective: &EffectiveConfig, config: 
     let found = effective.get(keyword);
     match keyword {
         "authorizedkeyscommand" => runs_our_helper(found, config),
+        // sshd logs refused keys at these levels.
+        "loglevel" => found == value || found.starts_with("DEBUG"),
         "forcecommand" => found == value || found == value.replace(LOG_OPTION, VERBOSE_LOG_OPTION),
         _ => found.eq_ignore_ascii_case(value),
     }
@@ -145,7 +147,8 @@ fn overridden(
             format!("set `{keyword} {value}` in the drop-in; `sshd -t && systemctl reload ssh`"),
         ),
     };
-    let message = format!("{keyword} is {found}, not {value}{place}");
+    let effect = if keyword == "loglevel" { ": refused keys are not recorded" } else { "" };
+    let message = format!("{keyword} is {found}, not {value}{place}{effect}");
     let is_unlogged = keyword == "forcecommand" && found == value.replace(LOG_OPTION, "");
     let level = if is_unlogged || ADVISORY.contains(&keyword) { Level::Warn } else { Level::Fail };
     Finding::new(CHECK, level, message).fix(fix)

@@ -1,5 +1,5 @@
 //! Retention: removes old answers in results/, milestones with their deliveries, ended imports,
-//! and lines of the activity log.
+//! lines of the activity log, and refused keys.
 //!
 //! Rows are removed in batches of bounded size, one transaction per batch, so that an import never
 //! waits long for one. After an interruption the next sweep continues. Files are removed before the
@@ -31,6 +31,7 @@ struct Cutoffs {
     milestones: Timestamp,
     imports: Timestamp,
     activity: Timestamp,
+    refused: Timestamp,
 }
 
 impl Cutoffs {
@@ -41,7 +42,7 @@ impl Cutoffs {
             let kept = SignedDuration::try_from(kept).unwrap_or(SignedDuration::MAX);
             now.checked_sub(kept).unwrap_or(Timestamp::MIN)
         };
-        let Retention { completed_uploads, failed_uploads, results, deliveries, imports, activity } =
+        let Retention { completed_uploads, failed_uploads, results, deliveries, imports, .. } =
             retention;
         let dependent = [imports, results, deliveries, completed_uploads, failed_uploads];
         let longest = dependent.into_iter().map(|period| period.get()).max().unwrap_or_default();
@@ -49,7 +50,8 @@ impl Cutoffs {
             answers: before(results.get()),
             milestones: before(deliveries.get()),
             imports: before(longest),
-            activity: before(activity.get()),
+            activity: before(retention.activity.get()),
+            refused: before(retention.refused.get()),
         }
     }
 }
@@ -61,6 +63,7 @@ struct RemovedRows {
     milestones: usize,
     imports: usize,
     activity: usize,
+    refused: usize,
 }
 
 /// Why a sweep ended early.
@@ -107,6 +110,7 @@ fn remove_of_account(
         activity: in_batches(state, |tx| {
             kept::remove_activity(tx, Some(id), cutoffs.activity, BATCH)
         })?,
+        refused: in_batches(state, |tx| kept::remove_refused(tx, id, cutoffs.refused, BATCH))?,
     })
 }
 
@@ -189,14 +193,14 @@ fn log(
     removed: RemovedRows,
     now: Timestamp,
 ) -> state::Result<()> {
-    let RemovedRows { answers, milestones, imports, activity: lines } = removed;
+    let RemovedRows { answers, milestones, imports, activity: lines, refused } = removed;
     if removed == RemovedRows::default() {
         return Ok(());
     }
-    tracing::info!(%account, answers, milestones, imports, lines,
+    tracing::info!(%account, answers, milestones, imports, lines, refused,
         "removed what was kept long enough: {answers} answers in results/, {milestones} \
-         milestones, {imports} imports, {lines} lines of the activity log");
-    // A removal of log lines alone gets no log line of its own.
+         milestones, {imports} imports, {lines} lines of the activity log, {refused} refused keys");
+    // A removal of log lines or refused keys alone gets no log line of its own.
     if answers + milestones + imports == 0 {
         return Ok(());
     }
