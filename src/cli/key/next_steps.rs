@@ -37,7 +37,7 @@ pub fn next_steps(
     now: Timestamp,
 ) -> Vec<NextStep> {
     match (reason, key) {
-        (RefusalReason::Unknown, _) => steps_for_unknown(refused, keys),
+        (RefusalReason::Unknown, _) => steps_for_unknown(refused),
         (RefusalReason::Revoked { .. }, Some(key)) => steps_for_revoked(key, keys, now),
         (RefusalReason::Expired { .. }, Some(key)) => vec![step_for_expired(key, now)],
         (RefusalReason::Elsewhere { from }, Some(key)) => {
@@ -53,27 +53,19 @@ pub fn next_steps(
     }
 }
 
-fn steps_for_unknown(refused: &RefusedKey, keys: &[ApprovedKey]) -> Vec<NextStep> {
+fn steps_for_unknown(refused: &RefusedKey) -> Vec<NextStep> {
     let fingerprint = shell_word(&refused.fingerprint);
     let find = format!(
         "for file in ~/.ssh/*.pub; do ssh-keygen -lf \"$file\" | grep -qF {fingerprint} && \
          cat \"$file\"; done"
     );
-    let name = unused_name(refused.last_at, keys);
-    let add = format!("sftp-import key add {} - --name={name}", refused.account);
+    let hash = refused.fingerprint.trim_start_matches("SHA256:");
+    let name = format!("key-{}", hash.chars().take(8).collect::<String>());
+    let add = format!("sftp-import key add {} - --name={}", refused.account, shell_word(&name));
     vec![
         NextStep::new("if the key is the partner's, the partner prints its line with this", find),
         NextStep::new("to add the line, paste it after this command and press Ctrl-D", add),
     ]
-}
-
-/// Returns a name for a key that was refused at `at`, which no valid key has.
-fn unused_name(at: Timestamp, keys: &[ApprovedKey]) -> String {
-    let base = at.strftime("key-%Y-%m-%d").to_string();
-    let is_taken = |name: &str| keys.iter().any(|key| is_unrevoked(key) && key.name == name);
-    let numbered = (2..).map(|n: u32| format!("{base}-{n}"));
-    let mut names = std::iter::once(base.clone()).chain(numbered);
-    names.find(|name| !is_taken(name)).unwrap_or_default()
 }
 
 fn is_unrevoked(key: &ApprovedKey) -> bool {
@@ -205,7 +197,7 @@ mod tests {
         let active = |keys: &[ApprovedKey]| commands(keys, AccountState::Active, "192.0.2.7");
         let find = "for file in ~/.ssh/*.pub; do ssh-keygen -lf \"$file\" | \
                     grep -qF SHA256:a+/ && cat \"$file\"; done";
-        assert_eq!(active(&[]), [find, "sftp-import key add ACME-1 - --name=key-2026-06-01"]);
+        assert_eq!(active(&[]), [find, "sftp-import key add ACME-1 - --name=key-a+/"]);
         let limited = ApprovedKey { from: Some("198.51.100.0/24".into()), ..key() };
         let expired = ApprovedKey { expires_at: Some(at("2026-06-30")), ..limited.clone() };
         let options = "--from=198.51.100.0/24 --expires=2027-07-01";
@@ -241,15 +233,6 @@ mod tests {
     }
 
     #[test]
-    fn a_proposed_name_is_not_in_use() {
-        let named = |name: &str| ApprovedKey { name: name.into(), ..key() };
-        let taken = [named("key-2026-06-01"), named("key-2026-06-01-2")];
-        assert_eq!(unused_name(at("2026-06-01"), &taken), "key-2026-06-01-3");
-        let revoked = taken.map(|key| ApprovedKey { revoked_at: Some(at("2026-05-01")), ..key });
-        assert_eq!(unused_name(at("2026-06-01"), &revoked), "key-2026-06-01");
-    }
-
-    #[test]
     fn hostile_text_stays_one_word() {
         let all = ["", "$(id)", "`id`; x", "a'b", "'", "a\nb", "\\", "*", "~", "#", "!!", "é"];
         for hostile in all {
@@ -257,8 +240,9 @@ mod tests {
             let output = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), hostile);
         }
-        let steps = steps_for_unknown(&refused("';id;'", "$(id)"), &[]);
-        let command = steps[0].command.as_ref().unwrap();
-        assert!(command.contains(r"-qF ''\'';id;'\''' &&"), "{command}");
+        let steps = steps_for_unknown(&refused("';id;'", "$(id)"));
+        let [find, add] = [0, 1].map(|n| steps[n].command.as_ref().unwrap());
+        assert!(find.contains(r"-qF ''\'';id;'\''' &&"), "{find}");
+        assert!(add.ends_with(r"--name='key-'\'';id;'\'''"), "{add}");
     }
 }
