@@ -208,7 +208,10 @@ mod tests {
             "permittty is yes, not no, by /d/10.conf line 3, which sshd reads first"
         );
         assert!(finding.fix.unwrap().contains("rename the drop-in"));
-        assert_eq!(judged("loglevel INFO", &[]).level, Level::Warn);
+        let unlogged = judged("loglevel INFO", &[]);
+        assert_eq!(unlogged.level, Level::Warn);
+        assert!(unlogged.message.ends_with("not VERBOSE: refused keys are not recorded"));
+        assert_eq!(judged("loglevel DEBUG2", &[]).level, Level::Ok);
         for unlisted in ["allowagentforwarding yes", "x11forwarding yes", "permitrootlogin yes"] {
             assert_eq!(judged(unlisted, &[]).level, Level::Warn, "an earlier drop-in lacks it");
         }
