@@ -1,8 +1,9 @@
-//! [`Login`]: a login by key, as sshd logs it in the journal. Pure.
+//! [`Login`]: a login with a key, as sshd logs it in the journal. Pure.
 //!
 //! Any local user can write a line that resembles a login. The parser therefore accepts only
 //! entries whose trusted fields, set by journald (systemd.journal-fields(7)), name root's sshd as
-//! the sender.
+//! the sender. Only a refused login for a user that does not exist has a user name that the client
+//! chose; its line has `invalid user` before the name, and is no login.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -10,13 +11,17 @@ use serde_json::Value;
 
 use crate::account::AccountId;
 
-/// A login with a key.
+/// A login with a key, which sshd accepted or refused. A client can offer several keys in one
+/// connection; each refused key is a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     pub at: Timestamp,
     pub account: AccountId,
+    pub is_accepted: bool,
     /// The client's address.
     pub from: String,
+    /// The client's port. Address and port identify the connection.
+    pub port: u16,
     /// The key's type in sshd's spelling: `ED25519`.
     pub algorithm: String,
     /// The fingerprint of the key, `SHA256:…`.
@@ -55,26 +60,48 @@ impl Login {
         is_sshd.then(|| Self::from_message(&text(&entry.message)?, at)).flatten()
     }
 
-    /// Parses `Accepted publickey for X from IP port P ssh2: ED25519 SHA256:…` (auth.c,
-    /// `auth_log`).
+    /// Parses `Accepted publickey for X from IP port P ssh2: ED25519 SHA256:…`, or the same line
+    /// with `Failed` (auth.c, `auth_log`). sshd logs refused keys at LogLevel VERBOSE and above.
     pub fn from_message(message: &str, at: Timestamp) -> Option<Self> {
-        let rest = message.strip_prefix("Accepted publickey for ")?;
+        let (outcome, rest) = message.split_once(" publickey for ")?;
+        let is_accepted = match outcome {
+            "Accepted" => true,
+            "Failed" => false,
+            _ => return None,
+        };
         let words: Vec<&str> = rest.split(' ').collect();
         let [account, "from", from, "port", port, "ssh2:", algorithm, fingerprint] = words[..]
         else {
             return None;
         };
-        port.parse::<u16>().ok()?;
-        let is_hash = fingerprint.starts_with("SHA256:") && fingerprint.len() == 50;
-        is_hash.then_some(())?;
+        let is_plain = is_short(from, b".:%-_") && is_short(algorithm, b"-");
+        (is_plain && is_fingerprint(fingerprint)).then_some(())?;
         Some(Self {
             at,
             account: account.parse().ok()?,
+            is_accepted,
             from: from.to_owned(),
+            port: port.parse().ok()?,
             algorithm: algorithm.to_owned(),
             fingerprint: fingerprint.to_owned(),
         })
     }
+}
+
+/// The maximum length of an address and of an algorithm in bytes.
+const MAX_WORD: usize = 64;
+
+/// Returns whether `word` has at most [`MAX_WORD`] bytes, which are ASCII letters, digits or one of
+/// `others`.
+fn is_short(word: &str, others: &[u8]) -> bool {
+    let belongs = |byte: u8| byte.is_ascii_alphanumeric() || others.contains(&byte);
+    (1..=MAX_WORD).contains(&word.len()) && word.bytes().all(belongs)
+}
+
+/// Returns whether `word` is `SHA256:` and the Base64 of 32 bytes without padding.
+fn is_fingerprint(word: &str) -> bool {
+    let belongs = |byte: u8| byte.is_ascii_alphanumeric() || b"+/".contains(&byte);
+    word.strip_prefix("SHA256:").is_some_and(|hash| hash.len() == 43 && hash.bytes().all(belongs))
 }
 
 /// Returns whether `program` is `sshd` or `sshd-session` (OpenSSH 9.8 and later), below /usr, where
@@ -132,6 +159,27 @@ mod tests {
     }
 
     #[test]
+    fn parses_a_refused_login() {
+        let message = MESSAGE.replace("Accepted", "Failed");
+        let login = entry(message.into(), "0", Some("/usr/sbin/sshd")).unwrap();
+        let accepted = entry(MESSAGE.into(), "0", None).unwrap();
+        assert_eq!((accepted.is_accepted, accepted.port), (true, 48926));
+        assert_eq!(login, Login { is_accepted: false, ..accepted });
+    }
+
+    /// A client chooses the name in lines about users that do not exist.
+    #[test]
+    fn a_chosen_user_name_is_no_login() {
+        let tail = MESSAGE.strip_prefix("Accepted publickey for ").unwrap();
+        for name in ["TEST-1", "x", tail, &format!("x {tail}"), &format!("x\n{tail}")] {
+            for outcome in ["Failed", "Postponed", "Partial"] {
+                let line = format!("{outcome} publickey for invalid user {name} from {tail}");
+                assert_eq!(entry(line.into(), "0", None), None);
+            }
+        }
+    }
+
+    #[test]
     fn rejects_entries_of_other_programs() {
         assert_eq!(entry(MESSAGE.into(), "1000", Some("/usr/sbin/sshd")), None);
         assert_eq!(entry(MESSAGE.into(), "0", Some("/usr/bin/sudo")), None);
@@ -139,6 +187,16 @@ mod tests {
         for message in [
             "Accepted password for TEST-1 from 192.0.2.7 port 48926 ssh2",
             "Failed publickey for TEST-1 from 192.0.2.7 port 1 ssh2: ED25519 SHA256:x",
+            "Failed publickey for TEST-1 from 192.0.2.7 port 1 ssh2",
+            &format!(
+                "{} ID x (serial 0) CA ED25519 SHA256:x",
+                MESSAGE.replace("ED25519", "ED25519-CERT")
+            ),
+            &MESSAGE.replace("192.0.2.7", "192.0.2.7\u{1b}[2J"),
+            &MESSAGE.replace("192.0.2.7", &"1".repeat(65)),
+            &MESSAGE.replace("ED25519", "ED25519'"),
+            &MESSAGE.replace("yEe0", "yE\"0"),
+            &MESSAGE.replace("yEe0", "yE\u{e9}"),
             "Invalid user Accepted publickey for TEST-1",
             &MESSAGE.replace("TEST-1", "root TEST-1"),
             &MESSAGE.replace("48926", "x"),
@@ -155,7 +213,7 @@ mod tests {
         }
 
         #[test]
-        fn parser_accepts_any_message(message in "Accepted publickey for \\PC{0,100}") {
+        fn parser_accepts_any_message(message in "(Accepted|Failed) publickey for \\PC{0,100}") {
             let _ = Login::from_message(&message, Timestamp::UNIX_EPOCH);
         }
     }

@@ -144,7 +144,12 @@ impl SessionTracker {
         std::mem::take(&mut self.ended)
     }
 
-    /// Records a login. A login that is not later than the key's last use is ignored: at every
+    /// Returns whether `account` is tracked.
+    pub fn has_account(&self, account: &AccountId) -> bool {
+        self.accounts_activity.contains_key(account)
+    }
+
+    /// Records an accepted login. A login that is not later than the key's last use is ignored: at every
     /// start, the daemon reads a part of sshd's log again.
     pub fn record_login(&mut self, login: Login) {
         let Some(activity) = self.accounts_activity.get_mut(&login.account) else { return };

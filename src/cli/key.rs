@@ -1,4 +1,7 @@
-//! `sftp-import key …`: add, list, revoke.
+//! `sftp-import key …`: add, list, revoke, refused.
+
+mod next_steps;
+mod refused;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -39,6 +42,11 @@ pub enum KeyCommand {
         /// The key's name or its fingerprint (SHA256:…)
         #[arg(value_name = "NAME|FINGERPRINT")]
         key: String,
+    },
+    /// List the keys that sshd refused for an account, with the reason for each and what to do
+    Refused {
+        /// The account's id
+        account: AccountId,
     },
 }
 
@@ -87,6 +95,7 @@ pub fn run(command: KeyCommand, context: &CliContext) -> CliResult {
         KeyCommand::Add(arguments) => add(&arguments, &config, context),
         KeyCommand::List { account, all } => list(account.as_ref(), all, &config, context),
         KeyCommand::Revoke { account, key } => revoke(&account, &key, &config, context),
+        KeyCommand::Refused { account } => refused::run(&account, &config, context),
     }
 }
 

@@ -10,6 +10,7 @@ mod folder;
 pub mod parse;
 mod publish;
 mod published_diff;
+mod refusal;
 mod restrictions;
 #[cfg(test)]
 mod tests;
@@ -21,8 +22,9 @@ pub use folder::GROUP;
 pub use parse::PublicKey;
 pub use publish::publish;
 pub use published_diff::{PublishedDiff, are_any_published, compare_published};
+pub use refusal::{RefusalReason, offered_key, refusal_reason};
 pub use restrictions::{
-    InvalidExpiry, InvalidFrom, KeyRestrictions, parse_expiry, parse_from_hosts,
+    InvalidExpiry, InvalidFrom, KeyRestrictions, allows_address, parse_expiry, parse_from_hosts,
 };
 
 use crate::account::AccountId;

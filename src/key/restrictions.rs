@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
@@ -93,6 +94,16 @@ fn network(address: IpAddr, bits: u32) -> Option<IpAddr> {
     }
 }
 
+/// Returns whether `from`, a result of [`parse_from_hosts`], contains `address`. An address that is
+/// mapped into IPv6 is compared as IPv4, as sshd does.
+pub fn allows_address(from: &str, address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    from.split(',').any(|entry| match entry.parse::<IpNet>() {
+        Ok(network) => network.contains(&address),
+        Err(_) => entry.parse() == Ok(address),
+    })
+}
+
 /// Parses the time from which a key is no longer valid. The time is rounded down to seconds. A date
 /// means 00:00 UTC of that day.
 pub fn parse_expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
@@ -159,6 +170,30 @@ mod tests {
         assert!(error.ends_with("the network is 10.0.0.0/8"), "{error}");
         let error = parse_from_hosts("::ffff:10.1.2.3").unwrap_err().to_string();
         assert!(error.ends_with("must be written as 10.1.2.3"), "{error}");
+    }
+
+    #[test]
+    fn an_address_is_compared_with_each_network() {
+        let from = "192.0.2.0/24,198.51.100.7,2001:db8::/32,::1";
+        for (address, expected) in [
+            ("192.0.2.0", true),
+            ("192.0.2.255", true),
+            ("192.0.3.0", false),
+            ("198.51.100.7", true),
+            ("198.51.100.8", false),
+            ("::ffff:198.51.100.7", true),
+            ("2001:db8:ffff::1", true),
+            ("2001:db9::", false),
+            ("::1", true),
+            ("::2", false),
+            ("0.0.0.1", false),
+        ] {
+            assert_eq!(allows_address(from, address.parse().unwrap()), expected, "{address}");
+        }
+        let any = |from: &str, address: &str| allows_address(from, address.parse().unwrap());
+        assert!(any("0.0.0.0/0", "203.0.113.9") && !any("0.0.0.0/0", "::1"));
+        assert!(any("::/0", "::1") && !any("::/0", "203.0.113.9"));
+        assert!(!any("", "::1") && !any("x/8,10.0.0.0/x,10.0.0.0/99", "10.0.0.1"));
     }
 
     #[test]

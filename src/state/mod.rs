@@ -26,6 +26,7 @@ pub mod imports;
 pub mod incoming_full;
 pub mod keys;
 pub mod property_types;
+pub mod refused;
 pub mod retention;
 pub mod unclaimed;
 pub mod uploads;

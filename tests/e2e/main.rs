@@ -37,6 +37,7 @@ mod opener;
 mod poison;
 mod progress;
 mod readme;
+mod refused_keys;
 mod registry_kill;
 mod reused_data_file;
 mod root_boundary;

@@ -309,7 +309,9 @@ fn a_repeated_login_line_is_ignored() {
     let login = |second, from: &str| Login {
         at: at(second),
         account: id("acme"),
+        is_accepted: true,
         from: from.into(),
+        port: 1,
         algorithm: "ED25519".into(),
         fingerprint: "SHA256:a".into(),
     };

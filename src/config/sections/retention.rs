@@ -23,6 +23,8 @@ pub struct Retention {
     pub imports: Period,
     /// How long lines of the activity log are kept.
     pub activity: Period,
+    /// How long keys that sshd refused are kept, from the last refusal on.
+    pub refused: Period,
 }
 
 impl Default for Retention {
@@ -34,6 +36,7 @@ impl Default for Retention {
             deliveries: Period::seconds(90 * DAY),
             imports: Period::seconds(365 * DAY),
             activity: Period::seconds(365 * DAY),
+            refused: Period::seconds(30 * DAY),
         }
     }
 }

@@ -151,16 +151,22 @@ fn judge_keys(account: &AccountFacts) -> Option<Finding> {
             ("the account's removal is not complete".to_owned(), "sftp-import provision".to_owned())
         }
         (_, 0, _) => {
-            ("the account has no key".into(), format!("sftp-import key add {id} FILE --name N"))
+            let fix = format!("sftp-import key add {id} FILE --name N");
+            ("the account has no key".into(), format!("{fix}; {}", offered_keys(id)))
         }
         (_, n, 0) => (
             format!("the account's keys ({n}) have all expired"),
-            format!("sftp-import key list {id}; then `key add`"),
+            format!("sftp-import key list {id}; then `key add`; {}", offered_keys(id)),
         ),
         _ => return None,
     };
     let log = format!("Connection closed by authenticating user {id}");
     Some(Finding::warn("account-keys", message).log(log).fix(fix))
+}
+
+/// Returns which command explains the keys that sshd refused.
+fn offered_keys(account: &AccountId) -> String {
+    format!("`sftp-import key refused {account}` explains the keys that the partner offers")
 }
 
 /// Checks the chroot from `/` down, as sshd does (session.c, `safely_chroot`).

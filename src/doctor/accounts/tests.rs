@@ -90,6 +90,10 @@ fn reports_why_an_account_has_no_working_key() {
     assert!(of(|a| a.row.state = AccountState::Removing).contains("removal"));
     assert!(of(|a| (a.keys, a.fingerprints) = (0, vec![])).contains("no key"));
     assert!(of(|a| (a.keys, a.fingerprints) = (2, vec![])).contains("(2) have all expired"));
+    let mut account = good_account();
+    account.fingerprints.clear();
+    let fix = judge_keys(&account).unwrap().fix.unwrap();
+    assert!(fix.contains("`sftp-import key refused acme`"), "{fix}");
     assert!(of(|a| a.row.uid = None).contains("no Unix user"));
 }
 

@@ -76,6 +76,8 @@ fn is_in_force(keyword: &str, value: &str, effective: &EffectiveConfig, config: 
     let found = effective.get(keyword);
     match keyword {
         "authorizedkeyscommand" => runs_our_helper(found, config),
+        // sshd logs refused keys at these levels.
+        "loglevel" => found == value || found.starts_with("DEBUG"),
         "forcecommand" => found == value || found == value.replace(LOG_OPTION, VERBOSE_LOG_OPTION),
         _ => found.eq_ignore_ascii_case(value),
     }
@@ -145,7 +147,8 @@ fn overridden(
             format!("set `{keyword} {value}` in the drop-in; `sshd -t && systemctl reload ssh`"),
         ),
     };
-    let message = format!("{keyword} is {found}, not {value}{place}");
+    let effect = if keyword == "loglevel" { ": refused keys are not recorded" } else { "" };
+    let message = format!("{keyword} is {found}, not {value}{place}{effect}");
     let is_unlogged = keyword == "forcecommand" && found == value.replace(LOG_OPTION, "");
     let level = if is_unlogged || ADVISORY.contains(&keyword) { Level::Warn } else { Level::Fail };
     Finding::new(CHECK, level, message).fix(fix)
@@ -205,7 +208,10 @@ mod tests {
             "permittty is yes, not no, by /d/10.conf line 3, which sshd reads first"
         );
         assert!(finding.fix.unwrap().contains("rename the drop-in"));
-        assert_eq!(judged("loglevel INFO", &[]).level, Level::Warn);
+        let unlogged = judged("loglevel INFO", &[]);
+        assert_eq!(unlogged.level, Level::Warn);
+        assert!(unlogged.message.ends_with("not VERBOSE: refused keys are not recorded"));
+        assert_eq!(judged("loglevel DEBUG2", &[]).level, Level::Ok);
         for unlisted in ["allowagentforwarding yes", "x11forwarding yes", "permitrootlogin yes"] {
             assert_eq!(judged(unlisted, &[]).level, Level::Warn, "an earlier drop-in lacks it");
         }

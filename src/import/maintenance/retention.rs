@@ -1,5 +1,6 @@
 //! Retention: removes old answers in results/, milestones with their deliveries, ended imports,
-//! and lines of the activity log.
+//! lines of the activity log, and refused keys.
+//!
 //! Rows are removed in batches of bounded size, with one transaction per batch, so that imports
 //! never wait long for a transaction. After an interruption the next sweep continues. Files are
 //! removed before the row that names them. Each removal is logged, with a summary in the activity
@@ -31,6 +32,7 @@ struct Cutoffs {
     milestones: Timestamp,
     imports: Timestamp,
     activity: Timestamp,
+    refused: Timestamp,
 }
 
 impl Cutoffs {
@@ -41,7 +43,7 @@ impl Cutoffs {
             let kept = SignedDuration::try_from(kept).unwrap_or(SignedDuration::MAX);
             now.checked_sub(kept).unwrap_or(Timestamp::MIN)
         };
-        let Retention { completed_uploads, failed_uploads, results, deliveries, imports, activity } =
+        let Retention { completed_uploads, failed_uploads, results, deliveries, imports, .. } =
             retention;
         let dependent = [imports, results, deliveries, completed_uploads, failed_uploads];
         let longest = dependent.into_iter().map(|period| period.get()).max().unwrap_or_default();
@@ -49,7 +51,8 @@ impl Cutoffs {
             answers: before(results.get()),
             milestones: before(deliveries.get()),
             imports: before(longest),
-            activity: before(activity.get()),
+            activity: before(retention.activity.get()),
+            refused: before(retention.refused.get()),
         }
     }
 }
@@ -61,6 +64,7 @@ struct RemovedRows {
     milestones: usize,
     imports: usize,
     activity: usize,
+    refused: usize,
 }
 
 /// The reason why a sweep ended early.
@@ -110,6 +114,7 @@ fn remove_of_account(
         activity: in_batches(state, |tx| {
             kept::remove_activity(tx, Some(id), cutoffs.activity, BATCH)
         })?,
+        refused: in_batches(state, |tx| kept::remove_refused(tx, id, cutoffs.refused, BATCH))?,
     })
 }
 
@@ -192,14 +197,14 @@ fn log(
     removed: RemovedRows,
     now: Timestamp,
 ) -> state::Result<()> {
-    let RemovedRows { answers, milestones, imports, activity: lines } = removed;
+    let RemovedRows { answers, milestones, imports, activity: lines, refused } = removed;
     if removed == RemovedRows::default() {
         return Ok(());
     }
-    tracing::info!(%account, answers, milestones, imports, lines,
-        "removed expired data: {answers} answers in results/, {milestones} \
-         milestones, {imports} imports, {lines} lines of the activity log");
-    // If only log lines were removed, no log line is added.
+    tracing::info!(%account, answers, milestones, imports, lines, refused,
+        "removed expired data: {answers} answers in results/, {milestones} milestones, \
+         {imports} imports, {lines} lines of the activity log, {refused} refused keys");
+    // If only log lines or refused keys were removed, no log line is added.
     if answers + milestones + imports == 0 {
         return Ok(());
     }

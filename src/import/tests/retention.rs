@@ -110,3 +110,18 @@ fn completed_uploads_can_be_kept_longer() {
     host.importer.sweep(now + Duration::from_secs(3601)).unwrap();
     assert!(names(host.importer.context.layout.spool()).is_empty());
 }
+
+#[test]
+fn refused_keys_are_removed_by_a_sweep() {
+    let host = Host::new();
+    let now = Timestamp::now();
+    host.sql(&format!(
+        "INSERT INTO refused SELECT id, 'SHA256:a', '::1', 'ED25519', 1, {at}, {at} FROM account",
+        at = now.as_millisecond()
+    ));
+    let rows = || count(&host, "SELECT count(*) FROM refused");
+    host.importer.sweep(now + DAY * 29).unwrap();
+    assert_eq!(rows(), 1);
+    host.importer.sweep(now + DAY * 31).unwrap();
+    assert_eq!(rows(), 0);
+}

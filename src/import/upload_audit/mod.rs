@@ -22,12 +22,15 @@ use self::warnings::warnings;
 use super::context::Context;
 use crate::account::AccountId;
 use crate::audit::logged_name::encode_bytes;
-use crate::audit::{AccountUpdate, KeyUse, LoggedName, Login, SessionTracker, UploadState};
+use crate::audit::{
+    AccountUpdate, KeyUse, LoggedName, Login, RefusedLogins, RefusedUpdate, SessionTracker,
+    UploadState,
+};
 use crate::files::dir::FolderError;
 use crate::sanitize::chain;
 use crate::spool::{self, Layout, LogSocket, LogSocketError, PlannedClaim, has_log_folder};
 use crate::state::accounts::{self, AccountRow};
-use crate::state::{self, State, activity, keys, uploads};
+use crate::state::{self, State, activity, keys, refused, uploads};
 
 /// The maximum number of lines that are read without a pause. The number is many times the kernel's
 /// queue (net.unix.max_dgram_qlen). It is small enough that a flood of lines from one account
@@ -45,6 +48,7 @@ pub struct UploadAudit {
     /// The log socket. `None` if it could not be created, which was logged.
     socket: Option<LogSocket>,
     tracker: Mutex<SessionTracker>,
+    refused: Mutex<RefusedLogins>,
     links: Mutex<LogLinks>,
     wakeup: Wakeup,
     on_session_end: OnSessionEnd,
@@ -65,7 +69,10 @@ impl UploadAudit {
         });
         let accounts = &context.config.accounts;
         let mut tracker = SessionTracker::new(accounts.first_uid..=accounts.last_uid);
-        context.state.read(|tx| {
+        let stored_until = context.state.read(|tx| {
+            // The journal's last day is read before the first survey of accounts.
+            let rows = accounts::list(tx)?.into_iter();
+            tracker.set_accounts(rows.filter_map(|row| Some((row.uid?, row.id))));
             for (account, name, outcome) in uploads::list(tx)? {
                 tracker.outcomes_mut(&account).load(name, outcome);
             }
@@ -74,11 +81,13 @@ impl UploadAudit {
                     tracker.load_key_use(&key.account, key.fingerprint, KeyUse { at, from });
                 }
             }
-            Ok::<_, state::Error>(())
+            refused::last_time(tx, Timestamp::now())
         })?;
+        let refused = RefusedLogins::new(stored_until.unwrap_or(Timestamp::UNIX_EPOCH));
         Ok(Self {
             socket: socket.ok(),
             tracker: Mutex::new(tracker),
+            refused: Mutex::new(refused),
             links: Mutex::new(LogLinks::new(Instant::now())),
             wakeup: Wakeup::default(),
             on_session_end,
@@ -135,7 +144,20 @@ impl UploadAudit {
 
     /// Records a login that sshd logged.
     pub fn record_login(&self, login: Login) {
-        self.change(|tracker| tracker.record_login(login));
+        if !self.tracker().has_account(&login.account) {
+            return;
+        }
+        let refused_pending = {
+            let mut refused = self.refused();
+            refused.record(login.clone(), Timestamp::now());
+            refused.has_pending()
+        };
+        if login.is_accepted {
+            self.change(|tracker| tracker.record_login(login));
+        }
+        if refused_pending {
+            self.wakeup.wake_to_store();
+        }
     }
 
     /// Links the socket into chroots that have no link.
@@ -209,25 +231,41 @@ impl UploadAudit {
         });
     }
 
-    /// Stores all received lines before the process ends.
+    /// Stores all received lines before the process ends. The next process reads the refused logins
+    /// that are held back from the journal again.
     pub fn store_all(&self, state: &State) -> state::Result<()> {
         self.tracker().confirm_all();
         self.store(state).map(drop)
     }
 
-    /// Stores the tracker's changes in one transaction. Returns whether some changes are kept for a
-    /// later call. After an error the next call stores the same changes.
+    /// Stores the tracker's changes and the refused keys in one transaction. Returns whether some
+    /// changes are kept for a later call. After an error the next call stores the same changes.
     pub fn store(&self, state: &State) -> state::Result<bool> {
+        let now = Timestamp::now();
         let (updates, more) = {
             let mut tracker = self.tracker();
-            (tracker.drain_updates(Timestamp::now()), tracker.has_pending())
+            (tracker.drain_updates(now), tracker.has_pending())
         };
-        if updates.is_empty() {
+        let (refused, more) = {
+            let mut refused = self.refused();
+            (refused.drain(now), more || refused.has_pending())
+        };
+        if refused.left_out > 0 {
+            tracing::warn!(
+                "{} refused keys were not recorded: too many in a minute",
+                refused.left_out
+            );
+        }
+        if updates.is_empty() && refused.keys.is_empty() {
             return Ok(more);
         }
-        let written = state.write(|tx| updates.iter().try_for_each(|update| write(tx, update)));
+        let written = state.write(|tx| {
+            updates.iter().try_for_each(|update| write(tx, update))?;
+            refused::add(tx, &refused.keys)
+        });
         if let Err(error) = written {
             self.tracker().requeue(updates);
+            self.refused().requeue(RefusedUpdate { left_out: 0, ..refused });
             return Err(error);
         }
         Ok(more)
@@ -276,6 +314,11 @@ impl UploadAudit {
     fn tracker(&self) -> MutexGuard<'_, SessionTracker> {
         // A panic loses at most one line.
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self) -> MutexGuard<'_, RefusedLogins> {
+        // A panic loses at most one login.
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn links(&self) -> MutexGuard<'_, LogLinks> {

@@ -1,0 +1,115 @@
+//! `sftp-import key refused`: the keys that sshd refused, each with its reason and what to do.
+//!
+//! The reasons and the commands are from the registry, which only root can write. The state database
+//! contributes only what the clients offered: another user could have written a key into it.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::next_steps::{NextStep, next_steps};
+use crate::account::AccountId;
+use crate::admission::AdmissionError;
+use crate::audit::RefusedKey;
+use crate::cli::context::{CliContext, CliError, CliResult};
+use crate::cli::output::Output;
+use crate::config::Config;
+use crate::key::{RefusalReason, offered_key, refusal_reason};
+use crate::registry::{self, ApprovedKey};
+use crate::state::refused;
+
+/// A refused key with its reason.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExplainedKey {
+    fingerprint: String,
+    /// In sshd's spelling: `ED25519`.
+    algorithm: String,
+    /// The client's address.
+    address: String,
+    times: u32,
+    first_at: Timestamp,
+    last_at: Timestamp,
+    /// The key's name. `None` if the account has no such key.
+    name: Option<String>,
+    /// The reason as one word.
+    reason: &'static str,
+    explanation: String,
+    next_steps: Vec<NextStep>,
+}
+
+pub fn run(account: &AccountId, config: &Config, context: &CliContext) -> CliResult {
+    let now = Timestamp::now();
+    let registry = context.registry(config)?;
+    let (known, keys) = registry.read(|tx| {
+        let known = registry::accounts::get(tx, account)?;
+        Ok::<_, registry::Error>((known, registry::keys::list(tx, Some(account), true)?))
+    })?;
+    let Some(known) = known else {
+        return Err(AdmissionError::NoAccount(account.clone()).into());
+    };
+    let rows = context.state(config)?.read(|tx| Ok::<_, CliError>(refused::list(tx, account)?))?;
+    let explain = |row: RefusedKey| {
+        let key = offered_key(&keys, &row.fingerprint);
+        let reason = refusal_reason(key, known.state, &row.address, row.last_at, now);
+        explained(row, &reason, key, &keys, now)
+    };
+    print(context.output(), account, &rows.into_iter().map(explain).collect::<Vec<_>>())
+}
+
+fn explained(
+    row: RefusedKey,
+    reason: &RefusalReason,
+    key: Option<&ApprovedKey>,
+    keys: &[ApprovedKey],
+    now: Timestamp,
+) -> ExplainedKey {
+    ExplainedKey {
+        next_steps: next_steps(&row, reason, key, keys, now),
+        fingerprint: row.fingerprint,
+        algorithm: row.algorithm,
+        address: row.address,
+        times: row.times,
+        first_at: row.first_at,
+        last_at: row.last_at,
+        name: key.map(|key| key.name.clone()),
+        reason: reason.as_str(),
+        explanation: reason.to_string(),
+    }
+}
+
+fn print(output: &Output, account: &AccountId, keys: &[ExplainedKey]) -> CliResult {
+    let titles = ["FINGERPRINT", "TYPE", "ADDRESS", "TIMES", "FIRST", "LAST", "NAME", "REASON"];
+    let empty = format!(
+        "sshd refused no key of account {account} lately; `sftp-import doctor` checks that refused \
+         keys are recorded"
+    );
+    let time = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    output.list(keys, &titles, &empty, |key| {
+        vec![
+            key.fingerprint.clone(),
+            key.algorithm.clone(),
+            key.address.clone(),
+            key.times.to_string(),
+            time(key.first_at),
+            time(key.last_at),
+            key.name.clone().unwrap_or("-".into()),
+            key.explanation.clone(),
+        ]
+    })?;
+    // A key that was offered from several addresses has the same steps for most reasons.
+    let mut printed = HashSet::new();
+    for key in keys.iter().filter(|key| !key.next_steps.is_empty()) {
+        if !printed.insert((&key.fingerprint, &key.next_steps)) {
+            continue;
+        }
+        output.line("")?;
+        output.line(&format!("{}: {}", key.fingerprint, key.explanation))?;
+        for NextStep { text, command } in &key.next_steps {
+            output.line(&format!("  {text}{}", if command.is_some() { ":" } else { "" }))?;
+            command.iter().try_for_each(|command| output.line(&format!("    {command}")))?;
+        }
+    }
+    Ok(true)
+}
