@@ -26,7 +26,7 @@ pub struct Admission<'a> {
 #[derive(Clone, Debug)]
 pub struct NewAccount<'a> {
     pub id: &'a AccountId,
-    /// The address of the contact.
+    /// The mail address of the account's contact.
     pub email: Option<&'a str>,
     /// The addresses that may get mail about the account's imports.
     pub recipients: &'a RecipientRule,
@@ -63,7 +63,8 @@ impl Admission<'_> {
         self.registry.write(|tx| registry::accounts::add(tx, at, &account))?;
         state.write(|tx| {
             if !accounts::add(tx, at, id, email, recipients)? {
-                // `provision` may have added the row already, but without contact and recipients.
+                // The command `provision` may have added the account's row already, but without a
+                // contact and recipients.
                 accounts::set_contact(tx, at, id, email)?;
                 accounts::set_recipients(tx, at, id, recipients)?;
             }

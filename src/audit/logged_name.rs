@@ -5,16 +5,16 @@
 
 use super::sftp_server_log::LoggedPath;
 
-/// The folder in which sessions start. Relative paths begin there.
+/// The folder in which sessions start. Relative paths begin in this folder.
 const INCOMING: &str = "incoming";
 
-/// The name of a file in incoming, as the log spells it.
+/// The name of a file in incoming, as the SFTP server's log spells it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LoggedName {
-    /// The name. A truncated message may have only the beginning of the name, or the whole name and
-    /// some text after it.
+    /// The text of the name. If the log message was truncated, the text may be only the beginning
+    /// of the name, or the whole name with some text after it.
     pub text: String,
-    /// Whether the message was truncated.
+    /// Whether the log message with the name was truncated.
     pub cut: bool,
 }
 

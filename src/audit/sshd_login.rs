@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::account::AccountId;
 
-/// A login with a key.
+/// A login to an account with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     pub at: Timestamp,
     pub account: AccountId,
-    /// The client's address.
+    /// The address of the client that logged in.
     pub from: String,
     /// The key's type in sshd's spelling: `ED25519`.
     pub algorithm: String,
@@ -23,15 +23,15 @@ pub struct Login {
     pub fingerprint: String,
 }
 
-/// One use of a key.
+/// The time and the client's address of one login with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyUse {
     pub at: Timestamp,
-    /// The client's address.
+    /// The address of the client that used the key.
     pub from: String,
 }
 
-/// The fields of a journal entry that are used (`journalctl --output=json`).
+/// The fields of a journal entry (`journalctl --output=json`) that the audit of logins uses.
 #[derive(Deserialize)]
 struct JournalEntry {
     #[serde(rename = "MESSAGE")]

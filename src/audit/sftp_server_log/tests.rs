@@ -84,8 +84,8 @@ fn parses_file_requests() {
     });
 }
 
-/// These lines are parsed so that a failure after one of them is not assigned to an earlier
-/// request.
+/// Log lines about other requests are parsed, so that a failure after such a line is not assigned
+/// to an earlier request.
 #[test]
 fn parses_other_requests() {
     for line in [
