@@ -1,4 +1,5 @@
-//! [`CliContext`]: configuration, databases and output of a command, and its exit status.
+//! [`CliContext`] has the configuration, the databases and the output of a command, and makes its
+//! exit status.
 
 use std::error::Error;
 use std::fmt;
@@ -158,7 +159,7 @@ impl CliContext {
         copied.map_err(|error| {
             error
                 .before("the change is in force, but not yet in the state database")
-                .hint("when the state database works again: sftp-import provision")
+                .hint("when the state database works again, run: sftp-import provision")
         })
     }
 
@@ -188,5 +189,5 @@ pub(super) fn require_root() -> Result<(), CliError> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    Err(CliError::new("this command needs root").hint("the same command with sudo"))
+    Err(CliError::new("this command needs root").hint("run the same command with sudo"))
 }

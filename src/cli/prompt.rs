@@ -1,5 +1,5 @@
-//! Questions on the terminal. [`confirm`] asks before an account is removed or erased. [`choose`]
-//! asks the user to choose between several readings of a file.
+//! Asks questions on the terminal. [`confirm`] asks before an account is removed or erased.
+//! [`choose`] asks the user to choose between several readings of a file.
 
 use std::io::{self, IsTerminal, Write};
 

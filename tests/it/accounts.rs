@@ -189,7 +189,7 @@ fn a_later_unrelated_user_is_not_changed() {
     assert_eq!(result.code, Some(1), "{result:?}");
     assert!(result.err.contains("did not create it"), "{result:?}");
     assert!(!host.accounts_root().exists());
-    assert!(host.done(&["key", "list", &id]).contains("no keys yet"));
+    assert!(host.done(&["key", "list", &id]).contains("there are no keys yet"));
     host.done(&["account", "remove", &id, "--yes"]);
     assert_eq!(user(&id).unwrap().gecos.to_str(), Ok("A. Person"));
 }

@@ -1,4 +1,4 @@
-//! `account erase`: deletes all data of an account.
+//! Implements the command `account erase`, which deletes all data of an account.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -62,8 +62,7 @@ fn erase_all(
     erased.map_err(|error| match error {
         EraseError::Provision(error) => error.into(),
         EraseError::Admission(error) => error.into(),
-        error => {
-            CliError::from(error).hint(format_args!("to continue: sftp-import account erase {id}"))
-        }
+        error => CliError::from(error)
+            .hint(format_args!("to continue, run: sftp-import account erase {id}")),
     })
 }
