@@ -1,4 +1,4 @@
-//! Secrets: checks the modes of secret files, and removes secrets from error messages.
+//! Checks the modes of secret files, and removes secrets from error messages.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -20,7 +20,9 @@ impl SecretError {
     pub fn hint(&self) -> String {
         match self {
             Self::Metadata { .. } => {
-                "write the password on its first line, or name another file".into()
+                "write the password on the first line of that file, or set password-file to \
+                 another file"
+                    .into()
             }
             Self::Exposed(path) => format!("chmod 0640 {}", path.display()),
         }

@@ -39,7 +39,7 @@ use crate::spool::{self, Opener, ProbeError, Watcher};
 #[derive(Debug, Parser)]
 #[command(name = "sftp-importd", version, max_term_width = 100)]
 pub struct Arguments {
-    /// Configuration file [default: /etc/sftp-import/config.toml, if it exists]
+    /// Use this configuration file [default: /etc/sftp-import/config.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -62,8 +62,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// How long an idle blocking thread is kept. The time is longer than the pause between two rounds
-/// of an idle daemon.
+/// The time for which an idle blocking thread is kept. This time is longer than the pause between
+/// two rounds of an idle daemon.
 const THREADS_IDLE: Duration = Duration::from_secs(60);
 
 fn start(arguments: Arguments) -> Result<(), StartupError> {
@@ -83,8 +83,8 @@ fn start(arguments: Arguments) -> Result<(), StartupError> {
         .thread_keep_alive(THREADS_IDLE)
         .build()?;
     let result = runtime.block_on(serve(config, opener, opener_process));
-    // A hanging mail server must not delay the end: unfinished attempts are repeated after the
-    // restart.
+    // A hanging mail server must not delay the end of the daemon. Unfinished attempts are repeated
+    // after the restart.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
@@ -117,7 +117,7 @@ async fn serve(
     let on_session_end = Box::new(move |account| drop(ended.send(account)));
     let audit = Arc::new(UploadAudit::start(&context, on_session_end)?);
     let audit_writer = audit_threads::start(&audit, &context.state)?;
-    // Both tasks end with the runtime.
+    // Both tasks end when the runtime ends.
     drop(tokio::spawn(journal_socket::serve(Arc::clone(&audit))));
     drop(tokio::spawn(metrics::serve(Arc::clone(&config))));
     tracing::info!(accounts = %config.paths.accounts.display(), "watching the accounts' folders");
@@ -126,8 +126,8 @@ async fn serve(
     let stop = async {
         tokio::select! {
             () = signal => {}
-            // Without the opener process no upload can be opened. The daemon ends, and systemd
-            // restarts both.
+            // Without the opener process no upload can be opened. Therefore the daemon ends, and
+            // systemd restarts both processes.
             status = opener_end => opener_ended = Some(status),
         }
     };

@@ -16,7 +16,7 @@ use crate::state::{InstanceLock, InstanceLockError};
 /// moment.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// This process can't be the daemon.
+/// The reason why this process can't be the daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
     #[error(

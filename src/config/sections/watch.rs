@@ -1,10 +1,10 @@
-//! `[watch]`: how uploads are detected.
+//! The section `[watch]` of the configuration file sets how uploads are detected.
 
 use serde::Deserialize;
 
 use crate::config::Period;
 
-/// The section `[watch]`.
+/// The section `[watch]` of the configuration file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Watch {

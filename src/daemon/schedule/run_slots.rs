@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use crate::import::Weight;
 
-/// The time after which a heavy import frees its slot.
+/// The running time after which a heavy import frees its slot for another import.
 const LONG: Duration = Duration::from_secs(5);
 
-/// The time after which a light import counts as heavy: its file is highly compressed, or the disk
-/// hangs.
+/// The running time after which a light import counts as heavy: its file is highly compressed, or
+/// the disk hangs.
 const NOT_LIGHT: Duration = Duration::from_secs(1);
 
-/// The number of slots for light imports per worker.
+/// The maximum number of running light imports per worker.
 const LIGHT_PER_WORKER: usize = 4;
 
 /// Returns whether another import of `weight` may begin with `workers` workers. `running` has the
@@ -41,7 +41,8 @@ pub fn is_free(
     }
 }
 
-/// Returns the maximum number of heavy imports, including long ones. Each needs memory for batches.
+/// Returns the maximum number of heavy imports, including long imports. Each heavy import needs
+/// memory for batches.
 fn max_heavy(workers: usize) -> usize {
     workers + workers.max(2)
 }

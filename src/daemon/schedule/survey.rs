@@ -5,10 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-/// The pause after a failed survey.
+/// The pause after a survey that failed.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The requested kind of survey. Two requests are merged into one that covers both.
+/// The requested kind of survey. Two requests are merged into one request that covers both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SurveyRequest {
     accounts: AccountsRead,
@@ -52,7 +52,7 @@ pub struct SurveyOrder {
     pub scan_all: bool,
 }
 
-/// The pending request and the running survey.
+/// The pending request for a survey, and the running survey.
 #[derive(Debug, Default)]
 pub struct SurveySchedule {
     requested: SurveyRequest,
@@ -67,7 +67,7 @@ impl SurveySchedule {
         self.requested = self.requested.merge(requested);
     }
 
-    /// Returns whether a request is pending.
+    /// Returns whether a request for a survey is pending.
     pub fn is_requested(&self) -> bool {
         self.requested != SurveyRequest::NONE
     }
@@ -96,7 +96,7 @@ impl SurveySchedule {
         self.running = None;
     }
 
-    /// Records that the survey failed. Its request is pending again.
+    /// Records that the survey failed. Its request becomes pending again.
     pub fn fail(&mut self, now: Instant) {
         if let Some(requested) = self.running.take() {
             self.request(requested);
@@ -117,7 +117,7 @@ mod tests {
         schedule.request(SurveyRequest::IF_CHANGED);
         assert_eq!(schedule.begin(now), Some(SurveyOrder { known: None, scan_all: true }));
         schedule.request(SurveyRequest::IF_CHANGED);
-        assert_eq!(schedule.begin(now), None, "one survey at a time");
+        assert_eq!(schedule.begin(now), None, "only one survey may run at a time");
         assert!(schedule.finish(7));
         assert_eq!(schedule.begin(now), Some(SurveyOrder { known: Some(7), scan_all: false }));
         schedule.finish_unchanged();
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(
             schedule.begin(now),
             Some(SurveyOrder { known: None, scan_all: true }),
-            "the first survey"
+            "the first survey must begin"
         );
         schedule.finish(7);
         schedule.request(SurveyRequest::RESCAN);

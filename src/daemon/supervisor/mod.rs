@@ -36,7 +36,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(7);
 /// On a working disk, a commit becomes visible within this time after its write to the log.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
 
-/// The state of the loop.
+/// The state of the supervisor's loop.
 pub struct Supervisor {
     importer: Arc<Importer>,
     intake: IntakeSchedule,
@@ -47,14 +47,14 @@ pub struct Supervisor {
     systemd: Systemd,
     surveys: SurveySchedule,
     rescan_at: Instant,
-    /// `None` while a sweep is running.
+    /// The time of the next sweep. `None` while a sweep is running.
     sweep_at: Option<Instant>,
     progress: ProgressSchedule,
     watcher: AccountWatcher,
     /// Receives each account with a session that changed files and has ended.
     session_ends: UnboundedReceiver<AccountId>,
     state_changes: StateChanges,
-    /// When the state database was last written to.
+    /// The time of the last write to the state database.
     changed_at: Option<Instant>,
     free_space: FreeSpace,
     /// Whether imports that began with their claim are being requeued.
@@ -175,7 +175,8 @@ impl Supervisor {
             || self.changed_at.is_some_and(|at| at.elapsed() < VISIBLE_WITHIN)
     }
 
-    /// Returns when the next round is due. `now` is the time of the current round.
+    /// Returns the time at which the next round of the loop is due. `now` is the time of the
+    /// current round.
     fn next_alarm(&self, now: Instant) -> Instant {
         let alarms = [
             self.intake.next_alarm(),
@@ -210,7 +211,7 @@ impl Supervisor {
                     tracing::error!(%account, import = %id, "{}", chain(&error));
                 }
             }
-            // Requeues the imports that the last scans have begun.
+            // The imports that the last scans have begun are requeued.
             drop(requeue().await);
         };
         if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
