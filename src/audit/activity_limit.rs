@@ -1,4 +1,4 @@
-//! [`ActivityLimit`]: limits the activity log lines of one account. Pure.
+//! [`ActivityLimit`]: limits the activity log lines of one account. This module is pure.
 //!
 //! Invariant: an account gets at most [`LINES_PER_MINUTE`] lines per minute, plus a line with the
 //! count of the others.

@@ -1,4 +1,5 @@
-//! [`LoggedName`]: the name of a file in incoming, as sftp-server's log spells it. Pure.
+//! [`LoggedName`]: the name of a file in incoming, as sftp-server's log spells it. This module is
+//! pure.
 //!
 //! Names are kept in the log's encoding (vis(3), C style and octal). To find a file of incoming in
 //! the log, the file's name is encoded. A name from the log is never decoded.

@@ -1,4 +1,4 @@
-//! Parses a line of sftp-server's log, as syslog(3) sends it. Pure.
+//! Parses a line of sftp-server's log, as syslog(3) sends it. This module is pure.
 //!
 //! Names in a line come from the client and may be hostile. sftp-server makes them printable
 //! (vis(3), C style and octal), but leaves quotes as they are. It truncates messages at

@@ -1,4 +1,4 @@
-//! [`Login`]: a login by key, as sshd logs it in the journal. Pure.
+//! [`Login`]: a login by key, as sshd logs it in the journal. This module is pure.
 //!
 //! Any local user can write a line that resembles a login. The parser therefore accepts only
 //! entries whose trusted fields, set by journald (systemd.journal-fields(7)), name root's sshd as

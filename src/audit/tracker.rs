@@ -1,5 +1,5 @@
 //! [`SessionTracker`]: tracks the sessions and uploads of all accounts from the server's log lines.
-//! Pure.
+//! This module is pure.
 //!
 //! Invariant: a line is assigned to an account by the sender's user id, which the kernel reports,
 //! and never by its text. Memory is bounded by the number of accounts. An account without log lines

@@ -1,5 +1,5 @@
 //! [`UploadOutcomes`]: how the last write to each file in an account's incoming ended, according to
-//! the log. Pure.
+//! the log. This module is pure.
 //!
 //! Invariant: of two possible outcomes, the worse one counts. The log is complete only since
 //! [`UploadOutcomes::complete_since`]. A file that changed before then, but after its outcome was

@@ -21,7 +21,7 @@ use self::accounts::AccountChecks;
 use crate::account::AccountId;
 use crate::config::Config;
 
-/// The scope of the checks.
+/// The scope of the checks: one account or all, and the tested login.
 #[derive(Clone, Debug)]
 pub struct CheckScope {
     /// The account to check, with everything that it depends on. `None` checks every account.

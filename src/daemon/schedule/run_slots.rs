@@ -1,9 +1,5 @@
-//! Run slots: how many imports may run in parallel, so that long ones don't delay short ones. Pure.
-//!
-//! Invariant: an import that has run for [`LONG`] frees its slot. A small file waits for shorter
-//! imports ahead of it, but never for the whole run of a long import, as long as fewer than
-//! [`max_heavy`] accounts run a long import. Light imports have separate slots, and more of them:
-//! they wait for the disk, which serves many imports as fast as one.
+//! Decides how many imports may run in parallel, so that long imports don't delay short imports.
+//! This module is pure.
 
 use std::time::Duration;
 

@@ -1,7 +1,4 @@
-//! The schedule of surveys, which read the pending work from the state database. Pure.
-//!
-//! Invariant: one survey runs at a time. A request during a survey causes another survey
-//! afterwards.
+//! Decides when a survey reads the pending work from the state database. This module is pure.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,4 @@
-//! The tick: how often the supervisor's loop runs a round without a wake-up. Pure.
-//!
-//! Invariant: a round runs once a second while work is running or waiting, and otherwise a few
-//! times a minute. The interval is always short enough for the watchdog.
+//! Decides how often the supervisor's loop runs a round without a wake-up. This module is pure.
 
 use std::time::{Duration, Instant};
 

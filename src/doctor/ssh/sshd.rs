@@ -8,7 +8,7 @@ use crate::sshd::{self, EffectiveConfig};
 
 const CHECK: &str = "sshd-config";
 
-/// An sshd with its configuration file, and the address that accounts log in from.
+/// An sshd with its configuration file, and the address from which accounts log in.
 pub struct Sshd<'a> {
     pub config: &'a Path,
     pub from: &'a str,
@@ -25,7 +25,7 @@ impl Sshd<'_> {
         }
     }
 
-    /// Returns the settings that sshd would use for `account` (`sshd -T -C`).
+    /// Returns the settings that sshd would use for the login of `account` (`sshd -T -C`).
     pub fn effective_config(&self, account: &AccountId) -> Result<EffectiveConfig, Finding> {
         let connection = format!("user={account},host={from},addr={from}", from = self.from);
         sshd::run(self.config, &["-T", "-C", &connection])
@@ -38,7 +38,7 @@ fn refusal(config: &Path, output: &str) -> Finding {
     let first = output.lines().next().unwrap_or("sshd printed nothing");
     Finding::fail(CHECK, format!("sshd refuses {}: {first}", config.display())).log(first).fix(
         format!(
-            "correct that line, then `sshd -t -f {}`; do not reload sshd before",
+            "correct that line, then run `sshd -t -f {}`; do not reload sshd before that",
             config.display()
         ),
     )
