@@ -33,7 +33,7 @@ pub struct Folder {
     path: PathBuf,
 }
 
-/// The flags for opening a file or folder that an account may have created.
+/// The flags for opening a file or a folder that an account may have created.
 const UNTRUSTED: OFlag =
     OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_CLOEXEC).union(OFlag::O_NOCTTY);
 

@@ -12,9 +12,9 @@ use nix::libc::O_NONBLOCK;
 
 use super::error::IoError;
 
-/// The mode of folders, which allows the group to read.
+/// The mode of new folders, which allows the group to read.
 const FOLDER_MODE: u32 = 0o750;
-/// The mode of files, which allows the group to read.
+/// The mode of new files, which allows the group to read.
 const FILE_MODE: u32 = 0o640;
 
 /// Creates `path` and the missing parent folders. On return the name of each new folder is on the
@@ -131,7 +131,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), IoError> {
 /// A new file with a temporary name. If it is dropped before it is published, the file is
 /// removed. Files that SQLite may have created beside it are removed as well.
 #[derive(Debug)]
-#[must_use = "the file is removed when this is dropped"]
+#[must_use = "dropping this value removes the file"]
 pub struct TempFile {
     path: PathBuf,
 }
@@ -185,14 +185,14 @@ impl TempFile {
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        // After the rename no file has these names, and the removal fails without effect.
+        // After the rename no file has these names. The removal then fails without effect.
         for suffix in ["", "-wal", "-shm"] {
             let _ = fs::remove_file(with_suffix(&self.path, suffix));
         }
     }
 }
 
-/// Appends `suffix` to the last component of `path`.
+/// Returns `path` with `suffix` after its last component.
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);

@@ -1,4 +1,4 @@
-//! The usual names of columns in exported files, for ids, times, event names and known properties.
+//! The usual names of columns in exported files for ids, times, event names and known properties.
 //! The names are in the form that [`key`] returns.
 
 /// The usual names of the column with the event names.

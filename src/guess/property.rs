@@ -21,7 +21,7 @@ const FIXED: [&str; 7] = ["evtname", "ts", "identity", "fbid", "gpid", "objectid
 /// The properties whose values are text, even if all values are numbers.
 const TEXTS: [&str; 6] = ["Name", "Email", "Phone", "Gender", "Tz", "Photo"];
 
-/// The name of a property, and the guess of its type.
+/// The chosen name of a property, and the guess of its type.
 #[derive(Debug)]
 pub struct PropertyGuess {
     pub name: String,

@@ -35,10 +35,10 @@ pub struct Proposal {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProposedColumn {
     pub header: String,
-    /// The first three different values.
+    /// The first three different values of the column.
     pub values: Vec<String>,
-    /// The name of the fixed column or property; `None` if the column has no entry of its own in
-    /// the manifest.
+    /// The name of the fixed column or the property that the column becomes. `None` if the column
+    /// has no entry of its own in the manifest.
     pub becomes: Option<String>,
     pub data_type: Option<PropertyType>,
     pub format: Option<DateFormat>,

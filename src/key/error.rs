@@ -1,4 +1,4 @@
-//! [`KeyError`] and [`PublishError`], the errors of changing and publishing keys.
+//! [`KeyError`] and [`PublishError`] are the errors of changing and publishing keys.
 
 use jiff::Timestamp;
 
@@ -14,7 +14,7 @@ pub enum KeyError {
     NoAccount(AccountId),
     #[error("the account {0} is being removed")]
     Removing(AccountId),
-    /// The name of the key is not valid.
+    /// The name of the key breaks a rule.
     #[error("a key's name {0}")]
     Name(&'static str),
     #[error("the account {account} already has a key named {name:?}")]

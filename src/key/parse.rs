@@ -44,7 +44,7 @@ pub enum KeyFileError {
     /// `ssh-keygen -i` reads the format.
     #[error("this is a public key in {format} format")]
     Format { format: &'static str, convert: &'static str },
-    #[error("the file has several keys: add them one by one, each with its name")]
+    #[error("the file has several keys: add the keys one by one, each with its own name")]
     Several,
     /// The key has line breaks. Some mail programs break long lines.
     #[error("the key contains line breaks: it must be one line")]
@@ -66,16 +66,17 @@ pub enum KeyFileError {
 }
 
 impl KeyFileError {
-    /// Returns a command or a hint. `None` if the error message itself names the next step.
+    /// Returns a command or a hint for the next step. `None` if the error message itself names the
+    /// next step.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Format { convert, .. } => {
                 Some(format!("ssh-keygen -i -m {convert} -f FILE > FILE.pub"))
             }
             Self::Dsa | Self::RsaBits(_) => Some("ssh-keygen -t ed25519".into()),
-            Self::Unknown => {
-                Some("send the .pub file; its form is: ssh-ed25519 AAAA… comment".into())
-            }
+            Self::Unknown => Some(
+                "send the .pub file; a public key has the form: ssh-ed25519 AAAA… comment".into(),
+            ),
             _ => None,
         }
     }
@@ -139,7 +140,8 @@ impl PublicKey {
     }
 }
 
-/// Recognizes private keys, and public keys in other formats. `None` if `text` is neither.
+/// Recognizes private keys, and public keys in other formats than OpenSSH's. Returns `None` if
+/// `text` is neither.
 fn recognize_foreign(text: &str) -> Option<KeyFileError> {
     let format = |format, convert| Some(KeyFileError::Format { format, convert });
     let private = text.contains("PRIVATE KEY-----") || text.contains("Private-Lines:");
@@ -156,7 +158,7 @@ fn recognize_foreign(text: &str) -> Option<KeyFileError> {
     }
 }
 
-/// Returns the line with the key. This is the only line that is neither empty nor a comment.
+/// Returns the line of `text` that contains the key. All other lines must be empty or comments.
 fn find_key_line(text: &str) -> Result<&str, KeyFileError> {
     let mut lines =
         text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));

@@ -97,8 +97,8 @@ fn network(address: IpAddr, bits: u32) -> Option<IpAddr> {
 /// means 00:00 UTC of that day.
 pub fn parse_expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
     let unreadable = || InvalidExpiry::Unreadable(text.to_owned());
-    // An instant is tried first, because the parser of dates also accepts an instant and ignores
-    // its time of day.
+    // The text is parsed as an instant first, because the parser of dates also accepts an instant
+    // and ignores its time of day.
     let at = match text.parse::<Timestamp>() {
         Ok(at) => at,
         Err(_) if text.len() == "2027-01-31".len() => {
