@@ -1,4 +1,5 @@
-//! [`AnswerLocks`]: a lock per account. A task holds it while it names answers in results/.
+//! [`AnswerLocks`] has one lock per account. A task holds the lock while it names answers in
+//! results/.
 
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ pub struct AnswerLocks {
     released: Condvar,
 }
 
-/// The lock of one account, held until dropped.
+/// The lock of one account, which is held until this value is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct AnswerLock<'a> {
@@ -32,7 +33,7 @@ impl AnswerLocks {
     }
 
     fn held(&self) -> MutexGuard<'_, HashSet<AccountId>> {
-        // Every change inserts or removes one entry.
+        // A panic leaves no incomplete change, because every change inserts or removes one entry.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

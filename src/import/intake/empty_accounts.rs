@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::account::AccountId;
 use crate::spool::{self, EmptyIncoming, Layout};
 
-/// Every account, with the state of its incoming when it was last empty. The states are lost at a
-/// restart.
+/// All accounts, each with the state of its incoming when it was last empty. These states are lost
+/// at a restart.
 #[derive(Debug, Default)]
 pub(super) struct EmptyAccounts(Mutex<Arc<SortedAccounts>>);
 
@@ -49,7 +49,8 @@ impl EmptyAccounts {
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<SortedAccounts>> {
-        // Every change sets one entry or replaces the list.
+        // A panic leaves no incomplete change, because every change sets one entry or replaces the
+        // list.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

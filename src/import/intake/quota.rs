@@ -48,7 +48,7 @@ pub(super) fn report(
     }
 }
 
-/// Writes the row and the line of the activity log in one transaction.
+/// Writes the account's row about the limits and the line of the activity log in one transaction.
 fn record(state: &State, account: &AccountId, excess: Option<&str>) -> state::Result<()> {
     let at = Timestamp::now();
     let is_new = state.write(|tx| {
@@ -89,9 +89,9 @@ fn text(what: &str) -> String {
          \n\
          Complete pairs are still imported, but while there are too many files, not all of them\n\
          are scanned, and imports don't follow the order of uploads. Delete the files that you\n\
-         don't need there, and upload the missing files of pairs. This file is removed by the\n\
-         next scan that finds less: a minute later at most, unless your host's administrator\n\
-         chose otherwise.\n"
+         don't need there, and upload the missing files of pairs. The next\n\
+         scan that finds the folder below its limits removes this file. That takes a minute at most,\n\
+         unless your host's administrator has set another interval.\n"
     )
 }
 

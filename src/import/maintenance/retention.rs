@@ -18,13 +18,13 @@ use crate::spool::{Layout, Results, ResultsError, SpooledError};
 use crate::state::retention::{self as kept, OldAnswer};
 use crate::state::{self, State, activity};
 
-/// The number of rows per transaction.
+/// The number of rows that one transaction removes.
 const BATCH: u32 = 500;
 
 /// The number of batches of one kind that a sweep removes per account. The next sweep continues.
 const BATCHES: usize = 200;
 
-/// The cutoff for each kind of data. Older data is removed.
+/// The cutoff time for each kind of data. Data from before the cutoff is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cutoffs {
     answers: Timestamp,
@@ -54,7 +54,7 @@ impl Cutoffs {
     }
 }
 
-/// The amounts that a sweep removed from one account.
+/// The amounts of data that a sweep removed from one account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct RemovedRows {
     answers: usize,
@@ -63,7 +63,7 @@ struct RemovedRows {
     activity: usize,
 }
 
-/// The reason why a sweep ended early.
+/// The reason why a sweep ended before it removed all expired data.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     #[error(transparent)]
@@ -113,7 +113,7 @@ fn remove_of_account(
     })
 }
 
-/// Repeats `batch` until it removes less than a full batch.
+/// Repeats `batch` until a call removes less than a full batch.
 fn in_batches(
     state: &State,
     batch: impl Fn(&state::Transaction<'_>) -> state::Result<usize>,
@@ -129,8 +129,8 @@ fn in_batches(
     Ok(all)
 }
 
-/// Removes files, then records the removal in the rows. Stops if a file can't be removed. The next
-/// sweep tries again.
+/// Removes files of answers, then records the removal in the rows. Stops if a file can't be
+/// removed. The next sweep tries again.
 fn remove_answers(
     context: &Context,
     account: &AccountId,

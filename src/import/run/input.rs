@@ -16,7 +16,7 @@ use crate::sys::LeaseError;
 
 const CHANGED: &str = "the data file was changed while it was being read";
 
-/// Opens the manifest and the data file. Returns the data file and a reader of it.
+/// Opens the manifest and the data file of an import. Returns the data file and a reader of it.
 pub(super) fn open(
     context: &Context,
     row: &ImportRow,

@@ -13,7 +13,7 @@ use crate::import_id::ImportId;
 #[derive(Debug, Default)]
 pub struct Retries(Mutex<HashMap<ImportId, FailedTries>>);
 
-/// The consecutive failed attempts of one import.
+/// The number and the time of the consecutive failed attempts of one import.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FailedTries {
     /// The time at which the first failed attempt ended.

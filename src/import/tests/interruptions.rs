@@ -63,7 +63,7 @@ fn claiming(host: &Host) -> crate::import_id::ImportId {
     fs::rename(host.spooled(&import).join("data"), incoming.join("e.csv")).unwrap();
     fs::rename(host.spooled(&import).join("manifest"), incoming.join("e.manifest")).unwrap();
     fs::remove_dir(host.spooled(&import)).unwrap();
-    // A rename changes the ctime that the claim contains.
+    // A rename changes the ctime of the file, which the claim contains.
     let mut claim = claim.clone();
     for (id, name) in [(&mut claim.manifest, "e.manifest")]
         .into_iter()

@@ -94,7 +94,7 @@ impl UploadAudit {
         }
     }
 
-    /// Reads the datagrams that were sent before the call.
+    /// Reads the datagrams in the socket that were sent before the call.
     fn receive(&self) -> Result<(), LogSocketError> {
         let Some(socket) = &self.socket else { return Ok(()) };
         self.change(|tracker| {
@@ -111,7 +111,7 @@ impl UploadAudit {
         })
     }
 
-    /// Replaces the set of accounts.
+    /// Replaces the set of accounts whose uploads are audited.
     pub(super) fn set_accounts(&self, accounts: &[AccountRow]) {
         let with_user = || accounts.iter().filter_map(|row| Some((row.uid?, row.id.clone())));
         self.change(|tracker| tracker.set_accounts(with_user()));
@@ -128,7 +128,7 @@ impl UploadAudit {
         self.wakeup.wait(gather, pause.min(next_check))
     }
 
-    /// Ends the current wait and all later waits.
+    /// Ends the current wait of the storing thread and all its later waits.
     pub fn stop(&self) {
         self.wakeup.shut_down();
     }
@@ -149,7 +149,7 @@ impl UploadAudit {
                 Ok(since) => {
                     self.change(|tracker| tracker.outcomes_mut(&account).set_complete_since(since))
                 }
-                // The account is being added or removed at present.
+                // The account is being added or removed, so its folder does not exist.
                 Err(LogSocketError::Folder(FolderError::Missing { .. }))
                     if !socket.layout().account(&account).is_dir() =>
                 {
@@ -163,14 +163,15 @@ impl UploadAudit {
         }
     }
 
-    /// Reads the datagrams that were sent before the call. Called before decisions about `account`.
+    /// Reads the datagrams that were sent before the call. This function is called before decisions
+    /// about `account`.
     pub(super) fn catch_up(&self, account: &AccountId) {
         if let Err(error) = self.receive() {
             tracing::error!(%account, "{}", chain(&error));
         }
     }
 
-    /// Returns the log's facts about a file in incoming.
+    /// Returns the facts in the log about a file in incoming.
     pub(super) fn upload(&self, account: &AccountId, file: &spool::DirEntry) -> UploadState {
         let tracker = self.tracker();
         let outcomes = tracker.outcomes(account);
@@ -274,12 +275,12 @@ impl UploadAudit {
 
     /// Locks the tracker for reading, or for a change that needs no wake-up.
     fn tracker(&self) -> MutexGuard<'_, SessionTracker> {
-        // A panic loses at most one line.
+        // A panic loses at most one line of the log.
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn links(&self) -> MutexGuard<'_, LogLinks> {
-        // Every change is one insertion or removal.
+        // A panic leaves no incomplete change, because every change is one insertion or removal.
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,7 +12,7 @@ pub const MANIFESTS: [&str; 2] = ["m1.manifest", "m2.manifest"];
 /// One step of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Do {
-    /// The session begins.
+    /// The session of the connection begins.
     Begin,
     /// Opens a file for writing and truncates it. The number is the version that will be written.
     Open(&'static str, usize),
@@ -28,11 +28,11 @@ pub enum Do {
     Rename(&'static str, &'static str),
     /// The upload takes longer than every grace period.
     Wait,
-    /// The session ends.
+    /// The session of the connection ends.
     End,
 }
 
-/// A script: concurrent connections.
+/// A script of clients, which has concurrent connections.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub name: &'static str,

@@ -1,5 +1,5 @@
-//! Moves of the daemon. It scans, decides, executes single steps of claims, is killed and
-//! restarted.
+//! The moves of the daemon in the model. The daemon scans, decides, executes single steps of
+//! claims, is killed and restarted.
 
 use super::super::rules;
 use super::*;
@@ -163,7 +163,8 @@ impl World {
         self.daemon.as_mut().unwrap().claiming = Some((n, next, began));
     }
 
-    /// Moves a file like the real claim: from the spool, or the scanned file from incoming.
+    /// Moves a file like a real claim, from the spool or from incoming. A file in incoming must be
+    /// the scanned file.
     fn take(&mut self, n: usize, part: PairFile, file: &FileId) -> bool {
         let is_open = |ino| self.connections.iter().any(|c| c.handle == Some(ino));
         if let Some(ino) = self.spool.get(&(n, part)) {
@@ -187,7 +188,7 @@ impl World {
     fn return_file(&mut self, n: usize, part: PairFile, file: &FileId) {
         let Some(ino) = self.spool.remove(&(n, part)) else { return };
         if self.incoming.contains_key(&file.name) {
-            // The new file replaces the old one, as if it were written over it.
+            // The new file replaces the old file, as if the new content were written over it.
             let version = self.inodes[&ino].version;
             self.replaced.insert((file.name.clone(), version));
             return;
