@@ -32,7 +32,7 @@ pub struct NewAccount<'a> {
     pub recipients: &'a RecipientRule,
 }
 
-/// The result of [`Admission::add_key`].
+/// The key that [`Admission::add_key`] added, with the state of its account.
 #[derive(Clone, Debug)]
 pub struct AddedKey {
     pub key: KeyRow,
@@ -168,7 +168,8 @@ impl Admission<'_> {
         }
     }
 
-    /// Deletes the rows of an account from both databases. [`Admission::shut_out`] must run before.
+    /// Deletes the rows of an account from both databases. The function [`Admission::shut_out`]
+    /// must run before.
     pub fn forget(&self, state: &State, at: Timestamp, id: &AccountId) -> Result<()> {
         state.write(|tx| accounts::remove(tx, at, id))?;
         Ok(self.registry.write(|tx| registry::accounts::remove(tx, id))?)

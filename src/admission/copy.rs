@@ -24,11 +24,11 @@ const ACCOUNTS_PER_TRANSACTION: usize = 200;
 /// A change that makes the copy match the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CopyChange {
-    /// Adds an account that is missing in the copy.
+    /// Adds an account to the copy that is missing there.
     AddAccount(Account),
     /// Corrects the Unix user id of an account.
     SetUid(AccountId, u32),
-    /// Corrects the state of an account.
+    /// Corrects the state of an account in the copy.
     SetState(AccountId, AccountState),
     /// Suspends an account that is not in the registry. None of its keys works afterwards.
     SuspendUnknown(AccountId),
@@ -36,7 +36,7 @@ pub enum CopyChange {
     RevokeKey(KeyRow),
     /// Replaces a key whose restrictions differ from the restrictions that root has approved.
     ReplaceKey(KeyRow, ApprovedKey),
-    /// Adds a key that is missing in the copy.
+    /// Adds a key to the copy that is missing there.
     AddKey(ApprovedKey),
 }
 

@@ -17,7 +17,7 @@ use crate::registry::{
 /// An account or key that can't be copied into the registry, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakeOverRefusal {
-    /// The account or key as text for a message.
+    /// The text that names the account or key in messages.
     pub what: String,
     pub why: String,
 }

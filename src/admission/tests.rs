@@ -161,7 +161,7 @@ fn keys_in_the_state_database_are_not_published() {
     assert_eq!(publish(), 0, "a revoked key must stay revoked");
 }
 
-/// The daemon's user can keep the state database locked without limit.
+/// The daemon's user can keep the state database locked for any time.
 #[test]
 fn a_key_is_revoked_without_the_state_database() {
     let fixture = Fixture::new();

@@ -92,7 +92,7 @@ impl ActivityLimit {
     pub fn drain_due(&mut self, now: Timestamp) -> Vec<ActivityLine> {
         self.start_minute(now);
         let is_due = |waiting: &PendingLine| {
-            // `abs` prevents a longer wait after the clock was set back.
+            // The function `abs` prevents a longer wait after the clock was set back.
             waiting.awaiting.is_none() || now.duration_since(waiting.line.at).abs() >= ANSWER
         };
         let (due, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(is_due);
@@ -195,7 +195,7 @@ mod tests {
         limit.add_awaiting(at(60), "file.removed", || "x".into());
         limit.confirm_all();
         assert_eq!(actions(limit.drain_due(at(60))), ["file.removed"]);
-        // A late failure gets its own line.
+        // A failure that arrives late gets its own line.
         let late = limit.add_awaiting(at(60), "file.removed", || "x".into());
         assert_eq!(actions(limit.drain_due(at(61))), ["file.removed"]);
         assert!(!limit.has_pending());

@@ -63,12 +63,12 @@ fn resolved(is_absolute: bool, path: &str) -> Vec<&str> {
     components
 }
 
-/// Encodes `name` as sftp-server's log does.
+/// Encodes `name` in the same way as sftp-server's log.
 pub fn encode(name: &str) -> String {
     encode_bytes(name.as_bytes())
 }
 
-/// Encodes a name that need not be UTF-8 (OpenSSH's vis(3), `LOG_SYSLOG_VIS`).
+/// Encodes a file name that need not be UTF-8 (OpenSSH's vis(3), `LOG_SYSLOG_VIS`).
 pub fn encode_bytes(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
     for &byte in name {
@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    /// The names are spelled as OpenSSH 9.2 logged them.
+    /// The file names are spelled as OpenSSH 9.2 logged them.
     #[test]
     fn encodes_names_like_the_log() {
         let names: [(&[u8], &str); 6] = [

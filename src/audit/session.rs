@@ -50,7 +50,7 @@ pub struct Session {
     pub request: Option<LoggedRequest>,
 }
 
-/// The activity log's actions for a request.
+/// The actions for a request in the activity log.
 #[derive(Debug)]
 struct RequestActions {
     done: &'static str,
@@ -91,7 +91,7 @@ pub struct LoggedRequest {
     exists: bool,
 }
 
-/// A request's line in the activity log.
+/// The line about a request in the activity log.
 #[derive(Clone, Debug)]
 struct RequestLine {
     id: LineId,
@@ -99,7 +99,7 @@ struct RequestLine {
     detail: String,
 }
 
-/// A request's change to the outcome of a file.
+/// The change that a request made to the outcome of a file.
 #[derive(Clone, Debug)]
 struct OutcomeChange {
     name: LoggedName,
@@ -107,7 +107,7 @@ struct OutcomeChange {
     after: Option<UploadOutcome>,
 }
 
-/// Applies one log line to its account and its session.
+/// Applies one log line to the activity of its account and to its session.
 pub struct LineHandler<'a> {
     pub activity: &'a mut AccountActivity,
     pub session: &'a mut Session,
@@ -118,7 +118,7 @@ pub struct LineHandler<'a> {
 }
 
 impl LineHandler<'_> {
-    /// Applies the line with the content `message`.
+    /// Applies the log line with the content `message`.
     pub fn apply(mut self, message: &ServerMessage<'_>) {
         let last = self.session.request.take();
         if let ServerMessage::Failed(status) = message {

@@ -27,7 +27,7 @@ pub struct HandleBytes {
     pub written: u64,
 }
 
-/// A message of sftp-server.
+/// A message in the log of sftp-server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerMessage<'a> {
     SessionOpened {
@@ -58,7 +58,7 @@ pub enum ServerMessage<'a> {
         /// Pairs of old and new path. Quotes in the names can make the message ambiguous: then it
         /// has several pairs. It has none if it was truncated before the new name.
         paths: Vec<(LoggedPath<'a>, LoggedPath<'a>)>,
-        /// Both names and the text between them, as logged.
+        /// Both names of the file and the text between them, as logged.
         text: &'a str,
         /// True if the rename replaces an existing file with the new name. If false, the server
         /// refuses such a rename.

@@ -17,9 +17,9 @@ pub struct Login {
     pub account: AccountId,
     /// The address of the client that logged in.
     pub from: String,
-    /// The key's type in sshd's spelling: `ED25519`.
+    /// The type of the key in sshd's spelling, such as `ED25519`.
     pub algorithm: String,
-    /// The fingerprint of the key, `SHA256:…`.
+    /// The fingerprint of the key, in the form `SHA256:…`.
     pub fingerprint: String,
 }
 
@@ -55,8 +55,8 @@ impl Login {
         is_sshd.then(|| Self::from_message(&text(&entry.message)?, at)).flatten()
     }
 
-    /// Parses `Accepted publickey for X from IP port P ssh2: ED25519 SHA256:…` (auth.c,
-    /// `auth_log`).
+    /// Parses a message in the form `Accepted publickey for X from IP port P ssh2: ED25519
+    /// SHA256:…` (auth.c, `auth_log`).
     pub fn from_message(message: &str, at: Timestamp) -> Option<Self> {
         let rest = message.strip_prefix("Accepted publickey for ")?;
         let words: Vec<&str> = rest.split(' ').collect();

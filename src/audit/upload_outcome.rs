@@ -72,7 +72,7 @@ pub enum WriterState {
     Unknown,
     /// All sessions that changed the file have ended, and nobody has changed the file since then.
     Ended,
-    /// The last session ended while it had the file open.
+    /// The last session that changed the file ended while it had the file open.
     Cut,
 }
 
@@ -402,7 +402,7 @@ impl Writers {
         }
     }
 
-    /// Marks `session` as ended at `at`. Returns whether it was among the open sessions.
+    /// Marks `session` as ended at `at`. Returns whether `session` was among the open sessions.
     fn end(&mut self, session: SessionId, at: Timestamp) -> bool {
         let known = self.open.remove(&session);
         if known {
@@ -411,7 +411,7 @@ impl Writers {
         known
     }
 
-    /// Combines the sessions of two possible outcomes.
+    /// Combines the sessions of two possible outcomes of one file.
     fn union(&self, other: &Self) -> Self {
         let open: BTreeSet<_> = self.open.union(&other.open).copied().collect();
         let all_known = self.all_known && other.all_known && open.len() <= MAX_SESSIONS;

@@ -21,12 +21,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::account::AccountId;
 
-/// The path of the published keys if `--database` is not given.
+/// The path of the database of published keys if `--database` is not given.
 pub const DEFAULT_DATABASE: &str = "/var/lib/sftp-import-keys/keys.db";
 
 const USAGE: &str = "usage: sftp-import-authorized-keys [--database FILE] USER FINGERPRINT";
 
-/// The arguments from sshd.
+/// The arguments that sshd passes to the helper.
 #[derive(Debug, PartialEq, Eq)]
 struct KeyQuery {
     database: PathBuf,

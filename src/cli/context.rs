@@ -76,7 +76,7 @@ impl<E: Error + 'static> From<E> for CliError {
     }
 }
 
-/// The configuration's path and the output of a command.
+/// The path of the configuration file and the output of a command.
 #[derive(Debug)]
 pub struct CliContext {
     config_path: Option<PathBuf>,
@@ -113,7 +113,7 @@ impl CliContext {
         Ok(Config::load_or_default(self.config_path.as_deref())?)
     }
 
-    /// Opens the state database of the configuration.
+    /// Opens the state database that the configuration names.
     pub fn open_state(&self) -> Result<State, CliError> {
         self.state(&self.config()?)
     }

@@ -126,7 +126,7 @@ fn row(delivery: &Delivery) -> Vec<String> {
     ]
 }
 
-/// The output of `delivery show --json`.
+/// The output of the command `delivery show --json`.
 #[derive(Serialize)]
 struct DeliveryDetails {
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! [`hint`]: returns the next step for the user after an error.
+//! The function [`hint`] returns the next step for the user after an error.
 
 use std::error::Error;
 

@@ -27,7 +27,7 @@ pub enum KeyCommand {
     List {
         /// List only the keys of this account
         account: Option<AccountId>,
-        /// Also list revoked keys
+        /// List revoked keys too
         #[arg(long)]
         all: bool,
     },
@@ -51,7 +51,7 @@ pub struct AddKey {
     /// A name for the key, such as the name of the machine that uses the key
     #[arg(long)]
     name: String,
-    /// Addresses and networks that the key may be used from, such as 192.0.2.7,2001:db8::/32
+    /// The addresses and networks from which the key may be used, such as 192.0.2.7,2001:db8::/32
     #[arg(long, value_name = "CIDR,…")]
     from: Option<String>,
     /// The time at which the key stops working: a date (its first moment in UTC) or an RFC 3339
@@ -72,7 +72,7 @@ pub(super) struct KeyStatus {
     state: &'static str,
 }
 
-/// The result of `key add`.
+/// The result of the command `key add`.
 #[derive(Serialize)]
 struct AddedKeyWithServer<'a> {
     #[serde(flatten)]

@@ -30,7 +30,7 @@ pub enum WebhookCommand {
         /// List only the endpoints of this account
         account: Option<AccountId>,
     },
-    /// Send one signed test message now, and print the answer
+    /// Send one signed test message to an endpoint now, and print the answer
     Test(EndpointArguments),
     /// Give an endpoint a new secret, and print the secret, which is not shown again
     Rotate(EndpointArguments),
@@ -44,7 +44,7 @@ pub enum WebhookCommand {
 pub struct EndpointArguments {
     /// The account's id
     account: AccountId,
-    /// The endpoint's name
+    /// The name of the endpoint
     name: String,
 }
 

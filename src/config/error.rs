@@ -15,7 +15,7 @@ pub enum ConfigError {
         /// The parser's message, which contains the line number, the column and the invalid line.
         message: String,
     },
-    /// A value is out of range.
+    /// The value of a key is out of range.
     #[error("{key} {problem}")]
     Value {
         /// The key of the invalid value, in the form `section.key`.

@@ -10,7 +10,7 @@ pub enum SecretError {
     /// The metadata of the file can't be read.
     #[error("cannot read the mode of {}, which [mail] password-file names", path.display())]
     Metadata { path: PathBuf, source: io::Error },
-    /// Everybody can read the file.
+    /// Everybody on the host can read the file.
     #[error("{} contains a password and can be read by everybody", .0.display())]
     Exposed(PathBuf),
 }

@@ -50,7 +50,7 @@ impl AuditWriter {
 
 fn read(audit: &UploadAudit) {
     loop {
-        // A panic loses only the line that caused it.
+        // A panic loses only the log line that caused it.
         match catch_unwind(AssertUnwindSafe(|| audit.read_lines())) {
             Ok(Ok(())) => return, // without a socket there are no lines
             Ok(Err(error)) => {

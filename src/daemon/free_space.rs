@@ -26,7 +26,7 @@ const HANGS: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskSpace {
     pub path: PathBuf,
-    /// The bytes that are free to users other than root.
+    /// The number of bytes that are free to users other than root.
     pub free: u64,
 }
 
@@ -48,7 +48,7 @@ pub struct FreeSpace {
     pending: Vec<ActivityEntry>,
     /// The time at which the running measurement began. `None` if no measurement is running.
     measuring: Option<Instant>,
-    /// The time at which the last measurement ended.
+    /// The time at which the last measurement of free space ended.
     measured: Option<Instant>,
     /// The time since which the queue is held. `None` if the queue is not held.
     since: Option<Instant>,
@@ -57,7 +57,7 @@ pub struct FreeSpace {
 /// The change of the queue that a measurement of free space causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueChange {
-    /// The queue is now held, for this reason.
+    /// The queue is now held. The text is the reason.
     Held(String),
     /// The queue is released. The value is the time for which the queue was held.
     Released(Duration),

@@ -19,7 +19,7 @@ use crate::import_id::ImportId;
 use crate::sanitize::chain;
 use crate::state::{self, Transaction, activity};
 
-/// The result of a job.
+/// The result of a job on a blocking thread.
 pub enum JobResult {
     /// The result of a survey. `None` if the survey panicked.
     Survey(Option<state::Result<Option<Survey>>>),
@@ -33,7 +33,7 @@ pub enum JobResult {
     Space(Vec<DiskSpace>, usize),
 }
 
-/// One running import.
+/// An import that is running at present.
 #[derive(Clone)]
 pub struct ActiveRun {
     pub import: Queued,

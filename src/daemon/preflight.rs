@@ -26,13 +26,14 @@ pub enum PreflightError {
     Missing { path: PathBuf },
     #[error("cannot examine {}", path.display())]
     Examine { path: PathBuf, source: io::Error },
-    /// The daemon was started as the wrong user.
+    /// The daemon was started as another user than the owner of the folder.
     #[error(
         "{} belongs to the user with id {owner}, and this process runs as user {us}; \
          `systemctl start sftp-importd` starts the daemon as the right user", path.display()
     )]
     OtherUser { path: PathBuf, owner: u32, us: u32 },
-    /// A claim renames files, which needs one file system.
+    /// Two folders are on different file systems. A claim renames files, which needs one file
+    /// system.
     #[error("{} and {} must be on one file system", accounts.display(), spool.display())]
     TwoFileSystems { accounts: PathBuf, spool: PathBuf },
 }

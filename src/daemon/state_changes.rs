@@ -64,7 +64,7 @@ impl StateChanges {
         if let Some(due) = self.due {
             sleep_until(due.into()).await;
         }
-        // An error here occurs again in the next wait, which handles it.
+        // An error that occurs at this point occurs again in the next wait, which handles it.
         while let Some(Some(Ok(_))) = events.next().now_or_never() {}
         self.due = None;
     }
@@ -106,7 +106,7 @@ mod tests {
         for _ in 0..2 {
             (0..20).for_each(|_| write(&other));
             for _ in 0..3 {
-                // A cancelled wait loses no write.
+                // A wait that is cancelled loses no write.
                 assert!(timeout(GATHER / 10, changes.next()).await.is_err());
             }
             timeout(GATHER * 20, changes.next()).await.unwrap();

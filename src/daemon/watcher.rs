@@ -42,7 +42,7 @@ impl AccountWatcher {
         })
     }
 
-    /// Watches exactly `accounts`. Returns the accounts whose watch is new.
+    /// Watches exactly the accounts in `accounts`. Returns the accounts whose watch is new.
     pub fn follow(&mut self, accounts: &[AccountId]) -> Vec<AccountId> {
         self.watched = accounts.len();
         let followed = self.watcher.follow(accounts);

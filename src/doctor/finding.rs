@@ -11,7 +11,7 @@ pub enum Level {
     Ok,
     /// Uploads still work, or work only in part.
     Warn,
-    /// Uploads or answers are affected.
+    /// Uploads or answers are affected by the fault.
     Fail,
 }
 
@@ -47,7 +47,7 @@ pub fn check_names() -> impl Iterator<Item = &'static str> {
     GROUPS.iter().flat_map(|(_, names)| names.iter().copied())
 }
 
-/// The result of a check.
+/// The result of one of doctor's checks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The check's name, one of [`check_names`].

@@ -26,7 +26,7 @@ use crate::config::Config;
 pub struct CheckScope {
     /// The account to check, with everything that it depends on. `None` checks every account.
     pub account: Option<AccountId>,
-    /// The sshd_config of the sshd that accounts log in to.
+    /// The path of the sshd_config of the sshd that accounts log in to.
     pub sshd_config: PathBuf,
     /// The address from which an account logs in, for `Match Address`.
     pub from: String,

@@ -11,7 +11,7 @@ use crate::state::{State, accounts};
 
 const CHECK: &str = "registry";
 
-/// Facts about the registry.
+/// The facts about the registry that its check needs.
 pub(super) struct RegistryFacts {
     pub opened: Result<Registry, Error>,
     /// Whether the state database has accounts. `None` if it can't be read.

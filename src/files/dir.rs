@@ -26,7 +26,7 @@ pub enum FolderError {
     Open { path: PathBuf, source: io::Error },
 }
 
-/// An open directory.
+/// An open folder, through which files in it are opened, renamed and removed.
 #[derive(Debug)]
 pub struct Folder {
     fd: OwnedFd,
@@ -153,7 +153,7 @@ impl Folder {
         }
     }
 
-    /// Syncs the directory. Created, renamed and removed names are then durable.
+    /// Syncs the folder. Created, renamed and removed names are then durable.
     pub fn sync(&self) -> nix::Result<()> {
         fsync(self.fd.as_fd())
     }

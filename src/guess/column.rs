@@ -1,4 +1,4 @@
-//! [`ColumnFacts`]: counts the cells of one column by their form.
+//! [`ColumnFacts`] counts the cells of one column by their form.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -40,7 +40,7 @@ pub struct ColumnFacts {
     pub readings: Vec<Reading>,
     /// The pairs of [`DATE_FORMATS`] by which some value of the column is two different dates.
     different: HashSet<(usize, usize)>,
-    /// The number of values that consist only of digits, by the number of digits.
+    /// The number of the column's values that consist only of digits, by the number of digits.
     pub digits: [u64; 20],
     pub zeros_and_ones: u64,
     /// The number of the column's values with a decimal comma, such as `1.234,50`.

@@ -223,7 +223,7 @@ impl Meaning {
             names::is_email(&survey.header[*at]) && self.targets[*at] == Target::Property
         });
         columns.extend(emails);
-        // An identity can't have operations.
+        // The column of an identity can't have operations.
         columns
             .retain(|at| self.data_type == DataType::Event || survey.operations_of(*at).is_none());
         columns

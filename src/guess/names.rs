@@ -56,7 +56,8 @@ pub const OBJECT_ID: [&str; 6] =
 pub const FB_ID: [&str; 1] = ["fbid"];
 pub const GP_ID: [&str; 1] = ["gpid"];
 
-/// The keys of column names, and the profile property of each key.
+/// The usual names of columns, in the form that [`key`] returns, with the profile property of each
+/// name.
 const PROFILE: [(&str, &str); 32] = [
     ("name", "Name"),
     ("fullname", "Name"),

@@ -1,4 +1,4 @@
-//! [`Proposal`]: the guessed manifest, with reasons, open questions and notes.
+//! [`Proposal`] is the guessed manifest, with reasons, open questions and notes.
 
 use super::meaning::{Meaning, Target};
 use super::nulls;
@@ -23,7 +23,7 @@ pub struct Draft<'a> {
 #[derive(Debug)]
 pub struct Proposal {
     pub manifest: Manifest,
-    /// The columns of the header, in their order.
+    /// The columns of the data file's header, in their order.
     pub columns: Vec<ProposedColumn>,
     /// The open questions. The manifest has the likeliest answers.
     pub questions: Vec<Question>,

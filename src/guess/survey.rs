@@ -1,4 +1,4 @@
-//! [`Survey`]: counts the cells of all columns of a data file by their form.
+//! [`Survey`] counts the cells of all columns of a data file by their form.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -25,11 +25,11 @@ pub struct Survey {
     pub columns: Vec<ColumnFacts>,
     /// The number of records that have as many fields as the header and have no invalid bytes.
     pub records: u64,
-    /// The number of records with bytes that are invalid in the encoding.
+    /// The number of records with bytes that are invalid in the file's encoding.
     pub invalid: u64,
     /// The number of records with a wrong number of fields, and of lines whose quoting is broken.
     pub uneven: u64,
-    /// For each column, the index of the column with its operations.
+    /// For each column, the index of the column that contains its operations.
     operations: Vec<Option<usize>>,
     /// The indexes of the columns that may have ids. Bit n of a mask in `ids` means entry n of
     /// this list.

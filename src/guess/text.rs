@@ -17,7 +17,7 @@ const DELIMITERS: [u8; 6] = [b',', b';', b'\t', b'|', 1, 0x1F];
 /// The kinds of quoting that are tried, the likeliest first.
 const QUOTINGS: [Quoting; 3] = [Quoting::Doubled, Quoting::Backslash, Quoting::None];
 
-/// The maximum number of records that are compared to find the delimiter.
+/// The maximum number of records that are compared in order to find the delimiter.
 const RECORDS: usize = 200;
 
 /// The file name for scanning the first bytes of a file. This name means that the bytes are not
@@ -47,7 +47,8 @@ impl TextGuess {
     }
 }
 
-/// Guesses from `head`, the first bytes of a file after decompression.
+/// Guesses encoding, delimiter and quoting from `head`, the first bytes of a file after
+/// decompression.
 pub fn guess_text(head: &[u8], answers: &Answers, limits: &Limits) -> TextGuess {
     let (encoding, note) = guess_encoding(head);
     let mut text = decode_head(head, encoding);
@@ -70,7 +71,7 @@ pub fn guess_text(head: &[u8], answers: &Answers, limits: &Limits) -> TextGuess 
     TextGuess { encoding, delimiter, quoting, other_quotings, question, notes }
 }
 
-/// Removes the last line, which may be incomplete.
+/// Removes the last line of the text, which may be incomplete.
 fn cut_last_line(text: &mut Vec<u8>) {
     if let Some(end) = memchr::memrchr2(b'\n', b'\r', text) {
         text.truncate(end + 1);

@@ -7,7 +7,7 @@ use crate::report::{ImportState, Report};
 use crate::sanitize::excerpt;
 use crate::state::{self, State, Transaction, property_types};
 
-/// The number of properties that the report names.
+/// The maximum number of properties whose changed types the report names.
 const MAX_WARNINGS: usize = 10;
 
 /// Adds a warning to the report of a completed import for each property whose type has changed.

@@ -15,7 +15,7 @@ pub(super) fn find(state: &State, import: &ImportId) -> state::Result<Option<Imp
     state.read(|tx| imports::get(tx, import.as_str()))
 }
 
-/// Makes the report of a running import.
+/// Makes the report of an import that is running.
 pub(super) fn running_report(row: &ImportRow, started_at: Timestamp) -> Report {
     Report {
         data_type: row.data_type,

@@ -7,7 +7,7 @@ use crate::authorized_keys::trust;
 use crate::files::IoError;
 use crate::registry;
 
-/// The reason why a key was not added or not revoked. Nothing was changed.
+/// The reason why a key was not added or not revoked. The registry was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("there is no account {0}")]

@@ -93,7 +93,7 @@ pub fn check_new(
     }
 }
 
-/// The result of [`revoke`].
+/// The key that [`revoke`] revoked, and whether it was revoked before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
     pub key: ApprovedKey,

@@ -29,10 +29,10 @@ const ALGORITHMS: [&str; 7] = [
 pub enum KeyFileError {
     #[error("the file is empty")]
     Empty,
-    /// The file is longer than [`MAX_FILE`].
+    /// The key file is longer than [`MAX_FILE`].
     #[error("the file is too long for a public key")]
     TooLong,
-    /// The file is not UTF-8. For example, PowerShell's `>` writes UTF-16.
+    /// The key file is not UTF-8. For example, PowerShell's `>` writes UTF-16.
     #[error("the file is not plain text: save it as UTF-8")]
     Encoding,
     #[error(
@@ -49,7 +49,7 @@ pub enum KeyFileError {
     /// The key has line breaks. Some mail programs break long lines.
     #[error("the key contains line breaks: it must be one line")]
     Broken,
-    /// Options of authorized_keys precede the key.
+    /// Options of authorized_keys precede the key in the file.
     #[error("there are options in front of the key: use --from and --expires instead")]
     Options,
     #[error("this is a certificate; only plain public keys can be added")]
@@ -117,7 +117,7 @@ impl PublicKey {
         if let KeyData::Rsa(rsa) = key.key_data() {
             check_rsa(rsa)?;
         }
-        // The key is encoded again, so that equal keys always have equal texts.
+        // The key is encoded again, so that equal keys always have the same text.
         let written = key.to_openssh().map_err(damaged)?;
         let base64 = written.split(' ').nth(1).ok_or(KeyFileError::Damaged(algorithm))?.to_owned();
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();

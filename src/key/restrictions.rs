@@ -32,9 +32,9 @@ pub enum InvalidExpiry {
 /// The clients that may use a key, and the time until which the key is valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyRestrictions {
-    /// The result of [`parse_from_hosts`]. `None` if any address may use the key.
+    /// The list of addresses from [`parse_from_hosts`]. `None` if any address may use the key.
     pub from: Option<String>,
-    /// The result of [`parse_expiry`]. `None` if the key does not expire.
+    /// The expiry time from [`parse_expiry`]. `None` if the key does not expire.
     pub expires_at: Option<Timestamp>,
 }
 

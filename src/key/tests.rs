@@ -26,7 +26,7 @@ fn parse_error(content: impl AsRef<[u8]>) -> KeyFileError {
     PublicKey::from_file(content.as_ref()).unwrap_err()
 }
 
-/// The expected fingerprints were printed by `ssh-keygen -l`.
+/// The command `ssh-keygen -l` printed the expected fingerprints.
 #[test]
 fn accepts_every_key_type_that_sshd_accepts() {
     for (file, algorithm, fingerprint) in [
@@ -288,7 +288,7 @@ fn restrictions_are_published() {
     assert_eq!(found.expiry_time, Some(written));
 }
 
-/// A takeover can add an account whose id is outside the range.
+/// A takeover can add an account whose user id is outside the configured range.
 #[test]
 fn keys_outside_the_uid_range_are_not_published() {
     let fixture = Fixture::new();

@@ -21,7 +21,8 @@ pub(crate) use errors::{failure_of, is_address};
 pub(crate) use parse::parse_digest;
 pub use property_type::PropertyType;
 
-/// A valid manifest. `records` checks whether it fits the header of the data file.
+/// A valid manifest. The module `records` checks whether the manifest fits the header of the data
+/// file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     pub data_type: DataType,
@@ -91,7 +92,7 @@ pub enum Quoting {
     /// A quote inside a quoted cell is written as `\"` or twice, and a backslash as `\\`. Before
     /// other characters a backslash is an ordinary character.
     Backslash,
-    /// No cell is quoted: a quote is an ordinary character.
+    /// No cell is quoted, and a quote is an ordinary character.
     None,
 }
 

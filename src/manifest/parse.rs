@@ -1,4 +1,4 @@
-//! Parses a manifest's bytes and collects every finding.
+//! Parses the bytes of a manifest and collects every finding about them.
 
 mod columns;
 mod quoting;

@@ -1,19 +1,19 @@
 //! [`PropertyType`] is one of the types that a manifest can give to a column.
 
-/// The type of a property, named as in the manifest.
+/// The type of a property, with the same name as in the manifest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PropertyType {
     /// A text that is kept unchanged (`$D_<epoch>` becomes RFC 3339 text, UTC).
     #[default]
     String,
-    /// A signed 32-bit integer.
+    /// The values are signed 32-bit integers.
     Integer,
-    /// A signed 64-bit integer.
+    /// The values are signed 64-bit integers.
     Long,
-    /// A finite 64-bit floating-point number.
+    /// The values are finite 64-bit floating-point numbers.
     Float,
     Boolean,
-    /// A time in UTC with a precision of one second.
+    /// The values are times in UTC with a precision of one second.
     Date,
 }
 

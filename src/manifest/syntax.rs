@@ -238,7 +238,7 @@ impl<'a> Scanner<'a> {
         Ok(Token::Word(word))
     }
 
-    /// Reads a text in quotes.
+    /// Reads a JSON text in quotes, up to its closing quote.
     fn quoted(&mut self) -> Result<(), Fault> {
         let start = self.at;
         let mut chars = self.text[start + 1..].char_indices();
@@ -333,7 +333,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Explains a character that JSON does not allow outside quotes.
+/// Explains a character that JSON does not allow outside of quotes.
 fn explain_sign(sign: char, rest: &str) -> Option<String> {
     Some(match sign {
         '#' => "a comment: JSON has none, remove it".to_owned(),
@@ -356,7 +356,7 @@ fn explain_sign(sign: char, rest: &str) -> Option<String> {
     })
 }
 
-/// Explains a word where a value is expected.
+/// Explains a word at a place where a value is expected.
 fn explain_value(word: &str) -> String {
     match word.to_ascii_lowercase().as_str() {
         lower @ ("true" | "false" | "null") => format!("write {word} as {lower}"),

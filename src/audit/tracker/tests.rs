@@ -135,7 +135,7 @@ fn shows(messages: &[&str], expected: &[&str]) {
     assert_eq!(lines, expected, "{messages:?}");
 }
 
-/// The lines are spelled as OpenSSH 9.2 logged them.
+/// The log lines are spelled as OpenSSH 9.2 logged them.
 #[test]
 fn refused_requests_are_logged_as_refused() {
     shows(
@@ -185,7 +185,7 @@ fn another_requests_failure_does_not_change_the_line() {
         ],
     );
     shows(&[OPEN, MISSING], &["file.opened /incoming/e.csv, write access"]);
-    // The log contains the request that failed.
+    // The log contains the other request, which failed.
     for other in ["stat name \"nosuch\"", "Refusing denylisted mkdir request", "mkdir name \"d\""] {
         shows(&["remove name \"x.csv\"", other, DENIED], &["file.removed x.csv"]);
     }

@@ -277,7 +277,7 @@ fn only_a_complete_file_is_replaced() {
     upload(&mut outcomes, "t", false, 6000);
     outcomes.record_rename(&name("t"), &name("e.csv"), by(6001, None));
     assert_eq!(replaced(&outcomes), Some(at(6001)));
-    // After a claim, the next file with the same name replaces no file.
+    // After a claim, the next file with the same name does not replace a file.
     upload(&mut outcomes, "e.csv", false, 7000);
     outcomes.remove_claimed(&name("e.csv"), at(6500));
     assert_eq!(replaced(&outcomes), None);

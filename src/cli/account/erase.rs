@@ -55,7 +55,7 @@ fn erase_all(
 ) -> Result<Vec<(String, usize)>, CliError> {
     let _no_ingest = ingest::lock(&importer.context.config.paths)?;
     let mut waiting = |import: &_| {
-        // The error is ignored: a closed standard output must not stop the erasure.
+        // The error is ignored, because a closed standard output must not stop the erasure.
         let _ = context.output().line(&format!("waiting for import {import} to end"));
     };
     let erased = import::erase(&importer.context, registry, id, Timestamp::now(), &mut waiting);

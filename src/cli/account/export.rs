@@ -13,7 +13,7 @@ use crate::import;
 pub struct ExportArguments {
     /// The account's id
     id: AccountId,
-    /// The folder to create
+    /// The new folder that the command creates
     folder: PathBuf,
 }
 

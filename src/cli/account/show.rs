@@ -15,7 +15,7 @@ use crate::state::accounts::{self, AccountRow};
 use crate::state::activity::{self, Activity};
 use crate::state::{Transaction, keys};
 
-/// The output of `account show`.
+/// The output of the command `account show`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AccountDetails {

@@ -60,7 +60,8 @@ fn set_state(
     })
 }
 
-/// Reports whether the state database has the account.
+/// Returns whether the state database has the account. Returns false if the state database can't
+/// be read.
 fn is_in_state(id: &AccountId, config: &Config, context: &CliContext) -> bool {
     let row = context.state(config).map(|state| state.read(|tx| accounts::get(tx, id)));
     matches!(row, Ok(Ok(Some(_))))

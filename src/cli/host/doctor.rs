@@ -17,7 +17,7 @@ use crate::sshd;
 /// The maximum number of accounts for which the text output shows similar findings.
 const SHOWN: usize = 3;
 
-/// The exit status is 0 without findings, 1 with warnings, and 2 with failures.
+/// The exit status of `doctor` is 0 without findings, 1 with warnings, and 2 with failures.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArguments {
     /// Check only this account, and everything that it depends on
@@ -27,7 +27,7 @@ pub struct DoctorArguments {
     /// the host's or the dedicated sshd's]
     #[arg(long, value_name = "FILE")]
     sshd_config: Option<PathBuf>,
-    /// The client address to assume in sshd's `Match` blocks
+    /// The client address that is assumed in sshd's `Match` blocks
     #[arg(long, value_name = "ADDRESS", default_value = "192.0.2.1")]
     from: std::net::IpAddr,
 }
@@ -62,7 +62,7 @@ fn examine_host(
     Ok(examine(&config, &CheckScope { account, sshd_config, from: from.to_string() }))
 }
 
-/// The output of `doctor --json`.
+/// The output of the command `doctor --json`.
 #[derive(Serialize)]
 struct DoctorOutput<'a> {
     verdict: Level,

@@ -40,7 +40,7 @@ pub struct ManifestArguments {
     /// Replace an existing manifest
     #[arg(long)]
     force: bool,
-    /// If two readings are possible, use the likelier one and print it
+    /// If two readings are possible, use the likelier reading and print it
     #[arg(long, short)]
     yes: bool,
     /// The type of the records: event or profile
@@ -112,7 +112,7 @@ fn fill_in(manifest: &mut Manifest, report: &Report) {
     manifest.sha256 = report.sha256.as_deref().and_then(crate::manifest::parse_digest);
 }
 
-/// Reads the data file twice: for the guess and for the check.
+/// Reads the data file twice: once for the guess and once for the check.
 struct Guesser<'a> {
     arguments: &'a ManifestArguments,
     name: &'a str,

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use crate::config::{Size, UtcTime};
 
-/// The section `[limits]`, and the section `[account.ID.limits]` of one account.
+/// The section `[limits]` of the configuration file, and the section `[account.ID.limits]` of one
+/// account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limits {

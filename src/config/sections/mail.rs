@@ -18,8 +18,8 @@ pub struct Mail {
     pub url: String,
     /// The path of the file whose first line is the password of the user in `url`.
     pub password_file: Option<PathBuf>,
-    /// The name of a systemd credential with the password (systemd.exec(5)). Replaces
-    /// `password_file`.
+    /// The name of a systemd credential with the password (systemd.exec(5)). The credential
+    /// replaces `password_file`.
     pub password_credential: Option<String>,
     /// The path of a PEM file with certificate authorities. They are trusted in addition to the
     /// host's authorities.
@@ -93,7 +93,7 @@ pub enum Tls {
     /// STARTTLS is used if the server offers it. An attacker between both hosts can suppress the
     /// offer.
     IfOffered,
-    /// STARTTLS is required. Without it no mail is sent.
+    /// STARTTLS is required. No mail is sent without STARTTLS.
     StartTls,
     /// The connection uses TLS from the first byte.
     Implicit,

@@ -15,11 +15,11 @@ pub struct Metrics {
     pub listen: String,
 }
 
-/// The address of the metrics listener.
+/// The address on which the metrics listener listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetricsListener {
     Off,
-    /// A loopback address with a port.
+    /// The listener has a loopback address with a port.
     Tcp(SocketAddr),
     Unix(PathBuf),
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::config::Period;
 
-/// The section `[pairing]`.
+/// The section `[pairing]` of the configuration file, and `[account.ID.pairing]` of one account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Pairing {

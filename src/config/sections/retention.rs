@@ -5,10 +5,11 @@ use serde::Deserialize;
 
 use crate::config::Period;
 
-/// One day in seconds.
+/// The length of one day in seconds.
 const DAY: u64 = 24 * 60 * 60;
 
-/// The section `[retention]`, and the section `[account.ID.retention]` of one account.
+/// The section `[retention]` of the configuration file, and the section `[account.ID.retention]` of
+/// one account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Retention {

@@ -20,7 +20,7 @@ pub struct Watch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
-    /// The kernel reports each upload within milliseconds.
+    /// Inotify of the kernel reports each upload within milliseconds.
     #[default]
     Inotify,
     /// notify's `PollWatcher` compares the modification times of folders, and every account is

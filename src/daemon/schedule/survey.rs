@@ -24,14 +24,14 @@ enum AccountsRead {
 
 impl SurveyRequest {
     const NONE: Self = Self { accounts: AccountsRead::Never, scan_all: false };
-    /// A request for a survey if another process changed the state database.
+    /// The request for a survey only if another process changed the state database.
     pub const IF_CHANGED: Self = Self { accounts: AccountsRead::IfChanged, ..Self::NONE };
-    /// A request for a survey in any case.
+    /// The request for a survey in any case.
     pub const SURVEY: Self = Self { accounts: AccountsRead::Always, ..Self::NONE };
     /// The request of the regular rescan: a survey if something changed, and a scan of every
     /// account.
     pub const RESCAN: Self = Self { scan_all: true, ..Self::IF_CHANGED };
-    /// A request for a survey in any case, and a scan of every account.
+    /// The request for a survey in any case, and for a scan of every account.
     pub const SCAN_ALL: Self = Self { scan_all: true, ..Self::SURVEY };
 
     fn merge(self, other: Self) -> Self {
@@ -45,7 +45,7 @@ impl SurveyRequest {
 pub struct SurveyOrder {
     /// The version of the state database whose accounts are known.
     pub known: Option<i64>,
-    /// Whether every account is to be scanned.
+    /// Whether every account is to be scanned after the survey.
     pub scan_all: bool,
 }
 

@@ -103,7 +103,8 @@ impl Supervisor {
         tokio::pin!(stop);
         let folders = free_space::folders(&self.importer.context.config);
         self.handle_space(&free_space::measure(&folders), 0);
-        // The first survey sets the watches before "ready": later uploads are noticed immediately.
+        // The first survey sets the watches before the daemon reports "ready". Therefore later
+        // uploads are noticed immediately.
         self.surveys.request(SurveyRequest::SCAN_ALL);
         if let Some(order) = self.surveys.begin(Instant::now()) {
             self.handle(Ok(jobs::survey(&self.importer, order.known, order.scan_all)));

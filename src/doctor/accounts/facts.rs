@@ -65,7 +65,7 @@ impl AccountFacts {
     }
 }
 
-/// The sources of facts about accounts.
+/// The sources from which facts about accounts are gathered.
 pub(super) struct FactSources<'a> {
     config: &'a Config,
     state: Option<&'a State>,

@@ -20,7 +20,7 @@ use crate::provision::plan::{required_folders, required_root};
 use crate::recipient::RecipientRule;
 use crate::spool::LogLink;
 
-/// The accounts to check.
+/// The accounts to check, with facts about each account.
 pub(super) struct AccountChecks {
     all: Vec<AccountFacts>,
     asked: Option<AccountId>,
@@ -172,7 +172,7 @@ fn judge_keys(account: &AccountFacts) -> Option<Finding> {
     Some(Finding::warn("account-keys", message).log(log).fix(fix))
 }
 
-/// Checks the chroot from `/` down, as sshd does (session.c, `safely_chroot`).
+/// Checks the path of the chroot from `/` down, as sshd does (session.c, `safely_chroot`).
 fn judge_chroot(account: &AccountFacts) -> Vec<Finding> {
     let check = "account-chroot";
     let parts = match &account.chroot {

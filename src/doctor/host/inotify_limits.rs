@@ -17,7 +17,7 @@ const OTHER_WATCHES: usize = 2;
 /// A limit of the kernel on inotify.
 #[derive(Clone, Copy, Debug)]
 struct KernelLimit {
-    /// The sysctl that sets the limit.
+    /// The name of the sysctl that sets the limit.
     name: &'static str,
     value: usize,
 }

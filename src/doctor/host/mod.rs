@@ -73,7 +73,8 @@ fn judge_clock(synchronised: Option<bool>, newest: Option<Timestamp>, now: Times
     }
 }
 
-/// Judges SELinux's `enforce` and AppArmor's `profiles`. `None` if the kernel lacks them.
+/// Judges SELinux's file `enforce` and AppArmor's file `profiles`. A value is `None` if the kernel
+/// lacks the file.
 fn judge_access(enforce: Option<&str>, profiles: Option<&str>) -> Finding {
     if enforce.is_some_and(|enforce| enforce.trim() == "1") {
         return Finding::warn(ACCESS, "SELinux is enforcing: it may block sshd from the helper and the chroots")

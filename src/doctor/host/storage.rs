@@ -134,7 +134,7 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
     Finding::faults_or_ok(found, FILE_SYSTEMS, "accounts and spool share a local file system")
 }
 
-/// Judges the free space of a disk. `None` if the disk has enough.
+/// Judges the free space of a disk. Returns `None` if the disk has enough free space.
 fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
     let path = disk.path.display();
     let floor = config.imports.free_space_floor;
@@ -181,7 +181,7 @@ fn try_lease(spool: &Path) -> Result<(), LeaseError> {
     let open = || File::options().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(&path);
     let made = File::create_new(&path).map(drop).and_then(|()| open());
     let lease = made.map_err(LeaseError::Other).and_then(ReadLease::take);
-    // The error is ignored: the file may not have been created.
+    // The error is ignored, because the file may not have been created.
     let _ = fs::remove_file(&path);
     lease.map(drop)
 }

@@ -28,7 +28,7 @@ pub fn judge(account: &AccountFacts, effective: &EffectiveConfig, from: &str) ->
     findings.into_iter().map(|finding| finding.of(account.id())).collect()
 }
 
-/// Checks the four lists in sshd's order (auth.c, `allowed_user`).
+/// Checks the four access lists in sshd's order (auth.c, `allowed_user`).
 fn judge_lists(account: &AccountFacts, effective: &EffectiveConfig, from: &str) -> Option<Finding> {
     let (name, group) = (account.name(), &account.accounts_group);
     let has = |keyword| effective.all(keyword).next().is_some();

@@ -14,9 +14,9 @@ const MAX_DEPTH: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub file: PathBuf,
-    /// The line number, counted from 1.
+    /// The number of the setting's line, counted from 1.
     pub line: usize,
-    /// The keyword in lower case.
+    /// The keyword of the setting in lower case.
     pub keyword: String,
     /// The value of the setting, which is the rest of the line.
     pub value: String,

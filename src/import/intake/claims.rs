@@ -33,7 +33,7 @@ pub(super) enum ClaimOutcome {
     Unfinished,
 }
 
-/// Writes the row of a new import, then moves its files.
+/// Writes the row of a new import, then moves the files of the pair into the spool.
 pub(super) fn claim(
     scanner: Scanner<'_>,
     row: &AccountRow,

@@ -18,7 +18,7 @@ pub(super) struct EmptyAccounts(Mutex<Arc<SortedAccounts>>);
 type SortedAccounts = Vec<(AccountId, Option<EmptyIncoming>)>;
 
 impl EmptyAccounts {
-    /// Records the result of a scan: `None` if incoming was not empty.
+    /// Records the result of a scan of `account`. `empty` is `None` if incoming was not empty.
     pub(super) fn record(&self, account: &AccountId, empty: Option<EmptyIncoming>) {
         let mut known = self.lock();
         if let Some(index) = index(&known, account) {

@@ -44,10 +44,10 @@ const CHANGED_AGAIN: Duration = Duration::from_secs(1);
 /// Within this time, the watcher reads an event that is already in the kernel's queue.
 const EVENTS_WITHIN: Duration = Duration::from_millis(20);
 
-/// The result of one scan.
+/// The result of one scan of an account.
 #[derive(Debug, Default)]
 pub struct ScanOutcome {
-    /// Imports that were claimed and queued, in order.
+    /// The imports that the scan claimed and queued, in order.
     pub queued: Vec<Queued>,
     /// Whether the first of the queued imports has begun already. Its `picked_up` milestone is then
     /// already enqueued.
@@ -175,7 +175,7 @@ fn open(scanner: Scanner<'_>, account: &AccountId) -> Result<Option<Incoming>, I
     }
 }
 
-/// Lists the files in incoming.
+/// Lists the files in the incoming folder of an account.
 fn list(
     scanner: Scanner<'_>,
     account: &AccountId,

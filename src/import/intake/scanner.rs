@@ -51,6 +51,6 @@ pub struct Scanner<'a> {
     pub context: &'a Context,
     pub memory: &'a IntakeMemory,
     pub early_starts: &'a EarlyStarts,
-    /// The audit of uploads. `None` if uploads are not audited.
+    /// The audit of uploads, if uploads are audited.
     pub audit: Option<&'a UploadAudit>,
 }

@@ -210,7 +210,7 @@ fn finding_of(failure: Failure) -> String {
     }
 }
 
-/// Validates a local pair without storing records. `None` if `monitor` requested a stop.
+/// Validates a local pair without storing records. Returns `None` if `monitor` requested a stop.
 pub fn check(
     local: &LocalPair,
     limits: &Limits,

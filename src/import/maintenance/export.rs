@@ -45,7 +45,7 @@ pub enum ExportError {
     State(#[from] state::Error),
 }
 
-/// One file of an export.
+/// One file in the list of an export's files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListedFile {
     /// The path of the file, relative to the export's folder.
@@ -60,7 +60,7 @@ pub struct ListedFile {
 #[serde(rename_all = "camelCase")]
 pub struct ExportListing {
     pub account: String,
-    /// The time at which the export began.
+    /// The time at which the export of the account began.
     pub exported_at: Timestamp,
     /// The version of the program that made the export.
     pub version: &'static str,

@@ -199,7 +199,7 @@ fn log(
     tracing::info!(%account, answers, milestones, imports, lines,
         "removed expired data: {answers} answers in results/, {milestones} \
          milestones, {imports} imports, {lines} lines of the activity log");
-    // If only log lines were removed, no log line is added.
+    // If the sweep removed only log lines, it adds no log line.
     if answers + milestones + imports == 0 {
         return Ok(());
     }

@@ -109,7 +109,7 @@ pub fn requeue(state: &State, early_starts: &EarlyStarts) -> state::Result<()> {
     let mut done = Ok(());
     let begun = early_starts.lock().clone();
     for import in begun {
-        // An import that is about to begin is requeued by the next call.
+        // If the row does not show a running import yet, the next call requeues the import.
         let row = row::find(state, &import)?;
         let runs = row.is_some_and(|row| row.state == ImportState::Running);
         if !runs || !early_starts.adopt(&import) {

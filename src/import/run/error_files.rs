@@ -19,7 +19,7 @@ use crate::records::{
 
 /// The destination of rejected records. Each method is called once, at the first rejection.
 pub trait ErrorOutput {
-    /// Creates the CSV error file.
+    /// Creates the CSV error file of the import.
     fn error_file(&mut self) -> io::Result<Box<dyn Write>>;
 
     /// Creates the file with the same rejections for programs, one JSON object per line.
@@ -80,7 +80,7 @@ impl Rejections for RejectedLines {
 }
 
 impl RejectedLines {
-    /// Creates an empty list for a data file that begins with `start`.
+    /// Creates an empty list of rejected records, for a data file that begins with `start`.
     pub fn new(start: &FileStart, limits: &Limits) -> Self {
         let format = Arc::new(ErrorFile::new(start, limits.quote_formulas));
         let cache = ReasonCache::default();
@@ -130,7 +130,7 @@ pub(super) struct ErrorFiles {
 }
 
 impl ErrorFiles {
-    /// Creates both files and writes the CSV file's `header`.
+    /// Creates both error files and writes the `header` of the CSV file.
     pub fn new(output: &mut dyn ErrorOutput, header: &[u8], limits: &Limits) -> io::Result<Self> {
         let mut file = BufWriter::with_capacity(BUFFER, output.error_file()?);
         let lines = BufWriter::with_capacity(BUFFER, output.error_lines()?);

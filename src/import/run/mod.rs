@@ -47,7 +47,7 @@ pub enum RunOutcome {
     Finished,
     /// The run was asked to stop, and the import was queued again.
     Stopped,
-    /// The host failed. The import runs again after this pause.
+    /// The host failed. The import runs again after this duration.
     Retry(Duration),
 }
 
@@ -248,7 +248,7 @@ fn finish(
     let mut report = outcome.report(begun, manifest, state::now());
     property_types::warn(&context.state, account, &mut report, &properties)?;
     let _final_answer = memory.progress_reports.begin_final_answer(import);
-    // Copying large files takes long, and claims of the account wait for the lock.
+    // Copying large files takes long, and claims of the account wait for this lock.
     temps.iter().flatten().flatten().try_for_each(UnpublishedFile::sync)?;
     let _lock = context.answer_locks.lock(account);
     // A later import may have the stem by now, so the stem is read again.

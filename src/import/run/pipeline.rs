@@ -20,7 +20,7 @@ use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount, R
 use crate::sanitize::chain;
 use crate::store::{self, CommitCounts, ImportWriter, Store};
 
-/// The data file to read.
+/// The data file that a run reads.
 pub struct DataSource<'a, R> {
     pub manifest: &'a Manifest,
     /// A reader of the data file, positioned at the first byte.
@@ -41,7 +41,7 @@ pub struct DataSource<'a, R> {
 /// would be idle, because only one thread reads and digests the file.
 const MAX_WORKERS: usize = 4;
 
-/// The destination of accepted records.
+/// The destination of the accepted records of an import.
 #[derive(Clone, Copy)]
 pub struct StoreTarget<'a> {
     pub store: &'a Store,
@@ -73,7 +73,7 @@ pub struct ImportOutcome {
 }
 
 impl ImportOutcome {
-    /// Makes the outcome of an import that failed before its data was read.
+    /// Makes the outcome of an import that failed before its data file was read.
     pub fn failed(failure: Failure) -> Self {
         Self {
             state: ImportState::Failed,

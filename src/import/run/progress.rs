@@ -46,12 +46,12 @@ impl Default for Monitor {
 }
 
 impl Monitor {
-    /// Sets the size of the data file.
+    /// Sets the size of the data file in bytes.
     pub fn set_total(&self, bytes: u64) {
         self.total_bytes.store(bytes, Relaxed);
     }
 
-    /// Sets the number of records and bytes read so far.
+    /// Sets the numbers of records and bytes that were read so far.
     pub fn set(&self, records: u64, bytes: u64) {
         self.records.store(records, Relaxed);
         self.bytes.store(bytes, Relaxed);

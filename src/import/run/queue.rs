@@ -40,7 +40,7 @@ pub struct Queued {
     pub weight: Weight,
 }
 
-/// The waiting imports, and the running one of each account.
+/// The waiting imports of all accounts, and the running import of each account.
 #[derive(Debug, Default)]
 pub struct Queue {
     accounts: HashMap<AccountId, AccountQueue>,

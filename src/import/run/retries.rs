@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::decide;
 use crate::import_id::ImportId;
 
-/// The imports whose last attempt failed.
+/// The imports whose last attempt failed, with their failed attempts.
 #[derive(Debug, Default)]
 pub struct Retries(Mutex<HashMap<ImportId, FailedTries>>);
 

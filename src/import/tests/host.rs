@@ -23,7 +23,7 @@ pub struct Host {
     pub account: AccountId,
 }
 
-/// A file with two events. The second event has no name.
+/// The content of a data file with two events. The second event has no name.
 pub const EVENTS: &str = "evtName,identity,Price\nBought,a@example.com,1.5\n,b@example.com,2\n";
 
 /// The SQL statements that undo the finishing transaction of an import, like a crash before it.
@@ -124,7 +124,7 @@ impl Host {
         self.importer.scan(&self.account, false).unwrap()
     }
 
-    /// Scans once. Returns the only import that it queued.
+    /// Scans the account once. Returns the only import that the scan queued.
     pub fn claim(&self) -> ImportId {
         let queued = self.scan().queued;
         assert_eq!(queued.len(), 1, "{queued:?}");

@@ -61,7 +61,7 @@ fn a_running_import_reports_its_progress() {
             - jiff::SignedDuration::from_secs(1)
     );
 
-    // The state is like after a crash: the process with the monitor has ended.
+    // The state is the same as after a crash: the process with the monitor has ended.
     host.importer.report_progress(&[]).unwrap();
     let report = answer(&host, "e");
     assert_eq!((&report["state"], report.get("progress")), (&"queued".into(), None));

@@ -210,7 +210,7 @@ impl UploadAudit {
         });
     }
 
-    /// Stores all received lines before the process ends.
+    /// Stores all received log lines before the process ends.
     pub fn store_all(&self, state: &State) -> state::Result<()> {
         self.tracker().confirm_all();
         self.store(state).map(drop)

@@ -23,12 +23,12 @@ struct Flags {
 }
 
 impl Wakeup {
-    /// Wakes the thread to link new accounts.
+    /// Wakes the thread, so that it links the chroots of new accounts.
     pub(super) fn wake_to_link(&self) {
         self.set(|flags| flags.link = true);
     }
 
-    /// Wakes the thread to store the tracker's changes.
+    /// Wakes the thread, so that it stores the tracker's changes.
     pub(super) fn wake_to_store(&self) {
         self.set(|flags| flags.store = true);
     }

@@ -1,4 +1,4 @@
-//! [`Summary`]: prints the manifest's columns, the notes, and the result of the check.
+//! [`Summary`] prints the manifest's columns, the notes, and the result of the check.
 
 use std::io;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub struct Summary<'a> {
     pub report: &'a Report,
 }
 
-/// A column in the JSON output.
+/// A column of the manifest in the JSON output.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonColumn<'a> {

@@ -26,9 +26,9 @@ use crate::spool::{Claim, ClaimStep, DirEntry, FileId, FileKind, PairFile, pairi
 
 const UID: u32 = 70_000;
 const TICK: i64 = 4;
-/// A time longer than `settle`.
+/// A duration in ms that is longer than `settle`.
 const SETTLE: i64 = 2000 + TICK;
-/// A time longer than every grace period.
+/// A duration in ms that is longer than every grace period.
 const LONG: i64 = 61_000;
 
 /// The maximum number of events of each kind in one exploration.
@@ -49,7 +49,7 @@ pub enum Move {
     Client(usize),
     /// The daemon scans incoming and decides which pairs to claim.
     Scan,
-    /// The daemon takes the next step of its plan.
+    /// The daemon executes the next step of its plan.
     Next,
     Tick,
     Settle,
@@ -286,7 +286,7 @@ impl World {
         None
     }
 
-    /// Hashes all values that later moves depend on.
+    /// Hashes all values of the state that later moves depend on.
     pub fn digest(&self, hasher: &mut impl Hasher) {
         (self.now, self.budget, self.has_crashed).hash(hasher);
         (&self.incoming, &self.inodes, &self.spool, &self.rows, &self.stored).hash(hasher);
@@ -367,5 +367,5 @@ impl World {
     }
 }
 
-/// All names in the scripts.
+/// The names of all files in the scripts.
 const NAMES: [&str; 6] = [DATA, PART, MANIFESTS[0], MANIFESTS[1], "t", "u"];

@@ -16,7 +16,7 @@ pub enum Do {
     Begin,
     /// Opens a file for writing and truncates it. The number is the version that will be written.
     Open(&'static str, usize),
-    /// Opens an incomplete file to append the rest.
+    /// Opens an incomplete file, to append the rest of its content.
     Resume(&'static str),
     /// The client closes the file.
     Close(&'static str),
@@ -24,9 +24,9 @@ pub enum Do {
     Cut(&'static str),
     /// Sets the file's time or permissions.
     Set(&'static str),
-    /// Renames a file, and replaces an existing file with the new name.
+    /// Renames a file. An existing file with the new name is replaced.
     Rename(&'static str, &'static str),
-    /// The upload takes longer than every grace period.
+    /// The connection waits longer than every grace period.
     Wait,
     /// The session of the connection ends.
     End,

@@ -211,7 +211,7 @@ impl World {
         }
     }
 
-    /// Queues the row. The row determines the answer.
+    /// Queues the import. Its row determines the answer.
     fn queue(&mut self, n: usize, claim: &Claim, began: Timestamp) {
         let row = self.rows.get_mut(&n).unwrap();
         row.is_queued = true;
