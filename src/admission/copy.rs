@@ -82,26 +82,30 @@ impl fmt::Display for CopyChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AddAccount(account) => {
-                write!(f, "account {} added, because it was missing", account.id)
+                write!(f, "account {} is added, because it was missing", account.id)
             }
-            Self::SetUid(id, uid) => write!(f, "Unix user id of account {id} corrected to {uid}"),
-            Self::SetState(id, state) => write!(f, "state of account {id} corrected to {state}"),
+            Self::SetUid(id, uid) => {
+                write!(f, "the Unix user id of account {id} is corrected to {uid}")
+            }
+            Self::SetState(id, state) => {
+                write!(f, "the state of account {id} is corrected to {state}")
+            }
             Self::SuspendUnknown(id) => {
-                write!(f, "account {id} suspended, because root has not approved it")
+                write!(f, "account {id} is suspended, because root has not approved it")
             }
             Self::RevokeKey(key) => write!(
                 f,
-                "key {:?} {} of account {} revoked, because root has not approved it",
+                "the key {:?} {} of account {} is revoked, because root has not approved it",
                 key.name, key.fingerprint, key.account
             ),
             Self::ReplaceKey(_, key) => write!(
                 f,
-                "key {:?} {} of account {} changed, because root has not approved it in this form",
+                "the key {:?} {} of account {} is changed, because root has not approved it in this form",
                 key.name, key.fingerprint, key.account
             ),
             Self::AddKey(key) => write!(
                 f,
-                "key {:?} {} of account {} added, because it was missing",
+                "the key {:?} {} of account {} is added, because it was missing",
                 key.name, key.fingerprint, key.account
             ),
         }

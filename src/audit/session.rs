@@ -186,7 +186,7 @@ impl LineHandler<'_> {
         let action = if forced { "file.cut_off" } else { "file.closed" };
         self.log(action, || match moved {
             Some((read, written)) => {
-                format!("{}: {written} bytes written, {read} read", display(path))
+                format!("{}: {written} bytes written, {read} bytes read", display(path))
             }
             None => display(path),
         });

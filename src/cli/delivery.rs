@@ -74,7 +74,7 @@ pub fn run(command: DeliveryCommand, context: &CliContext) -> CliResult {
 fn parse_channel(word: &str) -> Result<Channel, String> {
     let channels = [Channel::Email, Channel::Webhook];
     let found = channels.into_iter().find(|channel| channel.as_str() == word);
-    found.ok_or_else(|| "must be email or webhook".to_owned())
+    found.ok_or_else(|| "the channel must be email or webhook".to_owned())
 }
 
 fn list(context: &CliContext, filter: &DeliveryFilter) -> CliResult {

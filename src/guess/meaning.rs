@@ -318,7 +318,7 @@ fn time(survey: &Survey, at: usize, answers: &Answers) -> Option<TypeGuess> {
     let facts = &survey.columns[at];
     let values = facts.value_count();
     if values == 0 {
-        return Some(TypeGuess::new(PropertyType::Integer, "no values"));
+        return Some(TypeGuess::new(PropertyType::Integer, "the column has no values"));
     }
     let seconds = facts.digits[9..=11].iter().sum::<u64>();
     if seconds * 100 >= values * ENOUGH {

@@ -73,7 +73,7 @@ pub fn propose(
             Target::Timestamp(guess) => column(survey, at, "ts", Some(guess), &guess.reason),
             Target::Ignored => ProposedColumn {
                 becomes: None,
-                ..column(survey, at, "", None, "not imported on its own")
+                ..column(survey, at, "", None, "the column is not imported on its own")
             },
             Target::Property => {
                 let Some(property) = properties[at].take() else { continue };

@@ -28,7 +28,7 @@ pub fn guess_type(header: &str, facts: &ColumnFacts, answers: &Answers) -> TypeG
     use PropertyType::{Boolean, Float, Integer, Long};
     let values = facts.value_count();
     if values == 0 {
-        return TypeGuess::new(PropertyType::String, "no values");
+        return TypeGuess::new(PropertyType::String, "the column has no values");
     }
     let all = |what: &str| format!("{values} of {values} values are {what}");
     if facts.fits(Boolean) && (facts.zeros_and_ones < values || names::is_flag(header)) {
@@ -97,7 +97,7 @@ fn ask(header: &str, formats: &[usize], facts: &ColumnFacts) -> Question {
             "MM/dd/yyyy" => "the month first",
             "yyyy/MM/dd" => "the month after the year",
             "yyyy/dd/MM" => "the day after the year",
-            _ => "in this order",
+            _ => "the parts in this order",
         };
         Choice::new(name, order)
     };

@@ -93,7 +93,7 @@ fn a_session_is_in_the_activity_log() {
     assert_eq!(opened[0], "/incoming/e.csv, write access");
     assert_eq!(opened[2], "/results/e.result.json, read access");
     let closed = activity(&account, "file.closed", 3);
-    assert_eq!(closed[0], format!("/incoming/e.csv: {size} bytes written, 0 read"));
+    assert_eq!(closed[0], format!("/incoming/e.csv: {size} bytes written, 0 bytes read"));
     until("the session's state to be removed", SOON, || {
         (host.query("SELECT count(*) FROM upload") == ["0"]).then_some(())
     });

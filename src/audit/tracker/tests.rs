@@ -62,7 +62,7 @@ fn a_cut_off_upload_is_logged_and_recorded() {
         [
             "session.opened 192.0.2.7",
             "file.opened /incoming/e.csv, write access",
-            "file.cut_off /incoming/e.csv: 6 bytes written, 0 read",
+            "file.cut_off /incoming/e.csv: 6 bytes written, 0 bytes read",
             "session.closed 192.0.2.7",
         ]
     );
@@ -179,7 +179,7 @@ fn another_requests_failure_does_not_change_the_line() {
         &[OPEN, CLOSE, rename, MISSING, "remove name \"f.csv\"", MISSING],
         &[
             "file.opened /incoming/e.csv, write access",
-            "file.closed /incoming/e.csv: 6 bytes written, 0 read",
+            "file.closed /incoming/e.csv: 6 bytes written, 0 bytes read",
             "file.renamed e.csv to f.csv",
             "file.removed f.csv",
         ],

@@ -117,7 +117,7 @@ pub fn run(command: ImportCommand, context: &CliContext) -> CliResult {
 
 fn parse_state(word: &str) -> Result<ImportState, String> {
     serde_json::from_value(serde_json::Value::from(word))
-        .map_err(|_| "must be one of claiming, queued, running, completed, failed".into())
+        .map_err(|_| "the state must be one of claiming, queued, running, completed, failed".into())
 }
 
 /// Parses a time, a day (UTC), or a duration before now.
@@ -129,7 +129,9 @@ pub(super) fn parse_since(word: &str) -> Result<Timestamp, String> {
         Some(now.checked_sub(word.parse::<Span>().ok()?.abs()).ok()?.timestamp())
     };
     let moment = word.parse().ok().or_else(day).or_else(ago);
-    moment.ok_or_else(|| "must be a time such as 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z".into())
+    moment.ok_or_else(|| {
+        "the value must be a time such as 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z".into()
+    })
 }
 
 /// An entry in the output of `import list`.

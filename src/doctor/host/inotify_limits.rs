@@ -96,7 +96,7 @@ fn judge(watches: WatchFacts) -> Finding {
             let message = format!("{needed} of {allowed} watches are needed");
             Finding::warn(CHECK, message).fix(raise(needed * 2))
         }
-        _ => Finding::ok(CHECK, format!("watches: {needed} needed, {allowed} allowed")),
+        _ => Finding::ok(CHECK, format!("{needed} watches are needed, and {allowed} are allowed")),
     }
 }
 

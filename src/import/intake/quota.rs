@@ -73,12 +73,15 @@ fn record(state: &State, account: &AccountId, excess: Option<&str>) -> state::Re
 fn excess(held: IncomingUsage, limits: &Limits) -> Option<String> {
     let mut excess = Vec::new();
     if held.files > limits.max_waiting_files {
-        excess.push(format!("more than {} files", limits.max_waiting_files));
+        excess.push(format!("there are more than {} files", limits.max_waiting_files));
     }
     let max_bytes = limits.max_waiting_bytes.bytes();
     if held.bytes > max_bytes {
         let at_least = if held.cut { "at least " } else { "" };
-        excess.push(format!("{at_least}{} bytes, {max_bytes} are allowed", held.bytes));
+        excess.push(format!(
+            "there are {at_least}{} bytes, but only {max_bytes} are allowed",
+            held.bytes
+        ));
     }
     (!excess.is_empty()).then(|| excess.join("; "))
 }
@@ -114,9 +117,14 @@ mod tests {
         };
         for (held, expected) in [
             (held(2, 10, false), None),
-            (held(3, 10, false), Some("more than 2 files")),
-            (held(1, 11, false), Some("11 bytes, 10 are allowed")),
-            (held(3, 11, true), Some("more than 2 files; at least 11 bytes, 10 are allowed")),
+            (held(3, 10, false), Some("there are more than 2 files")),
+            (held(1, 11, false), Some("there are 11 bytes, but only 10 are allowed")),
+            (
+                held(3, 11, true),
+                Some(
+                    "there are more than 2 files; there are at least 11 bytes, but only 10 are allowed",
+                ),
+            ),
         ] {
             assert_eq!(excess(held, &limits).as_deref(), expected, "{held:?}");
         }
