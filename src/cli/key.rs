@@ -168,8 +168,12 @@ fn revoke(account: &AccountId, key: &str, config: &Config, context: &CliContext)
     let revoked = admission.revoke_key(Timestamp::now(), account, key)?;
     let state = context.copy_account(&admission, account)?;
     let row = state.read(|tx| keys::find(tx, account, &revoked.key.fingerprint))?;
-    let when = if revoked.was_revoked { "was revoked before" } else { "is revoked" };
-    let mut lines = vec![format!("key {:?} of account {account} {when}", revoked.key.name)];
+    let name = &revoked.key.name;
+    let mut lines = vec![if revoked.was_revoked {
+        format!("the key {name:?} of account {account} was revoked before")
+    } else {
+        format!("the key {name:?} of account {account} is revoked")
+    }];
     if !revoked.was_revoked {
         lines.push(format!(
             "open sessions continue; to end them, run: sftp-import account suspend {account}"

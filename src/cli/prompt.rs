@@ -45,7 +45,7 @@ pub(super) fn choose(question: &str, choices: &[String]) -> io::Result<Option<us
         writeln!(stderr, "  {number}) {}", printable(choice))?;
     }
     loop {
-        write!(stderr, "1 to {} [1]: ", choices.len())?;
+        write!(stderr, "choose a number from 1 to {} [1]: ", choices.len())?;
         stderr.flush()?;
         let mut answer = String::new();
         if io::stdin().read_line(&mut answer)? == 0 {

@@ -120,7 +120,7 @@ async fn serve(
     // Both tasks end when the runtime ends.
     drop(tokio::spawn(journal_socket::serve(Arc::clone(&audit))));
     drop(tokio::spawn(metrics::serve(Arc::clone(&config))));
-    tracing::info!(accounts = %config.paths.accounts.display(), "watching the accounts' folders");
+    tracing::info!(accounts = %config.paths.accounts.display(), "the daemon watches the accounts' folders");
     let signal = stop_signal()?;
     let mut opener_ended = None;
     let stop = async {

@@ -66,7 +66,7 @@ fn send(states: &[NotifyState<'_>]) {
 /// imports.
 pub fn describe(runs: &[&ActiveRun], waiting: usize, watched: usize) -> String {
     let Some(first) = runs.iter().min_by_key(|run| run.import.n) else {
-        return format!("{waiting} imports waiting; watching {watched} accounts");
+        return format!("{waiting} imports are waiting, and {watched} accounts are watched");
     };
     let progress = first.monitor.progress();
     let more = match runs.len() {
@@ -75,7 +75,7 @@ pub fn describe(runs: &[&ActiveRun], waiting: usize, watched: usize) -> String {
     };
     let share = (progress.bytes * 100).checked_div(progress.total_bytes).unwrap_or(0);
     format!(
-        "Importing {} of account {} ({share} %, {} records){more}; {waiting} imports waiting",
+        "Importing {} of account {} ({share} %, {} records){more}; {waiting} imports are waiting",
         first.import.id, first.import.account, progress.records
     )
 }
@@ -93,16 +93,16 @@ mod tests {
 
     #[test]
     fn the_status_names_the_oldest_import() {
-        assert_eq!(describe(&[], 0, 3), "0 imports waiting; watching 3 accounts");
+        assert_eq!(describe(&[], 0, 3), "0 imports are waiting, and 3 accounts are watched");
         let (old, new) = (run(4), run(5));
         old.monitor.set_total(200);
         old.monitor.set(7, 50);
         let text = "Importing t-4 of account acme (25 %, 7 records); other running imports: 1; \
-                    2 imports waiting";
+                    2 imports are waiting";
         assert_eq!(describe(&[&new, &old], 2, 3), text);
         assert_eq!(
             describe(&[&new], 0, 1),
-            "Importing t-5 of account acme (0 %, 0 records); 0 imports waiting"
+            "Importing t-5 of account acme (0 %, 0 records); 0 imports are waiting"
         );
     }
 }

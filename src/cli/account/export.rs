@@ -25,8 +25,10 @@ pub(super) fn export(context: &CliContext, arguments: &ExportArguments) -> CliRe
         .map_err(|error| CliError::from(error).hint_if(hint))?;
     let bytes: u64 = listing.files.iter().map(|file| file.bytes).sum();
     let files = listing.files.len();
-    let mut lines =
-        vec![format!("{} contains {files} files of {id}, {bytes} bytes", folder.display())];
+    let mut lines = vec![format!(
+        "{} contains {files} files of account {id}, with {bytes} bytes",
+        folder.display()
+    )];
     let left_out = listing.left_out.iter();
     lines
         .extend(left_out.map(|name| {

@@ -73,7 +73,7 @@ fn print(details: &AccountDetails, output: &Output) -> io::Result<()> {
     line("state", account.state.as_str())?;
     match (account.uid, &details.folder) {
         (Some(uid), Some(folder)) => {
-            line("user", &format!("{} (id {uid})", account.id))?;
+            line("user", &format!("{} (user id {uid})", account.id))?;
             line("folder", &folder.display().to_string())?;
         }
         _ => line("user", "no user exists before the first key")?,

@@ -53,8 +53,9 @@ pub fn backup(arguments: &BackupArguments, context: &CliContext) -> CliResult {
     let content =
         if has_registry { "the state database and the registry" } else { "the state database" };
     let (name, bytes, schema) = (file.display(), copied.bytes, copied.schema);
-    let mut lines =
-        vec![format!("{name} contains {content}: {bytes} bytes, schema {schema}, checked")];
+    let mut lines = vec![format!(
+        "{name} contains {content}; the file has {bytes} bytes and schema {schema}, and is sound"
+    )];
     if !has_registry {
         lines.push(
             "this host has no registry, so the backup has none; `sftp-import doctor` shows the fix"

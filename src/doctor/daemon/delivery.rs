@@ -58,12 +58,13 @@ fn mail(config: &Config) -> Finding {
             .fix("`sftp-import delivery list --pending` shows whether mail is delivered")
         }
         Ok(MailServer::Smtp(_)) => match greet_mail_server(&config.mail) {
-            Ok(()) => Finding::ok(MAIL, format!("{url} accepts mail")),
-            Err(error) => {
-                Finding::fail(MAIL, format!("{url}: {error}")).log("the next attempt is at").fix(
-                    "correct [mail] or the server, then run `sftp-import delivery retry --failed`",
-                )
-            }
+            Ok(()) => Finding::ok(MAIL, format!("the mail server {url} accepts mail")),
+            Err(error) => Finding::fail(
+                MAIL,
+                format!("the mail server {url} does not accept mail: {error}"),
+            )
+            .log("the next attempt is at")
+            .fix("correct [mail] or the server, then run `sftp-import delivery retry --failed`"),
         },
     }
 }
@@ -77,15 +78,18 @@ fn judge_sendmail(program: &Path, mode: Option<u32>) -> Finding {
     let cannot_run =
         |message| Finding::fail(MAIL, message).log("cannot run").fix("correct mail.url");
     match mode {
-        None => cannot_run(format!("{name} does not exist")),
-        Some(mode) if mode & 0o111 == 0 => cannot_run(format!("{name} is not executable")),
+        None => cannot_run(format!("the program {name} does not exist")),
+        Some(mode) if mode & 0o111 == 0 => {
+            cannot_run(format!("the program {name} is not executable"))
+        }
         Some(mode) if mode & 0o6000 != 0 => {
-            let message =
-                format!("{name} is setuid or setgid, which the unit's NoNewPrivileges disables");
+            let message = format!(
+                "the program {name} is setuid or setgid, which the unit's NoNewPrivileges disables"
+            );
             Finding::warn(MAIL, message)
                 .fix("set mail.url = \"smtp://127.0.0.1:25\", or use a sendmail such as msmtp")
         }
-        Some(_) => Finding::ok(MAIL, format!("{name} is executable")),
+        Some(_) => Finding::ok(MAIL, format!("the program {name} is executable")),
     }
 }
 

@@ -80,7 +80,7 @@ fn judge(watches: WatchFacts) -> Finding {
         return Finding::fail(CHECK, message).log(log).fix(raise(needed * 2));
     }
     if let Some(KernelLimit { name, value: 0 }) = watches.instances {
-        return Finding::fail(CHECK, format!("{name} is 0"))
+        return Finding::fail(CHECK, format!("the limit {name} is 0"))
             .log("cannot use inotify")
             .fix(format!("sysctl {name}=128"));
     }

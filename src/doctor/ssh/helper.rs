@@ -143,11 +143,13 @@ fn judge_answer(
 ) -> Finding {
     let (program, user) = (command.program.display(), &command.user);
     match result {
-        Err(error) => Finding::fail(ANSWER, format!("{user} can't run {program}: {error}"))
-            .log("Failed publickey for")
-            .fix(format!(
-                "`chmod 0755 {program}`, and `chmod a+x` for every folder above the program"
-            )),
+        Err(error) => {
+            Finding::fail(ANSWER, format!("the user {user} can't run {program}: {error}"))
+                .log("Failed publickey for")
+                .fix(format!(
+                    "`chmod 0755 {program}`, and `chmod a+x` for every folder above the program"
+                ))
+        }
         Ok(HelperResult { code, .. }) if code != Some(0) => {
             let status = code.map_or("a signal".into(), |code| format!("exit status {code}"));
             let database = command.database.display();

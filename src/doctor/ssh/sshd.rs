@@ -18,7 +18,7 @@ impl Sshd<'_> {
     /// Tests the configuration (`sshd -t`). If sshd refuses the configuration, the error is the
     /// finding.
     pub fn test(&self) -> Result<Finding, Finding> {
-        let accepted = format!("sshd accepts {}", self.config.display());
+        let accepted = format!("sshd accepts the configuration {}", self.config.display());
         match sshd::run(self.config, &["-t"]) {
             Ok(_) => Ok(Finding::ok(CHECK, accepted)),
             Err(output) => Err(refusal(self.config, &output)),
@@ -36,12 +36,12 @@ impl Sshd<'_> {
 
 fn refusal(config: &Path, output: &str) -> Finding {
     let first = output.lines().next().unwrap_or("sshd printed nothing");
-    Finding::fail(CHECK, format!("sshd refuses {}: {first}", config.display())).log(first).fix(
-        format!(
+    Finding::fail(CHECK, format!("sshd refuses the configuration {}: {first}", config.display()))
+        .log(first)
+        .fix(format!(
             "correct that line, then run `sshd -t -f {}`; do not reload sshd before that",
             config.display()
-        ),
-    )
+        ))
 }
 
 #[cfg(test)]

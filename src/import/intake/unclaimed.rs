@@ -62,7 +62,7 @@ pub(super) fn report(
         }
     })?;
     for entry in new {
-        tracing::info!(account = %id, "no manifest of {id} has claimed {:?} since {:.0}",
+        tracing::info!(account = %id, "no manifest of account {id} has claimed the data file {:?} since {:.0}",
             entry.name, entry.ctime);
     }
     Ok(())

@@ -274,7 +274,7 @@ fn begin(
         None => insert(tx, context, account, local, now)?,
     };
     let row: Option<ImportRow> = imports::get(tx, id.as_str())?;
-    let row = row.ok_or_else(|| state::Error::Value(format!("no import {id}")))?;
+    let row = row.ok_or_else(|| state::Error::Value(format!("there is no import {id}")))?;
     let at = row.started_at.unwrap_or(now);
     // Only the final report of an ingest has the type and the data file.
     let running = Report { data_type: None, data_file: None, ..running_report(&row, at) };

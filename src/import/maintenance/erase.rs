@@ -105,7 +105,7 @@ pub fn erase(
     })?;
     registry.write(|tx| registry::accounts::remove(tx, account))?;
     context.state.checkpoint()?;
-    tracing::info!(%account, "erased: {removed:?}");
+    tracing::info!(%account, "the account's data is erased: {removed:?}");
     Ok(removed)
 }
 

@@ -82,7 +82,7 @@ pub(super) fn remove_old(context: &Context, now: Timestamp) -> Result<(), SweepE
             if lines > 0 {
                 tracing::info!(
                     lines,
-                    "removed old lines of the activity log that belong to no account"
+                    "old lines of the activity log that belong to no account were removed"
                 );
             }
             continue;
@@ -179,7 +179,7 @@ fn remove_files(
         let Some(names) = own_answer_names(&results, id, stem) else { continue };
         let files = results.remove_all(&names)?;
         if files > 0 {
-            tracing::info!(%account, import = %id, files, "removed an old answer from results/");
+            tracing::info!(%account, import = %id, files, "an old answer was removed from results/");
             removed += 1;
         }
     }
@@ -197,7 +197,7 @@ fn log(
         return Ok(());
     }
     tracing::info!(%account, answers, milestones, imports, lines,
-        "removed expired data: {answers} answers in results/, {milestones} \
+        "expired data was removed: {answers} answers in results/, {milestones} \
          milestones, {imports} imports, {lines} lines of the activity log");
     // If the sweep removed only log lines, it adds no log line.
     if answers + milestones + imports == 0 {

@@ -52,9 +52,9 @@ fn sweep_spool(context: &Context, now: Timestamp) -> Result<(), SweepError> {
         });
         match removed {
             Ok(Some(Some(row))) => tracing::info!(account = %row.account, %import,
-                "removed the spooled files of the {} import", row.state.as_str()),
+                "the spooled files of the {} import were removed", row.state.as_str()),
             Ok(Some(None)) => {
-                tracing::warn!(%import, "removed spooled files that belong to no import");
+                tracing::warn!(%import, "spooled files that belong to no import were removed");
             }
             Ok(None) => {}
             Err(SweepError::Spool(error)) => {
