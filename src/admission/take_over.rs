@@ -128,7 +128,8 @@ pub(super) fn decide(
         let id = (key.account.clone(), key.fingerprint.clone());
         let what = format!("key {:?} {} of account {}", key.name, key.fingerprint, key.account);
         if !uid_of.contains_key(&key.account) {
-            continue; // its account was refused
+            // The key is skipped, because its account was refused.
+            continue;
         }
         match revoked_at.get(&id) {
             Some(None) => {}

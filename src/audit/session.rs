@@ -225,7 +225,8 @@ impl LineHandler<'_> {
             match (&old, &new) {
                 (Some(old), Some(new)) => outcomes.record_rename(old, new, by),
                 (Some(old), None) => outcomes.set(old, None),
-                _ => {} // the old name is outside incoming, where the account cannot write
+                // The old name is outside incoming, where the account cannot write.
+                _ => {}
             }
         });
         self.add_request(&RENAME, detail, LoggedRequest { is_impossible, exists, ..request });
@@ -265,14 +266,16 @@ impl LineHandler<'_> {
             if let Some(line) = line {
                 self.activity.limit.confirm(line.id);
             }
-            return; // the status belongs to a later request
+            // The status belongs to a later request than this one.
+            return;
         }
         for OutcomeChange { name, before, after } in changes {
             let now = self.activity.outcomes.get(&name).cloned();
             let outcome = if is_impossible && now == after {
                 before
             } else if opens && is_open(now.as_ref()) && status != DENIED {
-                continue; // a write may have failed instead of the opening
+                // A write may have failed instead of the opening.
+                continue;
             } else if opens && now == after {
                 with_unknown_writers(before)
             } else {

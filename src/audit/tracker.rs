@@ -90,7 +90,8 @@ impl SessionTracker {
         }
         self.accounts_activity = accounts_activity;
         for line in std::mem::take(&mut self.unassigned) {
-            self.process_known(&line); // drops lines that still have no account
+            // This call drops lines that still have no account.
+            self.process_known(&line);
         }
     }
 

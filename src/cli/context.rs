@@ -164,7 +164,8 @@ impl CliContext {
     }
 
     pub fn importer(&self, config: Config) -> Result<Importer, CliError> {
-        drop(self.state(&config)?); // fails with a hint if the folder is missing
+        // This call fails with a hint if the state folder is missing.
+        drop(self.state(&config)?);
         let importer = Importer::open(Arc::new(config))?;
         importer.context.state.set_actor(&actor());
         Ok(importer)

@@ -123,7 +123,8 @@ fn test(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
     let target = state
         .read(|tx| endpoints::find_target(tx, account.as_str(), name, now))?
         .ok_or_else(|| no_such_endpoint(endpoint))?;
-    drop(state); // a slow endpoint must not block other users of the database
+    // A slow endpoint must not block other users of the database.
+    drop(state);
     let (id, secrets) = (message_id(), signing_secrets(&target)?);
     let data = json!({"account": account.as_str()});
     let body = json!({"type": "test", "timestamp": format!("{now:.3}"), "data": data}).to_string();

@@ -52,7 +52,8 @@ fn read(audit: &UploadAudit) {
     loop {
         // A panic loses only the log line that caused it.
         match catch_unwind(AssertUnwindSafe(|| audit.read_lines())) {
-            Ok(Ok(())) => return, // without a socket there are no lines
+            // Without a socket there are no lines to read.
+            Ok(Ok(())) => return,
             Ok(Err(error)) => {
                 tracing::error!("{}", chain(&error));
                 std::thread::sleep(PAUSE);
@@ -67,7 +68,8 @@ fn write(audit: &UploadAudit, state: &State) {
     while audit.wait_for_work(gather, pause) {
         audit.link();
         (gather, pause) = match audit.store(state).inspect_err(log_error) {
-            Ok(false) => (GATHER, Duration::MAX), // waits until the next line
+            // The thread waits until it receives the next log line.
+            Ok(false) => (GATHER, Duration::MAX),
             Ok(true) => (GATHER, PAUSE),
             Err(_) => (PAUSE, PAUSE),
         };

@@ -25,7 +25,7 @@ const LONGEST: u64 = 64 * 1024;
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Connects to the socket and reads journal entries until the runtime ends. Returns immediately if
-/// the variable [`SOCKET`] is unset.
+/// the variable `SFTP_IMPORT_JOURNAL` is unset.
 pub async fn serve(audit: Arc<UploadAudit>) {
     let Some(path) = std::env::var_os(SOCKET).map(PathBuf::from) else { return };
     let mut reported = false;

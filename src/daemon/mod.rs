@@ -76,7 +76,8 @@ fn start(arguments: Arguments) -> Result<(), StartupError> {
     let (opener, opener_process) = opener::start(&config)?;
     let _instance_lock = preflight::take_instance_lock(&config.paths)?;
     if let Err(error) = config.check_secrets() {
-        tracing::warn!("{}; {}", chain(&error), error.hint()); // only mail needs the secrets
+        // Only mail needs the secrets, so the daemon starts without them.
+        tracing::warn!("{}; {}", chain(&error), error.hint());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -98,7 +99,8 @@ async fn serve(
     let context = Context::with_opener(Arc::clone(&config), opener)?;
     match spool::check_leases(&context.layout) {
         Err(error @ ProbeError::NoLeases { .. }) => return Err(error.into()),
-        Err(error) => tracing::warn!("cannot test a lease: {}", chain(&error)), // e.g. a full disk
+        // The test of a lease fails, for example, if the disk is full.
+        Err(error) => tracing::warn!("cannot test a lease: {}", chain(&error)),
         Ok(()) => {}
     }
     context.state.check()?;
@@ -139,7 +141,8 @@ async fn serve(
         _ = &mut relay => return Err("the relay of mail and webhooks has ended".into()),
     }
     audit_writer.stop();
-    drop(stop_relay); // closing the channel stops the relay
+    // Closing the channel stops the relay.
+    drop(stop_relay);
     let _ = tokio::time::timeout(Duration::from_secs(1), relay).await;
     opener_ended.map_or(Ok(()), |status| Err(opener::end_error(status)))
 }

@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn a_spool_of_another_user_is_rejected() {
         if !geteuid().is_root() {
-            return; // only root can change the owner of a folder
+            // Only root can change the owner of a folder.
+            return;
         }
         let (_folder, paths) = host();
         let spool = Layout::new(&paths).spool();

@@ -161,7 +161,8 @@ impl TempFile {
         sync(&self.path)?;
         let renamed = renameat2(AT_FDCWD, &self.path, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE);
         let renamed = match renamed {
-            Err(Errno::EINVAL) => self.link_or_rename(to), // no RENAME_NOREPLACE support
+            // The file system does not support RENAME_NOREPLACE.
+            Err(Errno::EINVAL) => self.link_or_rename(to),
             renamed => renamed.map_err(io::Error::from),
         };
         let is_new = match renamed {
@@ -178,7 +179,8 @@ impl TempFile {
         match fs::hard_link(&self.path, to) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
             Err(_) if to.symlink_metadata().is_err() => fs::rename(&self.path, to),
-            linked => linked, // dropping `self` removes the old name
+            // Dropping `self` removes the old name.
+            linked => linked,
         }
     }
 }

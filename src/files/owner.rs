@@ -130,7 +130,8 @@ mod tests {
             let denied = |result: io::Result<()>| {
                 assert_eq!(result.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
             };
-            denied(fs::read(&secret).map(drop)); // not even with root's group
+            // Not even the rights of root's group allow this.
+            denied(fs::read(&secret).map(drop));
             denied(fs::write(&new, ""));
             denied(std::thread::scope(|scope| {
                 scope.spawn(|| fs::read(&secret).map(drop)).join().unwrap()

@@ -55,7 +55,8 @@ mod tests {
     fn one_thread_holds_the_lock_of_an_account() {
         let locks = AnswerLocks::default();
         let [a, b]: [AccountId; 2] = ["ACME-1", "ACME-2"].map(|id| id.parse().unwrap());
-        let _other = locks.lock(&b); // does not delay users of `a`
+        // The lock of `b` does not delay users of `a`.
+        let _other = locks.lock(&b);
         let (inside, rounds) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..4 {

@@ -12,7 +12,8 @@ fn datagram(message: &str) -> String {
 /// Returns the datagram that OpenSSH sends for a message that contains `name`.
 fn sent(before: &str, name: &str, after: &str) -> String {
     let mut message = format!("{before}{}{after}", encode(name));
-    message.truncate(MAX_MESSAGE); // encoded names are ASCII
+    // The encoded names are ASCII.
+    message.truncate(MAX_MESSAGE);
     datagram(&message)
 }
 

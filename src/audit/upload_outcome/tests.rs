@@ -191,7 +191,8 @@ fn upload_is_finished_when_all_sessions_ended() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv", false, 2000);
     assert_eq!(sessions(&outcomes, 2001), WriterState::Unknown);
-    outcomes.record_touch(&name("e.csv"), by(2100, None)); // another session sets its time
+    // Another session sets the file's time.
+    outcomes.record_touch(&name("e.csv"), by(2100, None));
     assert!(outcomes.end_session(SessionId(2000), at(2200)));
     assert_eq!(sessions(&outcomes, 2100), WriterState::Unknown);
     assert!(outcomes.end_session(SessionId(2100), at(2300)));

@@ -185,10 +185,12 @@ mod tests {
         );
         schedule.enqueue_due(later(100));
         assert_eq!(schedule.begin_next(later(100)), Some(account("a")));
-        schedule.request_soon(account("a"), later(101)); // during the scan
+        // This request is made during the scan.
+        schedule.request_soon(account("a"), later(101));
         schedule.finish(&account("a"), later(102), Some(Duration::from_secs(2)));
         assert_eq!(schedule.next_alarm(), Some(later(201)), "the earlier alarm is kept");
-        schedule.request(account("a")); // the session has ended
+        // This request is made because the session has ended.
+        schedule.request(account("a"));
         assert_eq!(schedule.begin_next(later(103)), Some(account("a")));
         assert_eq!(schedule.next_alarm(), None, "that scan covers the change");
     }

@@ -94,7 +94,8 @@ impl Supervisor {
             Err(error) => {
                 crate::metrics::count_scan_failure();
                 tracing::error!(%account, "cannot scan the account: {}", chain(&error));
-                self.surveys.request(SurveyRequest::SURVEY); // finds the queued imports
+                // The survey finds imports that the failed scan queued.
+                self.surveys.request(SurveyRequest::SURVEY);
                 Some(RESCAN_AFTER_ERROR)
             }
         };

@@ -205,7 +205,8 @@ impl Supervisor {
             tokio::task::spawn_blocking(move || jobs::requeue_early_starts(&importer))
         };
         let all = async {
-            drop(requeue().await); // the job logs its own errors
+            // The job logs its own errors.
+            drop(requeue().await);
             while let Some(result) = tasks.join_next().await {
                 if let Ok(JobResult::Run(run, Err(error))) = result {
                     let Queued { account, id, .. } = run.import;

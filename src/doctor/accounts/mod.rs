@@ -210,7 +210,8 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
         return Vec::new();
     };
     if !matches!(folders.chroot, FolderState::Folder(_)) {
-        return Vec::new(); // judge_chroot reports this fault
+        // The function `judge_chroot` reports this fault.
+        return Vec::new();
     }
     let root = account.root.unwrap_or(FolderState::Missing);
     let want = required_folders(gid, service);

@@ -93,7 +93,8 @@ fn judge_program(program: &Path, parts: Result<Vec<PathPart>, PathBuf>) -> Vec<F
         let message = format!("{path} has mode {:04o}: the helper's user can't run it", part.mode);
         let log = match part.is_folder {
             true => format!("Could not stat AuthorizedKeysCommand \"{name}\""),
-            false => "Failed publickey for".to_owned(), // sshd does not log the failed run
+            // sshd does not log the failed run of the helper.
+            false => "Failed publickey for".to_owned(),
         };
         Finding::fail(PROGRAM, message).log(log).fix(format!("chmod a+rx {path}"))
     });

@@ -44,7 +44,8 @@ impl EmptyAccounts {
 
     /// Returns the accounts whose incoming may contain files.
     pub(super) fn possibly_filled(&self, layout: &Layout) -> Vec<AccountId> {
-        let known = Arc::clone(&self.lock()); // a hanging disk must not block scans
+        // A hanging disk must not block scans.
+        let known = Arc::clone(&self.lock());
         spool::changed_accounts(layout, known.iter().map(|(id, empty)| (id, empty.as_ref())))
     }
 

@@ -149,14 +149,16 @@ pub fn scan(
         outcome.rescan_after(pause.saturating_sub(listed.elapsed()));
     }
     if decisions.claims.is_empty() {
-        unclaimed::report(context, &row, &seen)?; // so that it delays no claim
+        // This report is made only if there is no claim, so that it delays no claim.
+        unclaimed::report(context, &row, &seen)?;
     }
     for take in &decisions.claims {
         let begins = may_begin
             && outcome.queued.is_empty()
             && early_start::is_allowed(&context.config, take);
         if !outcome.add(claims::claim(scanner, &row, take, begins)?) {
-            return Ok(outcome); // later manifests must not overtake this manifest
+            // Later manifests must not overtake this manifest.
+            return Ok(outcome);
         }
     }
     let more = seen.unread || seen.usage.cut || decisions.more;

@@ -42,7 +42,8 @@ pub(super) fn report(
         Err(ResultsError::Folder(FolderError::Missing { .. })) => Ok(()),
         Err(error) => {
             tracing::error!(%account, "cannot notify the account about its incoming: {}", chain(&error));
-            empty_accounts.record(account, None); // the next rescan tries again
+            // The next rescan tries again to notify the account.
+            empty_accounts.record(account, None);
             Ok(())
         }
     }

@@ -173,7 +173,8 @@ impl LocalPair {
                 data,
                 limits,
                 processing_time: at.as_second(),
-                unchanged: &|| Ok(()), // the caller owns the file
+                // The file is not checked for changes, because the caller owns it.
+                unchanged: &|| Ok(()),
             };
             pipeline::run(source, target, output, monitor)
         };

@@ -170,7 +170,8 @@ fn remove_files(
         return Ok(0);
     }
     let results = match Results::open(layout, account) {
-        Err(error) if answer::is_missing(&error) => return Ok(0), // the account was removed
+        // The account was removed, so it has no results folder.
+        Err(error) if answer::is_missing(&error) => return Ok(0),
         results => results?,
     };
     let mut removed = 0;

@@ -173,7 +173,8 @@ fn write_report(
         .and_then(|r| r.write_unsynced(import, &report_name(&row), &answer::to_json(&report)));
     let written = match result {
         Ok(()) => progress.content(),
-        Err(error) if is_missing(&error) => ReportContent::Unwritten, // the account was removed
+        // The account was removed, so it has no results folder.
+        Err(error) if is_missing(&error) => ReportContent::Unwritten,
         Err(error) => {
             if memory.written.get(import) != Some(&ReportContent::Unwritten) {
                 tracing::warn!(account = %row.account, %import,
@@ -207,7 +208,8 @@ fn enqueue_still_processing(
                     let is_new = transitions::enqueue_still_processing(tx, &row, now, &report)?;
                     Ok::<_, outbox::Error>(is_new.then_some((row, report)))
                 }
-                _ => Ok(None), // ended, or has a newer milestone
+                // The import has ended, or has a newer milestone.
+                _ => Ok(None),
             }
         });
         match enqueued {

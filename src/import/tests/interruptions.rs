@@ -32,7 +32,8 @@ fn a_rerun_after_interruption_has_equal_results() {
         assert_eq!((host.mails(&import), host.log(&import)), (mails, log));
         assert_eq!(names(host.results("")), answers);
         assert_eq!(host.row(&import).starts, 2);
-        host.sql("DELETE FROM import"); // the updates of the next pair concern its own row
+        // The updates of the next pair concern the pair's own row.
+        host.sql("DELETE FROM import");
     }
     assert_eq!(host.stored_events().len(), 1);
 }

@@ -20,7 +20,8 @@ fn a_queued_imports_report_shows_its_place() {
     let host = Host::new();
     for stem in ["a", "b", "c"] {
         host.upload(stem, "event", EVENTS);
-        std::thread::sleep(Duration::from_millis(10)); // makes the file times differ
+        // The pause makes the times of the files differ.
+        std::thread::sleep(Duration::from_millis(10));
     }
     let queued = host.scan().queued;
     assert!(!host.importer.report_progress(&[]).unwrap(), "no milestone may be enqueued yet");

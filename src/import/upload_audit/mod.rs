@@ -104,7 +104,8 @@ impl UploadAudit {
                 let at = line.at;
                 tracker.process(line);
                 if at > now {
-                    break; // everything sent before `now` has been read
+                    // Everything that was sent before `now` has been read.
+                    break;
                 }
             }
             Ok(())
@@ -141,7 +142,8 @@ impl UploadAudit {
     /// Links the socket into chroots that have no link.
     pub fn link(&self) {
         let Some(socket) = &self.socket else { return };
-        let due = self.links().due(Instant::now()); // the lock is released before linking
+        // The lock is released before the chroots are linked.
+        let due = self.links().due(Instant::now());
         for account in due {
             let linked = socket.link(&account);
             let is_new = self.links().mark_done(&account);
@@ -187,7 +189,8 @@ impl UploadAudit {
         let mut tracker = self.tracker();
         let outcomes = tracker.outcomes_mut(account);
         if outcomes.complete_since().is_none() && !has_log_folder(socket.layout(), account) {
-            return Vec::new(); // the account's uploads are not audited
+            // The account's uploads are not audited.
+            return Vec::new();
         }
         let doubt = |entry: &spool::DirEntry| {
             outcomes.doubt(&LoggedName::of(&entry.name).text, entry.ctime)
@@ -249,7 +252,8 @@ impl UploadAudit {
                 missing.retain(|known| !known.may_be(&name));
             });
             if listed.is_err() {
-                continue; // the account is being removed
+                // The account is being removed.
+                continue;
             }
             self.change(|tracker| {
                 let still_old: HashSet<LoggedName> = old(tracker).into_iter().collect();
@@ -288,7 +292,8 @@ impl UploadAudit {
 fn write(tx: &state::Transaction<'_>, update: &AccountUpdate) -> state::Result<()> {
     let AccountUpdate { account, changes, lines, uses } = update;
     if accounts::get(tx, account)?.is_none() {
-        return Ok(()); // the account was erased; its data is not stored again
+        // The account was erased, so its data is not stored again.
+        return Ok(());
     }
     uploads::write(tx, account, changes)?;
     for line in lines {

@@ -44,11 +44,13 @@ pub fn rename(
     let Some(row) = row::find(&context.state, new)? else { return Ok(Vec::new()) };
     let stem = row.stem.as_str();
     if stem == new.as_str() {
-        return Ok(Vec::new()); // other imports can't have this stem
+        // Other imports can't have this stem.
+        return Ok(Vec::new());
     }
     let results = match Results::open(&context.layout, account) {
         Ok(results) => Some(results),
-        Err(error) if is_missing(&error) => None, // the account was removed
+        // The account was removed, so it has no results folder.
+        Err(error) if is_missing(&error) => None,
         Err(error) => return Err(error.into()),
     };
     let owner = results.as_ref().and_then(|results| owner_of(results, stem));

@@ -178,7 +178,8 @@ impl World {
         let ino = inode.ino;
         self.spool.insert((n, part), ino);
         if part == PairFile::Manifest && self.rules == Rules::Before {
-            return true; // the file is a copy
+            // The file in the spool is a copy.
+            return true;
         }
         self.incoming.remove(&file.name);
         self.inodes.get_mut(&ino).unwrap().ctime = self.now;
@@ -215,7 +216,8 @@ impl World {
     fn queue(&mut self, n: usize, claim: &Claim, began: Timestamp) {
         let row = self.rows.get_mut(&n).unwrap();
         row.is_queued = true;
-        self.results.insert(claim.manifest.name.clone(), n); // the import's progress report
+        // The report in results is the progress report of the import.
+        self.results.insert(claim.manifest.name.clone(), n);
         let version = |part| self.spool.get(&(n, part)).map(|ino| &self.inodes[ino]);
         let manifest = version(PairFile::Manifest).unwrap().version;
         let outcome = match (&row.refusal, version(PairFile::Data)) {
