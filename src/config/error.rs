@@ -1,13 +1,14 @@
 //! [`ConfigError`] describes why a configuration is invalid.
 
-use std::io;
 use std::path::PathBuf;
+
+use crate::files::IoError;
 
 /// The reason why a configuration is invalid, and the file or key.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read {}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// The file is not TOML, contains an unknown key, or contains a value of the wrong type.
     #[error("{}: {message}", path.display())]
     Parse {

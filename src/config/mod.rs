@@ -32,6 +32,7 @@ pub use sections::webhooks::Webhooks;
 pub use units::{Period, Size, UtcTime};
 
 use crate::account::AccountId;
+use crate::files::IoError;
 use crate::import_id::is_node_name;
 
 /// The path of the configuration file if `--config` is not given.
@@ -65,8 +66,7 @@ pub struct Config {
 impl Config {
     /// Reads and checks the configuration file `path`.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(IoError::of("read", path))?;
         let config = Self::parse(&text).map_err(|message| ConfigError::Parse {
             path: path.to_owned(),
             message: secret::without_secrets(&message),
@@ -113,7 +113,7 @@ impl Config {
     pub fn load_or_default(asked: Option<&Path>) -> Result<Self, ConfigError> {
         let loaded = Self::load(asked.unwrap_or(Path::new(DEFAULT_PATH)));
         match loaded {
-            Err(ConfigError::Read { source, .. })
+            Err(ConfigError::Io(IoError { source, .. }))
                 if asked.is_none() && source.kind() == io::ErrorKind::NotFound =>
             {
                 Ok(Self::default())

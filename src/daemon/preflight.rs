@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::unistd::geteuid;
 
 use crate::config::Paths;
+use crate::files::IoError;
 use crate::spool::Layout;
 use crate::state::{InstanceLock, InstanceLockError};
 
@@ -24,8 +25,8 @@ pub enum PreflightError {
          as the package does", path.display()
     )]
     Missing { path: PathBuf },
-    #[error("cannot examine {}", path.display())]
-    Examine { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// The daemon was started as another user than the owner of the folder.
     #[error(
         "{} belongs to the user with id {owner}, and this process runs as user {us}; \
@@ -67,7 +68,7 @@ fn folder(path: &Path) -> Result<fs::Metadata, PreflightError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(PreflightError::Missing { path: path.to_owned() })
         }
-        Err(source) => Err(PreflightError::Examine { path: path.to_owned(), source }),
+        Err(source) => Err(IoError::new("examine", path, source).into()),
     }
 }
 

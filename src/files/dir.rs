@@ -5,7 +5,6 @@
 //! that the spool has checked, or a name that this program chose.
 
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -16,14 +15,16 @@ use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
 use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
+use super::error::IoError;
+
 /// The reason why a folder can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// The folder does not exist, because the account was removed or is not fully created.
     #[error("the folder {} is missing", path.display())]
     Missing { path: PathBuf },
-    #[error("cannot open the folder {}", path.display())]
-    Open { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
 }
 
 /// An open folder, through which files in it are opened, renamed and removed.
@@ -46,7 +47,7 @@ impl Folder {
     pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
         Self::at(path).map_err(|errno| match errno {
             Errno::ENOENT => FolderError::Missing { path: path.to_owned() },
-            errno => FolderError::Open { path: path.to_owned(), source: errno.into() },
+            errno => IoError::new("open the folder", path, errno).into(),
         })
     }
 

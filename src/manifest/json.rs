@@ -96,7 +96,9 @@ impl fmt::Display for Json {
 
 /// Returns a partner's text for a message: quoted, escaped, and cut after 64 characters.
 pub(super) fn quote(text: &str) -> String {
-    printable(&format!("{:?}", text.chars().take(64).collect::<String>()))
+    let start: String = text.chars().take(64).collect();
+    let end = if start.len() < text.len() { "…" } else { "" };
+    printable(&format!("{start:?}{end}"))
 }
 
 impl<'de> Deserialize<'de> for Json {

@@ -47,6 +47,48 @@ fn a_kill_does_not_change_the_result() {
     }
 }
 
+/// Names of manifests can be used again.
+const REUSED: &str = "[pairing]\nsettle = '0s'\nreused-manifest = 'accept'\n";
+
+/// The number of points that are tried with names that are used again.
+const REUSED_POINTS: usize = 32;
+
+#[test]
+fn a_kill_keeps_answers_of_reused_names_apart() {
+    let killed: usize = side_by_side(reuse_names_at_each_point).into_iter().sum();
+    assert!(killed * 2 >= REUSED_POINTS, "only {killed} points were reached");
+}
+
+/// Uploads batches twice under the same names. The daemon is killed at a point of the second upload.
+/// Returns the number of kills.
+fn reuse_names_at_each_point(lane: usize) -> usize {
+    let host = Host::new(REUSED);
+    let account = account(&host, &format!("e2e-reused-{lane}"));
+    let import_once = |stem: &str| {
+        outcome::upload(&account, stem);
+        complete(&account, stem, "the first upload");
+        outcome::upload(&account, stem);
+    };
+    import_once("base");
+    let tracer = Tracer::new(&account, None);
+    assert_eq!(run_under(&account, "base", &tracer, PATIENCE), Run::Done);
+    outcome::check_reused_names(&account, "base", "no kill");
+    let count = if long() { usize::MAX } else { REUSED_POINTS };
+    let mut killed = 0;
+    for (i, (call, n)) in of_lane(spread(&tracer.counts(), count), lane).into_iter().enumerate() {
+        let point = Point { call, n, every: None, fault: Fault::Kill };
+        let stem = format!("k{i}");
+        import_once(&stem);
+        let tracer = Tracer::new(&account, Some(&point));
+        let run = run_under(&account, &stem, &tracer, PATIENCE);
+        assert_ne!(run, Run::Cut, "the daemon must be killed or complete the batch: {point}");
+        killed += usize::from(run == Run::Ended);
+        complete(&account, &stem, &point.to_string());
+        outcome::check_reused_names(&account, &stem, &point.to_string());
+    }
+    killed
+}
+
 /// The results of one lane.
 struct Tried {
     points: usize,
@@ -177,13 +219,19 @@ fn nudge(account: &Account<'_>) {
 /// files.
 #[track_caller]
 pub fn ends_well(account: &Account<'_>, stem: &str, point: &Point, expected: &Outcome) {
+    complete(account, stem, &point.to_string());
+    assert_eq!(&Outcome::of(account, stem), expected, "{point}");
+}
+
+/// Runs a normal daemon until the batch is completed and no file is left.
+#[track_caller]
+fn complete(account: &Account<'_>, stem: &str, after: &str) {
     let host = account.host;
     host.start_daemon();
-    until(&format!("{stem} to be done after {point}"), SOON, || {
+    until(&format!("{stem} to be done after {after}"), SOON, || {
         host.check_daemon();
         let swept = spooled(host).is_empty() && outcome::names(&account.incoming(), "").is_empty();
-        (is_done(host, stem) && swept).then_some(())
+        (swept && is_done(host, stem)).then_some(())
     });
     host.stop_daemon();
-    assert_eq!(&Outcome::of(account, stem), expected, "{point}");
 }

@@ -5,10 +5,9 @@
 //! are uploaded first. The unit tests of `spool::claim` cover changes between the scan and the
 //! claim.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
+use crate::support::account::Account;
 use crate::support::host::{Host, SOON};
 use crate::support::pair::{EVENTS_HEADER, Pair};
 use crate::support::process::until;
@@ -53,12 +52,17 @@ fn the_manifest_waits_for_an_open_data_file() {
     );
     let mut client = Script::new(&account).start(&code);
     until("the manifest", SOON, || account.incoming().join("e.manifest").exists().then_some(()));
-    std::thread::sleep(Duration::from_secs(1)); // time for a wrong import
-    assert_eq!(host.query("SELECT count(*) FROM import"), ["0"]);
+    import_another(&account);
+    assert_eq!(host.query("SELECT manifest FROM import"), ["another.manifest"]);
     std::fs::write(&go_on, "").unwrap();
     assert!(client.wait(SOON).success());
     let report = account.report("e");
     assert_eq!(report["records"]["accepted"], 3, "{report:#}");
+}
+
+/// Imports another pair. Its scan also decides about the files that are already in incoming.
+fn import_another(account: &Account<'_>) {
+    account.import_all(&Pair::events(&account.local(), "another", 1), 1);
 }
 
 /// A handle that was opened for writing keeps the pair in incoming (see
@@ -126,8 +130,8 @@ fn a_resumed_manifest_is_not_refused() {
         let size = account.incoming().join("e.manifest").metadata().ok()?.len();
         (size == head.len() as u64).then_some(())
     });
-    std::thread::sleep(Duration::from_secs(1)); // time for a wrong refusal
-    assert_eq!(host.query("SELECT count(*) FROM import"), ["0"]);
+    import_another(&account);
+    assert_eq!(host.query("SELECT manifest FROM import"), ["another.manifest"]);
     std::fs::write(&go_on, "").unwrap();
     assert!(client.wait(SOON).success());
     assert_eq!(account.report("e")["records"]["accepted"], 1);

@@ -75,7 +75,8 @@ impl Bench {
     /// Writes the pair. Returns the path of the manifest.
     fn write(&self, manifest: &str, case: &Case, text: &str, data: Option<Vec<u8>>) -> PathBuf {
         if let Some(data) = data {
-            fs::write(self.path("pair").join(case.data_file_name()), data).unwrap();
+            let name = case.on_disk.as_deref().unwrap_or_else(|| case.data_file_name());
+            fs::write(self.path("pair").join(name), data).unwrap();
         }
         let path = self.path("pair").join(manifest);
         fs::write(&path, text).unwrap();
@@ -215,6 +216,10 @@ impl Case {
         assert_eq!(report["state"], state);
         self.verify_file(report);
         assert_eq!(error_file.is_some(), rejected > 0, "only rejections must cause an error file");
+        if let Some(expected) = &self.lines {
+            let lines = answer.error_lines.iter().map(|line| line["line"].as_u64().unwrap());
+            assert_eq!(&lines.collect::<BTreeSet<_>>(), &expected.iter().copied().collect());
+        }
         if let Some(file) = error_file {
             self.verify_error_file(file, answer);
         }

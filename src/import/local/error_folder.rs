@@ -109,7 +109,7 @@ fn open(folder: &Path) -> io::Result<Folder> {
             io::Error::other("it is a symbolic link, which is not followed")
         }
         FolderError::Missing { .. } => io::ErrorKind::NotFound.into(),
-        FolderError::Open { source, .. } => source,
+        FolderError::Io(error) => error.source,
     })
 }
 

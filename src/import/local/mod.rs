@@ -20,7 +20,7 @@ use super::run::store_check;
 use super::run::transitions;
 use crate::account::AccountId;
 use crate::config::{Limits, ReusedManifest};
-use crate::files::{self, durable};
+use crate::files::{self, IoError, durable};
 use crate::import_id::ImportId;
 use crate::manifest::{Manifest, ManifestErrors};
 use crate::outbox;
@@ -43,8 +43,8 @@ pub struct LocalPair {
 /// The reason why a local import could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
-    #[error("cannot read the manifest {}", path.display())]
-    Manifest { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// The path of the manifest has no file name in UTF-8.
     #[error("{} is not the path of a manifest", .0.display())]
     Name(PathBuf),
@@ -66,7 +66,7 @@ impl LocalPair {
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|f| f.take(limits.max_manifest.bytes() + 1).read_to_end(&mut bytes))
-            .map_err(|source| LocalError::Manifest { path: path.to_owned(), source })?;
+            .map_err(IoError::of("read the manifest", path))?;
         Ok(Self { folder, name, bytes })
     }
 

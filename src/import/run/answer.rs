@@ -186,7 +186,7 @@ impl<'a> ResultsOutput<'a> {
 fn io_error(error: ResultsError) -> io::Error {
     let kind = match &error {
         ResultsError::Io(error) => error.source.kind(),
-        ResultsError::Folder(FolderError::Open { source, .. }) => source.kind(),
+        ResultsError::Folder(FolderError::Io(error)) => error.source.kind(),
         ResultsError::Folder(FolderError::Missing { .. }) => io::ErrorKind::NotFound,
     };
     io::Error::new(kind, error)

@@ -60,8 +60,13 @@ fn user<'a>(plan: &ReadPlan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Optio
     };
     let mut ids = [None; 4];
     for (slot, column) in ids.iter_mut().zip(plan.columns.ids) {
-        let cell = column.map_or("", |column| rows.cell(row, column));
-        *slot = if id::is_plain(cell.as_bytes()) { Some(cell) } else { id::id(cell).ok()? };
+        let Some(column) = column else { continue };
+        let cell = rows.cell(row, column);
+        *slot = match cell.as_bytes() {
+            [] => None,
+            bytes if id::is_plain(bytes) => Some(cell),
+            _ => id::id(cell).ok()?,
+        };
     }
     ids.iter().any(Option::is_some).then_some((at, ids))
 }

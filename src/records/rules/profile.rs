@@ -164,8 +164,8 @@ fn age(text: &str) -> Option<Value<'static>> {
 }
 
 fn has_domain_dot(email: &str) -> bool {
-    let at = memchr::memrchr(b'@', email.as_bytes());
-    at.is_some_and(|at| memchr::memchr(b'.', &email.as_bytes()[at..]).is_some())
+    let last = email.bytes().rev().find(|byte| matches!(byte, b'.' | b'@'));
+    last == Some(b'.')
 }
 
 /// Returns the reason why an email address is not valid.

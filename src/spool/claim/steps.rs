@@ -51,7 +51,7 @@ impl ClaimFolders {
         opener: &Opener,
     ) -> Result<Self, ClaimError> {
         let incoming = match Folder::open(&layout.incoming(account)) {
-            Err(error @ FolderError::Open { .. }) => return Err(error.into()),
+            Err(error @ FolderError::Io(_)) => return Err(error.into()),
             other => other,
         };
         let spool = Folder::open(&layout.spool())?;

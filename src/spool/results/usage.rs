@@ -3,6 +3,7 @@
 use nix::errno::Errno;
 
 use crate::account::AccountId;
+use crate::files::IoError;
 use crate::files::dir::{Folder, FolderError};
 use crate::spool::layout::Layout;
 
@@ -15,7 +16,7 @@ pub fn answer_bytes(
 ) -> Result<u64, FolderError> {
     let path = layout.results(account);
     let Some(folder) = Folder::open_existing(&path)? else { return Ok(0) };
-    let failed = |errno: Errno| FolderError::Open { path: path.clone(), source: errno.into() };
+    let failed = |errno: Errno| FolderError::from(IoError::new("open the folder", &path, errno));
     let mut bytes: u64 = 0;
     for entry in folder.entries().map_err(failed)? {
         let entry = entry.map_err(failed)?;

@@ -20,6 +20,7 @@ use nix::libc;
 use super::arrivals::Arrivals;
 use super::wakeup::{ScanTarget, WatchError};
 use crate::account::AccountId;
+use crate::files::IoError;
 use crate::spool::incoming::manifest_name::is_manifest_name;
 use crate::spool::layout::Layout;
 
@@ -114,7 +115,7 @@ impl InotifyWatches {
                 }
                 // The account has no folder. When the folder is created, the watch of the accounts'
                 // folder reports it.
-                Err(WatchError::Add { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Err(WatchError::Io(error)) if error.source.kind() == io::ErrorKind::NotFound => {
                     self.end(account);
                 }
                 // An existing watch of the account stays.
@@ -208,7 +209,7 @@ impl InotifyWatches {
             | WatchMask::DONT_FOLLOW;
         match add(&mut self.stream.watches(), &self.layout.incoming(account), mask) {
             Ok(descriptor) => Ok(Some(FolderWatch { descriptor, incoming: true })),
-            Err(WatchError::Add { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(WatchError::Io(error)) if error.source.kind() == io::ErrorKind::NotFound => {
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -260,7 +261,7 @@ fn closed() -> io::Result<EventOwned> {
 fn add(watches: &mut Watches, path: &Path, mask: WatchMask) -> Result<WatchDescriptor, WatchError> {
     watches.add(path, mask).map_err(|source| match source.raw_os_error() {
         Some(libc::ENOSPC) => WatchError::Limit { path: path.to_owned() },
-        _ => WatchError::Add { path: path.to_owned(), source },
+        _ => IoError::new("watch", path, source).into(),
     })
 }
 

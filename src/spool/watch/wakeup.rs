@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::account::AccountId;
+use crate::files::IoError;
 
 /// The accounts that must be scanned.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,8 +41,8 @@ pub enum WatchError {
         /// The path of the first folder that is not watched.
         path: PathBuf,
     },
-    #[error("cannot watch {}", path.display())]
-    Add { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] IoError),
     #[error("cannot read inotify events")]
     Read(#[source] io::Error),
 }

@@ -30,13 +30,14 @@ pub fn upload(account: &Account<'_>, stem: &str) {
     }
 }
 
-/// Returns whether both imports of `stem` are completed and no delivery is pending.
+/// Returns whether all imports of `stem` are completed and no delivery is pending.
 pub fn is_done(host: &Host, stem: &str) -> bool {
     let done = host.query(&format!(
-        "SELECT (SELECT count(*) FROM import WHERE state = 'completed' AND manifest LIKE '{stem}-%')
-              - (SELECT count(*) FROM delivery WHERE state = 'pending')"
+        "SELECT count(*) >= 2 AND min(state = 'completed')
+                AND NOT EXISTS (SELECT 1 FROM delivery WHERE state = 'pending')
+         FROM import WHERE manifest LIKE '{stem}-%'"
     ));
-    done == ["2"]
+    done == ["1"]
 }
 
 /// The outcome of a batch.
@@ -140,6 +141,40 @@ impl Outcome {
         let left = [&self.left_in_incoming, &self.left_in_spool, &self.left_in_store];
         assert!(left.iter().all(|names| names.is_empty()), "{self:#?}");
     }
+}
+
+/// Checks the answers of the batch `stem`, which was uploaded twice under the same names: the newest
+/// answer has the stem, and the earlier answer has the id of its import.
+#[track_caller]
+pub fn check_reused_names(account: &Account<'_>, stem: &str, what: &str) {
+    let host = account.host;
+    for (kind, error_lines) in [("e", 3), ("p", 0)] {
+        let manifest = format!("manifest = '{stem}-{kind}.manifest'");
+        let ids = host.query(&format!("SELECT id FROM import WHERE {manifest} ORDER BY n"));
+        assert_eq!(ids.len(), 2, "{what}");
+        for (name, id) in [(ids[0].clone(), &ids[0]), (format!("{stem}-{kind}"), &ids[1])] {
+            let report = account.report(&name);
+            assert_eq!(
+                (report["state"].as_str(), report["import"].as_str()),
+                (Some("completed"), Some(id.as_str())),
+                "{what}: {name}"
+            );
+            let errors = account.results().join(format!("{name}.errors.csv"));
+            let errors = std::fs::read_to_string(errors).unwrap_or_default();
+            assert_eq!(errors.lines().count(), error_lines, "{what}: {name}");
+            let has_errors = report["errorFile"] == format!("{name}.errors.csv");
+            assert_eq!(has_errors, error_lines > 0, "{what}: {name}");
+            if kind == "e" {
+                assert_eq!(account.events(id).len(), EVENTS - 2, "{what}: {name}");
+            }
+        }
+        let sent = format!(
+            "SELECT count(DISTINCT d.id) FROM delivery d JOIN milestone m ON m.id = d.milestone
+             JOIN import i ON i.id = m.import WHERE {manifest} AND d.state = 'delivered'"
+        );
+        assert_eq!(host.query(&sent), ["8"], "2 imports × 2 milestones × 2 channels, {what}");
+    }
+    assert!(names(&account.results(), ".").is_empty(), "{what}");
 }
 
 /// Returns a report without the values that differ from run to run, such as the id and the times.
