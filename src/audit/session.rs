@@ -211,7 +211,10 @@ impl LineHandler<'_> {
             self.activity.outcomes.reset(self.at);
             let detail = match paths {
                 [] => display(LoggedPath { text, cut: true }),
-                _ => format!("old \"{}\", the end of the old name is unknown", truncate(text)),
+                _ => format!(
+                    "the old name begins with \"{}\", and its end is unknown",
+                    truncate(text)
+                ),
             };
             return self.add_request(&RENAME, detail, LoggedRequest::default());
         };

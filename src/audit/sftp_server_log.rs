@@ -156,7 +156,7 @@ fn path_before<'a>(
 
 fn opened(rest: &str, cut: bool) -> ServerMessage<'_> {
     let path = path_before(rest, cut, |rest| Some(rest.rsplit_once("\" flags ")?.0));
-    // Truncated flags count as the worst case: a handle that writes.
+    // If the flags are truncated, the worst case is assumed: a handle that writes.
     let flags = if path.cut { "WRITE" } else { &rest[path.text.len()..] };
     let writes = ["WRITE", "APPEND", "CREATE", "TRUNCATE"].iter().any(|flag| flags.contains(flag));
     let empties = ["TRUNCATE", "EXCL"].iter().any(|flag| flags.contains(flag));

@@ -30,7 +30,7 @@ pub(super) fn open(
     let data = spooled.data().map_err(host)?;
     let max = limits.max_data_file.bytes();
     if data.size() > max {
-        let detail = format!("the file has {} bytes, {max} are allowed", data.size());
+        let detail = format!("the file has {} bytes, but only {max} are allowed", data.size());
         return Err(Failure::new(FailureText::Unreadable, detail));
     }
     let reader = data.reader().map_err(host)?;
