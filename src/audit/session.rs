@@ -212,7 +212,7 @@ impl LineHandler<'_> {
             let detail = match paths {
                 [] => display(LoggedPath { text, cut: true }),
                 _ => format!(
-                    "the old name begins with \"{}\", and its end is unknown",
+                    "both names are in \"{}\", the end of the old name is unknown",
                     truncate(text)
                 ),
             };

@@ -201,7 +201,7 @@ fn ambiguous_quoted_names_are_logged_as_ambiguous() {
     shows(
         &["rename old \"x\" new \"y\" new \"z\"", end],
         &[
-            "file.renamed the old name begins with \"x\" new \"y\" new \"z\", and its end is unknown",
+            "file.renamed both names are in \"x\" new \"y\" new \"z\", the end of the old name is unknown",
             "session.closed ",
         ],
     );
