@@ -24,9 +24,9 @@ pub enum InvalidAccountId {
     Empty,
     /// The text has more than [`MAX_LEN`] bytes.
     TooLong,
-    /// The text contains a character outside `A-Z a-z 0-9 _ -`.
+    /// The text contains a character other than `A-Z a-z 0-9 _ -`.
     Character,
-    /// The first character is neither a letter nor a digit.
+    /// The first character of the text is neither a letter nor a digit.
     First,
     /// The text contains only digits. Tools would interpret such a name as a numeric user id.
     AllDigits,

@@ -26,13 +26,13 @@ pub struct Admission<'a> {
 #[derive(Clone, Debug)]
 pub struct NewAccount<'a> {
     pub id: &'a AccountId,
-    /// The address of the contact.
+    /// The mail address of the account's contact.
     pub email: Option<&'a str>,
     /// The addresses that may get mail about the account's imports.
     pub recipients: &'a RecipientRule,
 }
 
-/// The result of [`Admission::add_key`].
+/// The key that [`Admission::add_key`] added, with the state of its account.
 #[derive(Clone, Debug)]
 pub struct AddedKey {
     pub key: KeyRow,
@@ -63,7 +63,8 @@ impl Admission<'_> {
         self.registry.write(|tx| registry::accounts::add(tx, at, &account))?;
         state.write(|tx| {
             if !accounts::add(tx, at, id, email, recipients)? {
-                // `provision` may have added the row already, but without contact and recipients.
+                // The command `provision` may have added the account's row already, but without a
+                // contact and recipients.
                 accounts::set_contact(tx, at, id, email)?;
                 accounts::set_recipients(tx, at, id, recipients)?;
             }
@@ -167,7 +168,8 @@ impl Admission<'_> {
         }
     }
 
-    /// Deletes the rows of an account from both databases. [`Admission::shut_out`] must run before.
+    /// Deletes the rows of an account from both databases. The function [`Admission::shut_out`]
+    /// must run before.
     pub fn forget(&self, state: &State, at: Timestamp, id: &AccountId) -> Result<()> {
         state.write(|tx| accounts::remove(tx, at, id))?;
         Ok(self.registry.write(|tx| registry::accounts::remove(tx, id))?)

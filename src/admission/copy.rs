@@ -24,11 +24,11 @@ const ACCOUNTS_PER_TRANSACTION: usize = 200;
 /// A change that makes the copy match the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CopyChange {
-    /// Adds an account that is missing in the copy.
+    /// Adds an account to the copy that is missing there.
     AddAccount(Account),
     /// Corrects the Unix user id of an account.
     SetUid(AccountId, u32),
-    /// Corrects the state of an account.
+    /// Corrects the state of an account in the copy.
     SetState(AccountId, AccountState),
     /// Suspends an account that is not in the registry. None of its keys works afterwards.
     SuspendUnknown(AccountId),
@@ -36,7 +36,7 @@ pub enum CopyChange {
     RevokeKey(KeyRow),
     /// Replaces a key whose restrictions differ from the restrictions that root has approved.
     ReplaceKey(KeyRow, ApprovedKey),
-    /// Adds a key that is missing in the copy.
+    /// Adds a key to the copy that is missing there.
     AddKey(ApprovedKey),
 }
 
@@ -82,26 +82,30 @@ impl fmt::Display for CopyChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AddAccount(account) => {
-                write!(f, "account {} added, because it was missing", account.id)
+                write!(f, "account {} is added, because it was missing", account.id)
             }
-            Self::SetUid(id, uid) => write!(f, "Unix user id of account {id} corrected to {uid}"),
-            Self::SetState(id, state) => write!(f, "state of account {id} corrected to {state}"),
+            Self::SetUid(id, uid) => {
+                write!(f, "the Unix user id of account {id} is corrected to {uid}")
+            }
+            Self::SetState(id, state) => {
+                write!(f, "the state of account {id} is corrected to {state}")
+            }
             Self::SuspendUnknown(id) => {
-                write!(f, "account {id} suspended, because root has not approved it")
+                write!(f, "account {id} is suspended, because root has not approved it")
             }
             Self::RevokeKey(key) => write!(
                 f,
-                "key {:?} {} of account {} revoked, because root has not approved it",
+                "the key {:?} {} of account {} is revoked, because root has not approved it",
                 key.name, key.fingerprint, key.account
             ),
             Self::ReplaceKey(_, key) => write!(
                 f,
-                "key {:?} {} of account {} changed, because root has not approved it in this form",
+                "the key {:?} {} of account {} is changed, because root has not approved it in this form",
                 key.name, key.fingerprint, key.account
             ),
             Self::AddKey(key) => write!(
                 f,
-                "key {:?} {} of account {} added, because it was missing",
+                "the key {:?} {} of account {} is added, because it was missing",
                 key.name, key.fingerprint, key.account
             ),
         }

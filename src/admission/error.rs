@@ -19,9 +19,9 @@ pub enum AdmissionError {
     NotApproved(AccountId),
     #[error("account {0} is being removed")]
     Removing(AccountId),
-    #[error("account {account} has {count} imports waiting or running")]
+    #[error("account {account} has {count} imports that are waiting or running")]
     Unfinished { account: AccountId, count: u32 },
-    /// The key can't be added or revoked.
+    /// The change of the key was refused, because the key can't be added or revoked.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// An operation on users, groups or folders failed.

@@ -17,7 +17,7 @@ use crate::registry::{
 /// An account or key that can't be copied into the registry, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakeOverRefusal {
-    /// The account or key as text for a message.
+    /// The text that names the account or key in messages.
     pub what: String,
     pub why: String,
 }
@@ -128,7 +128,8 @@ pub(super) fn decide(
         let id = (key.account.clone(), key.fingerprint.clone());
         let what = format!("key {:?} {} of account {}", key.name, key.fingerprint, key.account);
         if !uid_of.contains_key(&key.account) {
-            continue; // its account was refused
+            // The key is skipped, because its account was refused.
+            continue;
         }
         match revoked_at.get(&id) {
             Some(None) => {}

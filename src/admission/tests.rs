@@ -102,34 +102,40 @@ impl Fixture {
 fn differences_from_the_registry_are_fixed_and_logged() {
     let fixture = Fixture::new();
     for (sql, expected) in [
-        ("UPDATE account SET state = 'suspended'", "state of account acme corrected to active"),
-        ("UPDATE account SET uid = 1000", "Unix user id of account acme corrected to 70000"),
-        ("UPDATE account SET uid = NULL", "Unix user id of account acme corrected to 70000"),
+        (
+            "UPDATE account SET state = 'suspended'",
+            "the state of account acme is corrected to active",
+        ),
+        ("UPDATE account SET uid = 1000", "the Unix user id of account acme is corrected to 70000"),
+        ("UPDATE account SET uid = NULL", "the Unix user id of account acme is corrected to 70000"),
         (
             "UPDATE key SET from_hosts = '10.0.0.0/8'",
-            "acme changed, because root has not approved it in this form",
+            "acme is changed, because root has not approved it in this form",
         ),
         (
             "UPDATE key SET expires_at = 5 WHERE revoked_at IS NULL",
-            "acme changed, because root has not approved it in this form",
+            "acme is changed, because root has not approved it in this form",
         ),
         ("UPDATE key SET name = 'x' WHERE revoked_at IS NULL", "key \"x\" SHA256:"),
-        ("UPDATE key SET revoked_at = 5 WHERE revoked_at IS NULL", "added, because it was missing"),
-        ("DELETE FROM key", "added, because it was missing"),
-        ("DELETE FROM account", "account acme added, because it was missing"),
+        (
+            "UPDATE key SET revoked_at = 5 WHERE revoked_at IS NULL",
+            "is added, because it was missing",
+        ),
+        ("DELETE FROM key", "is added, because it was missing"),
+        ("DELETE FROM account", "account acme is added, because it was missing"),
         (
             "INSERT INTO key (account, name, algorithm, public_key, fingerprint, created_at)
              VALUES ('acme', 'mine', 'ssh-ed25519', 'AAAA', 'SHA256:x', 0)",
-            "key \"mine\" SHA256:x of account acme revoked",
+            "key \"mine\" SHA256:x of account acme is revoked",
         ),
         (
             "INSERT INTO account (id, uid, state, created_at) VALUES ('root', 0, 'active', 0)",
-            "account root suspended, because root has not approved it",
+            "account root is suspended, because root has not approved it",
         ),
         // The other account has the Unix user id of acme.
         (
             "UPDATE account SET uid = NULL; UPDATE account SET uid = 70000 WHERE id = 'root'",
-            "Unix user id of account acme corrected to 70000",
+            "the Unix user id of account acme is corrected to 70000",
         ),
     ] {
         let report = fixture.fix_after(sql);
@@ -161,7 +167,7 @@ fn keys_in_the_state_database_are_not_published() {
     assert_eq!(publish(), 0, "a revoked key must stay revoked");
 }
 
-/// The daemon's user can keep the state database locked without limit.
+/// The daemon's user can keep the state database locked for any time.
 #[test]
 fn a_key_is_revoked_without_the_state_database() {
     let fixture = Fixture::new();

@@ -1,35 +1,35 @@
-//! [`ActivityLimit`]: limits the activity log lines of one account. Pure.
+//! [`ActivityLimit`]: limits the activity log lines of one account. This module is pure.
 //!
 //! Invariant: an account gets at most [`LINES_PER_MINUTE`] lines per minute, plus a line with the
 //! count of the others.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How long the line of a request waits for a failure. The server logs a failure right after its
-/// request.
+/// The time for which the line of a request is held, because the server may log a failure of the
+/// request. The server logs a failure right after its request.
 const ANSWER: SignedDuration = SignedDuration::from_secs(1);
 
-/// The most lines per account and minute in the activity log.
+/// The maximum number of lines that the activity log gets per account and minute.
 pub const LINES_PER_MINUTE: u32 = 60;
 
 /// A line for the activity log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActivityLine {
     pub at: Timestamp,
-    /// The action, such as `session.opened` or `file.closed`.
+    /// The logged action, such as `session.opened` or `file.closed`.
     pub action: &'static str,
-    /// The details. Names in the details come from the client and are printable.
+    /// The details of the action. Names in the details come from the client and are printable.
     pub detail: String,
 }
 
-/// Identifies a line that may still be amended.
+/// Identifies a line of the activity log that may still be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineId(u64);
 
-/// A line that is not stored yet.
+/// A line for the activity log that is not stored yet.
 #[derive(Clone, Debug)]
 struct PendingLine {
-    /// The id of the line, while a failure of its request may still follow.
+    /// The id of the line. `None` if the request of the line can no longer fail.
     awaiting: Option<LineId>,
     line: ActivityLine,
 }
@@ -45,12 +45,13 @@ pub struct ActivityLimit {
 }
 
 impl ActivityLimit {
-    /// Adds a line, or counts it as left out.
+    /// Adds a line for the activity log. Counts the line as left out if the limit is reached.
     pub fn add(&mut self, at: Timestamp, action: &'static str, detail: impl FnOnce() -> String) {
         self.push(at, action, detail, None);
     }
 
-    /// Adds a line about a request that may still fail, or counts it as left out.
+    /// Adds a line about a request that may still fail. Counts the line as left out if the limit is
+    /// reached.
     pub fn add_awaiting(
         &mut self,
         at: Timestamp,
@@ -81,17 +82,17 @@ impl ActivityLimit {
         }
     }
 
-    /// Marks all requests as successful.
+    /// Marks the requests of all lines as successful.
     pub fn confirm_all(&mut self) {
         self.waiting.iter_mut().for_each(|waiting| waiting.awaiting = None);
     }
 
     /// Removes and returns the lines that are to be stored at `now`. A line whose request may still
-    /// fail waits for [`ANSWER`].
+    /// fail is held for the time [`ANSWER`].
     pub fn drain_due(&mut self, now: Timestamp) -> Vec<ActivityLine> {
         self.start_minute(now);
         let is_due = |waiting: &PendingLine| {
-            // `abs` prevents a longer wait after the clock was set back.
+            // The function `abs` prevents a longer wait after the clock was set back.
             waiting.awaiting.is_none() || now.duration_since(waiting.line.at).abs() >= ANSWER
         };
         let (due, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(is_due);
@@ -143,7 +144,7 @@ impl ActivityLimit {
             return;
         }
         if self.left_out > 0 {
-            let detail = format!("{} lines left out", self.left_out);
+            let detail = format!("{} lines were left out", self.left_out);
             let line = ActivityLine { at: now, action: "audit.left_out", detail };
             self.waiting.push(PendingLine { awaiting: None, line });
         }
@@ -173,7 +174,7 @@ mod tests {
         assert_eq!(limit.drain_due(at(119)), []);
         assert!(limit.has_pending());
         let message = limit.drain_due(at(120));
-        assert_eq!((message.len(), message[0].detail.as_str()), (1, "940 lines left out"));
+        assert_eq!((message.len(), message[0].detail.as_str()), (1, "940 lines were left out"));
         assert!(!limit.has_pending());
     }
 
@@ -194,7 +195,7 @@ mod tests {
         limit.add_awaiting(at(60), "file.removed", || "x".into());
         limit.confirm_all();
         assert_eq!(actions(limit.drain_due(at(60))), ["file.removed"]);
-        // A late failure gets its own line.
+        // A failure that arrives late gets its own line.
         let late = limit.add_awaiting(at(60), "file.removed", || "x".into());
         assert_eq!(actions(limit.drain_due(at(61))), ["file.removed"]);
         assert!(!limit.has_pending());

@@ -1,20 +1,21 @@
-//! [`LoggedName`]: the name of a file in incoming, as sftp-server's log spells it. Pure.
+//! [`LoggedName`]: the name of a file in incoming, as sftp-server's log spells it. This module is
+//! pure.
 //!
 //! Names are kept in the log's encoding (vis(3), C style and octal). To find a file of incoming in
 //! the log, the file's name is encoded. A name from the log is never decoded.
 
 use super::sftp_server_log::LoggedPath;
 
-/// The folder in which sessions start. Relative paths begin there.
+/// The folder in which sessions start. Relative paths begin in this folder.
 const INCOMING: &str = "incoming";
 
-/// The name of a file in incoming, as the log spells it.
+/// The name of a file in incoming, as the SFTP server's log spells it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LoggedName {
-    /// The name. A truncated message may have only the beginning of the name, or the whole name and
-    /// some text after it.
+    /// The text of the name. If the log message was truncated, the text may be only the beginning
+    /// of the name, or the whole name with some text after it.
     pub text: String,
-    /// Whether the message was truncated.
+    /// Whether the log message with the name was truncated.
     pub cut: bool,
 }
 
@@ -62,12 +63,12 @@ fn resolved(is_absolute: bool, path: &str) -> Vec<&str> {
     components
 }
 
-/// Encodes `name` as sftp-server's log does.
+/// Encodes `name` in the same way as sftp-server's log.
 pub fn encode(name: &str) -> String {
     encode_bytes(name.as_bytes())
 }
 
-/// Encodes a name that need not be UTF-8 (OpenSSH's vis(3), `LOG_SYSLOG_VIS`).
+/// Encodes a file name that need not be UTF-8 (OpenSSH's vis(3), `LOG_SYSLOG_VIS`).
 pub fn encode_bytes(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
     for &byte in name {
@@ -130,7 +131,7 @@ mod tests {
         }
     }
 
-    /// The names are spelled as OpenSSH 9.2 logged them.
+    /// The file names are spelled as OpenSSH 9.2 logged them.
     #[test]
     fn file_names_are_encoded_as_in_the_log() {
         let names: [(&[u8], &str); 6] = [

@@ -1,4 +1,5 @@
-//! Determines the outcome of each upload from the log lines of sshd and its SFTP server. Pure.
+//! Determines the outcome of each upload from the log lines of sshd and its SFTP server. This
+//! module is pure.
 //!
 //! [`sftp_server_log`] parses lines of sftp-server, and [`sshd_login`] parses lines of sshd.
 //! [`SessionTracker`] processes the lines of sftp-server in order. The tracker finds the account by

@@ -20,16 +20,17 @@ use crate::audit::upload_outcome::{
     worse_of,
 };
 
-/// The tracked state of one account.
+/// The tracked state of one account and of its sessions.
 #[derive(Clone, Debug, Default)]
 pub struct AccountActivity {
     pub(super) outcomes: UploadOutcomes,
     pub(super) limit: ActivityLimit,
-    /// The last use of each key, by fingerprint, and whether that use must still be stored.
+    /// The last use of each key of the account, by fingerprint. The flag is true if the use must
+    /// still be stored.
     pub(super) uses: HashMap<String, (KeyUse, bool)>,
 }
 
-/// The most bytes of a path that the activity log shows.
+/// The maximum number of bytes of a path that the activity log shows.
 const SHOWN_PATH: usize = 300;
 
 /// The status that the server never sends for a request on an existing file.
@@ -40,20 +41,21 @@ const DENIED: &str = "Permission denied";
 /// A session, served by one process of the SFTP server.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
-    /// `None` if the log lacks the session's start, or if the session's process is unknown.
+    /// The id of the session. `None` if the log lacks the session's start, or if the session's
+    /// process is unknown.
     pub id: Option<SessionId>,
-    /// The client's address, if known.
+    /// The address of the client. `None` if the address is unknown.
     pub from: Option<String>,
-    /// The request of the session's last line. The request may still fail.
+    /// The request in the last log line of the session. The request may still fail.
     pub request: Option<LoggedRequest>,
 }
 
-/// The activity log's actions for a request.
+/// The actions for a request in the activity log.
 #[derive(Debug)]
 struct RequestActions {
     done: &'static str,
     refused: &'static str,
-    /// The action if this request or a later one was refused.
+    /// The action that is logged if this request or a later request was refused.
     unconfirmed: &'static str,
 }
 
@@ -85,11 +87,11 @@ pub struct LoggedRequest {
     /// Whether the request cannot succeed. Such a request changes something outside incoming, where
     /// the account cannot write, or renames a file to an existing name without replacing that file.
     is_impossible: bool,
-    /// Whether the files of the request exist, or the request creates them.
+    /// True if the files of the request exist, or if the request creates them.
     exists: bool,
 }
 
-/// A request's line in the activity log.
+/// The line about a request in the activity log.
 #[derive(Clone, Debug)]
 struct RequestLine {
     id: LineId,
@@ -97,7 +99,7 @@ struct RequestLine {
     detail: String,
 }
 
-/// A request's change to the outcome of a file.
+/// The change that a request made to the outcome of a file.
 #[derive(Clone, Debug)]
 struct OutcomeChange {
     name: LoggedName,
@@ -105,18 +107,18 @@ struct OutcomeChange {
     after: Option<UploadOutcome>,
 }
 
-/// Applies one log line to its account and its session.
+/// Applies one log line to the activity of its account and to its session.
 pub struct LineHandler<'a> {
     pub activity: &'a mut AccountActivity,
     pub session: &'a mut Session,
-    /// When the line was sent.
+    /// The time at which the SFTP server sent the line.
     pub at: Timestamp,
-    /// The id for a session that starts with this line.
+    /// The id for the session, if a session starts with this line.
     pub next: Option<SessionId>,
 }
 
 impl LineHandler<'_> {
-    /// Applies the line with the content `message`.
+    /// Applies the log line with the content `message`.
     pub fn apply(mut self, message: &ServerMessage<'_>) {
         let last = self.session.request.take();
         if let ServerMessage::Failed(status) = message {
@@ -161,8 +163,8 @@ impl LineHandler<'_> {
                 outcomes.record_open(name, empties, by);
             }
         });
-        let what = if writes { "to write" } else { "to read" };
-        let detail = format!("{} {what}", display(path));
+        let what = if writes { "write access" } else { "read access" };
+        let detail = format!("{}, {what}", display(path));
         let request = LoggedRequest {
             opens: true,
             is_impossible: writes && LoggedName::is_outside_incoming(path),
@@ -184,7 +186,7 @@ impl LineHandler<'_> {
         let action = if forced { "file.cut_off" } else { "file.closed" };
         self.log(action, || match moved {
             Some((read, written)) => {
-                format!("{}: {written} bytes written, {read} read", display(path))
+                format!("{}: {written} bytes written, {read} bytes read", display(path))
             }
             None => display(path),
         });
@@ -196,7 +198,8 @@ impl LineHandler<'_> {
         text: &str,
         replaces: bool,
     ) {
-        // If quotes in the names make the line ambiguous, an old name with a known outcome decides.
+        // If quotes in the names make the line ambiguous, the reading is used whose old name has a
+        // known outcome.
         let mut all: Vec<_> = paths.iter().collect();
         if all.len() > 1 {
             let outcomes = &self.activity.outcomes;
@@ -208,7 +211,10 @@ impl LineHandler<'_> {
             self.activity.outcomes.reset(self.at);
             let detail = match paths {
                 [] => display(LoggedPath { text, cut: true }),
-                _ => format!("old \"{}\", the end of the old name is unknown", truncate(text)),
+                _ => format!(
+                    "both names are in \"{}\", the end of the old name is unknown",
+                    truncate(text)
+                ),
             };
             return self.add_request(&RENAME, detail, LoggedRequest::default());
         };
@@ -222,7 +228,8 @@ impl LineHandler<'_> {
             match (&old, &new) {
                 (Some(old), Some(new)) => outcomes.record_rename(old, new, by),
                 (Some(old), None) => outcomes.set(old, None),
-                _ => {} // the old name is outside incoming, where the account cannot write
+                // The old name is outside incoming, where the account cannot write.
+                _ => {}
             }
         });
         self.add_request(&RENAME, detail, LoggedRequest { is_impossible, exists, ..request });
@@ -262,14 +269,16 @@ impl LineHandler<'_> {
             if let Some(line) = line {
                 self.activity.limit.confirm(line.id);
             }
-            return; // the status belongs to a later request
+            // The status belongs to a later request than this one.
+            return;
         }
         for OutcomeChange { name, before, after } in changes {
             let now = self.activity.outcomes.get(&name).cloned();
             let outcome = if is_impossible && now == after {
                 before
             } else if opens && is_open(now.as_ref()) && status != DENIED {
-                continue; // a write may have failed instead of the opening
+                // A write may have failed instead of the opening.
+                continue;
             } else if opens && now == after {
                 with_unknown_writers(before)
             } else {
@@ -281,7 +290,7 @@ impl LineHandler<'_> {
         let (action, detail) = if is_impossible {
             (actions.refused, format!("{detail}: {status}"))
         } else {
-            let whose = "in answer to this request or to a later one that is not logged";
+            let whose = "the status answers this request or a later request that is not logged";
             (actions.unconfirmed, format!("{detail}: {status}, {whose}"))
         };
         self.activity.limit.amend(id, self.at, action, detail);

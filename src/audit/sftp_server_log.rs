@@ -1,56 +1,56 @@
-//! Parses a line of sftp-server's log, as syslog(3) sends it. Pure.
+//! Parses a line of sftp-server's log, as syslog(3) sends it. This module is pure.
 //!
 //! Names in a line come from the client and may be hostile. sftp-server makes them printable
 //! (vis(3), C style and octal), but leaves quotes as they are. It truncates messages at
 //! [`MAX_MESSAGE`] bytes. The parser therefore searches for the end of a name from the end of the
 //! message. If a message may be truncated, the parser trusts only its beginning.
 
-/// The most bytes of a message that OpenSSH passes to syslog(3) (log.c, `do_log`).
+/// The maximum number of bytes of a message that OpenSSH passes to syslog(3) (log.c, `do_log`).
 pub const MAX_MESSAGE: usize = 500;
 
-/// A path in the log.
+/// A path in the SFTP server's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoggedPath<'a> {
-    /// The path. A truncated message may have only the beginning of the path, or the whole path and
-    /// some text after it.
+    /// The text of the path. If the log message was truncated, the text may be only the beginning
+    /// of the path, or the whole path with some text after it.
     pub text: &'a str,
-    /// Whether the message was truncated.
+    /// Whether the log message with the path was truncated.
     pub cut: bool,
 }
 
-/// The bytes that a handle transferred.
+/// The numbers of bytes that were transferred through a file handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandleBytes {
-    /// The bytes sent to the client.
+    /// The number of bytes that the server sent to the client.
     pub read: u64,
-    /// The bytes received from the client.
+    /// The number of bytes that the server received from the client.
     pub written: u64,
 }
 
-/// A message of sftp-server.
+/// A message in the log of sftp-server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerMessage<'a> {
     SessionOpened {
-        /// The client's address.
+        /// The address of the client that started the session.
         from: &'a str,
     },
     SessionClosed,
     /// The server is about to open a file.
     Opened {
         path: LoggedPath<'a>,
-        /// Whether the handle can write. True if this is unknown.
+        /// True if the opened handle can write, or if this is unknown.
         writes: bool,
-        /// Whether the opening certainly creates or truncates the file.
+        /// True if opening the file certainly creates or truncates it.
         empties: bool,
-        /// Whether the opening certainly creates a missing file.
+        /// True if opening the file certainly creates a missing file.
         creates: bool,
     },
     /// The server is about to close a handle.
     Closed {
         path: LoggedPath<'a>,
-        /// `None` if the numbers were truncated.
+        /// The transferred bytes. `None` if the numbers in the log message were truncated.
         bytes: Option<HandleBytes>,
-        /// Whether the end of the session closed the handle, and not the client.
+        /// True if the end of the session closed the handle. False if the client closed the handle.
         forced: bool,
     },
     /// The server is about to rename a file.
@@ -58,23 +58,24 @@ pub enum ServerMessage<'a> {
         /// Pairs of old and new path. Quotes in the names can make the message ambiguous: then it
         /// has several pairs. It has none if it was truncated before the new name.
         paths: Vec<(LoggedPath<'a>, LoggedPath<'a>)>,
-        /// Both names and the text between them, as logged.
+        /// Both names of the file and the text between them, as logged.
         text: &'a str,
-        /// Whether an existing file with the new name is replaced. If not, the server refuses such
-        /// a rename.
+        /// True if the rename replaces an existing file with the new name. If false, the server
+        /// refuses such a rename.
         replaces: bool,
     },
     /// The server is about to remove a file.
     Removed(LoggedPath<'a>),
     /// The server is about to set a file's mode, times, owner or size.
     Set(LoggedPath<'a>),
-    /// The error status of the last request, or of a later request that is not logged.
+    /// The status of the last request, or of a later request that is not logged. The status is an
+    /// error.
     Failed(&'a str),
-    /// The server is about to serve another request.
+    /// The server is about to serve a request of another kind.
     Other,
 }
 
-/// The beginnings of the messages about other requests, of levels INFO and VERBOSE.
+/// The beginnings of the log messages about all other requests, at the levels INFO and VERBOSE.
 const OTHERS: [&str; 17] = [
     "opendir \"",
     "closedir \"",
@@ -95,7 +96,8 @@ const OTHERS: [&str; 17] = [
     "refusing ",
 ];
 
-/// Parses a datagram of syslog(3). Returns `None` if it has none of these messages of sftp-server.
+/// Parses a datagram of syslog(3). Returns `None` if the datagram contains no [`ServerMessage`] of
+/// sftp-server.
 pub fn parse(datagram: &[u8]) -> Option<ServerMessage<'_>> {
     let text = std::str::from_utf8(datagram).ok()?.trim_end_matches(['\0', '\n']);
     let (head, message) = text.split_once("]: ")?;
@@ -154,7 +156,7 @@ fn path_before<'a>(
 
 fn opened(rest: &str, cut: bool) -> ServerMessage<'_> {
     let path = path_before(rest, cut, |rest| Some(rest.rsplit_once("\" flags ")?.0));
-    // Truncated flags count as the worst case: a handle that writes.
+    // If the flags are truncated, the worst case is assumed: a handle that writes.
     let flags = if path.cut { "WRITE" } else { &rest[path.text.len()..] };
     let writes = ["WRITE", "APPEND", "CREATE", "TRUNCATE"].iter().any(|flag| flags.contains(flag));
     let empties = ["TRUNCATE", "EXCL"].iter().any(|flag| flags.contains(flag));
@@ -168,7 +170,7 @@ fn closed(rest: &str, cut: bool, forced: bool) -> ServerMessage<'_> {
     ServerMessage::Closed { path, bytes, forced }
 }
 
-/// Parses `" bytes read N written M`.
+/// Parses the text `" bytes read N written M` at the end of a log message.
 fn moved(text: &str) -> Option<HandleBytes> {
     let (read, written) = text.strip_prefix("\" bytes read ")?.split_once(" written ")?;
     Some(HandleBytes { read: read.parse().ok()?, written: written.parse().ok()? })

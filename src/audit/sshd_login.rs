@@ -1,4 +1,4 @@
-//! [`Login`]: a login with a key, as sshd logs it in the journal. Pure.
+//! [`Login`]: a login with a key, as sshd logs it in the journal. This module is pure.
 //!
 //! Any local user can write a line that resembles a login. The parser therefore accepts only
 //! entries whose trusted fields, set by journald (systemd.journal-fields(7)), name root's sshd as
@@ -11,32 +11,32 @@ use serde_json::Value;
 
 use crate::account::AccountId;
 
-/// A login with a key, which sshd accepted or refused. A client can offer several keys in one
-/// connection; each refused key is a login.
+/// A login to an account with a key, which sshd accepted or refused. A client can offer several
+/// keys in one connection; each refused key is a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     pub at: Timestamp,
     pub account: AccountId,
     pub is_accepted: bool,
-    /// The client's address.
+    /// The address of the client that logged in.
     pub from: String,
-    /// The client's port. Address and port identify the connection.
+    /// The port of the client. Address and port identify the connection.
     pub port: u16,
-    /// The key's type in sshd's spelling: `ED25519`.
+    /// The type of the key in sshd's spelling, such as `ED25519`.
     pub algorithm: String,
-    /// The fingerprint of the key, `SHA256:…`.
+    /// The fingerprint of the key, in the form `SHA256:…`.
     pub fingerprint: String,
 }
 
-/// One use of a key.
+/// The time and the client's address of one login with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyUse {
     pub at: Timestamp,
-    /// The client's address.
+    /// The address of the client that used the key.
     pub from: String,
 }
 
-/// The fields of a journal entry that are used (`journalctl --output=json`).
+/// The fields of a journal entry (`journalctl --output=json`) that the audit of logins uses.
 #[derive(Deserialize)]
 struct JournalEntry {
     #[serde(rename = "MESSAGE")]
@@ -60,8 +60,9 @@ impl Login {
         is_sshd.then(|| Self::from_message(&text(&entry.message)?, at)).flatten()
     }
 
-    /// Parses `Accepted publickey for X from IP port P ssh2: ED25519 SHA256:…`, or the same line
-    /// with `Failed` (auth.c, `auth_log`). sshd logs refused keys at LogLevel VERBOSE and above.
+    /// Parses a message in the form `Accepted publickey for X from IP port P ssh2: ED25519
+    /// SHA256:…`, or the same line with `Failed` (auth.c, `auth_log`). sshd logs refused keys at
+    /// LogLevel VERBOSE and above.
     pub fn from_message(message: &str, at: Timestamp) -> Option<Self> {
         let (outcome, rest) = message.split_once(" publickey for ")?;
         let is_accepted = match outcome {

@@ -1,5 +1,5 @@
 //! [`SessionTracker`]: tracks the sessions and uploads of all accounts from the server's log lines.
-//! Pure.
+//! This module is pure.
 //!
 //! Invariant: a line is assigned to an account by the sender's user id, which the kernel reports,
 //! and never by its text. Memory is bounded by the number of accounts. An account without log lines
@@ -21,17 +21,17 @@ use crate::account::AccountId;
 /// dropped.
 const MAX_SESSIONS: usize = 65_536;
 
-/// The maximum number of lines held for accounts that are still being created.
+/// The maximum number of log lines that are held for accounts that are still being created.
 const MAX_UNASSIGNED: usize = 1_000;
 
-/// A datagram of the log, and its sender.
+/// A datagram of the SFTP server's log, and its sender.
 #[derive(Clone, Debug)]
 pub struct LogLine {
-    /// The sender's user id.
+    /// The user id of the sender.
     pub uid: u32,
-    /// The sender's process id.
+    /// The process id of the sender.
     pub pid: i32,
-    /// When the datagram was sent.
+    /// The time at which the datagram was sent.
     pub at: Timestamp,
     pub bytes: Vec<u8>,
 }
@@ -42,7 +42,7 @@ pub struct AccountUpdate {
     pub account: AccountId,
     /// Changes of the upload outcomes of the account's files.
     pub changes: OutcomeChanges,
-    /// Lines for the activity log.
+    /// New lines for the activity log of the account.
     pub lines: Vec<ActivityLine>,
     /// The last use of each key of the account, by fingerprint.
     pub uses: Vec<(String, KeyUse)>,
@@ -59,7 +59,8 @@ pub struct SessionTracker {
     pending: HashSet<AccountId>,
     sessions: HashMap<(u32, i32), Session>,
     last_session: u64,
-    /// The accounts with a session that changed files and has ended since `drain_ended`.
+    /// The accounts with a session that changed files and that ended after the last call of
+    /// `drain_ended`.
     ended: HashSet<AccountId>,
     unassigned: VecDeque<LogLine>,
 }
@@ -89,11 +90,12 @@ impl SessionTracker {
         }
         self.accounts_activity = accounts_activity;
         for line in std::mem::take(&mut self.unassigned) {
-            self.process_known(&line); // drops lines that still have no account
+            // This call drops lines that still have no account.
+            self.process_known(&line);
         }
     }
 
-    /// Processes a line. A line of an unknown account is held until the account is known.
+    /// Processes a log line. A line of an unknown account is held until the account is known.
     pub fn process(&mut self, line: LogLine) {
         if !self.process_known(&line) && self.range.contains(&line.uid) {
             if self.unassigned.len() >= MAX_UNASSIGNED {
@@ -103,7 +105,7 @@ impl SessionTracker {
         }
     }
 
-    /// Processes a line if its account is known. Returns whether the account is known.
+    /// Processes a log line if its account is known. Returns whether the account is known.
     fn process_known(&mut self, line: &LogLine) -> bool {
         let Some(account) = self.accounts.get(&line.uid) else { return false };
         let Some(message) = parse(&line.bytes) else { return true };
@@ -170,13 +172,13 @@ impl SessionTracker {
         activity.uses.insert(fingerprint, (last, false));
     }
 
-    /// Returns the upload outcomes of `account`, to change them.
+    /// Returns the upload outcomes of `account`, so that the caller can change them.
     pub fn outcomes_mut(&mut self, account: &AccountId) -> &mut UploadOutcomes {
         self.pending.insert(account.clone());
         &mut self.accounts_activity.entry(account.clone()).or_default().outcomes
     }
 
-    /// Returns the upload outcomes of `account`, to read them.
+    /// Returns the upload outcomes of `account` for reading. `None` if the account is not tracked.
     pub fn outcomes(&self, account: &AccountId) -> Option<&UploadOutcomes> {
         self.accounts_activity.get(account).map(|activity| &activity.outcomes)
     }
@@ -202,7 +204,7 @@ impl SessionTracker {
         self.accounts_activity.values_mut().for_each(|activity| activity.limit.confirm_all());
     }
 
-    /// Returns and resets the changes that are to be stored at `now`.
+    /// Returns and resets the changes that are to be stored at the time `now`.
     pub fn drain_updates(&mut self, now: Timestamp) -> Vec<AccountUpdate> {
         let mut updates = Vec::new();
         for account in std::mem::take(&mut self.pending) {

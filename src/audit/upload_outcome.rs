@@ -1,5 +1,5 @@
 //! [`UploadOutcomes`]: how the last write to each file in an account's incoming ended, according to
-//! the log. Pure.
+//! the log. This module is pure.
 //!
 //! Invariant: of two possible outcomes, the worse one counts. The log is complete only since
 //! [`UploadOutcomes::complete_since`]. A file that changed before then, but after its outcome was
@@ -47,32 +47,32 @@ pub struct SessionId(pub u64);
 pub struct Writers {
     /// Whether the log names every session that changed the file since it was created or truncated.
     all_known: bool,
-    /// The sessions that have not ended.
+    /// The sessions that changed the file and have not ended.
     open: BTreeSet<SessionId>,
-    /// When the last of the ended sessions ended.
+    /// The time at which the last of the ended sessions ended. `None` if no session has ended.
     last_end: Option<Timestamp>,
 }
 
 /// The session that sent a request, and the time of the request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestOrigin<'a> {
-    /// `None` if the log does not have the session's start.
+    /// The session that sent the request. `None` if the log does not have the session's start.
     pub session: Option<SessionId>,
-    /// When the log line was sent.
+    /// The time at which the SFTP server logged the request.
     pub at: Timestamp,
-    /// The client's address, if known.
+    /// The address of the client that sent the request, if known.
     pub from: Option<&'a str>,
 }
 
 /// Whether the sessions that changed a file have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WriterState {
-    /// The log does not show the sessions, or a session has not ended.
+    /// The log does not show the sessions that changed the file, or a session has not ended.
     #[default]
     Unknown,
-    /// All sessions have ended, and nobody has changed the file since then.
+    /// All sessions that changed the file have ended, and nobody has changed the file since then.
     Ended,
-    /// The last session ended while it had the file open.
+    /// The last session that changed the file ended while it had the file open.
     Cut,
 }
 
@@ -80,31 +80,33 @@ pub enum WriterState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UploadState {
     pub sessions: WriterState,
-    /// When the client last closed the file. `None` if unknown.
+    /// The time at which the client last closed the file. `None` if unknown.
     pub closed_at: Option<Timestamp>,
-    /// When a complete file with this name was last opened for writing or renamed over. `None` if
-    /// this did not happen, or if it is unknown.
+    /// The time at which a complete file with this name was last opened for writing or replaced by
+    /// a rename. `None` if this did not happen, or if it is unknown.
     pub replaced_at: Option<Timestamp>,
-    /// Whether the log has the whole last write. If so, a `replaced_at` of `None` is certain.
+    /// True if the log has the whole last write to the file. A `replaced_at` of `None` is then
+    /// certain.
     pub is_known: bool,
-    /// When the log last announced a change. The change follows immediately.
+    /// The time at which the log last announced a change of the file. The change follows
+    /// immediately.
     pub announced_at: Option<Timestamp>,
 }
 
-/// How the last write to a file ended.
+/// Describes how the last write to a file ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UploadOutcome {
     pub end: WriteEnd,
-    /// The number of bytes that the handle wrote, if known.
+    /// The number of bytes that were written through the file handle, if known.
     pub bytes: Option<u64>,
     /// The time at which the write ended, or at which it began if the file is still open.
     pub at: Timestamp,
-    /// The client's address, if known.
+    /// The address of the client that wrote the file, if known.
     pub from: Option<String>,
-    /// When the log last mentioned the file.
+    /// The time at which the log last mentioned the file.
     pub known_at: Timestamp,
     pub writers: Writers,
-    /// The same as [`UploadState::replaced_at`]. This field is not stored.
+    /// The same time as [`UploadState::replaced_at`]. This field is not stored.
     pub replaced_at: Option<Timestamp>,
 }
 
@@ -122,11 +124,11 @@ pub enum Doubt {
 pub struct UploadOutcomes {
     complete_since: Option<Timestamp>,
     known: HashMap<LoggedName, UploadOutcome>,
-    /// Whether the log truncated one of the names in `known`.
+    /// Whether the log truncated one of the file names in `known`.
     some_cut: bool,
-    /// The names whose outcome differs from the stored one.
+    /// The names of the files whose outcome differs from the stored outcome.
     changed: HashSet<LoggedName>,
-    /// Whether all stored outcomes are to be deleted.
+    /// Whether all stored outcomes of the account are to be deleted.
     cleared: bool,
 }
 
@@ -156,7 +158,7 @@ impl UploadOutcomes {
         self.complete_since
     }
 
-    /// Returns the outcome of exactly this name.
+    /// Returns the outcome of the file with exactly this name. `None` if the outcome is unknown.
     pub fn get(&self, name: &LoggedName) -> Option<&UploadOutcome> {
         self.known.get(name)
     }
@@ -169,7 +171,7 @@ impl UploadOutcomes {
         !name.cut && outcome.is_some_and(|outcome| self.log_is_complete_since(outcome))
     }
 
-    /// Returns every name whose outcome is older than `before`.
+    /// Returns the names of all files whose outcome is older than `before`.
     pub fn known_before(&self, before: Timestamp) -> impl Iterator<Item = &LoggedName> {
         self.known
             .iter()
@@ -177,7 +179,7 @@ impl UploadOutcomes {
             .map(|(name, _)| name)
     }
 
-    /// Sets or removes the outcome of `name`.
+    /// Sets the outcome of the file `name`. Removes the outcome if `outcome` is `None`.
     pub fn set(&mut self, name: &LoggedName, outcome: Option<UploadOutcome>) {
         match outcome {
             Some(outcome) => {
@@ -204,7 +206,7 @@ impl UploadOutcomes {
         self.set_complete_since(at.checked_add(SLACK).unwrap_or(at));
     }
 
-    /// Records that a handle for writing is opened. `empties` is true if the opening creates or
+    /// Records that a file is opened for writing. `empties` is true if the opening creates or
     /// truncates the file.
     pub fn record_open(&mut self, name: &LoggedName, empties: bool, by: RequestOrigin<'_>) {
         if self.keeps_bad_end(name) {
@@ -221,7 +223,8 @@ impl UploadOutcomes {
         );
     }
 
-    /// Records that a handle is closed, by the client or because the session ended (`forced`).
+    /// Records that a file handle is closed. `forced` is true if the end of the session closed the
+    /// handle, and false if the client did.
     pub fn record_close(
         &mut self,
         name: &LoggedName,
@@ -260,7 +263,7 @@ impl UploadOutcomes {
         }
     }
 
-    /// Records that `old` is renamed to `new`, along with its outcome.
+    /// Records that the file `old` is renamed to `new`. The outcome of the file stays the same.
     pub fn record_rename(&mut self, old: &LoggedName, new: &LoggedName, by: RequestOrigin<'_>) {
         let replaced_at = replaced_at(self.known.get(new), by.at);
         let Some(outcome) = self.worst_match(&old.text, old.cut) else {
@@ -281,7 +284,7 @@ impl UploadOutcomes {
         }
     }
 
-    /// Records that `session` ended at `at`. Returns whether it had changed a file.
+    /// Records that `session` ended at `at`. Returns whether the session had changed a file.
     pub fn end_session(&mut self, session: SessionId, at: Timestamp) -> bool {
         let mut changed = false;
         for outcome in self.known.values_mut() {
@@ -305,7 +308,7 @@ impl UploadOutcomes {
         let is_closed = is_known && outcome.end == WriteEnd::Closed;
         let sessions = match outcome.end {
             WriteEnd::Forced => WriterState::Cut,
-            // A truncated name in the log may be this name.
+            // A truncated name in the log may be the name of this file.
             WriteEnd::Closed if is_closed && !self.some_cut && outcome.writers.ended_by(ctime) => {
                 WriterState::Ended
             }
@@ -354,12 +357,12 @@ impl UploadOutcomes {
         self.changed.extend(changes.names.into_iter().map(|(name, _)| name));
     }
 
-    /// Returns whether there are no outcomes and no changes to store.
+    /// Returns whether there are neither outcomes nor changes to store.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty() && self.changed.is_empty() && !self.cleared
     }
 
-    /// Returns the worst outcome of all names that may be `whole`.
+    /// Returns the worst outcome of all logged names that may be the file name `whole`.
     fn worst_match(&self, whole: &str, cut: bool) -> Option<UploadOutcome> {
         let exact = self.known.get(&LoggedName { text: whole.to_owned(), cut });
         let cut = self.some_cut.then(|| {
@@ -399,7 +402,7 @@ impl Writers {
         }
     }
 
-    /// Marks `session` as ended at `at`. Returns whether it was among the open sessions.
+    /// Marks `session` as ended at `at`. Returns whether `session` was among the open sessions.
     fn end(&mut self, session: SessionId, at: Timestamp) -> bool {
         let known = self.open.remove(&session);
         if known {
@@ -408,7 +411,7 @@ impl Writers {
         known
     }
 
-    /// Combines the sessions of two possible outcomes.
+    /// Combines the sessions of two possible outcomes of one file.
     fn union(&self, other: &Self) -> Self {
         let open: BTreeSet<_> = self.open.union(&other.open).copied().collect();
         let all_known = self.all_known && other.all_known && open.len() <= MAX_SESSIONS;

@@ -5,12 +5,12 @@
 
 use std::fmt;
 
-/// A published key.
+/// A key from the published keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedKey {
     /// The algorithm of the key, such as `ssh-ed25519`.
     pub algorithm: String,
-    /// The key in Base64.
+    /// The public key in Base64.
     pub public_key: String,
     /// The client addresses and networks that may use the key, separated by commas. `None` if any
     /// address may use the key.

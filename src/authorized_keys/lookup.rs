@@ -31,7 +31,7 @@ const FIND: &str = "SELECT algorithm, public_key, from_hosts,
     FROM key
     WHERE account = ?1 AND fingerprint = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
 
-/// The error of reading the published keys.
+/// The error for published keys that can't be read.
 #[derive(Debug)]
 pub struct Error {
     database: PathBuf,

@@ -21,12 +21,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::account::AccountId;
 
-/// The path of the published keys if `--database` is not given.
+/// The path of the database of published keys if `--database` is not given.
 pub const DEFAULT_DATABASE: &str = "/var/lib/sftp-import-keys/keys.db";
 
 const USAGE: &str = "usage: sftp-import-authorized-keys [--database FILE] USER FINGERPRINT";
 
-/// The arguments from sshd.
+/// The arguments that sshd passes to the helper.
 #[derive(Debug, PartialEq, Eq)]
 struct KeyQuery {
     database: PathBuf,
@@ -69,7 +69,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Parses the arguments `[--database FILE] USER FINGERPRINT`.
+/// Parses the command's arguments `[--database FILE] USER FINGERPRINT`.
 fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<KeyQuery, HelperError> {
     let mut next = || arguments.next().ok_or(HelperError::Usage);
     let mut user = next()?;
@@ -86,7 +86,8 @@ fn parse_arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<KeyQ
     Ok(KeyQuery { database, user, fingerprint })
 }
 
-/// Returns the line to print. `None` if the account has no such key, or if the key has expired.
+/// Returns the line with the key for sshd. `None` if the account has no such key, or if the key has
+/// expired.
 fn find_line(query: &KeyQuery) -> Result<Option<String>, HelperError> {
     // sshd runs the helper for every user of the host. A user name that is not a valid account id
     // has no key.
@@ -103,8 +104,8 @@ fn find_line(query: &KeyQuery) -> Result<Option<String>, HelperError> {
     key.map(|key| line::format_key_line(&key)).transpose().map_err(HelperError::Line)
 }
 
-/// Prints the line, if any. A closed pipe is not a failure, because sshd may close the pipe at any
-/// time.
+/// Prints the line with the key, if there is one. A closed pipe is not a failure, because sshd may
+/// close the pipe at any time.
 fn print_line(line: Option<String>) -> Result<(), HelperError> {
     let Some(line) = line else { return Ok(()) };
     let mut stdout = io::stdout().lock();

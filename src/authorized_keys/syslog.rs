@@ -9,12 +9,12 @@ use std::path::Path;
 use std::time::Duration;
 
 const SOCKET: &str = "/dev/log";
-/// Facility auth (4) and severity error (3), from RFC 3164, section 4.1.1.
+/// The priority of a syslog message, with facility auth (4) and severity error (3). See RFC 3164,
+/// section 4.1.1.
 const PRIORITY: u8 = 4 * 8 + 3;
 /// The maximum size of a message in bytes. RFC 3164 allows 1024 bytes per packet.
 const MAX_BYTES: usize = 1000;
-/// The maximum wait for syslog. A syslog that does not read must not delay a login longer than
-/// this.
+/// The maximum wait for syslog. If syslog does not read, a login must not be delayed any longer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Logs `message` as an error of facility auth.
@@ -30,8 +30,8 @@ fn send(socket: &Path, message: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Returns the packet, which is one line of printable ASCII. All other characters of `message` are
-/// escaped.
+/// Returns the packet for syslog, which is one line of printable ASCII. All other characters of
+/// `message` are escaped.
 fn packet(pid: u32, message: &str) -> String {
     let mut packet = format!("<{PRIORITY}>sftp-import-authorized-keys[{pid}]: ");
     for c in message.chars() {

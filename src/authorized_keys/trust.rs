@@ -19,10 +19,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// The only owner that the helper accepts.
+/// The user ids of the owners that the helper accepts: only root.
 pub const ROOT: &[u32] = &[0];
 
-/// The maximum number of links that Linux follows (path_resolution(7)).
+/// The maximum number of symbolic links in a path that Linux follows (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
 
 const STICKY: u32 = 0o1000;
@@ -67,7 +67,7 @@ impl Error {
         Self { path: path.to_owned(), reason }
     }
 
-    /// Returns the description of the fault without the fix.
+    /// Returns the description of the fault, without the command that fixes it.
     pub fn fault(&self) -> String {
         let path = self.path.display();
         match &self.reason {

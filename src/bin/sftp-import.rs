@@ -1,4 +1,4 @@
-//! `sftp-import`, the command: runs [`sftp_import::cli`].
+//! The program `sftp-import`, the command line. It runs [`sftp_import::cli`].
 
 fn main() -> std::process::ExitCode {
     sftp_import::cli::main()

@@ -1,4 +1,4 @@
-//! `sftp-importd`, the daemon: runs [`sftp_import::daemon`].
+//! The program `sftp-importd`, the daemon. It runs [`sftp_import::daemon`].
 
 fn main() -> std::process::ExitCode {
     sftp_import::daemon::main()

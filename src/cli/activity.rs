@@ -1,4 +1,5 @@
-//! `sftp-import activity …`: exports the activity log for other programs.
+//! Implements the commands `sftp-import activity …`, which export the activity log for other
+//! programs.
 
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -12,10 +13,10 @@ use crate::state::activity::ActivityPages;
 pub enum ActivityCommand {
     /// Print the activity log as JSON lines, oldest first
     Export {
-        /// Only lines of this account
+        /// Print only the lines of this account
         #[arg(long, value_name = "ID")]
         account: Option<AccountId>,
-        /// Only lines since this time, such as 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z
+        /// Print only lines since this time, such as 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z
         #[arg(long, value_name = "DATE", value_parser = parse_since)]
         since: Option<Timestamp>,
     },

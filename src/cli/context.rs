@@ -1,4 +1,5 @@
-//! [`CliContext`]: configuration, databases and output of a command, and its exit status.
+//! [`CliContext`] has the configuration, the databases and the output of a command, and makes its
+//! exit status.
 
 use std::error::Error;
 use std::fmt;
@@ -75,7 +76,7 @@ impl<E: Error + 'static> From<E> for CliError {
     }
 }
 
-/// The configuration's path and the output of a command.
+/// The path of the configuration file and the output of a command.
 #[derive(Debug)]
 pub struct CliContext {
     config_path: Option<PathBuf>,
@@ -112,7 +113,7 @@ impl CliContext {
         Ok(Config::load_or_default(self.config_path.as_deref())?)
     }
 
-    /// Opens the state database of the configuration.
+    /// Opens the state database that the configuration names.
     pub fn open_state(&self) -> Result<State, CliError> {
         self.state(&self.config()?)
     }
@@ -158,12 +159,13 @@ impl CliContext {
         copied.map_err(|error| {
             error
                 .before("the change is in force, but not yet in the state database")
-                .hint("when the state database works again: sftp-import provision")
+                .hint("when the state database works again, run: sftp-import provision")
         })
     }
 
     pub fn importer(&self, config: Config) -> Result<Importer, CliError> {
-        drop(self.state(&config)?); // fails with a hint if the folder is missing
+        // This call fails with a hint if the state folder is missing.
+        drop(self.state(&config)?);
         let importer = Importer::open(Arc::new(config))?;
         importer.context.state.set_actor(&actor());
         Ok(importer)
@@ -188,5 +190,5 @@ pub(super) fn require_root() -> Result<(), CliError> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    Err(CliError::new("this command needs root").hint("the same command with sudo"))
+    Err(CliError::new("this command needs root").hint("run the same command with sudo"))
 }

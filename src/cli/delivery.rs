@@ -1,4 +1,4 @@
-//! `sftp-import delivery …`: lists, shows and retries deliveries.
+//! Implements the commands `sftp-import delivery …`, which list, show and retry deliveries.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,42 +14,43 @@ use crate::state::{self, State, activity, endpoints};
 pub enum DeliveryCommand {
     /// List deliveries, the newest last
     List {
-        /// Only deliveries of this account
+        /// List only the deliveries of this account
         #[arg(long)]
         account: Option<AccountId>,
-        /// Only deliveries of this import
+        /// List only the deliveries of this import
         #[arg(long)]
         import: Option<ImportId>,
-        /// Only mails, or only webhooks
+        /// List only the deliveries by this channel: email or webhook
         #[arg(long, value_name = "email|webhook", value_parser = parse_channel)]
         by: Option<Channel>,
-        /// Only pending deliveries
+        /// List only the pending deliveries
         #[arg(long, conflicts_with_all = ["failed", "delivered"])]
         pending: bool,
-        /// Only deliveries that succeeded
+        /// List only the deliveries that succeeded
         #[arg(long, conflicts_with = "failed")]
         delivered: bool,
-        /// Only deliveries that were given up
+        /// List only the deliveries that were given up
         #[arg(long)]
         failed: bool,
-        /// The maximum number of deliveries
+        /// The maximum number of deliveries that are listed
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
     /// Show a delivery and every attempt at it
     Show {
-        /// The delivery's number, as in `delivery list`
+        /// The number of the delivery, as shown by `delivery list`
         id: i64,
     },
-    /// Make a delivery again, in any state, or all deliveries that were given up
+    /// Make one delivery again, in any state, or make all deliveries again that were given up
     Retry {
-        /// The delivery's number, as in `delivery list`
+        /// The number of the delivery, as shown by `delivery list`
         #[arg(required_unless_present = "failed", conflicts_with = "failed")]
         id: Option<i64>,
-        /// All deliveries that were given up, for example after days without a mail server
+        /// Make all deliveries again that were given up, for example after days without a mail
+        /// server
         #[arg(long)]
         failed: bool,
-        /// Only deliveries of this account, with --failed
+        /// With --failed, make only the deliveries of this account again
         #[arg(long, requires = "failed")]
         account: Option<AccountId>,
     },
@@ -73,7 +74,7 @@ pub fn run(command: DeliveryCommand, context: &CliContext) -> CliResult {
 fn parse_channel(word: &str) -> Result<Channel, String> {
     let channels = [Channel::Email, Channel::Webhook];
     let found = channels.into_iter().find(|channel| channel.as_str() == word);
-    found.ok_or_else(|| "must be email or webhook".to_owned())
+    found.ok_or_else(|| "the channel must be email or webhook".to_owned())
 }
 
 fn list(context: &CliContext, filter: &DeliveryFilter) -> CliResult {
@@ -106,7 +107,7 @@ fn print_reasons(
         let is_wanted = filter.account.as_ref().is_none_or(|account| *account == endpoint.account);
         let Some(reason) = endpoint.disabled_reason.filter(|_| is_wanted) else { continue };
         let (account, name) = (&endpoint.account, &endpoint.name);
-        out.line(&format!("The endpoint {name} of {account} is disabled: {reason}"))?;
+        out.line(&format!("The endpoint {name} of account {account} is disabled: {reason}"))?;
     }
     Ok(())
 }
@@ -125,7 +126,7 @@ fn row(delivery: &Delivery) -> Vec<String> {
     ]
 }
 
-/// The output of `delivery show --json`.
+/// The output of the command `delivery show --json`.
 #[derive(Serialize)]
 struct DeliveryDetails {
     #[serde(flatten)]
@@ -139,9 +140,9 @@ fn show(context: &CliContext, id: i64) -> CliResult {
         Ok::<_, CliError>(DeliveryDetails { delivery, log: deliveries::list_attempts(tx, id)? })
     })?;
     let DeliveryDetails { delivery, log } = &details;
-    let import = delivery.import.as_deref().unwrap_or("no import");
+    let import = delivery.import.as_deref().unwrap_or("none");
     let mut lines = vec![
-        format!("{} of {import}, account {}", delivery.kind, delivery.account),
+        format!("delivery of {}, import {import}, account {}", delivery.kind, delivery.account),
         format!("  message  {}", delivery.message),
         format!("  to       {} ({})", delivery.destination, delivery.channel.as_str()),
         format!("  state    {}", delivery.state),
@@ -163,7 +164,7 @@ fn retry(context: &CliContext, id: i64) -> CliResult {
         deliveries::retry(tx, id, at)?;
         let account: Option<AccountId> = delivery.account.parse().ok();
         let import = delivery.import.as_ref().and_then(|import| import.parse().ok());
-        let detail = format!("{id} to {}", delivery.destination);
+        let detail = format!("delivery {id} to {}", delivery.destination);
         activity::log(tx, at, account.as_ref(), import.as_ref(), "delivery.retried", &detail)?;
         Ok::<_, CliError>(delivery)
     })?;

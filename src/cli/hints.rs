@@ -1,4 +1,4 @@
-//! [`hint`]: returns the next step for the user after an error.
+//! The function [`hint`] returns the next step for the user after an error.
 
 use std::error::Error;
 
@@ -43,7 +43,7 @@ fn after_key(error: &KeyError) -> Option<String> {
         KeyError::NoKey { account, .. } => Some(format!("sftp-import key list {account}")),
         KeyError::Removing(id) => Some(format!("sftp-import account remove {id}")),
         KeyError::RevokedBefore { .. } => {
-            Some("to let the key work again: the same command with --again".to_owned())
+            Some("to let the key work again, run the same command with --again".to_owned())
         }
         _ => None,
     }
@@ -57,7 +57,7 @@ fn after_registry(error: &registry::Error) -> Option<String> {
 
 fn after_copy(error: &BackupError) -> Option<String> {
     let hint = match error {
-        BackupError::Exists(_) => "name a file that does not exist",
+        BackupError::Exists(_) => "choose a file name that does not exist yet",
         BackupError::Damaged { .. } => "restore an older backup with `sftp-import restore`",
         BackupError::InUse(_) => "wait for other sftp-import commands to end",
         _ => return None,

@@ -1,4 +1,4 @@
-//! `sftp-import key …`: add, list, revoke, refused.
+//! Implements the commands `sftp-import key …`: add, list, revoke, refused.
 
 mod next_steps;
 mod refused;
@@ -26,11 +26,11 @@ use crate::state::keys::{self, KeyRow};
 pub enum KeyCommand {
     /// Add a public key to an account; the first key creates the account's Unix user and folders
     Add(AddKey),
-    /// List keys
+    /// List the keys of accounts
     List {
-        /// Only keys of this account
+        /// List only the keys of this account
         account: Option<AccountId>,
-        /// Also list revoked keys
+        /// List revoked keys too
         #[arg(long)]
         all: bool,
     },
@@ -54,15 +54,16 @@ pub enum KeyCommand {
 pub struct AddKey {
     /// The account's id
     account: AccountId,
-    /// The partner's .pub file; - for standard input
+    /// The path of the partner's .pub file, or - for standard input
     file: PathBuf,
-    /// The key's name, such as the machine that uses the key
+    /// A name for the key, such as the name of the machine that uses the key
     #[arg(long)]
     name: String,
-    /// Addresses and networks that the key may be used from, such as 192.0.2.7,2001:db8::/32
+    /// The addresses and networks from which the key may be used, such as 192.0.2.7,2001:db8::/32
     #[arg(long, value_name = "CIDR,…")]
     from: Option<String>,
-    /// When the key stops working: a date (its first moment in UTC) or an RFC 3339 instant
+    /// The time at which the key stops working: a date (its first moment in UTC) or an RFC 3339
+    /// instant
     #[arg(long, value_name = "DATE")]
     expires: Option<String>,
     /// Add the key even if it was revoked for this account
@@ -79,7 +80,7 @@ pub(super) struct KeyStatus {
     state: &'static str,
 }
 
-/// The result of `key add`.
+/// The result of the command `key add`.
 #[derive(Serialize)]
 struct AddedKeyWithServer<'a> {
     #[serde(flatten)]
@@ -114,12 +115,12 @@ fn add(arguments: &AddKey, config: &Config, context: &CliContext) -> CliResult {
     let added = admission.add_key(&state, now, account, new)?;
     let KeyRow { account, name, algorithm, fingerprint, .. } = &added.key;
     let mut lines =
-        vec![format!("key {name:?} added to account {account}: {algorithm} {fingerprint}")];
+        vec![format!("the key {name:?} is added to account {account}: {algorithm} {fingerprint}")];
     lines.extend(added.key.from.iter().map(|from| format!("the key works from {from} only")));
     lines.extend(added.key.expires_at.map(|at| format!("the key stops working at {at}")));
     if added.account == AccountState::Suspended {
         lines.push(format!(
-            "the account is suspended; to let the account log in: sftp-import account resume {account}"
+            "the account is suspended; to let it log in, run: sftp-import account resume {account}"
         ));
     }
     let server = ServerAddress::of_host(&config.node);
@@ -176,11 +177,15 @@ fn revoke(account: &AccountId, key: &str, config: &Config, context: &CliContext)
     let revoked = admission.revoke_key(Timestamp::now(), account, key)?;
     let state = context.copy_account(&admission, account)?;
     let row = state.read(|tx| keys::find(tx, account, &revoked.key.fingerprint))?;
-    let when = if revoked.was_revoked { "was revoked before" } else { "is revoked" };
-    let mut lines = vec![format!("key {:?} of account {account} {when}", revoked.key.name)];
+    let name = &revoked.key.name;
+    let mut lines = vec![if revoked.was_revoked {
+        format!("the key {name:?} of account {account} was revoked before")
+    } else {
+        format!("the key {name:?} of account {account} is revoked")
+    }];
     if !revoked.was_revoked {
         lines.push(format!(
-            "open sessions continue; to end them: sftp-import account suspend {account}"
+            "open sessions continue; to end them, run: sftp-import account suspend {account}"
         ));
     }
     context.done(&row, lines)
@@ -217,7 +222,7 @@ pub(super) fn print(output: &Output, keys: &[KeyStatus]) -> io::Result<()> {
         "LAST USE",
         "LAST FROM",
     ];
-    let empty = "no keys yet; add one with: sftp-import key add ACCOUNT FILE.pub --name NAME";
+    let empty = "there are no keys yet; to add a key, run: sftp-import key add ACCOUNT FILE.pub --name NAME";
     output.list(keys, &titles, empty, |status| {
         let key = &status.key;
         vec![

@@ -27,7 +27,7 @@ use context::{CliContext, CliResult};
 #[derive(Debug, Parser)]
 #[command(name = "sftp-import", version, max_term_width = 100)]
 pub struct Cli {
-    /// Configuration file [default: /etc/sftp-import/config.toml, if it exists]
+    /// Use this configuration file [default: /etc/sftp-import/config.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print JSON instead of text
@@ -39,19 +39,19 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Accounts: the partners that may upload
+    /// Manage accounts, the partners that may upload
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// The keys that accounts log in with
+    /// Manage the keys that accounts log in with
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Imports: their state, reports and error files
+    /// Show imports, their reports and error files, and retry imports
     #[command(subcommand)]
     Import(import::ImportCommand),
-    /// Endpoints that are notified of an account's imports
+    /// Manage the endpoints that are notified of an account's imports
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
-    /// Mails and webhook messages, sent and waiting
+    /// List, show and retry mails and webhook messages
     #[command(subcommand)]
     Delivery(delivery::DeliveryCommand),
     /// Export the activity log for other programs
@@ -63,12 +63,12 @@ enum Command {
     Manifest(import::manifest::ManifestArguments),
     /// Import local files now, for an account
     Ingest(import::ingest::IngestArguments),
-    /// The configuration file
+    /// Check the configuration file
     #[command(subcommand)]
     Config(host::config::ConfigCommand),
     /// Make Unix users, folders, published keys and the state database match the registry
     Provision,
-    /// The registry: the accounts and keys that root approved
+    /// Manage the registry, the accounts and keys that root approved
     #[command(subcommand)]
     Registry(host::registry::RegistryCommand),
     /// Check every part of the installation, and print a fix for each fault
@@ -85,7 +85,7 @@ enum Command {
 #[derive(Debug, Parser)]
 #[command(name = "sftp-import", version, max_term_width = 100)]
 struct PartnerCli {
-    /// Configuration file with other limits
+    /// Use this configuration file with other limits
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print JSON instead of text

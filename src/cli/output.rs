@@ -10,15 +10,15 @@ use serde::Serialize;
 
 use crate::sanitize::{is_unprintable, printable};
 
-/// The style of success.
+/// The text style for success.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
-/// The style of partial success.
+/// The text style for partial success.
 pub const FAIR: Style = AnsiColor::Yellow.on_default().bold();
-/// The style of failure.
+/// The text style for failure.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
-/// The style of titles.
+/// The text style for titles.
 pub const STRONG: Style = Style::new().bold();
-/// The style of labels.
+/// The text style for labels.
 pub const FAINT: Style = Style::new().dimmed();
 pub const PLAIN: Style = Style::new();
 
@@ -32,7 +32,7 @@ impl StyledLine {
         Self::default().and(style, text)
     }
 
-    /// Appends `text`.
+    /// Appends `text` to the line, in the given style.
     #[must_use]
     pub fn and(mut self, style: Style, text: impl fmt::Display) -> Self {
         self.0.push((style, printable(&text.to_string())));

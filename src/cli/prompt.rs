@@ -1,5 +1,5 @@
-//! Questions on the terminal. [`confirm`] asks before an account is removed or erased. [`choose`]
-//! asks the user to choose between several readings of a file.
+//! Asks questions on the terminal. [`confirm`] asks before an account is removed or erased.
+//! [`choose`] asks the user to choose between several readings of a file.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -45,7 +45,7 @@ pub(super) fn choose(question: &str, choices: &[String]) -> io::Result<Option<us
         writeln!(stderr, "  {number}) {}", printable(choice))?;
     }
     loop {
-        write!(stderr, "1 to {} [1]: ", choices.len())?;
+        write!(stderr, "choose a number from 1 to {} [1]: ", choices.len())?;
         stderr.flush()?;
         let mut answer = String::new();
         if io::stdin().read_line(&mut answer)? == 0 {

@@ -1,4 +1,4 @@
-//! `sftp-import webhook …`: manages the endpoints of accounts.
+//! Implements the commands `sftp-import webhook …`, which manage the endpoints of accounts.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -20,17 +20,17 @@ pub enum WebhookCommand {
     Add {
         /// The account's id
         account: AccountId,
-        /// The endpoint's name, unique in the account
+        /// The endpoint's name, which is unique in the account
         name: String,
-        /// The URL to post to: https://host/path
+        /// The URL that gets the messages: https://host/path
         url: String,
     },
-    /// List endpoints
+    /// List the endpoints of accounts
     List {
-        /// Only endpoints of this account
+        /// List only the endpoints of this account
         account: Option<AccountId>,
     },
-    /// Send one signed test message now, and print the answer
+    /// Send one signed test message to an endpoint now, and print the answer
     Test(EndpointArguments),
     /// Give an endpoint a new secret, and print the secret, which is not shown again
     Rotate(EndpointArguments),
@@ -44,7 +44,7 @@ pub enum WebhookCommand {
 pub struct EndpointArguments {
     /// The account's id
     account: AccountId,
-    /// The endpoint's name
+    /// The name of the endpoint
     name: String,
 }
 
@@ -77,8 +77,10 @@ fn add(context: &CliContext, account: &AccountId, name: &str, url: &str) -> CliR
         AddOutcome::Added => {}
         AddOutcome::NoAccount => return Err(AdmissionError::NoAccount(account.clone()).into()),
         AddOutcome::NameTaken => {
-            return Err(CliError::new(format_args!("{account} has an endpoint {name} already"))
-                .hint(format_args!("sftp-import webhook remove {account} {name}")));
+            return Err(CliError::new(format_args!(
+                "account {account} already has an endpoint {name}"
+            ))
+            .hint(format_args!("sftp-import webhook remove {account} {name}")));
         }
     }
     let mut lines = Vec::new();
@@ -86,9 +88,11 @@ fn add(context: &CliContext, account: &AccountId, name: &str, url: &str) -> CliR
         lines.push(format!("The host name does not resolve; each request retries. {why}"));
     }
     lines.extend([
-        format!("Added {name} to {account}. Its secret, which is not shown again:"),
+        format!(
+            "The endpoint {name} of account {account} has this secret, which is not shown again:"
+        ),
         format!("  {secret}"),
-        "To send the account's milestones to this endpoint:".to_owned(),
+        "To send the account's milestones to this endpoint, run:".to_owned(),
         format!("  sftp-import account set {account} --webhook {name}"),
     ]);
     let value = json!({ "account": account.as_str(), "name": name, "url": url, "secret": secret });
@@ -102,8 +106,8 @@ fn list(context: &CliContext, account: Option<&AccountId>) -> CliResult {
         let chosen = if endpoint.chosen { "yes" } else { "no" };
         let state = match (&endpoint.disabled_at, &endpoint.disabled_reason) {
             (None, _) => "enabled".to_owned(),
-            (Some(at), None) => format!("disabled {}", at.strftime("%F")),
-            (Some(at), Some(why)) => format!("disabled {}: {why}", at.strftime("%F")),
+            (Some(at), None) => format!("disabled on {}", at.strftime("%F")),
+            (Some(at), Some(why)) => format!("disabled on {}: {why}", at.strftime("%F")),
         };
         let [account, name, url] = [&endpoint.account, &endpoint.name, &endpoint.url];
         vec![account.clone(), name.clone(), chosen.to_owned(), state, url.clone()]
@@ -119,7 +123,8 @@ fn test(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
     let target = state
         .read(|tx| endpoints::find_target(tx, account.as_str(), name, now))?
         .ok_or_else(|| no_such_endpoint(endpoint))?;
-    drop(state); // a slow endpoint must not block other users of the database
+    // A slow endpoint must not block other users of the database.
+    drop(state);
     let (id, secrets) = (message_id(), signing_secrets(&target)?);
     let data = json!({"account": account.as_str()});
     let body = json!({"type": "test", "timestamp": format!("{now:.3}"), "data": data}).to_string();
@@ -127,9 +132,10 @@ fn test(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
     let outcome = WebhookSender::new(&config.webhooks).send(&request);
     let delivered = matches!(outcome, AttemptOutcome::Delivered(_));
     let verb = if delivered { "accepted" } else { "did not accept" };
-    let mut lines = vec![format!("{} {verb} the test {id}: {}", target.url, outcome.text())];
+    let mut lines =
+        vec![format!("{} {verb} the test message {id}: {}", target.url, outcome.text())];
     if target.disabled.is_some() {
-        lines.push("The endpoint is disabled. To send milestones to it again:".to_owned());
+        lines.push("The endpoint is disabled. To send milestones to it again, run:".to_owned());
         lines.push(format!("  sftp-import webhook enable {account} {name}"));
     }
     let value = json!({
@@ -152,7 +158,9 @@ fn rotate(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
         "account": account.as_str(), "name": name, "secret": secret, "oldSecretUntil": until,
     });
     let lines = [
-        format!("The new secret of {name} of {account}, which is not shown again:"),
+        format!(
+            "The endpoint {name} of account {account} has this new secret, which is not shown again:"
+        ),
         format!("  {secret}"),
         format!("The old secret also signs until {}.", until.strftime("%F %T UTC")),
     ];
@@ -166,7 +174,7 @@ fn enable(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
         endpoints::enable(tx, account, name)
     })?;
     let value = json!({"account": account.as_str(), "name": name});
-    context.done(&value, [format!("Enabled {name} of {account}.")])
+    context.done(&value, [format!("The endpoint {name} of account {account} is enabled.")])
 }
 
 fn remove(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
@@ -174,7 +182,7 @@ fn remove(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
     let (state, at) = (context.open_state()?, Timestamp::now());
     change(&state, at, endpoint, "webhook.removed", |tx| endpoints::remove(tx, at, account, name))?;
     let value = json!({"account": account.as_str(), "name": name});
-    context.done(&value, [format!("Removed {name} from {account}.")])
+    context.done(&value, [format!("The endpoint {name} of account {account} is removed.")])
 }
 
 /// Changes an endpoint and logs the change. Fails if the endpoint does not exist.
@@ -194,6 +202,6 @@ fn change(
 }
 
 fn no_such_endpoint(EndpointArguments { account, name }: &EndpointArguments) -> CliError {
-    CliError::new(format_args!("{account} has no endpoint {name}"))
+    CliError::new(format_args!("account {account} has no endpoint {name}"))
         .hint(format_args!("sftp-import webhook list {account}"))
 }

@@ -1,4 +1,4 @@
-//! Encodes numbers, and compares and copies short byte strings.
+//! Encodes numbers as bytes, and compares and copies short byte strings.
 
 pub(crate) mod short_bytes;
 pub(crate) mod varint;

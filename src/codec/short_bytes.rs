@@ -21,7 +21,7 @@ pub fn push(to: &mut Vec<u8>, from: &[u8], range: Range<usize>) {
     }
 }
 
-/// Returns whether two byte strings are equal.
+/// Returns whether the two byte strings are equal.
 #[inline]
 pub fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len()

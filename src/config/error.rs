@@ -13,13 +13,13 @@ pub enum ConfigError {
     #[error("{}: {message}", path.display())]
     Parse {
         path: PathBuf,
-        /// The parser's message. It contains the line number, the column and the line.
+        /// The parser's message, which contains the line number, the column and the invalid line.
         message: String,
     },
-    /// A value is out of range.
+    /// The value of a key is out of range.
     #[error("{key} {problem}")]
     Value {
-        /// The key in the form `section.key`.
+        /// The key of the invalid value, in the form `section.key`.
         key: &'static str,
         /// The problem, as a predicate whose subject is the key.
         problem: String,

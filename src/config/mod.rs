@@ -38,7 +38,7 @@ use crate::import_id::is_node_name;
 /// The path of the configuration file if `--config` is not given.
 pub const DEFAULT_PATH: &str = "/etc/sftp-import/config.toml";
 
-/// The whole configuration.
+/// The whole configuration, with one field for each section of the configuration file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
@@ -97,7 +97,7 @@ impl Config {
         self.account.get(account).map_or(&self.limits, |own| &own.limits)
     }
 
-    /// Returns the pairing periods for `account`.
+    /// Returns the periods of the section `[pairing]` for `account`.
     pub fn pairing_of(&self, account: &AccountId) -> &Pairing {
         self.account.get(account).map_or(&self.pairing, |own| &own.pairing)
     }
@@ -133,7 +133,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         let wrong = |key, problem: &str| Err(ConfigError::Value { key, problem: problem.into() });
         if !is_node_name(&self.node.name) {
-            return wrong("node.name", "must be 1 to 63 of A-Z a-z 0-9 - . _");
+            return wrong("node.name", "must be 1 to 63 characters of A-Z a-z 0-9 - . _");
         }
         for (key, path) in [
             ("paths.accounts", &self.paths.accounts),

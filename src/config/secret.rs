@@ -1,4 +1,4 @@
-//! Secrets: checks the modes of secret files, and removes secrets from error messages.
+//! Checks the modes of secret files, and removes secrets from error messages.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +10,7 @@ pub enum SecretError {
     /// The metadata of the file can't be read.
     #[error("cannot read the mode of {}, which [mail] password-file names", path.display())]
     Metadata { path: PathBuf, source: io::Error },
-    /// Everybody can read the file.
+    /// Everybody on the host can read the file.
     #[error("{} contains a password and can be read by everybody", .0.display())]
     Exposed(PathBuf),
 }
@@ -20,7 +20,9 @@ impl SecretError {
     pub fn hint(&self) -> String {
         match self {
             Self::Metadata { .. } => {
-                "write the password on its first line, or name another file".into()
+                "write the password on the first line of that file, or set password-file to \
+                 another file"
+                    .into()
             }
             Self::Exposed(path) => format!("chmod 0640 {}", path.display()),
         }

@@ -21,7 +21,8 @@ fn the_sample_configuration_contains_the_defaults() {
     let debug = format!("{config:?}").replace(['{', ','], "\n");
     let keys = debug.lines().filter_map(|line| line.split_once(": ")).map(|(key, _)| key.trim());
     for key in keys.filter(|key| *key != "linger") {
-        // The key linger is ignored, but accepted for one more version.
+        // The key `linger` is ignored, but the configuration file may contain it for one more
+        // version.
         let written = key.replace('_', "-");
         assert!(text.contains(&written), "the sample has no {written}");
     }

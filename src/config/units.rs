@@ -30,8 +30,9 @@ impl Period {
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let span: Span =
-            text.parse().map_err(|e| de::Error::custom(format!("{e}; write it as \"2h\"")))?;
+        let span: Span = text
+            .parse()
+            .map_err(|e| de::Error::custom(format!("{e}; write a duration such as \"2h\"")))?;
         // Months and years have no fixed length. Days and weeks are fixed here, because changes of
         // the clock are ignored.
         let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| {
@@ -77,7 +78,7 @@ impl fmt::Display for Size {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UtcTime(i64);
 
-/// A time as the file has it.
+/// A time in the form in which the configuration file contains it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum WrittenTime {
@@ -91,7 +92,7 @@ impl UtcTime {
         Self(seconds)
     }
 
-    /// Returns seconds since 1970.
+    /// Returns the time in seconds since 1970 UTC.
     pub const fn seconds(self) -> i64 {
         self.0
     }
@@ -105,7 +106,7 @@ impl UtcTime {
                 Some(Self(number))
             };
         }
-        // A day is its midnight.
+        // A date without a time of day means 00:00 UTC of that date.
         let utc = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
         Some(Self(text.parse::<Timestamp>().ok().or_else(utc)?.as_second()))
     }
@@ -120,7 +121,10 @@ impl<'de> Deserialize<'de> for UtcTime {
             Err(_) => String::new(),
         };
         Self::parse(&text).ok_or_else(|| {
-            de::Error::custom("is no time; write it as \"2000-01-01\" or in seconds since 1970")
+            de::Error::custom(
+                "is not a time; write a time such as \"2000-01-01\", or a number of seconds since \
+                 1970",
+            )
         })
     }
 }
@@ -154,7 +158,10 @@ mod tests {
         assert_eq!(read("0").unwrap().to_string(), "1970-01-01T00:00:00Z");
         for text in ["'soon'", "'01/02/2000'", "true", "1.5", "'2h'"] {
             let error = read(text).err().unwrap().to_string();
-            assert!(error.contains("is no time; write it as \"2000-01-01\""), "{text}: {error}");
+            assert!(
+                error.contains("is not a time; write a time such as \"2000-01-01\""),
+                "{text}: {error}"
+            );
         }
     }
 }

@@ -14,19 +14,20 @@ use crate::import::UploadAudit;
 use crate::sanitize::chain;
 use crate::state::{self, State};
 
-/// The time within which lines are stored in one transaction.
+/// The time for which log lines are collected before one transaction stores them.
 const GATHER: Duration = Duration::from_millis(500);
-/// The pause after an error, and while some changes can't be stored yet.
+/// The pause of the threads after an error, and while some changes can't be stored yet.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The running writer.
+/// The running thread that stores the audit of uploads.
 pub struct AuditWriter {
     audit: Arc<UploadAudit>,
     state: Arc<State>,
     thread: JoinHandle<()>,
 }
 
-/// Starts the reader and the writer. The reader ends with the process.
+/// Starts the thread that reads the SFTP server's log, and the thread that stores the audit. The
+/// reader ends with the process.
 pub fn start(audit: &Arc<UploadAudit>, state: &Arc<State>) -> io::Result<AuditWriter> {
     let reader = Arc::clone(audit);
     Builder::new().name("log-socket".into()).spawn(move || read(&reader))?;
@@ -37,7 +38,7 @@ pub fn start(audit: &Arc<UploadAudit>, state: &Arc<State>) -> io::Result<AuditWr
 }
 
 impl AuditWriter {
-    /// Ends the writer, and stores every line received so far.
+    /// Ends the writing thread, and stores every log line that was received so far.
     pub fn stop(self) {
         self.audit.stop();
         if self.thread.join().is_err() {
@@ -49,9 +50,10 @@ impl AuditWriter {
 
 fn read(audit: &UploadAudit) {
     loop {
-        // A panic loses only the line that caused it.
+        // A panic loses only the log line that caused it.
         match catch_unwind(AssertUnwindSafe(|| audit.read_lines())) {
-            Ok(Ok(())) => return, // without a socket there are no lines
+            // Without a socket there are no lines to read.
+            Ok(Ok(())) => return,
             Ok(Err(error)) => {
                 tracing::error!("{}", chain(&error));
                 std::thread::sleep(PAUSE);
@@ -66,7 +68,8 @@ fn write(audit: &UploadAudit, state: &State) {
     while audit.wait_for_work(gather, pause) {
         audit.link();
         (gather, pause) = match audit.store(state).inspect_err(log_error) {
-            Ok(false) => (GATHER, Duration::MAX), // waits until the next line
+            // The thread waits until it receives the next log line.
+            Ok(false) => (GATHER, Duration::MAX),
             Ok(true) => (GATHER, PAUSE),
             Err(_) => (PAUSE, PAUSE),
         };

@@ -16,26 +16,27 @@ use nix::sys::statvfs::statvfs;
 
 use crate::config::{Config, Size};
 
-/// The age up to which a measurement allows work to begin.
+/// The maximum age of a measurement of free space that allows a scan or an import to begin.
 const MAX_AGE: Duration = Duration::from_secs(2);
-/// A measurement that takes this long counts as hanging. A measurement normally takes microseconds.
+/// A measurement of free space that takes this long counts as hanging. A measurement normally takes
+/// microseconds.
 const HANGS: Duration = Duration::from_secs(5);
 
 /// The free space of a folder's file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskSpace {
     pub path: PathBuf,
-    /// The bytes that are free to users other than root.
+    /// The number of bytes that are free to users other than root.
     pub free: u64,
 }
 
-/// A line for the activity log.
+/// A line about the queue for the activity log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActivityEntry {
     pub at: Timestamp,
-    /// The action: `queue.held` or `queue.released`.
+    /// The logged action: `queue.held` or `queue.released`.
     pub action: &'static str,
-    /// The detail names the disk and its free space.
+    /// The detail of the line names the disk and its free space.
     pub detail: String,
 }
 
@@ -45,20 +46,20 @@ pub struct FreeSpace {
     floor: Size,
     held: Option<DiskSpace>,
     pending: Vec<ActivityEntry>,
-    /// When the running measurement began.
+    /// The time at which the running measurement began. `None` if no measurement is running.
     measuring: Option<Instant>,
-    /// When the last measurement ended.
+    /// The time at which the last measurement of free space ended.
     measured: Option<Instant>,
-    /// The time since which the queue is held.
+    /// The time since which the queue is held. `None` if the queue is not held.
     since: Option<Instant>,
 }
 
-/// A change of the queue by a measurement.
+/// The change of the queue that a measurement of free space causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueChange {
-    /// The queue is now held, for this reason.
+    /// The queue is now held. The text is the reason.
     Held(String),
-    /// The queue is released. It was held for this long.
+    /// The queue is released. The value is the time for which the queue was held.
     Released(Duration),
 }
 
@@ -86,8 +87,8 @@ impl FreeSpace {
         within(self.measured, MAX_AGE) || self.measuring.is_some_and(|at| now >= at + HANGS)
     }
 
-    /// Begins a measurement at `now`. Returns the pending lines to write with it. `None` if a
-    /// measurement is already running.
+    /// Begins a measurement of free space at `now`. Returns the pending lines to write with it.
+    /// `None` if a measurement is already running.
     pub fn begin(&mut self, now: Instant) -> Option<Vec<ActivityEntry>> {
         if self.measuring.is_some() {
             return None;
@@ -110,7 +111,7 @@ impl FreeSpace {
         self.update(disks, now, at)
     }
 
-    /// Holds or releases the queue by the measured space. Logs and returns the change.
+    /// Holds or releases the queue according to the measured space. Logs and returns the change.
     fn update(&mut self, disks: &[DiskSpace], now: Instant, at: Timestamp) -> Option<QueueChange> {
         let scarcest = disks.iter().min_by_key(|disk| disk.free)?;
         let (was_held, floor) = (self.is_held(), self.floor.bytes());
@@ -143,10 +144,10 @@ impl FreeSpace {
         Some(change)
     }
 
-    /// Adds the reason before `status` while the queue is held.
+    /// Adds the reason in front of `status` while the queue is held.
     pub fn explain(&self, status: String) -> String {
         match self.reason() {
-            Some(reason) => format!("Queue held, {reason}. {status}"),
+            Some(reason) => format!("The queue is held: {reason}. {status}"),
             None => status,
         }
     }
@@ -154,7 +155,10 @@ impl FreeSpace {
     fn reason(&self) -> Option<String> {
         let DiskSpace { path, free } = self.held.as_ref()?;
         let (free, path) = (Size::from_bytes(*free), path.display());
-        Some(format!("{free} free at {path}, less than imports.free-space-floor = {}", self.floor))
+        Some(format!(
+            "{free} are free at {path}, which is less than imports.free-space-floor = {}",
+            self.floor
+        ))
     }
 }
 
@@ -164,14 +168,14 @@ pub fn folders(config: &Config) -> [PathBuf; 3] {
     [paths.accounts.clone(), paths.state.clone(), paths.data()]
 }
 
-/// Measures the free space of each folder. A missing folder, or one that can't be measured, is left
-/// out: the work that needs it reports the error.
+/// Measures the free space of each folder. A folder that is missing or can't be measured is left
+/// out, because the work that needs the folder reports the error.
 pub fn measure(folders: &[PathBuf]) -> Vec<DiskSpace> {
     let disk = |path: &PathBuf| Some(DiskSpace { path: path.clone(), free: free(path).ok()? });
     folders.iter().filter_map(disk).collect()
 }
 
-/// Returns the bytes free to users other than root (statvfs(3)).
+/// Returns the number of bytes that are free to users other than root (statvfs(3)).
 fn free(path: &Path) -> io::Result<u64> {
     let stat = statvfs(path)?;
     Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
@@ -192,11 +196,11 @@ mod tests {
         let now = Instant::now();
         let mut update = |a, b| space.update(&[disk("/a", a), disk("/b", b)], now, at);
         assert_eq!(update(1_000, 1_000), None);
-        let reason = "999 B free at /b, less than imports.free-space-floor = 1.0 kB";
+        let reason = "999 B are free at /b, which is less than imports.free-space-floor = 1.0 kB";
         assert_eq!(update(5_000, 999), Some(QueueChange::Held(reason.into())));
-        assert_eq!(update(5_000, 0), None, "logged once");
-        assert_eq!(update(0, 5_000), None, "another disk is no change");
-        assert_eq!(update(1_099, 5_000), None, "not yet");
+        assert_eq!(update(5_000, 0), None, "the change must be logged once");
+        assert_eq!(update(0, 5_000), None, "a shortage on another disk must be no change");
+        assert_eq!(update(1_099, 5_000), None, "the queue must still be held");
         assert!(matches!(update(1_100, 5_000), Some(QueueChange::Released(_))));
         assert_eq!(update(1_000, 5_000), None);
     }
@@ -206,14 +210,14 @@ mod tests {
         let mut space = FreeSpace::new(Size::from_bytes(10));
         let (now, at) = (Instant::now(), Timestamp::UNIX_EPOCH);
         space.update(&[disk("/a", 0)], now, at);
-        assert!(space.explain("Idle".into()).starts_with("Queue held, 0 B free at /a"));
+        assert!(space.explain("Idle".into()).starts_with("The queue is held: 0 B are free at /a"));
         space.update(&[disk("/a", 99)], now, at);
         assert_eq!(space.explain("Idle".into()), "Idle");
         let actions =
             |space: &FreeSpace| space.pending.iter().map(|l| l.action).collect::<Vec<_>>();
         assert_eq!(actions(&space), ["queue.held", "queue.released"]);
         assert_eq!(space.begin(now), Some(space.pending.clone()));
-        assert_eq!(space.begin(now), None, "one at a time");
+        assert_eq!(space.begin(now), None, "only one measurement may run at a time");
         space.finish(&[disk("/a", 99)], 1, now, at);
         assert_eq!(actions(&space), ["queue.released"]);
         assert!(space.is_busy());

@@ -19,21 +19,21 @@ use crate::import_id::ImportId;
 use crate::sanitize::chain;
 use crate::state::{self, Transaction, activity};
 
-/// The result of a job.
+/// The result of a job on a blocking thread.
 pub enum JobResult {
-    /// `None` if the survey panicked.
+    /// The result of a survey. `None` if the survey panicked.
     Survey(Option<state::Result<Option<Survey>>>),
     Scan(AccountId, Result<ScanOutcome, IntakeError>),
     Run(ActiveRun, Result<RunOutcome, RunError>),
     Sweep,
     Requeued,
-    /// Whether milestones were enqueued.
+    /// The result of a round of progress reports. True if milestones were enqueued.
     Progress(bool),
-    /// The free space, and how many lines were written to the activity log.
+    /// The measured free space, and the number of lines that were written to the activity log.
     Space(Vec<DiskSpace>, usize),
 }
 
-/// One running import.
+/// An import that is running at present.
 #[derive(Clone)]
 pub struct ActiveRun {
     pub import: Queued,
@@ -94,9 +94,9 @@ pub fn measure_space(importer: &Importer, pending: Vec<ActivityEntry>) -> JobRes
     JobResult::Space(disks, if matches!(written, Some(Ok(()))) { pending.len() } else { 0 })
 }
 
-/// Runs `work`. Returns `None` if `work` panicked. The panic message is on standard error.
+/// Runs `work`. Returns `None` if `work` panicked. The panic message is printed on standard error.
 fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
-    // Shared state is behind locks. The users of each lock document the state after a panic.
+    // Locks protect the shared state. The users of each lock document the state after a panic.
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 

@@ -19,12 +19,13 @@ use crate::import::UploadAudit;
 /// The environment variable with the socket's path, which the unit sets. If the variable is unset,
 /// logins are not audited.
 const SOCKET: &str = "SFTP_IMPORT_JOURNAL";
-/// The longest entry, in bytes. A longer entry is not a login.
+/// The maximum size of a journal entry in bytes. A larger entry is not a login.
 const LONGEST: u64 = 64 * 1024;
-/// The pause before the next connection.
+/// The pause before the next attempt to connect to the socket.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Connects and reads until the runtime ends. Returns immediately if the variable is unset.
+/// Connects to the socket and reads journal entries until the runtime ends. Returns immediately if
+/// the variable `SFTP_IMPORT_JOURNAL` is unset.
 pub async fn serve(audit: Arc<UploadAudit>) {
     let Some(path) = std::env::var_os(SOCKET).map(PathBuf::from) else { return };
     let mut reported = false;
@@ -58,7 +59,7 @@ async fn connect(path: &Path) -> io::Result<UnixStream> {
     }
 }
 
-/// Reads entries until the connection ends.
+/// Reads journal entries until the connection ends.
 async fn read(stream: UnixStream, audit: &UploadAudit) {
     let mut entries = BufReader::new(stream);
     loop {

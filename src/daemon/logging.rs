@@ -1,4 +1,5 @@
-//! Logging: to the journal with fields if systemd runs the process, to standard error otherwise.
+//! Sets up logging. Logs go to the journal with fields if systemd runs the process, and to standard
+//! error otherwise.
 
 use std::io::IsTerminal;
 
@@ -6,13 +7,14 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// The variable with the filter, as in `SFTP_IMPORT_LOG=debug`. Default: info.
+/// The environment variable with the filter of the log, as in `SFTP_IMPORT_LOG=debug`. The default
+/// is `info`.
 const FILTER: &str = "SFTP_IMPORT_LOG";
 
 /// Sets up logging for this process.
 pub fn start() {
     let filter = || EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("info"));
-    // Without a prefix, the fields of the journal are called ACCOUNT and IMPORT.
+    // Without a prefix, the fields in the journal are called ACCOUNT and IMPORT.
     if std::env::var_os("JOURNAL_STREAM").is_some()
         && let Ok(journal) = tracing_journald::layer()
     {

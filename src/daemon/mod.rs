@@ -39,7 +39,7 @@ use crate::spool::{self, Opener, ProbeError, Watcher};
 #[derive(Debug, Parser)]
 #[command(name = "sftp-importd", version, max_term_width = 100)]
 pub struct Arguments {
-    /// Configuration file [default: /etc/sftp-import/config.toml, if it exists]
+    /// Use this configuration file [default: /etc/sftp-import/config.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -62,8 +62,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// How long an idle blocking thread is kept. The time is longer than the pause between two rounds
-/// of an idle daemon.
+/// The time for which an idle blocking thread is kept. This time is longer than the pause between
+/// two rounds of an idle daemon.
 const THREADS_IDLE: Duration = Duration::from_secs(60);
 
 fn start(arguments: Arguments) -> Result<(), StartupError> {
@@ -76,15 +76,16 @@ fn start(arguments: Arguments) -> Result<(), StartupError> {
     let (opener, opener_process) = opener::start(&config)?;
     let _instance_lock = preflight::take_instance_lock(&config.paths)?;
     if let Err(error) = config.check_secrets() {
-        tracing::warn!("{}; {}", chain(&error), error.hint()); // only mail needs the secrets
+        // Only mail needs the secrets, so the daemon starts without them.
+        tracing::warn!("{}; {}", chain(&error), error.hint());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_keep_alive(THREADS_IDLE)
         .build()?;
     let result = runtime.block_on(serve(config, opener, opener_process));
-    // A hanging mail server must not delay the end: unfinished attempts are repeated after the
-    // restart.
+    // A hanging mail server must not delay the end of the daemon. Unfinished attempts are repeated
+    // after the restart.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
@@ -98,7 +99,8 @@ async fn serve(
     let context = Context::with_opener(Arc::clone(&config), opener)?;
     match spool::check_leases(&context.layout) {
         Err(error @ ProbeError::NoLeases { .. }) => return Err(error.into()),
-        Err(error) => tracing::warn!("cannot test a lease: {}", chain(&error)), // e.g. a full disk
+        // The test of a lease fails, for example, if the disk is full.
+        Err(error) => tracing::warn!("cannot test a lease: {}", chain(&error)),
         Ok(()) => {}
     }
     context.state.check()?;
@@ -117,17 +119,17 @@ async fn serve(
     let on_session_end = Box::new(move |account| drop(ended.send(account)));
     let audit = Arc::new(UploadAudit::start(&context, on_session_end)?);
     let audit_writer = audit_threads::start(&audit, &context.state)?;
-    // Both tasks end with the runtime.
+    // Both tasks end when the runtime ends.
     drop(tokio::spawn(journal_socket::serve(Arc::clone(&audit))));
     drop(tokio::spawn(metrics::serve(Arc::clone(&config))));
-    tracing::info!(accounts = %config.paths.accounts.display(), "watching the accounts' folders");
+    tracing::info!(accounts = %config.paths.accounts.display(), "the daemon watches the accounts' folders");
     let signal = stop_signal()?;
     let mut opener_ended = None;
     let stop = async {
         tokio::select! {
             () = signal => {}
-            // Without the opener process no upload can be opened. The daemon ends, and systemd
-            // restarts both.
+            // Without the opener process no upload can be opened. Therefore the daemon ends, and
+            // systemd restarts both processes.
             status = opener_end => opener_ended = Some(status),
         }
     };
@@ -139,7 +141,8 @@ async fn serve(
         _ = &mut relay => return Err("the relay of mail and webhooks has ended".into()),
     }
     audit_writer.stop();
-    drop(stop_relay); // closing the channel stops the relay
+    // Closing the channel stops the relay.
+    drop(stop_relay);
     let _ = tokio::time::timeout(Duration::from_secs(1), relay).await;
     opener_ended.map_or(Ok(()), |status| Err(opener::end_error(status)))
 }

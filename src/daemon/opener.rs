@@ -27,19 +27,22 @@ use crate::spool::{self, Access, Opener};
 /// `argv[0]` of the opener process, by which the program recognises its role.
 const NAME: &str = "sftp-import-opener";
 
-/// The capabilities that the opener process needs. The process reports a missing one at its start.
+/// The capabilities that the opener process needs. The process reports a missing capability at its
+/// start.
 const NEEDED: [(CapabilitySet, &str); 2] =
     [(CapabilitySet::DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"), (CapabilitySet::LEASE, "CAP_LEASE")];
 
-/// The report that no capability is missing. Any other value is an index into [`NEEDED`].
+/// The byte with which the opener process reports that no capability is missing. Any other value is
+/// an index into [`NEEDED`].
 const READY: u8 = NEEDED.len() as u8;
 
-/// The opener process did not start, or the daemon has more rights than it should.
+/// The reason why the opener process did not start, or why the daemon has more rights than it
+/// should.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenerError {
     #[error("cannot start the opener process")]
     Start(#[source] io::Error),
-    /// The process wrote its error to standard error.
+    /// The process wrote its error to standard error before it ended.
     #[error("the opener process ended at its start ({0})")]
     Ended(ExitStatus),
     #[error(
@@ -134,7 +137,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The opener process shares the daemon's standard error, which the journal reads.
-            let _ = writeln!(io::stderr(), "the opener process: {}", chain(error.as_ref()));
+            let _ = writeln!(io::stderr(), "the opener process failed: {}", chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

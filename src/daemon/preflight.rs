@@ -17,7 +17,7 @@ use crate::state::{InstanceLock, InstanceLockError};
 /// moment.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// This process can't be the daemon.
+/// The reason why this process can't be the daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
     #[error(
@@ -27,13 +27,14 @@ pub enum PreflightError {
     Missing { path: PathBuf },
     #[error(transparent)]
     Io(#[from] IoError),
-    /// The daemon was started as the wrong user.
+    /// The daemon was started as another user than the owner of the folder.
     #[error(
         "{} belongs to the user with id {owner}, and this process runs as user {us}; \
          `systemctl start sftp-importd` starts the daemon as the right user", path.display()
     )]
     OtherUser { path: PathBuf, owner: u32, us: u32 },
-    /// A claim renames files, which needs one file system.
+    /// Two folders are on different file systems. A claim renames files, which needs one file
+    /// system.
     #[error("{} and {} must be on one file system", accounts.display(), spool.display())]
     TwoFileSystems { accounts: PathBuf, spool: PathBuf },
 }
@@ -102,7 +103,8 @@ mod tests {
     #[test]
     fn a_spool_of_another_user_is_rejected() {
         if !geteuid().is_root() {
-            return; // only root can change the owner of a folder
+            // Only root can change the owner of a folder.
+            return;
         }
         let (_folder, paths) = host();
         let spool = Layout::new(&paths).spool();

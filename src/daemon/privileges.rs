@@ -1,4 +1,5 @@
-//! Privileges of the daemon's two processes: the daemon has no capability, the opener process two.
+//! Restricts the privileges of the daemon's two processes. The daemon has no capability, and the
+//! opener process has two.
 
 use std::io;
 use std::path::Path;
@@ -19,8 +20,8 @@ pub fn harden() -> io::Result<()> {
     Ok(())
 }
 
-/// Drops every capability that is not in `kept`, for this thread and those that it starts later.
-/// Returns the capabilities left.
+/// Drops every capability that is not in `kept`, for this thread and for the threads that it starts
+/// later. Returns the remaining capabilities.
 pub fn drop_all_except(kept: CapabilitySet) -> io::Result<CapabilitySet> {
     let kept = capabilities(None)?.permitted.intersection(kept);
     clear_ambient_capability_set()?;
@@ -39,7 +40,8 @@ pub fn confine_to(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Returns the first line of `status` that shows a capability or more than one thread. `status` is
-/// /proc/self/status (proc_pid_status(5)), which doesn't show the capabilities of other threads.
+/// the content of /proc/self/status (proc_pid_status(5)), which doesn't show the capabilities of
+/// other threads.
 pub fn remaining_privilege(status: &str) -> Option<String> {
     const EXPECTED: [(&str, u64); 5] =
         [("CapInh", 0), ("CapPrm", 0), ("CapEff", 0), ("CapAmb", 0), ("Threads", 1)];
@@ -72,7 +74,7 @@ mod tests {
         assert_eq!(remaining_privilege("").unwrap(), "CapInh: ");
     }
 
-    /// The test runs in its own thread, as the confinement applies to a thread.
+    /// The test runs in its own thread, because the confinement applies to a thread.
     #[test]
     fn a_confined_thread_cannot_open_other_files() {
         let folder = tempfile::tempdir().unwrap();
@@ -90,7 +92,7 @@ mod tests {
         std::thread::scope(|scope| scope.spawn(confined).join()).unwrap();
     }
 
-    /// The test runs in its own thread, as capabilities belong to a thread.
+    /// The test runs in its own thread, because capabilities belong to a thread.
     #[test]
     fn a_thread_keeps_only_the_named_capabilities() {
         let of_thread = || {

@@ -11,7 +11,7 @@ use futures_util::{FutureExt, StreamExt};
 use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchMask};
 use tokio::time::sleep_until;
 
-/// The time after the first write within which other writes share its wake-up. A command or a small
+/// The time after a first write within which other writes share its wake-up. A command or a small
 /// import takes about this long.
 const GATHER: Duration = Duration::from_millis(500);
 
@@ -19,11 +19,11 @@ const GATHER: Duration = Duration::from_millis(500);
 /// enough: the kernel merges equal events.
 const BUFFER: usize = 4096;
 
-/// The inotify watch on the write-ahead log.
+/// The inotify watch on the write-ahead log of the state database.
 pub struct StateChanges {
-    /// `None` if inotify failed.
+    /// The stream of inotify events. `None` if inotify failed.
     events: Option<EventStream<Vec<u8>>>,
-    /// When the wake-up for the gathered writes is due.
+    /// The time at which the wake-up for the gathered writes is due.
     due: Option<Instant>,
 }
 
@@ -31,17 +31,20 @@ impl StateChanges {
     /// Watches the state database at `path`. Must be called inside a tokio runtime.
     pub fn watch(path: &Path) -> Self {
         let events = listen(path.parent().unwrap_or(Path::new("/"))).inspect_err(|error| {
-            tracing::warn!("cannot use inotify: the state database is read every second: {error}");
+            tracing::warn!(
+                "cannot use inotify, so the state database is read every second: {error}"
+            );
         });
         Self { events: events.ok(), due: None }
     }
 
-    /// Returns whether the watch works.
+    /// Returns whether the inotify watch works.
     pub fn is_working(&self) -> bool {
         self.events.is_some()
     }
 
-    /// Waits for writes. The call can be cancelled and repeated without losing a write.
+    /// Waits for writes to the state database. The call can be cancelled and repeated without
+    /// losing a write.
     pub async fn next(&mut self) {
         let Some(events) = &mut self.events else { return std::future::pending().await };
         while self.due.is_none() {
@@ -61,7 +64,7 @@ impl StateChanges {
         if let Some(due) = self.due {
             sleep_until(due.into()).await;
         }
-        // An error here occurs again in the next wait, which handles it.
+        // An error that occurs at this point occurs again in the next wait, which handles it.
         while let Some(Some(Ok(_))) = events.next().now_or_never() {}
         self.due = None;
     }
@@ -73,8 +76,8 @@ fn listen(folder: &Path) -> std::io::Result<EventStream<Vec<u8>>> {
     inotify.into_event_stream(vec![0; BUFFER])
 }
 
-/// Returns whether an event is a write to the write-ahead log, or may hide one. Every commit begins
-/// with such a write.
+/// Returns whether an inotify event reports a write to the write-ahead log, or may hide such a
+/// write. Every commit begins with such a write.
 fn may_be_commit(event: &EventOwned) -> bool {
     let is_log = event.name.as_ref().is_some_and(|name| name.as_encoded_bytes().ends_with(b"-wal"));
     is_log || event.mask.contains(EventMask::Q_OVERFLOW)
@@ -103,7 +106,7 @@ mod tests {
         for _ in 0..2 {
             (0..20).for_each(|_| write(&other));
             for _ in 0..3 {
-                // A cancelled wait loses no write.
+                // A wait that is cancelled loses no write.
                 assert!(timeout(GATHER / 10, changes.next()).await.is_err());
             }
             timeout(GATHER * 20, changes.next()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Notifications to systemd (sd_notify(3)): readiness, status, watchdog, stopping.
+//! Sends notifications to systemd (sd_notify(3)): readiness, status, watchdog, stopping.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use sd_notify::NotifyState;
 
 use super::jobs::ActiveRun;
 
-/// Sends notifications. Does nothing if systemd did not start the process.
+/// Sends notifications to systemd. Does nothing if systemd did not start the process.
 #[derive(Debug)]
 pub struct Systemd {
     watchdog: Option<Duration>,
@@ -15,7 +15,7 @@ pub struct Systemd {
 }
 
 impl Systemd {
-    /// Reads the watchdog's interval from the environment.
+    /// Reads the interval of systemd's watchdog from the environment.
     pub fn new() -> Self {
         let watchdog = sd_notify::watchdog_enabled().map(|limit| limit / 4);
         Self { watchdog, last_feed: Instant::now(), last_status: String::new() }
@@ -62,19 +62,20 @@ fn send(states: &[NotifyState<'_>]) {
     }
 }
 
-/// Describes the current work: the oldest running import, and how many imports run and wait.
+/// Describes the current work: the oldest running import, and the numbers of running and waiting
+/// imports.
 pub fn describe(runs: &[&ActiveRun], waiting: usize, watched: usize) -> String {
     let Some(first) = runs.iter().min_by_key(|run| run.import.n) else {
-        return format!("{waiting} imports waiting; watching {watched} accounts");
+        return format!("{waiting} imports are waiting, and {watched} accounts are watched");
     };
     let progress = first.monitor.progress();
     let more = match runs.len() {
         1 => String::new(),
-        n => format!(" and {} more", n - 1),
+        n => format!("; other running imports: {}", n - 1),
     };
     let share = (progress.bytes * 100).checked_div(progress.total_bytes).unwrap_or(0);
     format!(
-        "Importing {} of {} ({share} %, {} records){more}; {waiting} waiting",
+        "Importing {} of account {} ({share} %, {} records){more}; {waiting} imports are waiting",
         first.import.id, first.import.account, progress.records
     )
 }
@@ -92,12 +93,16 @@ mod tests {
 
     #[test]
     fn the_status_names_the_oldest_import() {
-        assert_eq!(describe(&[], 0, 3), "0 imports waiting; watching 3 accounts");
+        assert_eq!(describe(&[], 0, 3), "0 imports are waiting, and 3 accounts are watched");
         let (old, new) = (run(4), run(5));
         old.monitor.set_total(200);
         old.monitor.set(7, 50);
-        let text = "Importing t-4 of acme (25 %, 7 records) and 1 more; 2 waiting";
+        let text = "Importing t-4 of account acme (25 %, 7 records); other running imports: 1; \
+                    2 imports are waiting";
         assert_eq!(describe(&[&new, &old], 2, 3), text);
-        assert_eq!(describe(&[&new], 0, 1), "Importing t-5 of acme (0 %, 0 records); 0 waiting");
+        assert_eq!(
+            describe(&[&new], 0, 1),
+            "Importing t-5 of account acme (0 %, 0 records); 0 imports are waiting"
+        );
     }
 }

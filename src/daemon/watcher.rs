@@ -14,16 +14,16 @@ use crate::spool::{FollowResult, ScanTarget, Watcher};
 /// The pause after an error of inotify.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The watcher, with the pause after an error.
+/// The watcher of the accounts' incoming folders, with the pause after an error.
 pub struct AccountWatcher {
     watcher: Watcher,
-    /// The end of the pause after an error.
+    /// The time at which the pause after an error ends.
     paused_until: Option<Instant>,
     watched: usize,
 }
 
 impl AccountWatcher {
-    /// Wraps a watcher that watches no account yet.
+    /// Makes an `AccountWatcher` from a watcher that watches no account yet.
     pub fn new(watcher: Watcher) -> Self {
         Self { watcher, paused_until: None, watched: 0 }
     }
@@ -42,7 +42,7 @@ impl AccountWatcher {
         })
     }
 
-    /// Watches exactly `accounts`. Returns the accounts whose watch is new.
+    /// Watches exactly the accounts in `accounts`. Returns the accounts whose watch is new.
     pub fn follow(&mut self, accounts: &[AccountId]) -> Vec<AccountId> {
         self.watched = accounts.len();
         let followed = self.watcher.follow(accounts);
@@ -65,7 +65,7 @@ impl AccountWatcher {
         followed.to_scan
     }
 
-    /// Returns the number of watched accounts.
+    /// Returns the number of accounts that are watched.
     pub fn watched(&self) -> usize {
         self.watched
     }

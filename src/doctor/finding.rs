@@ -9,9 +9,9 @@ use crate::account::AccountId;
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     Ok,
-    /// Uploads work today, or work only in part.
+    /// Uploads still work, or work only in part.
     Warn,
-    /// Uploads or answers are affected.
+    /// Uploads or answers are affected by the fault.
     Fail,
 }
 
@@ -47,13 +47,13 @@ pub fn check_names() -> impl Iterator<Item = &'static str> {
     GROUPS.iter().flat_map(|(_, names)| names.iter().copied())
 }
 
-/// The result of a check.
+/// The result of one of doctor's checks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The check's name, one of [`check_names`].
     pub check: &'static str,
     pub level: Level,
-    /// The account, if the finding is about one.
+    /// The account that the finding is about. `None` if the finding is not about one account.
     pub account: Option<String>,
     pub message: String,
     /// The log line that the fault causes, without the parts that vary.

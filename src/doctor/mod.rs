@@ -21,12 +21,12 @@ use self::accounts::AccountChecks;
 use crate::account::AccountId;
 use crate::config::Config;
 
-/// The scope of the checks.
+/// The scope of the checks: one account or all, and the tested login.
 #[derive(Clone, Debug)]
 pub struct CheckScope {
     /// The account to check, with everything that it depends on. `None` checks every account.
     pub account: Option<AccountId>,
-    /// The sshd_config of the sshd that accounts log in to.
+    /// The path of the sshd_config of the sshd that accounts log in to.
     pub sshd_config: PathBuf,
     /// The address from which an account logs in, for `Match Address`.
     pub from: String,

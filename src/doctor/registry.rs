@@ -11,7 +11,7 @@ use crate::state::{State, accounts};
 
 const CHECK: &str = "registry";
 
-/// Facts about the registry.
+/// The facts about the registry that its check needs.
 pub(super) struct RegistryFacts {
     pub opened: Result<Registry, Error>,
     /// Whether the state database has accounts. `None` if it can't be read.
@@ -35,13 +35,14 @@ pub(super) fn gather(config: &Config, state: Option<&State>) -> RegistryFacts {
 pub(super) fn judge(facts: &RegistryFacts) -> Finding {
     match &facts.opened {
         Err(Error::Missing(_)) if facts.has_accounts == Some(false) => {
-            Finding::ok(CHECK, "no registry exists yet: the first account creates it")
+            Finding::ok(CHECK, "no registry exists yet: adding the first account creates it")
         }
         Err(error @ Error::Missing(_)) => {
             let message = format!("{error}; the published keys still work");
-            Finding::fail(CHECK, message)
-                .log("there is no registry")
-                .fix("sftp-import registry take-over (lists the keys), or restore the last backup")
+            Finding::fail(CHECK, message).log("there is no registry").fix(
+                "run `sftp-import registry take-over`, which lists the keys, or restore the \
+                     last backup",
+            )
         }
         Err(Error::NotPrivate(NotPrivate { path, fault, fix })) => {
             let message = format!("{} {fault}", path.display());
@@ -76,15 +77,15 @@ fn judge_differences(differences: Option<&Result<Vec<CopyChange>, AdmissionError
             CHECK,
             format!(
                 "the state database has accounts or keys that root has not approved ({}); \
-                 provision will first change: {first}",
+                 the first change by provision will be: {first}",
                 not_approved.len()
             ),
         ),
         (None, Some(first)) => Finding::warn(
             CHECK,
             format!(
-                "the state database differs from the registry ({}); provision will first \
-                 change: {first}",
+                "the state database differs from the registry ({}); the first \
+                 change by provision will be: {first}",
                 changes.len()
             ),
         ),
@@ -129,7 +130,8 @@ mod tests {
         let both = of(vec![CopyChange::AddAccount(account), CopyChange::SuspendUnknown(id)]);
         assert_eq!(both.level, Level::Fail);
         assert!(
-            both.message.contains("not approved (1); provision will first change: account acme")
+            both.message
+                .contains("not approved (1); the first change by provision will be: account acme")
         );
     }
 }

@@ -27,14 +27,14 @@ pub enum FolderError {
     Io(#[from] IoError),
 }
 
-/// An open directory.
+/// An open folder, through which files in it are opened, renamed and removed.
 #[derive(Debug)]
 pub struct Folder {
     fd: OwnedFd,
     path: PathBuf,
 }
 
-/// The flags for opening a file or folder that an account may have created.
+/// The flags for opening a file or a folder that an account may have created.
 const UNTRUSTED: OFlag =
     OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_CLOEXEC).union(OFlag::O_NOCTTY);
 
@@ -154,7 +154,7 @@ impl Folder {
         }
     }
 
-    /// Syncs the directory. Created, renamed and removed names are then durable.
+    /// Syncs the folder. Created, renamed and removed names are then durable.
     pub fn sync(&self) -> nix::Result<()> {
         fsync(self.fd.as_fd())
     }

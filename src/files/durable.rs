@@ -12,9 +12,9 @@ use nix::libc::O_NONBLOCK;
 
 use super::error::IoError;
 
-/// The mode of folders, which allows the group to read.
+/// The mode of new folders, which allows the group to read.
 const FOLDER_MODE: u32 = 0o750;
-/// The mode of files, which allows the group to read.
+/// The mode of new files, which allows the group to read.
 const FILE_MODE: u32 = 0o640;
 
 /// Creates `path` and the missing parent folders. On return the name of each new folder is on the
@@ -131,7 +131,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), IoError> {
 /// A new file with a temporary name. If it is dropped before it is published, the file is
 /// removed. Files that SQLite may have created beside it are removed as well.
 #[derive(Debug)]
-#[must_use = "the file is removed when this is dropped"]
+#[must_use = "dropping this value removes the file"]
 pub struct TempFile {
     path: PathBuf,
 }
@@ -161,7 +161,8 @@ impl TempFile {
         sync(&self.path)?;
         let renamed = renameat2(AT_FDCWD, &self.path, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE);
         let renamed = match renamed {
-            Err(Errno::EINVAL) => self.link_or_rename(to), // no RENAME_NOREPLACE support
+            // The file system does not support RENAME_NOREPLACE.
+            Err(Errno::EINVAL) => self.link_or_rename(to),
             renamed => renamed.map_err(io::Error::from),
         };
         let is_new = match renamed {
@@ -178,21 +179,22 @@ impl TempFile {
         match fs::hard_link(&self.path, to) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
             Err(_) if to.symlink_metadata().is_err() => fs::rename(&self.path, to),
-            linked => linked, // dropping `self` removes the old name
+            // Dropping `self` removes the old name.
+            linked => linked,
         }
     }
 }
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        // After the rename no file has these names, and the removal fails without effect.
+        // After the rename no file has these names. The removal then fails without effect.
         for suffix in ["", "-wal", "-shm"] {
             let _ = fs::remove_file(with_suffix(&self.path, suffix));
         }
     }
 }
 
-/// Appends `suffix` to the last component of `path`.
+/// Returns `path` with `suffix` after its last component.
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);

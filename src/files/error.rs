@@ -1,4 +1,4 @@
-//! [`IoError`], the error of a file operation.
+//! [`IoError`] is the error of a file operation.
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} {}", path.display())]
 pub struct IoError {
-    /// The operation as a verb, such as `create`, `rename` or `set the mode of`.
+    /// The operation as a verb with its object, such as `create`, `rename` or `set the mode of`.
     pub operation: &'static str,
     pub path: PathBuf,
     pub source: io::Error,
@@ -37,7 +37,7 @@ impl IoError {
     }
 }
 
-/// Returns whether `error` means that the disk or the disk quota of the process is full.
+/// Returns whether the error means that the disk or the disk quota of the process is full.
 pub fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

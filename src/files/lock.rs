@@ -1,4 +1,4 @@
-//! Locks on files (flock(2)). The kernel releases a lock when its process ends, even after a crash.
+//! Locks files with flock(2). The kernel releases a lock when its process ends, even after a crash.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -40,7 +40,8 @@ impl LockFile {
         Self::open(&path)
     }
 
-    /// Opens the existing folder `path`. The lock is then a lock of the folder itself.
+    /// Opens the existing folder `path` as a lock file. The lock is then a lock of the folder
+    /// itself.
     pub fn open_folder(path: &Path) -> Result<Self, IoError> {
         let file = File::open(path).map_err(IoError::of("open", path))?;
         Ok(Self { path: path.to_owned(), file })
@@ -52,7 +53,8 @@ impl LockFile {
         Ok(FileLock::new(self.file))
     }
 
-    /// Locks the file. `None` if another process still holds the lock after `patience`.
+    /// Locks the file. Returns `None` if another process still holds the lock after the time
+    /// `patience`.
     pub fn try_lock(self, patience: Duration) -> Result<Option<FileLock>, IoError> {
         let begun = Instant::now();
         loop {
@@ -73,7 +75,7 @@ impl LockFile {
 /// An exclusive lock on a file. The lock is released on drop. If the lock is shared with child
 /// processes, it is released only after these have ended as well.
 #[derive(Debug)]
-#[must_use = "the lock is released when this is dropped"]
+#[must_use = "dropping this value releases the lock"]
 pub struct FileLock {
     file: File,
     is_shared: AtomicBool,

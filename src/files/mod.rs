@@ -1,4 +1,4 @@
-//! Files and folders: durable changes, locks, handles of directories, and file rights.
+//! Changes files and folders durably, locks them, opens directories, and changes file rights.
 
 pub mod dir;
 pub mod durable;
@@ -16,8 +16,8 @@ use nix::libc::O_NONBLOCK;
 
 pub use error::IoError;
 
-/// Opens the file at `path` for reading. `None` if it is not a regular file. The open does not wait
-/// for the other end of a FIFO.
+/// Opens the file at `path` for reading. Returns `None` if it is not a regular file. The open does
+/// not wait for the other end of a FIFO.
 pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
     Ok(file.metadata()?.is_file().then_some(file))

@@ -53,8 +53,8 @@ impl Owner {
         Self::of(folder).and_then(Self::assume).map_err(IoError::of("act as the owner of", folder))
     }
 
-    /// Returns the user of this process. Its rights are needed to open the process's own files
-    /// while the rights of another owner are in effect.
+    /// Returns the user of this process. This user's rights are needed to open the process's own
+    /// files while the rights of another owner are in effect.
     pub fn of_process() -> Self {
         Self(Some((geteuid(), getegid())))
     }
@@ -77,7 +77,7 @@ impl Owner {
 
 /// The file rights of an [`Owner`]. On drop, the thread gets its previous rights again.
 #[derive(Debug)]
-#[must_use = "on drop, the thread gets its previous rights again"]
+#[must_use = "dropping this value gives the thread its previous rights again"]
 pub struct OwnerRights {
     before: Option<(Uid, Gid)>,
     /// A field that prevents `Send`, because the rights belong to this thread.
@@ -130,7 +130,8 @@ mod tests {
             let denied = |result: io::Result<()>| {
                 assert_eq!(result.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
             };
-            denied(fs::read(&secret).map(drop)); // not even with root's group
+            // Not even the rights of root's group allow this.
+            denied(fs::read(&secret).map(drop));
             denied(fs::write(&new, ""));
             denied(std::thread::scope(|scope| {
                 scope.spawn(|| fs::read(&secret).map(drop)).join().unwrap()

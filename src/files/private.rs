@@ -13,7 +13,7 @@ use nix::unistd::geteuid;
 pub struct NotPrivate {
     pub path: PathBuf,
     pub fault: String,
-    /// The command that makes the file or folder private.
+    /// The command that makes the file or the folder private.
     pub fix: String,
 }
 

@@ -1,4 +1,4 @@
-//! [`ColumnFacts`]: counts the cells of one column by their form.
+//! [`ColumnFacts`] counts the cells of one column by their form.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -16,10 +16,10 @@ pub const COMPACT: &str = "yyyyMMdd";
 /// The years that are accepted in dates without separators.
 const YEARS: std::ops::RangeInclusive<u16> = 1900..=2100;
 
-/// The maximum number of different values that are counted.
+/// The maximum number of different values of a column that are counted.
 const MAX_DISTINCT: usize = 1000;
 
-/// The maximum number of values that are kept as examples.
+/// The maximum number of values of a column that are kept as examples.
 const SHOWN: usize = 3;
 
 /// The number of values that may fail to parse before their share is compared with [`MAX_FAILED`].
@@ -27,48 +27,49 @@ const MIN_FAILED: u64 = 20;
 /// A type is excluded if more than one in this many values fails to parse.
 const MAX_FAILED: u64 = 20;
 
-/// Counts over the cells of one column.
+/// The counts of the cells of one column, by their form.
 #[derive(Debug)]
 pub struct ColumnFacts {
-    /// The number of cells that have more than white space.
+    /// The number of the column's cells that have more than white space.
     pub filled: u64,
-    /// The number of cells with each of the words in [`nulls::WORDS`].
+    /// The number of the column's cells with each of the words in [`nulls::WORDS`].
     pub nulls: nulls::WordCounts,
-    /// The first three different values.
+    /// The first three different values of the column.
     pub values: Vec<String>,
-    /// The possible types and formats, in the order of preference.
+    /// The possible types and formats of the column, in the order of preference.
     pub readings: Vec<Reading>,
-    /// The pairs of [`DATE_FORMATS`] by which the same value is two different dates.
+    /// The pairs of [`DATE_FORMATS`] by which some value of the column is two different dates.
     different: HashSet<(usize, usize)>,
-    /// The number of values that consist only of digits, by the number of digits.
+    /// The number of the column's values that consist only of digits, by the number of digits.
     pub digits: [u64; 20],
     pub zeros_and_ones: u64,
-    /// The number of values with a decimal comma, such as `1.234,50`.
+    /// The number of the column's values with a decimal comma, such as `1.234,50`.
     pub commas: u64,
-    /// The number of values that break the special rule of the property.
+    /// The number of the column's values that break the special rule of the property.
     pub broken: u64,
-    /// The number of values that cannot be event names.
+    /// The number of the column's values that cannot be event names.
     pub no_names: u64,
-    /// The number of values that can be the time of an event: seconds since 1970, or a date that is
-    /// not ambiguous.
+    /// The number of the column's values that can be the time of an event: seconds since 1970, or a
+    /// date that is not ambiguous.
     pub times: u64,
     rule: Option<SpecialProperty>,
-    /// Whether the domain of an email must have a dot.
+    /// Whether the domain of an email address must have a dot.
     needs_dot: bool,
     is_time: bool,
     hasher: RandomState,
     distinct: HashSet<u64>,
 }
 
-/// A possible type, with a format if the type is DATE, and the values that do not have this type.
+/// A possible type of a column, with a format if the type is DATE, and the values that do not have
+/// this type.
 #[derive(Debug)]
 pub struct Reading {
     pub kind: PropertyType,
-    /// The index of the format in [`DATE_FORMATS`].
+    /// The index of the date format in [`DATE_FORMATS`], if the values have such a format.
     pub format: Option<usize>,
     parsed: Option<DateFormat>,
     pub failed: u64,
-    /// The first value that does not have this type, with its line number.
+    /// The first value of the column that does not have this type, with its line number.
     pub first_failed: Option<(u64, String)>,
     is_given_up: bool,
 }
@@ -82,13 +83,13 @@ impl Reading {
         Some(Self { kind, format, parsed, failed: 0, first_failed: None, is_given_up: false })
     }
 
-    /// Returns whether all values have this type.
+    /// Returns whether all values of the column have this type.
     pub fn fits(&self) -> bool {
         self.failed == 0
     }
 
-    /// Returns whether at least 99 % of all values have this type. In that case, `failed` is an
-    /// exact count.
+    /// Returns whether at least 99 % of the column's values have this type. In that case, `failed`
+    /// is an exact count.
     pub fn nearly_fits(&self, values: u64) -> bool {
         !self.is_given_up && self.failed * 100 <= values && self.failed < values
     }
@@ -188,7 +189,7 @@ impl ColumnFacts {
         }
     }
 
-    /// Adds a cell to the counts.
+    /// Adds a cell of the column to the counts.
     pub fn count(&mut self, cell: &str, line: u64) {
         let value = cell.trim();
         if value.is_empty() {
@@ -252,12 +253,12 @@ impl ColumnFacts {
         self.filled - self.nulls.iter().sum::<u64>()
     }
 
-    /// Returns the number of different values. The count stops at 1000.
+    /// Returns the number of different values of the column. The count stops at 1000.
     pub fn distinct(&self) -> usize {
         self.distinct.len()
     }
 
-    /// Returns the indexes of the formats by which every value is a date.
+    /// Returns the indexes of the formats by which every value of the column is a date.
     pub fn formats(&self) -> Vec<usize> {
         let fitting = self.readings.iter().filter(|reading| reading.fits());
         fitting.filter_map(|reading| reading.format).collect()

@@ -14,7 +14,7 @@ use crate::sanitize::excerpt;
 /// is chosen only if it covers this share of the records that the best column covers.
 const ENOUGH: u64 = 99;
 
-/// The maximum number of choices of a question about a column.
+/// The maximum number of choices that a question about a column offers.
 const CHOICES: usize = 5;
 
 /// The guessed meaning of a column.
@@ -22,11 +22,11 @@ const CHOICES: usize = 5;
 pub enum Target {
     EventName,
     Timestamp(TypeGuess),
-    /// An id of this kind.
+    /// The column has an id of this kind.
     Id(&'static str),
     Property,
-    /// A column that is not in the manifest: a column of operations, the column of an error file,
-    /// or a column without a name.
+    /// The column is not in the manifest. It is a column of operations, the column of an error
+    /// file, or a column without a name.
     Ignored,
 }
 
@@ -127,8 +127,8 @@ impl Meaning {
         Ok(likeliest)
     }
 
-    /// Asks which of `columns` is `what`. If there is only one possible column, adds a note
-    /// instead.
+    /// Asks which of `columns` has the meaning `what`. If there is only one possible column, adds a
+    /// note instead.
     fn ask_or_note(&mut self, survey: &Survey, topic: Topic, what: &str, columns: &[usize]) {
         let choice = |at: &usize| {
             let values: Vec<_> = survey.columns[*at].values.iter().map(|v| excerpt(v)).collect();
@@ -159,7 +159,7 @@ impl Meaning {
         let times = columns.iter().filter_map(|at| Some((*at, time(survey, *at, answers)?)));
         let found = times.take(1).next();
         for at in columns.iter().filter(|at| found.as_ref().is_none_or(|(found, _)| found != *at)) {
-            // No note is needed for a column if a better column was found.
+            // No note about a column is needed if a better column was found.
             let facts = &survey.columns[*at];
             let is_fine = facts.has_digits(16..=16) || facts.has_digits(19..=19);
             let is_preferred = found.is_some() && fold(&survey.header[*at]) != "ts";
@@ -171,9 +171,9 @@ impl Meaning {
                 self.notes.extend(guess.note.clone());
                 self.targets[at] = Target::Timestamp(guess);
             }
-            None if self.data_type == DataType::Event => self
-                .notes
-                .push("no column is ts: every event will have the time of its import".to_owned()),
+            None if self.data_type == DataType::Event => self.notes.push(
+                "no column is used as ts: every event will have the time of its import".to_owned(),
+            ),
             None => {}
         }
     }
@@ -223,7 +223,7 @@ impl Meaning {
             names::is_email(&survey.header[*at]) && self.targets[*at] == Target::Property
         });
         columns.extend(emails);
-        // An identity can't have operations.
+        // The column of an identity can't have operations.
         columns
             .retain(|at| self.data_type == DataType::Event || survey.operations_of(*at).is_none());
         columns
@@ -299,7 +299,10 @@ fn guess_data_type(survey: &Survey, answers: &Answers) -> (DataType, Option<Ques
         }
         Some(_) => return (Event, None),
         None if has_key(&names::ACTION) && has_key(&names::TIMESTAMP) => {
-            vec![events("of actions"), profiles("no column is called event name")]
+            vec![
+                Choice::new("event", "a column of actions has names of events"),
+                profiles("no column has the name event name"),
+            ]
         }
         None => return (Profile, None),
     };
@@ -308,13 +311,14 @@ fn guess_data_type(survey: &Survey, answers: &Answers) -> (DataType, Option<Ques
     (likeliest, Some(Question { topic: Topic::DataType, text, choices }))
 }
 
-/// Returns the type with which a column can be `ts`; `None` if its values are not times.
+/// Returns the type that the column `at` needs to be `ts`. Returns `None` if its values are not
+/// times.
 fn time(survey: &Survey, at: usize, answers: &Answers) -> Option<TypeGuess> {
     let header = &survey.header[at];
     let facts = &survey.columns[at];
     let values = facts.value_count();
     if values == 0 {
-        return Some(TypeGuess::new(PropertyType::Integer, "no values"));
+        return Some(TypeGuess::new(PropertyType::Integer, "the column has no values"));
     }
     let seconds = facts.digits[9..=11].iter().sum::<u64>();
     if seconds * 100 >= values * ENOUGH {
@@ -350,7 +354,8 @@ fn time(survey: &Survey, at: usize, answers: &Answers) -> Option<TypeGuess> {
     })
 }
 
-/// Returns a note about a column whose name is typical of times but whose values are not times.
+/// Returns a note about the column `at` if its name is typical of times but its values are not
+/// times.
 fn no_time(survey: &Survey, at: usize) -> Option<String> {
     let facts = &survey.columns[at];
     let value = excerpt(facts.values.first()?);

@@ -1,4 +1,4 @@
-//! The usual names of columns in exported files, for ids, times, event names and known properties.
+//! The usual names of columns in exported files for ids, times, event names and known properties.
 //! The names are in the form that [`key`] returns.
 
 /// The usual names of the column with the event names.
@@ -56,7 +56,8 @@ pub const OBJECT_ID: [&str; 6] =
 pub const FB_ID: [&str; 1] = ["fbid"];
 pub const GP_ID: [&str; 1] = ["gpid"];
 
-/// The keys of column names, and the profile property of each key.
+/// The usual names of columns, in the form that [`key`] returns, with the profile property of each
+/// name.
 const PROFILE: [(&str, &str); 32] = [
     ("name", "Name"),
     ("fullname", "Name"),

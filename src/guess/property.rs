@@ -1,4 +1,4 @@
-//! Chooses the names and types of properties.
+//! Chooses the names and types of the properties in a manifest.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ const FIXED: [&str; 7] = ["evtname", "ts", "identity", "fbid", "gpid", "objectid
 /// The properties whose values are text, even if all values are numbers.
 const TEXTS: [&str; 6] = ["Name", "Email", "Phone", "Gender", "Tz", "Photo"];
 
-/// The name of a property, and the guess of its type.
+/// The chosen name of a property, and the guess of its type.
 #[derive(Debug)]
 pub struct PropertyGuess {
     pub name: String,
@@ -139,7 +139,7 @@ fn allowed(header: &str) -> String {
     if !is_long && !header.contains(is_forbidden) {
         return header.to_owned();
     }
-    // A number may be appended, so the name is cut shorter than the limit.
+    // A number may be appended to the name, so the name is cut shorter than the limit.
     let name = header.chars().take(LONGEST_NAME - 10);
     let name: String = name.map(|c| if is_forbidden(c) { '_' } else { c }).collect();
     match name.trim_matches(['_', ' ']) {

@@ -1,4 +1,4 @@
-//! [`Proposal`]: the guessed manifest, with reasons, open questions and notes.
+//! [`Proposal`] is the guessed manifest, with reasons, open questions and notes.
 
 use super::meaning::{Meaning, Target};
 use super::nulls;
@@ -23,7 +23,7 @@ pub struct Draft<'a> {
 #[derive(Debug)]
 pub struct Proposal {
     pub manifest: Manifest,
-    /// The columns of the header, in their order.
+    /// The columns of the data file's header, in their order.
     pub columns: Vec<ProposedColumn>,
     /// The open questions. The manifest has the likeliest answers.
     pub questions: Vec<Question>,
@@ -35,10 +35,10 @@ pub struct Proposal {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProposedColumn {
     pub header: String,
-    /// The first three different values.
+    /// The first three different values of the column.
     pub values: Vec<String>,
-    /// The name of the fixed column or property; `None` if the column has no entry of its own in
-    /// the manifest.
+    /// The name of the fixed column or the property that the column becomes. `None` if the column
+    /// has no entry of its own in the manifest.
     pub becomes: Option<String>,
     pub data_type: Option<PropertyType>,
     pub format: Option<DateFormat>,
@@ -73,7 +73,7 @@ pub fn propose(
             Target::Timestamp(guess) => column(survey, at, "ts", Some(guess), &guess.reason),
             Target::Ignored => ProposedColumn {
                 becomes: None,
-                ..column(survey, at, "", None, "not imported on its own")
+                ..column(survey, at, "", None, "the column is not imported on its own")
             },
             Target::Property => {
                 let Some(property) = properties[at].take() else { continue };

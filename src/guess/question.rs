@@ -1,4 +1,4 @@
-//! [`Question`]: a guess that is not certain, with possible answers. [`Answers`]: the chosen
+//! [`Question`] is a guess that is not certain, with possible answers. [`Answers`] has the chosen
 //! answers.
 
 use std::collections::BTreeMap;
@@ -11,11 +11,11 @@ use crate::report::DataType;
 pub enum Topic {
     Delimiter,
     DataType,
-    /// The question which column has the event names.
+    /// The question is which column has the event names.
     EventName,
-    /// The question which column has the identity of the user.
+    /// The question is which column has the identity of the user.
     Identity,
-    /// The question which format the dates in the column with this header have.
+    /// The question is which format the dates in the column with this header have.
     DateFormat(String),
 }
 
@@ -24,19 +24,19 @@ pub enum Topic {
 pub struct Question {
     pub topic: Topic,
     pub text: String,
-    /// The possible answers. The first is the likeliest.
+    /// The possible answers to the question. The first answer is the likeliest.
     pub choices: Vec<Choice>,
 }
 
 /// A possible answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The text that identifies the choice in [`Answers::set`].
+    /// The text of the choice, by which [`Answers::set`] identifies it.
     pub label: String,
     pub reason: String,
 }
 
-/// The answers that are known.
+/// The known answers to questions about a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
     pub delimiter: Option<u8>,

@@ -1,4 +1,4 @@
-//! [`Survey`]: counts the cells of all columns of a data file by their form.
+//! [`Survey`] counts the cells of all columns of a data file by their form.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -17,24 +17,25 @@ const MAX_IDS: usize = 64;
 /// The number of records between two calls of `progress`.
 const PROGRESS: u64 = 4096;
 
-/// Counts over all cells of a data file.
+/// The counts of all cells of a data file.
 #[derive(Debug)]
 pub struct Survey {
     pub header: Vec<String>,
     /// The counts of each column, in the order of the header.
     pub columns: Vec<ColumnFacts>,
-    /// The number of records that have as many fields as the header and no invalid bytes.
+    /// The number of records that have as many fields as the header and have no invalid bytes.
     pub records: u64,
-    /// The number of records with bytes that are invalid in the encoding.
+    /// The number of records with bytes that are invalid in the file's encoding.
     pub invalid: u64,
     /// The number of records with a wrong number of fields, and of lines whose quoting is broken.
     pub uneven: u64,
-    /// For each column, the index of the column with its operations.
+    /// For each column, the index of the column that contains its operations.
     operations: Vec<Option<usize>>,
     /// The indexes of the columns that may have ids. Bit n of a mask in `ids` means entry n of
     /// this list.
     id_columns: Vec<usize>,
-    /// The number of records for each set of columns that have a usable id. A set is a bit mask.
+    /// The number of records that have a usable id in exactly this set of columns. The set is a bit
+    /// mask.
     ids: HashMap<u64, u64>,
 }
 
@@ -137,7 +138,7 @@ impl Survey {
         self.operations[base]
     }
 
-    /// Returns whether the column `at` has the operations of another column.
+    /// Returns whether the column `at` contains the operations of another column.
     pub fn has_operations(&self, at: usize) -> bool {
         self.operations.contains(&Some(at))
     }
@@ -154,7 +155,7 @@ fn find_operations(header: &[String]) -> Vec<Option<usize>> {
     header.iter().map(operations).collect()
 }
 
-/// The rank of a name that is not typical of ids.
+/// The rank of a column name that is not typical of ids.
 pub const NO_ID: usize = 70;
 
 /// Returns how likely a column with the given name has ids. The likeliest name has rank 0.

@@ -17,17 +17,18 @@ const DELIMITERS: [u8; 6] = [b',', b';', b'\t', b'|', 1, 0x1F];
 /// The kinds of quoting that are tried, the likeliest first.
 const QUOTINGS: [Quoting; 3] = [Quoting::Doubled, Quoting::Backslash, Quoting::None];
 
-/// The maximum number of records that are compared to find the delimiter.
+/// The maximum number of records that are compared in order to find the delimiter.
 const RECORDS: usize = 200;
 
-/// The file name for scanning the first bytes of a file. The name means that they are not
+/// The file name for scanning the first bytes of a file. This name means that the bytes are not
 /// compressed.
 const NAME: &str = "head.csv";
 
 /// The guessed encoding, delimiter and quoting of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextGuess {
-    /// `None` if the file is UTF-8, or if a byte order mark determines the encoding.
+    /// The guessed encoding. `None` if the file is UTF-8, or if a byte order mark determines the
+    /// encoding.
     pub encoding: Option<Encoding>,
     pub delimiter: u8,
     pub quoting: Quoting,
@@ -46,7 +47,8 @@ impl TextGuess {
     }
 }
 
-/// Guesses from `head`, the first bytes of a file after decompression.
+/// Guesses encoding, delimiter and quoting from `head`, the first bytes of a file after
+/// decompression.
 pub fn guess_text(head: &[u8], answers: &Answers, limits: &Limits) -> TextGuess {
     let (encoding, note) = guess_encoding(head);
     let mut text = decode_head(head, encoding);
@@ -57,7 +59,7 @@ pub fn guess_text(head: &[u8], answers: &Answers, limits: &Limits) -> TextGuess 
     // Broken quoting is rare, so all records of `head` are compared.
     let fit = |quoting| Fit::of(&text, delimiter, quoting, usize::MAX, limits);
     let mut fits: Vec<Fit> = QUOTINGS.into_iter().filter_map(fit).collect();
-    // The sort is stable, so the likelier of two equal kinds of quoting is still first.
+    // The sort is stable, so that the likelier of two equal kinds of quoting is still first.
     fits.sort_by_key(|fit| std::cmp::Reverse(fit.share()));
     let mut quotings = fits.iter().filter(|fit| fit.is_possible()).map(|fit| fit.quoting);
     let quoting = quotings.next().unwrap_or_default();
@@ -69,14 +71,14 @@ pub fn guess_text(head: &[u8], answers: &Answers, limits: &Limits) -> TextGuess 
     TextGuess { encoding, delimiter, quoting, other_quotings, question, notes }
 }
 
-/// Removes the last line, which may be incomplete.
+/// Removes the last line of the text, which may be incomplete.
 fn cut_last_line(text: &mut Vec<u8>) {
     if let Some(end) = memchr::memrchr2(b'\n', b'\r', text) {
         text.truncate(end + 1);
     }
 }
 
-/// Returns the encoding for the manifest, and a note if the guess is not certain.
+/// Returns the encoding for the manifest, and a note if the guess of the encoding is not certain.
 fn guess_encoding(head: &[u8]) -> (Option<Encoding>, Option<String>) {
     if matches!(head, [0xEF, 0xBB, 0xBF, ..] | [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
         return (None, None);
@@ -114,17 +116,18 @@ fn guess_encoding(head: &[u8]) -> (Option<Encoding>, Option<String>) {
     (Some(Encoding::Windows1252), Some(note))
 }
 
-/// The result of splitting the first records by a delimiter and a kind of quoting.
+/// The result of splitting the first records of a file by a delimiter and a kind of quoting.
 #[derive(Clone, Debug, PartialEq)]
 struct Fit {
     delimiter: u8,
     quoting: Quoting,
     /// The number of names in the header that have a known meaning.
     known_names: usize,
-    /// The number of records that have as many fields as the header.
+    /// The number of records with as many fields as the header.
     even: usize,
     records: usize,
-    /// The number of cells that begin and end with a quote. It is 0 unless the quoting is `None`.
+    /// The number of cells that begin and end with a quote. This number is 0 unless the quoting is
+    /// `None`.
     enclosed: usize,
     fields: usize,
 }
@@ -161,7 +164,7 @@ impl Fit {
         Some(Self { delimiter, quoting, known_names, even, records, enclosed, fields })
     }
 
-    /// Returns whether most records have as many fields as the header.
+    /// Returns whether most records have as many fields as the header of the file.
     fn is_regular(&self) -> bool {
         self.even * 2 > self.records || self.records == 0
     }
@@ -182,8 +185,8 @@ fn is_enclosed(cell: &str) -> bool {
     cell.len() > 1 && cell.starts_with('"') && cell.ends_with('"')
 }
 
-/// Returns the possible fit with the largest share. If several have the same share, returns the
-/// first.
+/// Returns the possible fit with the largest share of regular records. If several fits have the
+/// same share, returns the first.
 fn best(fits: impl Iterator<Item = Fit>) -> Option<Fit> {
     fits.filter(Fit::is_possible)
         .reduce(|best, fit| if fit.share() > best.share() { fit } else { best })
@@ -216,7 +219,7 @@ fn guess_delimiter(text: &[u8], answers: &Answers, limits: &Limits) -> (u8, Opti
     };
     let mut fits: Vec<Fit> = DELIMITERS.iter().filter_map(of_delimiter).collect();
     let rank = |fit: &Fit| (fit.is_regular(), fit.known_names, fit.share());
-    // The sort is stable, so the likelier of two equal delimiters is still first.
+    // The sort is stable, so that the likelier of two equal delimiters is still first.
     fits.sort_by_key(|fit| std::cmp::Reverse((rank(fit), fit.fields)));
     let Some(best) = fits.first() else { return (b',', None) };
     let equal: Vec<&Fit> = fits.iter().filter(|fit| rank(fit) == rank(best)).collect();

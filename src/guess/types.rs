@@ -28,7 +28,7 @@ pub fn guess_type(header: &str, facts: &ColumnFacts, answers: &Answers) -> TypeG
     use PropertyType::{Boolean, Float, Integer, Long};
     let values = facts.value_count();
     if values == 0 {
-        return TypeGuess::new(PropertyType::String, "no values");
+        return TypeGuess::new(PropertyType::String, "the column has no values");
     }
     let all = |what: &str| format!("{values} of {values} values are {what}");
     if facts.fits(Boolean) && (facts.zeros_and_ones < values || names::is_flag(header)) {
@@ -47,7 +47,7 @@ pub fn guess_type(header: &str, facts: &ColumnFacts, answers: &Answers) -> TypeG
     guess
 }
 
-/// Returns DATE if all values are dates in ISO 8601 or in one of the known formats.
+/// Returns the type DATE if all values are dates in ISO 8601 or in one of the known formats.
 fn guess_date(header: &str, facts: &ColumnFacts, answers: &Answers) -> Option<TypeGuess> {
     let formats = facts.formats();
     let values = facts.value_count();
@@ -77,7 +77,8 @@ fn guess_date(header: &str, facts: &ColumnFacts, answers: &Answers) -> Option<Ty
     Some(guess)
 }
 
-/// Returns the format at `index`, with the separator that the values of the column have.
+/// Returns the date format at `index` of [`DATE_FORMATS`], with the separator that the values of
+/// the column have.
 fn written(index: usize, facts: &ColumnFacts) -> String {
     let name = DATE_FORMATS[index];
     let value = facts.values.first().map_or("", |value| value.as_str());
@@ -96,7 +97,7 @@ fn ask(header: &str, formats: &[usize], facts: &ColumnFacts) -> Question {
             "MM/dd/yyyy" => "the month first",
             "yyyy/MM/dd" => "the month after the year",
             "yyyy/dd/MM" => "the day after the year",
-            _ => "in this order",
+            _ => "the parts in this order",
         };
         Choice::new(name, order)
     };
@@ -111,8 +112,8 @@ fn ask(header: &str, formats: &[usize], facts: &ColumnFacts) -> Question {
     }
 }
 
-/// Returns a note if nearly all values have a type, or if all values are numbers with decimal
-/// commas.
+/// Returns a note about the column if nearly all values have a type, or if all values are numbers
+/// with decimal commas.
 fn near_miss(header: &str, facts: &ColumnFacts) -> Option<String> {
     let values = facts.value_count();
     if facts.commas > 0 && facts.commas + facts.digits.iter().sum::<u64>() == values {

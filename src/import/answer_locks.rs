@@ -1,4 +1,5 @@
-//! [`AnswerLocks`]: a lock per account. A task holds it while it names answers in results/.
+//! [`AnswerLocks`] has one lock per account. A task holds the lock while it names answers in
+//! results/.
 
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ pub struct AnswerLocks {
     released: Condvar,
 }
 
-/// The lock of one account, held until dropped.
+/// The lock of one account, which is held until this value is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct AnswerLock<'a> {
@@ -32,7 +33,7 @@ impl AnswerLocks {
     }
 
     fn held(&self) -> MutexGuard<'_, HashSet<AccountId>> {
-        // Every change inserts or removes one entry.
+        // A panic leaves no incomplete change, because every change inserts or removes one entry.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -54,7 +55,8 @@ mod tests {
     fn one_thread_holds_the_lock_of_an_account() {
         let locks = AnswerLocks::default();
         let [a, b]: [AccountId; 2] = ["ACME-1", "ACME-2"].map(|id| id.parse().unwrap());
-        let _other = locks.lock(&b); // does not delay users of `a`
+        // The lock of `b` does not delay users of `a`.
+        let _other = locks.lock(&b);
         let (inside, rounds) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..4 {

@@ -11,14 +11,14 @@ use crate::spool::{Layout, Opener};
 use crate::state::{self, State};
 use crate::store::Store;
 
-/// The configuration, and all resources that are opened with it.
+/// The configuration, and all resources that are opened with it for imports.
 #[derive(Debug)]
 pub struct Context {
     pub config: Arc<Config>,
     pub state: Arc<State>,
     pub store: Store,
     pub layout: Layout,
-    /// Opens files that accounts own.
+    /// Opens the files that accounts own.
     pub(super) opener: Opener,
     /// The locks for tasks that name, replace or remove answers in results/.
     pub(super) answer_locks: AnswerLocks,

@@ -56,7 +56,7 @@ use crate::import_id::ImportId;
 use crate::spool::Arrivals;
 use crate::state;
 
-/// Imports uploads: the tasks of the daemon, with their memory.
+/// Imports uploads. This type has the import tasks of the daemon, and the data that the tasks keep.
 #[derive(Debug)]
 pub struct Importer {
     pub context: Context,
@@ -71,7 +71,7 @@ impl Importer {
         Ok(Self::new(Context::open(config)?, Arc::default(), None))
     }
 
-    /// `arrivals` is the order of manifests, which the watcher records.
+    /// Makes an importer. `arrivals` is the order of manifests, which the watcher records.
     pub fn new(context: Context, arrivals: Arc<Arrivals>, audit: Option<Arc<UploadAudit>>) -> Self {
         let intake = IntakeMemory::new(arrivals);
         Self { context, intake, runs: RunMemory::default(), audit }
@@ -118,8 +118,8 @@ impl Importer {
         self.runs.retries.extend(held);
     }
 
-    /// Writes progress reports. `running` are the running imports. Returns whether any milestone
-    /// was enqueued.
+    /// Writes the progress reports of unfinished imports. `running` has the running imports.
+    /// Returns whether any milestone was enqueued.
     pub fn report_progress(&self, running: &[(ImportId, Arc<Monitor>)]) -> state::Result<bool> {
         run::progress_report::run_round(&self.context, &self.runs.progress_reports, running)
     }

@@ -7,7 +7,7 @@ use crate::report::{ImportState, Report};
 use crate::sanitize::excerpt;
 use crate::state::{self, State, Transaction, property_types};
 
-/// The number of properties that the report names.
+/// The maximum number of properties whose changed types the report names.
 const MAX_WARNINGS: usize = 10;
 
 /// Adds a warning to the report of a completed import for each property whose type has changed.
@@ -56,7 +56,10 @@ pub fn record(
 fn warnings(changed: &[(&Property, Vec<String>)]) -> Vec<String> {
     let named = changed.iter().take(MAX_WARNINGS).map(|(property, others)| {
         let (name, kind) = (excerpt(&property.name), property.kind.as_str());
-        format!("property {name} is {kind}, earlier imports stored it as {}", others.join(", "))
+        format!(
+            "the property {name} has the type {kind}, but earlier imports stored it as {}",
+            others.join(", ")
+        )
     });
     let more = changed.len().saturating_sub(MAX_WARNINGS);
     let rest = format!("{more} more properties have another type than in earlier imports");
@@ -76,7 +79,7 @@ mod tests {
         assert_eq!(warnings.len(), 11);
         assert_eq!(
             warnings[9],
-            "property p\\u{200b} is DATE, earlier imports stored it as FLOAT, LONG"
+            "the property p\\u{200b} has the type DATE, but earlier imports stored it as FLOAT, LONG"
         );
         assert_eq!(warnings[10], "2 more properties have another type than in earlier imports");
     }

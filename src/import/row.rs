@@ -1,4 +1,5 @@
-//! [`ImportRow`]: an import in the state database, and the report of a running one.
+//! [`ImportRow`] is an import in the state database. This module also makes the report of a running
+//! import.
 
 use jiff::Timestamp;
 
@@ -9,12 +10,12 @@ use crate::state::{self, State, imports};
 /// An import's row in the state database, with its claim.
 pub type ImportRow = imports::ImportRow<crate::spool::Claim>;
 
-/// Reads the row of `import`. `None` if it has no row.
+/// Reads the row of `import`. Returns `None` if the import has no row.
 pub(super) fn find(state: &State, import: &ImportId) -> state::Result<Option<ImportRow>> {
     state.read(|tx| imports::get(tx, import.as_str()))
 }
 
-/// Makes the report of a running import.
+/// Makes the report of an import that is running.
 pub(super) fn running_report(row: &ImportRow, started_at: Timestamp) -> Report {
     Report {
         data_type: row.data_type,

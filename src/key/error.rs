@@ -1,4 +1,4 @@
-//! [`KeyError`] and [`PublishError`], the errors of changing and publishing keys.
+//! [`KeyError`] and [`PublishError`] are the errors of changing and publishing keys.
 
 use jiff::Timestamp;
 
@@ -7,14 +7,14 @@ use crate::authorized_keys::trust;
 use crate::files::IoError;
 use crate::registry;
 
-/// The reason why a key was not added or not revoked. Nothing was changed.
+/// The reason why a key was not added or not revoked. The registry was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("there is no account {0}")]
     NoAccount(AccountId),
     #[error("the account {0} is being removed")]
     Removing(AccountId),
-    /// The name of the key is not valid.
+    /// The name of the key breaks a rule.
     #[error("a key's name {0}")]
     Name(&'static str),
     #[error("the account {account} already has a key named {name:?}")]

@@ -94,8 +94,8 @@ impl KeysFolder {
         Ok(filled)
     }
 
-    /// Creates an empty file at `path` that the folder's group can read. First removes a file that
-    /// an earlier crash may have left.
+    /// Creates an empty file at `path` that the folder's group can read. First removes a file with
+    /// this name that an earlier crash may have left.
     fn create_empty(&self, path: &Path) -> Result<(), IoError> {
         remove_file(path)?;
         let file = create_private_file(path)?;

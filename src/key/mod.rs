@@ -41,7 +41,7 @@ pub struct NewKey<'a> {
     pub name: &'a str,
     pub key: &'a PublicKey,
     pub restrictions: KeyRestrictions,
-    /// If true, allows a key that the account had before and that was revoked.
+    /// True if a key may be added that the account had before and that was revoked.
     pub again: bool,
 }
 
@@ -68,7 +68,7 @@ pub fn add(
     Ok(keys::add(tx, &approved)?)
 }
 
-/// Checks that [`add`] would accept the key. Changes nothing.
+/// Checks that [`add`] would accept the key. Does not change the registry.
 pub fn check_new(
     tx: &RegistryTransaction<'_>,
     account: &AccountId,
@@ -95,12 +95,12 @@ pub fn check_new(
     }
 }
 
-/// The result of [`revoke`].
+/// The key that [`revoke`] revoked, and whether it was revoked before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
     pub key: ApprovedKey,
-    /// True if the key was already revoked before this call. The caller publishes in this case as
-    /// well, because a crash may have prevented the first publication.
+    /// True if the key was already revoked before this call. The caller publishes the keys in this
+    /// case too, because a crash may have prevented the first publication.
     pub was_revoked: bool,
 }
 

@@ -29,10 +29,10 @@ const ALGORITHMS: [&str; 7] = [
 pub enum KeyFileError {
     #[error("the file is empty")]
     Empty,
-    /// The file is longer than [`MAX_FILE`].
+    /// The key file is longer than [`MAX_FILE`].
     #[error("the file is too long for a public key")]
     TooLong,
-    /// The file is not UTF-8. For example, PowerShell's `>` writes UTF-16.
+    /// The key file is not UTF-8. For example, PowerShell's `>` writes UTF-16.
     #[error("the file is not plain text: save it as UTF-8")]
     Encoding,
     #[error(
@@ -44,12 +44,12 @@ pub enum KeyFileError {
     /// `ssh-keygen -i` reads the format.
     #[error("this is a public key in {format} format")]
     Format { format: &'static str, convert: &'static str },
-    #[error("the file has several keys: add them one by one, each with its name")]
+    #[error("the file has several keys: add the keys one by one, each with its own name")]
     Several,
     /// The key has line breaks. Some mail programs break long lines.
     #[error("the key contains line breaks: it must be one line")]
     Broken,
-    /// Options of authorized_keys precede the key.
+    /// Options of authorized_keys precede the key in the file.
     #[error("there are options in front of the key: use --from and --expires instead")]
     Options,
     #[error("this is a certificate; only plain public keys can be added")]
@@ -66,16 +66,17 @@ pub enum KeyFileError {
 }
 
 impl KeyFileError {
-    /// Returns a command or a hint. `None` if the error message itself names the next step.
+    /// Returns a command or a hint for the next step. `None` if the error message itself names the
+    /// next step.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Format { convert, .. } => {
                 Some(format!("ssh-keygen -i -m {convert} -f FILE > FILE.pub"))
             }
             Self::Dsa | Self::RsaBits(_) => Some("ssh-keygen -t ed25519".into()),
-            Self::Unknown => {
-                Some("send the .pub file; its form is: ssh-ed25519 AAAA… comment".into())
-            }
+            Self::Unknown => Some(
+                "send the .pub file; a public key has the form: ssh-ed25519 AAAA… comment".into(),
+            ),
             _ => None,
         }
     }
@@ -116,7 +117,7 @@ impl PublicKey {
         if let KeyData::Rsa(rsa) = key.key_data() {
             check_rsa(rsa)?;
         }
-        // The key is encoded again, so that equal keys always have equal texts.
+        // The key is encoded again, so that equal keys always have the same text.
         let written = key.to_openssh().map_err(damaged)?;
         let base64 = written.split(' ').nth(1).ok_or(KeyFileError::Damaged(algorithm))?.to_owned();
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
@@ -139,7 +140,8 @@ impl PublicKey {
     }
 }
 
-/// Recognizes private keys, and public keys in other formats. `None` if `text` is neither.
+/// Recognizes private keys, and public keys in other formats than OpenSSH's. Returns `None` if
+/// `text` is neither.
 fn recognize_foreign(text: &str) -> Option<KeyFileError> {
     let format = |format, convert| Some(KeyFileError::Format { format, convert });
     let private = text.contains("PRIVATE KEY-----") || text.contains("Private-Lines:");
@@ -156,7 +158,7 @@ fn recognize_foreign(text: &str) -> Option<KeyFileError> {
     }
 }
 
-/// Returns the line with the key. This is the only line that is neither empty nor a comment.
+/// Returns the line of `text` that contains the key. All other lines must be empty or comments.
 fn find_key_line(text: &str) -> Result<&str, KeyFileError> {
     let mut lines =
         text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));

@@ -58,7 +58,8 @@ pub fn compare_published(
     })
 }
 
-/// Returns whether any keys are published. Also returns true if the database can't be read.
+/// Returns whether any keys are published. Returns true as well if the database of published keys
+/// can't be read.
 pub fn are_any_published(config: &Config) -> bool {
     let database = config.paths.keys_db();
     database.exists() && read_published(&database).map_or(true, |keys| !keys.is_empty())

@@ -33,9 +33,9 @@ pub enum InvalidExpiry {
 /// The clients that may use a key, and the time until which the key is valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyRestrictions {
-    /// The result of [`parse_from_hosts`]. `None` if any address may use the key.
+    /// The list of addresses from [`parse_from_hosts`]. `None` if any address may use the key.
     pub from: Option<String>,
-    /// The result of [`parse_expiry`]. `None` if the key does not expire.
+    /// The expiry time from [`parse_expiry`]. `None` if the key does not expire.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -108,8 +108,8 @@ pub fn allows_address(from: &str, address: IpAddr) -> bool {
 /// means 00:00 UTC of that day.
 pub fn parse_expiry(text: &str, now: Timestamp) -> Result<Timestamp, InvalidExpiry> {
     let unreadable = || InvalidExpiry::Unreadable(text.to_owned());
-    // An instant is tried first, because the parser of dates also accepts an instant and ignores
-    // its time of day.
+    // The text is parsed as an instant first, because the parser of dates also accepts an instant
+    // and ignores its time of day.
     let at = match text.parse::<Timestamp>() {
         Ok(at) => at,
         Err(_) if text.len() == "2027-01-31".len() => {

@@ -26,7 +26,7 @@ fn parse_error(content: impl AsRef<[u8]>) -> KeyFileError {
     PublicKey::from_file(content.as_ref()).unwrap_err()
 }
 
-/// The expected fingerprints were printed by `ssh-keygen -l`.
+/// The command `ssh-keygen -l` printed the expected fingerprints.
 #[test]
 fn accepts_every_key_type_that_sshd_accepts() {
     for (file, algorithm, fingerprint) in [
@@ -112,8 +112,8 @@ fn refuses_key_files_with_options_or_several_keys() {
     assert_eq!(parse_error(format!("{head}\n{tail}")), KeyFileError::Broken);
 }
 
-/// The key is cut at every position, and every byte is changed. Each result must be refused or be
-/// another key, and nothing may panic.
+/// The test cuts the key at every position and changes every byte. Each result must be refused or
+/// be another key, and nothing may panic.
 #[test]
 fn refuses_damaged_keys() {
     let plain = String::from_utf8(fixture("ecdsa-256.pub")).unwrap();
@@ -210,7 +210,7 @@ fn keys_and_names_are_unique_within_an_account() {
     assert!(matches!(error, KeyError::NameTaken { .. }));
     let revoked = fixture.revoke("laptop");
     assert!(!revoked.was_revoked && revoked.key.revoked_at.is_some());
-    // After the revocation the name and the key can be used again.
+    // After the revocation, the name and the key can be used again.
     fixture.add_again("laptop", &ed).unwrap();
     assert!(!fixture.revoke(&ed.fingerprint()).was_revoked);
     assert!(fixture.revoke("laptop").was_revoked);
@@ -288,7 +288,7 @@ fn restrictions_are_published() {
     assert_eq!(found.expiry_time, Some(written));
 }
 
-/// A takeover can add an account whose id is outside the range.
+/// A takeover can add an account whose user id is outside the configured range.
 #[test]
 fn keys_outside_the_uid_range_are_not_published() {
     let fixture = Fixture::new();

@@ -1,22 +1,22 @@
-//! [`DateFormat`]: the formats that a manifest can give to a DATE.
+//! [`DateFormat`] is one of the formats that a manifest can give to a DATE.
 
 use std::fmt;
 
-/// The format of a DATE cell.
+/// The format of a cell with a DATE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateFormat {
-    /// Day, month and year, with an optional time. The manifest names one separator. `records`
-    /// accepts the other separators as well.
+    /// The format has day, month and year, with an optional time. The manifest names one separator.
+    /// `records` accepts the other separators as well.
     Day { order: DayOrder, separator: char },
-    /// `yyyyMMdd`, with an optional time.
+    /// The format is `yyyyMMdd`, with an optional time.
     Compact,
-    /// Seconds since 1970.
+    /// The cell is a number of seconds since 1970 UTC.
     Epoch,
-    /// Milliseconds since 1970.
+    /// The cell is a number of milliseconds since 1970 UTC.
     EpochMilliseconds,
 }
 
-/// The order of day, month and year.
+/// The order of day, month and year in a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DayOrder {
     DayMonthYear,
@@ -31,11 +31,11 @@ pub const DATE_FORMATS: &str = "dd/MM/yyyy, MM/dd/yyyy, yyyy/dd/MM, yyyy/MM/dd o
      (with /, - or . between) or yyyyMMdd, each with or without HH:mm or HH:mm:ss, or epoch or \
      epoch-ms";
 
-/// The formats of the time that may follow a day.
+/// The formats of the time of day that may follow a date.
 const TIMES: [&str; 3] = [" HH:mm:ss", " HH:mm", ""];
 
 impl DayOrder {
-    /// All orders, as listed in the import rules.
+    /// All orders of day, month and year, as listed in the import rules.
     pub const ALL: [Self; 5] = [
         Self::DayMonthYear,
         Self::MonthDayYear,
@@ -44,7 +44,7 @@ impl DayOrder {
         Self::DayNameYear,
     ];
 
-    /// Returns the parts as written in a manifest.
+    /// Returns the parts of a date in this order, as a manifest writes them.
     fn parts(self) -> [&'static str; 3] {
         match self {
             Self::DayMonthYear => ["dd", "MM", "yyyy"],
@@ -62,7 +62,7 @@ impl DayOrder {
 }
 
 impl DateFormat {
-    /// Returns the format written as `text`, with or without a time.
+    /// Returns the format that a manifest writes as `text`, with or without a time of day.
     pub fn named(text: &str) -> Option<Self> {
         Self::all().find(|format| format.is_written(text, |a, b| a == b))
     }
@@ -93,14 +93,14 @@ impl DateFormat {
         times.iter().any(|time| equal(text, &format!("{format}{time}")))
     }
 
-    /// Returns whether a time may follow a date in this format.
+    /// Returns whether a time of day may follow a date in this format.
     pub fn has_time(self) -> bool {
         matches!(self, Self::Day { .. } | Self::Compact)
     }
 }
 
 impl fmt::Display for DateFormat {
-    /// Writes the format as a manifest spells it, without a time.
+    /// Writes the format as a manifest spells it, without a time of day.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Day { order, separator } => {

@@ -1,4 +1,4 @@
-//! [`ManifestErrors`]: all errors of a manifest, and the recipient of the report.
+//! [`ManifestErrors`] has all errors of a manifest, and the recipient of the report.
 
 use std::fmt;
 
@@ -7,20 +7,21 @@ use email_address::{EmailAddress, Options};
 use super::Manifest;
 use crate::report::{DataType, Failure, FailureText};
 
-/// All errors of a manifest, with the values that could be read nevertheless.
+/// All errors of a manifest, with the values that could be read despite the errors.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ManifestErrors {
     /// One sentence for each error, in the order of the manifest's keys. The list is never empty.
     pub findings: Vec<String>,
     /// The manifest is not JSON, or not UTF-8. Its upload may still be in progress.
     pub syntax: bool,
-    /// `fileName`, if it is valid.
+    /// The value of the manifest's key `fileName`, if the value is valid.
     pub file_name: Option<String>,
-    /// `clientEmail`, if it is valid.
+    /// The value of the manifest's key `clientEmail`, if the value is valid.
     pub client_email: Option<String>,
-    /// `type`, if it is valid.
+    /// The value of the manifest's key `type`, if the value is valid.
     pub data_type: Option<DataType>,
-    /// The valid values, if they suffice to read the data file and to find its errors as well.
+    /// The valid values of the manifest, if they suffice to read the data file and to find its
+    /// errors as well.
     pub readable: Option<Box<Manifest>>,
 }
 
@@ -30,8 +31,8 @@ impl ManifestErrors {
         failure_of(&self.findings)
     }
 
-    /// Returns whether two of the three mandatory keys have valid values. Such a file counts as a
-    /// manifest.
+    /// Returns whether two of the three mandatory keys have valid values. A file with these keys
+    /// counts as a manifest.
     pub fn has_most_mandatory_keys(&self) -> bool {
         let valid =
             [self.data_type.is_some(), self.file_name.is_some(), self.client_email.is_some()];
@@ -65,7 +66,8 @@ pub(crate) fn failure_of(findings: &[String]) -> Failure {
     Failure::new(FailureText::Manifest, join(findings))
 }
 
-/// The maximum number of findings in a report. A hostile manifest can cause a hundred thousand.
+/// The maximum number of findings in a report. A hostile manifest can cause a hundred thousand
+/// findings.
 const MAX_FINDINGS: usize = 100;
 
 fn join(findings: &[String]) -> String {
@@ -84,7 +86,7 @@ fn string_after(text: &str, key: &str) -> Option<String> {
     values.next()?.ok()
 }
 
-/// Parses `event` or `profile`, in any case.
+/// Parses the text `event` or `profile`, in any case.
 pub(super) fn data_type(text: &str) -> Option<DataType> {
     [DataType::Event, DataType::Profile]
         .into_iter()
@@ -110,7 +112,8 @@ fn is_any_address(text: &str) -> bool {
     !text.chars().any(char::is_control) && EmailAddress::parse_with_options(text, bare).is_ok()
 }
 
-/// A fast test. Returns true for most valid addresses, and only for valid addresses.
+/// Tests quickly whether `text` is an address. Returns true for most valid addresses, and only for
+/// valid addresses.
 fn is_plain_address(text: &[u8]) -> bool {
     let Some(at) = memchr::memchr(b'@', text) else { return false };
     let (local, domain) = (&text[..at], &text[at + 1..]);
@@ -125,7 +128,7 @@ fn is_plain_address(text: &[u8]) -> bool {
         )
 }
 
-/// Returns whether `text` consists of words, with exactly one joint between two words.
+/// Returns whether `text` consists of words, with exactly one joint between every two words.
 fn is_joined(text: &[u8], is_word: impl Fn(u8) -> bool, is_joint: impl Fn(u8) -> bool) -> bool {
     let mut after_word = false;
     for &byte in text {

@@ -13,9 +13,9 @@ use crate::sanitize::printable;
 pub(super) enum Json {
     Null,
     Bool(bool),
-    /// An integer of zero or more.
+    /// A JSON number that is an integer of zero or more.
     Whole(u64),
-    /// Any other number, in its written form.
+    /// Any other JSON number, in its written form.
     Number(String),
     Text(String),
     Array(Vec<Json>),
@@ -30,7 +30,8 @@ impl Json {
         Ok(json)
     }
 
-    /// Sets the text of each number, in document order. serde_json returns only the values.
+    /// Sets the written form of each number, in document order. The parser serde_json returns only
+    /// the values.
     fn set_numbers<'a>(&mut self, texts: &mut impl Iterator<Item = &'a str>) {
         match self {
             Self::Whole(_) => drop(texts.next()),
@@ -79,7 +80,7 @@ fn length_in_quotes(rest: &str) -> usize {
 }
 
 impl fmt::Display for Json {
-    /// Formats the value for a message. A text is cut at 64 characters.
+    /// Formats the value for a message. A text is cut after 64 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
@@ -93,7 +94,7 @@ impl fmt::Display for Json {
     }
 }
 
-/// Returns a partner's text for a message: quoted, escaped, cut at 64 characters.
+/// Returns a partner's text for a message: quoted, escaped, and cut after 64 characters.
 pub(super) fn quote(text: &str) -> String {
     let start: String = text.chars().take(64).collect();
     let end = if start.len() < text.len() { "…" } else { "" };

@@ -21,44 +21,48 @@ pub(crate) use errors::{failure_of, is_address};
 pub(crate) use parse::parse_digest;
 pub use property_type::PropertyType;
 
-/// A valid manifest. `records` checks whether it fits the header of the data file.
+/// A valid manifest. The module `records` checks whether the manifest fits the header of the data
+/// file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     pub data_type: DataType,
-    /// `fileName`: a plain, visible name in the manifest's own folder.
+    /// The value of the key `fileName`: a plain, visible name in the manifest's own folder.
     pub file_name: String,
-    /// `clientEmail`: one valid address.
+    /// The value of the key `clientEmail`: one valid mail address.
     pub client_email: String,
-    /// The columns, by CSV header.
+    /// The value of the key `columns`: an entry for each column, by its header in the data file.
     pub columns: BTreeMap<String, Column>,
-    /// `size` of the data file as uploaded, in bytes.
+    /// The value of the key `size`: the size of the data file as uploaded, in bytes.
     pub size: Option<u64>,
-    /// `rows`: records after the header.
+    /// The value of the key `rows`: the number of records after the header of the data file.
     pub rows: Option<u64>,
-    /// `sha256` of the data file as uploaded.
+    /// The value of the key `sha256`: the digest of the data file as uploaded.
     pub sha256: Option<[u8; 32]>,
-    /// `delimiter`: one character, by default a comma. Control characters are allowed. If the
-    /// delimiter is beyond ASCII, this field is [`DELIMITER_SUBSTITUTE`].
+    /// The value of the key `delimiter`: one character, by default a comma. Control characters are
+    /// allowed. If the delimiter is beyond ASCII, this field is [`DELIMITER_SUBSTITUTE`].
     pub delimiter: u8,
-    /// The delimiter if it is beyond ASCII.
+    /// The delimiter of the data file if it is beyond ASCII. `None` if it is an ASCII character.
     pub wide_delimiter: Option<char>,
-    /// `quote` and `escape`.
+    /// The quoting of the data file, from the keys `quote` and `escape`.
     pub quoting: Quoting,
-    /// `null`: texts that mean an empty cell.
+    /// The value of the key `null`: texts that mean an empty cell.
     pub null: Vec<String>,
-    /// `encoding`. If `None`, the byte order mark decides, and UTF-8 is the default.
+    /// The value of the key `encoding`. If it is `None`, the byte order mark decides, and UTF-8 is
+    /// the default.
     pub encoding: Option<Encoding>,
-    /// `dryRun`: validate and report, but store nothing.
+    /// The value of the key `dryRun`: if true, the import validates and reports, but stores
+    /// nothing.
     pub dry_run: bool,
-    /// Warnings for the report, for example about unknown keys.
+    /// Warnings about the manifest for the report, for example about unknown keys.
     pub warnings: Vec<String>,
 }
 
-/// The byte that replaces a delimiter beyond ASCII in the text: U+001F.
+/// The byte that replaces a delimiter beyond ASCII in the text of the data file: U+001F.
 pub const DELIMITER_SUBSTITUTE: u8 = 0x1F;
 
 impl Manifest {
-    /// Returns a manifest with the mandatory values. All other values are the defaults.
+    /// Returns a manifest with the mandatory values. All other values of the manifest are the
+    /// defaults.
     pub fn new(data_type: DataType, file_name: &str, client_email: &str) -> Self {
         Self {
             data_type,
@@ -82,13 +86,13 @@ impl Manifest {
 /// The quoting of cells, and the spelling of a quote inside a quoted cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quoting {
-    /// A quote is written twice.
+    /// A quote inside a quoted cell is written twice.
     #[default]
     Doubled,
-    /// A quote is written as `\"` or twice, and a backslash as `\\`. Before other characters a
-    /// backslash is an ordinary character.
+    /// A quote inside a quoted cell is written as `\"` or twice, and a backslash as `\\`. Before
+    /// other characters a backslash is an ordinary character.
     Backslash,
-    /// No cell is quoted: a quote is an ordinary character.
+    /// No cell is quoted, and a quote is an ordinary character.
     None,
 }
 
@@ -96,7 +100,7 @@ pub enum Quoting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Utf8,
-    /// `utf-16le`, or `utf-16` without a byte order mark.
+    /// The encoding `utf-16le`, or `utf-16` without a byte order mark.
     Utf16Le,
     Utf16Be,
     Windows1252,
@@ -105,10 +109,11 @@ pub enum Encoding {
 /// The manifest's entry for one column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Column {
-    /// `ctName`. If `None`, the header is the property's name.
+    /// The value of the key `ctName`. If it is `None`, the header of the column is the property's
+    /// name.
     pub ct_name: Option<String>,
     pub data_type: PropertyType,
-    /// `format` of a DATE.
+    /// The value of the key `format`, for a column with the type DATE.
     pub format: Option<DateFormat>,
 }
 

@@ -1,4 +1,4 @@
-//! Parses a manifest's bytes and collects every finding.
+//! Parses the bytes of a manifest and collects every finding about them.
 
 mod columns;
 mod quoting;
@@ -57,7 +57,7 @@ fn read_json(bytes: &[u8]) -> Result<Json, String> {
     Json::read(text).map_err(|error| syntax::explain(text, &error))
 }
 
-/// Reads the values of the manifest's object and collects findings about them.
+/// Reads the values of the manifest's JSON object and collects findings about them.
 pub(super) struct ManifestReader {
     entries: Vec<(String, Json)>,
     pub findings: Vec<String>,
@@ -122,7 +122,8 @@ impl ManifestReader {
             .extend(duplicates(keys).map(|key| format!("key {} appears twice", quote(key))));
     }
 
-    /// Removes and returns the value of `key`; `None` if it is absent or null.
+    /// Removes and returns the value of the key `key`. Returns `None` if the value is absent or
+    /// null.
     pub fn take(&mut self, key: &str) -> Option<Json> {
         let at = self.entries.iter().position(|(name, _)| name == key)?;
         let (_, value) = self.entries.remove(at);
@@ -267,14 +268,14 @@ pub(super) fn text(json: &Json) -> Option<&str> {
     }
 }
 
-/// Returns the keys that appear more than once, without repeats.
+/// Returns the keys that appear more than once. Each of them is returned only once.
 pub(super) fn duplicates<'a>(keys: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
     let mut seen = HashSet::new();
     let mut returned = HashSet::new();
     keys.filter(move |key| !seen.insert(*key) && returned.insert(*key))
 }
 
-/// Parses a SHA-256: 64 hexadecimal digits.
+/// Parses a SHA-256 digest, which is written as 64 hexadecimal digits.
 pub fn parse_digest(hex: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> =
         hex.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;

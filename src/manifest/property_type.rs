@@ -1,28 +1,28 @@
-//! [`PropertyType`]: the types that a manifest can give to a column.
+//! [`PropertyType`] is one of the types that a manifest can give to a column.
 
-/// The type of a property, named as in the manifest.
+/// The type of a property, with the same name as in the manifest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PropertyType {
-    /// Text, kept unchanged (`$D_<epoch>` becomes RFC 3339 text, UTC).
+    /// A text that is kept unchanged (`$D_<epoch>` becomes RFC 3339 text, UTC).
     #[default]
     String,
-    /// A signed 32-bit integer.
+    /// The values are signed 32-bit integers.
     Integer,
-    /// A signed 64-bit integer.
+    /// The values are signed 64-bit integers.
     Long,
-    /// A finite 64-bit floating-point number.
+    /// The values are finite 64-bit floating-point numbers.
     Float,
     Boolean,
-    /// A time in UTC, to the second.
+    /// The values are times in UTC with a precision of one second.
     Date,
 }
 
 impl PropertyType {
-    /// All types, in the order of the rules.
+    /// All property types, in the order of the import rules.
     pub const ALL: [Self; 6] =
         [Self::String, Self::Integer, Self::Float, Self::Boolean, Self::Long, Self::Date];
 
-    /// Returns the name as written in a manifest.
+    /// Returns the name of the type as written in a manifest.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::String => "STRING",
@@ -34,7 +34,7 @@ impl PropertyType {
         }
     }
 
-    /// Returns the type called `name`, in any case.
+    /// Returns the property type called `name`, in any case.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name))
     }

@@ -59,7 +59,8 @@ enum Utf16 {
 }
 
 impl Utf16 {
-    /// Returns the encoding of `bytes` by a byte order mark, or by the NUL bytes around `{`.
+    /// Returns the encoding of `bytes`, recognised by a byte order mark or by the NUL bytes around
+    /// `{`.
     fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some(Self::Utf32),
@@ -102,7 +103,7 @@ fn place(before: &str) -> (usize, usize) {
     (line, 1 + before[start..].chars().count())
 }
 
-/// A mistake, and its place in the text.
+/// A mistake in a JSON text, and its place in the text.
 #[derive(Debug)]
 struct Fault {
     at: usize,
@@ -115,28 +116,28 @@ impl Fault {
     }
 }
 
-/// The tokens that may follow.
+/// The kinds of tokens that may follow in a JSON text.
 #[derive(Clone, Copy, PartialEq)]
 enum Expected {
     Value,
-    /// The first name of an object, or its end.
+    /// The first name of an object or the end of the object may follow.
     NameOrEnd,
-    /// A name after a comma.
+    /// A name may follow, because a comma came before.
     Name,
     Colon,
-    /// The first value of a list, or its end.
+    /// The first value of a list or the end of the list may follow.
     ValueOrEnd,
     CommaOrEnd,
-    /// No token, because the manifest is complete.
+    /// No token may follow, because the manifest is complete.
     Nothing,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Token<'a> {
     Text,
-    /// A number, `true`, `false` or `null`.
+    /// The token is a number, `true`, `false` or `null`.
     Scalar,
-    /// Any other word of letters and digits.
+    /// The token is any other word of letters and digits.
     Word(&'a str),
     Sign(char),
     End,
@@ -146,11 +147,11 @@ enum Token<'a> {
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
-    /// The objects and lists that are open: `{` or `[`.
+    /// The signs `{` or `[` of the objects and lists that are open.
     open: Vec<char>,
-    /// The position after the last token.
+    /// The position in the text after the last token.
     last_end: usize,
-    /// The position of the last comma.
+    /// The position in the text of the last comma.
     comma: usize,
 }
 
@@ -212,7 +213,7 @@ impl<'a> Scanner<'a> {
         self.open.last().map(|open| if *open == '{' { '}' } else { ']' })
     }
 
-    /// Reads the next token. Returns an error if the token itself has a mistake.
+    /// Reads the next token of the text. Returns an error if the token itself has a mistake.
     fn token(&mut self) -> Result<Token<'a>, Fault> {
         let (start, rest) = (self.at, &self.text[self.at..]);
         let Some(first) = rest.chars().next() else { return Ok(Token::End) };
@@ -237,7 +238,7 @@ impl<'a> Scanner<'a> {
         Ok(Token::Word(word))
     }
 
-    /// Reads a text in quotes.
+    /// Reads a JSON text in quotes, up to its closing quote.
     fn quoted(&mut self) -> Result<(), Fault> {
         let start = self.at;
         let mut chars = self.text[start + 1..].char_indices();
@@ -270,7 +271,7 @@ impl<'a> Scanner<'a> {
         Err(Fault::new(start, "the quote that begins here is never closed"))
     }
 
-    /// Explains a token that is not `expected`.
+    /// Explains why `token` is not allowed at a place where `expected` may follow.
     fn unexpected(&self, expected: Expected, token: Token<'a>, at: usize) -> Fault {
         if let Token::Sign(sign) = token
             && let Some(what) = explain_sign(sign, &self.text[at..])
@@ -332,7 +333,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Explains a character that JSON does not allow outside quotes.
+/// Explains a character that JSON does not allow outside of quotes.
 fn explain_sign(sign: char, rest: &str) -> Option<String> {
     Some(match sign {
         '#' => "a comment: JSON has none, remove it".to_owned(),
@@ -355,7 +356,7 @@ fn explain_sign(sign: char, rest: &str) -> Option<String> {
     })
 }
 
-/// Explains a word where a value is expected.
+/// Explains a word at a place where a value is expected.
 fn explain_value(word: &str) -> String {
     match word.to_ascii_lowercase().as_str() {
         lower @ ("true" | "false" | "null") => format!("write {word} as {lower}"),

@@ -1,4 +1,4 @@
-//! Writes a manifest as its author would.
+//! Writes a manifest as JSON text, in the form in which its author would write it.
 
 use serde_json::{Map, Value, json};
 
@@ -70,7 +70,7 @@ impl Column {
 }
 
 impl Encoding {
-    /// Returns the name as written in a manifest.
+    /// Returns the name of the encoding as written in a manifest.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Utf8 => "utf-8",

@@ -90,10 +90,10 @@ fn a_session_is_in_the_activity_log() {
     assert_eq!(activity(&account, "session.opened", 2)[0], "127.0.0.1");
     assert_eq!(activity(&account, "session.closed", 1)[0], "127.0.0.1");
     let opened = activity(&account, "file.opened", 3);
-    assert_eq!(opened[0], "/incoming/e.csv to write");
-    assert_eq!(opened[2], "/results/e.result.json to read");
+    assert_eq!(opened[0], "/incoming/e.csv, write access");
+    assert_eq!(opened[2], "/results/e.result.json, read access");
     let closed = activity(&account, "file.closed", 3);
-    assert_eq!(closed[0], format!("/incoming/e.csv: {size} bytes written, 0 read"));
+    assert_eq!(closed[0], format!("/incoming/e.csv: {size} bytes written, 0 bytes read"));
     until("the session's state to be removed", SOON, || {
         (host.query("SELECT count(*) FROM upload") == ["0"]).then_some(())
     });
@@ -116,7 +116,7 @@ fn refused_requests_are_in_the_activity_log() {
             "file.rename_refused",
             "\"/incoming/a b.csv\" to /results/new.csv: Permission denied",
         ),
-        (put.as_str(), "file.open_refused", "/results/x.csv to write: Permission denied"),
+        (put.as_str(), "file.open_refused", "/results/x.csv, write access: Permission denied"),
     ];
     for (batch, action, detail) in refused {
         account.sftp(batch).refused();
@@ -321,7 +321,7 @@ fn uploads_are_audited_during_a_log_flood() {
     assert!(found.len() == 1 && found[0].starts_with(CUT), "{found:?}");
     drop(flood);
     let left_out = activity(&account, "audit.left_out", 1);
-    assert!(left_out[0].ends_with(" lines left out"), "{left_out:?}");
+    assert!(left_out[0].ends_with(" lines were left out"), "{left_out:?}");
     let lines =
         "SELECT count(*) FROM activity WHERE action LIKE 'file.%' OR action LIKE 'session.%'";
     let lines: u32 = host.query(lines)[0].parse().unwrap();

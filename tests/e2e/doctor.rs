@@ -151,12 +151,12 @@ fn faults_of_unix_users_and_groups_are_reported() {
     changing_users(|| run("gpasswd", &["-d", &account.id, "sftp-import-accounts"])).ok();
     let findings = examine(&host);
     let log = findings.failed("account-group", "is not in the group sftp-import-accounts");
-    findings.failed("sshd-drop-in", "contains it for `Match Group sftp-import-accounts`");
+    findings.failed("sshd-drop-in", "contains the drop-in for `Match Group sftp-import-accounts`");
     expect_in_sshd_log(&account, &log);
     changing_users(|| host.cli(&["provision"])).ok();
     expect_content(&host);
     changing_users(|| run("userdel", &["-f", &account.id])).ok();
-    let log = examine(&host).failed("account-user", "no Unix user has this name");
+    let log = examine(&host).failed("account-user", "no Unix user has the account's name");
     assert_eq!(log, format!("Invalid user {}", account.id));
     expect_in_sshd_log(&account, &log);
     changing_users(|| host.cli(&["provision"])).ok();
@@ -193,11 +193,11 @@ fn faults_of_the_sshd_configuration_are_reported() {
     let rule = "Match Group sftp-import-accounts\nChrootDirectory /srv/%u\n";
     std::fs::write(&site, rule).unwrap();
     with(config, &|text| format!("Include {}\n{text}", site.display()), &|found| {
-        let by = format!("by {} line 2, which sshd reads first", site.display());
+        let by = format!("from {} line 2, which sshd reads first", site.display());
         found.failed("sshd-drop-in", &by);
     });
     with(drop_in, &|_| "# empty\n".into(), &|found| {
-        found.failed("sshd-drop-in", "no file that sshd reads contains it");
+        found.failed("sshd-drop-in", "no file that sshd reads contains the drop-in");
     });
     with(config, &|text| text + "FingerprintHash md5\n", &|found| {
         let log = found.failed("sshd-access", "FingerprintHash is md5");
@@ -217,7 +217,8 @@ fn faults_of_the_sshd_configuration_are_reported() {
     refused("DenyGroups sftp-import-*", "DenyGroups in sshd's configuration refuses the account");
     changing_users(|| run("usermod", &["-p", "!", &account.id])).ok();
     with(config, &|text| text.replace("UsePAM yes", "UsePAM no"), &|found| {
-        let log = found.failed("sshd-access", "sshd without PAM refuses a password locked by `!`");
+        let log = found
+            .failed("sshd-access", "sshd without PAM refuses a password that is locked by `!`");
         host.reload_sshd();
         expect_in_sshd_log(&account, &log);
     });
@@ -282,14 +283,15 @@ fn faults_of_databases_and_daemon_are_reported() {
     change("UPDATE endpoint SET disabled_at = 1"); // no endpoint exists yet
     host.cli(&["webhook", "add", &account.id, "crm", &host.catchers.url()]).ok();
     change("UPDATE endpoint SET disabled_at = 1, disabled_reason = '410 Gone'");
-    examine(&host).warned("webhooks", "crm is disabled since 1970-01-01: 410 Gone");
+    examine(&host)
+        .warned("webhooks", "the endpoint crm has been disabled since 1970-01-01: 410 Gone");
     change("DELETE FROM endpoint");
     change(
         "INSERT INTO milestone (id, account, type, at, body) VALUES ('m', 'a', 'test', 1, '{}');
             INSERT INTO delivery (milestone, channel, destination, lane, state, finished_at)
             VALUES ('m', 'email', 'x', 'l', 'failed', unixepoch() * 1000)",
     );
-    examine(&host).warned("deliveries", "deliveries given up in the last 24 h: 1");
+    examine(&host).warned("deliveries", "deliveries that were given up in the last 24 h: 1");
     change("DELETE FROM milestone");
 
     let log = host.accounts().join(&account.id).join("dev/log");
@@ -310,7 +312,8 @@ fn faults_of_databases_and_daemon_are_reported() {
         "INSERT INTO import (id, account, manifest, state, claim, stem, received_at)
          VALUES ('a-1', 'a', 'm', 'queued', '\"ingest\"', 's', 1)",
     );
-    examine(&host).warned("imports-waiting", "imports not ended: 1, the oldest for");
+    examine(&host)
+        .warned("imports-waiting", "imports that have not ended: 1, the oldest has waited");
     change("DELETE FROM import");
     set_mode(&host.state().join("state.db"), 0o644);
     examine(&host).warned("state-database", "others can read webhooks' secrets");

@@ -38,7 +38,10 @@ fn unsuitable_file_systems_are_reported() {
         keep = text(&keep),
     );
     let found = examine_under(&host, &full);
-    found.failed("free-space", "0 B free, less than imports.free-space-floor: the queue is held");
+    found.failed(
+        "free-space",
+        "has 0 B free, which is less than imports.free-space-floor: the queue is held",
+    );
     found.failed("sidecar-running", "no sftp-importd runs");
     let confined = "mount -t tmpfs x /sys/kernel; mkdir -p /sys/kernel/security/apparmor; \
                     echo '/usr/sbin/sshd (enforce)' >/sys/kernel/security/apparmor/profiles";

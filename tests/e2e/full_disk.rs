@@ -61,8 +61,10 @@ fn the_queue_is_paused_when_space_is_low() {
     for disk in [host.accounts(), host.state()] {
         let before = activity(&host).len();
         let full = Filler::new(&disk, 2_000_000);
-        let held =
-            format!("free at {}, less than imports.free-space-floor = 4.0 MB", disk.display());
+        let held = format!(
+            "are free at {}, which is less than imports.free-space-floor = 4.0 MB",
+            disk.display()
+        );
         until("the status to report a held queue", SOON, || {
             host.check_daemon();
             host.status().contains(&held).then_some(())
@@ -82,7 +84,7 @@ fn the_queue_is_paused_when_space_is_low() {
         until("the release to be logged", SOON, || {
             (activity(&host)[before..] == ["queue.held", "queue.released"]).then_some(())
         });
-        assert!(!host.status().contains("Queue held"), "{}", host.status());
+        assert!(!host.status().contains("The queue is held"), "{}", host.status());
     }
     let log = std::fs::read_to_string(host.root.join("log/daemon")).unwrap();
     assert_eq!(

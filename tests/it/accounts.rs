@@ -189,7 +189,7 @@ fn a_later_unrelated_user_is_not_changed() {
     assert_eq!(result.code, Some(1), "{result:?}");
     assert!(result.err.contains("did not create it"), "{result:?}");
     assert!(!host.accounts_root().exists());
-    assert!(host.done(&["key", "list", &id]).contains("no keys yet"));
+    assert!(host.done(&["key", "list", &id]).contains("there are no keys yet"));
     host.done(&["account", "remove", &id, "--yes"]);
     assert_eq!(user(&id).unwrap().gecos.to_str(), Ok("A. Person"));
 }
@@ -248,7 +248,7 @@ fn a_removal_needs_confirmation_and_finished_imports() {
     state.execute(queued, [&id]).unwrap();
     let result = host.run(&["account", "remove", &id, "--yes"]);
     assert_eq!(result.code, Some(1));
-    assert!(result.err.contains("1 imports waiting"), "{result:?}");
+    assert!(result.err.contains("1 imports that are waiting"), "{result:?}");
     host.done(&["account", "remove", &id, "--yes", "--force"]);
     let imports: i64 =
         state.query_row("SELECT count(*) FROM import", [], |row| row.get(0)).unwrap();

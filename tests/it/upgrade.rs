@@ -150,7 +150,7 @@ fn a_restore_adds_only_accepted_keys() {
     host.done(&["account", "remove", &id, "--yes"]);
     let printed = host.done(&["restore", text(&saved)]);
     assert!(
-        printed.contains("these accounts and keys can't log in; to let them: ")
+        printed.contains("these accounts and keys can't log in; to let them log in, run: ")
             && printed.contains(key),
         "{printed}"
     );

@@ -12,7 +12,8 @@ fn datagram(message: &str) -> String {
 /// Returns the datagram that OpenSSH sends for a message that contains `name`.
 fn sent(before: &str, name: &str, after: &str) -> String {
     let mut message = format!("{before}{}{after}", encode(name));
-    message.truncate(MAX_MESSAGE); // encoded names are ASCII
+    // The encoded names are ASCII.
+    message.truncate(MAX_MESSAGE);
     datagram(&message)
 }
 
@@ -84,8 +85,8 @@ fn parses_file_requests() {
     });
 }
 
-/// These lines are parsed so that a failure after one of them is not assigned to an earlier
-/// request.
+/// Log lines about other requests are parsed, so that a failure after such a line is not assigned
+/// to an earlier request.
 #[test]
 fn parses_other_requests() {
     for line in [

@@ -61,8 +61,8 @@ fn an_interrupted_upload_is_logged_and_recorded() {
         actions(&mut tracker, "acme"),
         [
             "session.opened 192.0.2.7",
-            "file.opened /incoming/e.csv to write",
-            "file.cut_off /incoming/e.csv: 6 bytes written, 0 read",
+            "file.opened /incoming/e.csv, write access",
+            "file.cut_off /incoming/e.csv: 6 bytes written, 0 bytes read",
             "session.closed 192.0.2.7",
         ]
     );
@@ -135,7 +135,7 @@ fn shows(messages: &[&str], expected: &[&str]) {
     assert_eq!(lines, expected, "{messages:?}");
 }
 
-/// The lines are spelled as OpenSSH 9.2 logged them.
+/// The log lines are spelled as OpenSSH 9.2 logged them.
 #[test]
 fn refused_requests_are_logged_as_refused() {
     shows(
@@ -152,7 +152,7 @@ fn refused_requests_are_logged_as_refused() {
         &[
             "file.remove_refused /results/x.csv: Permission denied",
             "file.rename_refused /results/x.csv to /incoming/y.csv: Permission denied",
-            "file.open_refused /results/x.csv to write: Permission denied",
+            "file.open_refused /results/x.csv, write access: Permission denied",
             "file.rename_refused \"/incoming/a b.csv\" to /results/z.csv: Permission denied",
         ],
     );
@@ -160,14 +160,14 @@ fn refused_requests_are_logged_as_refused() {
 
 #[test]
 fn ambiguous_failure_is_logged_as_unconfirmed() {
-    let whose = "in answer to this request or to a later one that is not logged";
+    let whose = "the status answers this request or a later request that is not logged";
     shows(
         &["remove name \"nosuch.csv\"", MISSING],
         &[&format!("file.remove_unconfirmed nosuch.csv: No such file, {whose}")],
     );
     shows(
         &["open \"/results/x.csv\" flags READ mode 0666", MISSING],
-        &[&format!("file.open_unconfirmed /results/x.csv to read: No such file, {whose}")],
+        &[&format!("file.open_unconfirmed /results/x.csv, read access: No such file, {whose}")],
     );
 }
 
@@ -178,14 +178,14 @@ fn another_requests_failure_does_not_change_the_line() {
     shows(
         &[OPEN, CLOSE, rename, MISSING, "remove name \"f.csv\"", MISSING],
         &[
-            "file.opened /incoming/e.csv to write",
-            "file.closed /incoming/e.csv: 6 bytes written, 0 read",
+            "file.opened /incoming/e.csv, write access",
+            "file.closed /incoming/e.csv: 6 bytes written, 0 bytes read",
             "file.renamed e.csv to f.csv",
             "file.removed f.csv",
         ],
     );
-    shows(&[OPEN, MISSING], &["file.opened /incoming/e.csv to write"]);
-    // The log contains the request that failed.
+    shows(&[OPEN, MISSING], &["file.opened /incoming/e.csv, write access"]);
+    // The log contains the other request, which failed.
     for other in ["stat name \"nosuch\"", "Refusing denylisted mkdir request", "mkdir name \"d\""] {
         shows(&["remove name \"x.csv\"", other, DENIED], &["file.removed x.csv"]);
     }
@@ -201,7 +201,7 @@ fn ambiguous_quoted_names_are_logged_as_ambiguous() {
     shows(
         &["rename old \"x\" new \"y\" new \"z\"", end],
         &[
-            "file.renamed old \"x\" new \"y\" new \"z\", the end of the old name is unknown",
+            "file.renamed both names are in \"x\" new \"y\" new \"z\", the end of the old name is unknown",
             "session.closed ",
         ],
     );

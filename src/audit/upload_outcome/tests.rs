@@ -191,7 +191,8 @@ fn upload_is_finished_when_all_sessions_ended() {
     let mut outcomes = outcomes();
     upload(&mut outcomes, "e.csv", false, 2000);
     assert_eq!(sessions(&outcomes, 2001), WriterState::Unknown);
-    outcomes.record_touch(&name("e.csv"), by(2100, None)); // another session sets its time
+    // Another session sets the file's time.
+    outcomes.record_touch(&name("e.csv"), by(2100, None));
     assert!(outcomes.end_session(SessionId(2000), at(2200)));
     assert_eq!(sessions(&outcomes, 2100), WriterState::Unknown);
     assert!(outcomes.end_session(SessionId(2100), at(2300)));
@@ -277,7 +278,7 @@ fn only_a_complete_file_is_replaced() {
     upload(&mut outcomes, "t", false, 6000);
     outcomes.record_rename(&name("t"), &name("e.csv"), by(6001, None));
     assert_eq!(replaced(&outcomes), Some(at(6001)));
-    // After a claim, the next file with the same name replaces no file.
+    // After a claim, the next file with the same name does not replace a file.
     upload(&mut outcomes, "e.csv", false, 7000);
     outcomes.remove_claimed(&name("e.csv"), at(6500));
     assert_eq!(replaced(&outcomes), None);

@@ -13,7 +13,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Creates `a/keys.db` below `folder`.
+/// Creates the file `a/keys.db` below `folder`.
 fn keys(folder: &Path) -> PathBuf {
     fs::create_dir(folder.join("a")).unwrap();
     set_mode(&folder.join("a"), 0o750);

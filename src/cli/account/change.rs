@@ -1,4 +1,4 @@
-//! `account add` and `account set`.
+//! Implements the commands `account add` and `account set`.
 
 use jiff::Timestamp;
 
@@ -12,23 +12,23 @@ use crate::state::accounts;
 /// The addresses that may get mail about an account's imports.
 #[derive(Debug, clap::Args)]
 pub struct RecipientArguments {
-    /// Allow this address as a manifest's clientEmail, in addition to the contact (may be given
-    /// several times); "" for none
+    /// Allow this address as a manifest's clientEmail, in addition to the contact. The option may
+    /// be given several times; the value "" removes all such addresses
     #[arg(long, value_name = "ADDR")]
     recipient: Vec<String>,
-    /// Allow all addresses at this domain, but not at its subdomains (may be given several times);
-    /// "" for none [default for a new rule: the contact's domain, unless it is a free-mail
-    /// provider's]
+    /// Allow all addresses at this domain, but not at its subdomains. The option may be given
+    /// several times; the value "" removes all such domains [default for a new rule: the contact's
+    /// domain, unless it is a free-mail provider's]
     #[arg(long, value_name = "DOMAIN")]
     recipient_domain: Vec<String>,
-    /// Allow any address
+    /// Allow any address as a manifest's clientEmail
     #[arg(long, conflicts_with_all = ["recipient", "recipient_domain"])]
     any_recipient: bool,
 }
 
 impl RecipientArguments {
-    /// Returns the changed rule. `None` if the options change no part of it. A given list replaces
-    /// the list of `before`.
+    /// Returns the changed recipient rule. `None` if the options change no part of the rule. A
+    /// given list replaces the list of `before`.
     fn change(
         &self,
         contact: Option<&str>,
@@ -101,7 +101,7 @@ pub(super) fn set(
     context.done(&account, [format!("account {id} changed")])
 }
 
-/// Checks the values of an option, except empty ones. `None` if the option was not given.
+/// Checks the values of an option, except empty values. Returns `None` if the option was not given.
 fn check_list(
     texts: &[String],
     check: fn(&str) -> Result<String, CliError>,
@@ -118,7 +118,7 @@ fn check_email(text: &str) -> Result<String, CliError> {
     Err(CliError::new(format_args!("{text:?} is not an email address")))
 }
 
-/// Checks a domain, and returns it in lower case.
+/// Checks the name of a domain, and returns it in lower case.
 fn check_domain(text: &str) -> Result<String, CliError> {
     match format!("x@{text}").parse::<email_address::EmailAddress>() {
         Ok(_) if !text.contains(['@', '[', '<']) => Ok(text.to_ascii_lowercase()),

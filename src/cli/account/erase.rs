@@ -1,4 +1,4 @@
-//! `account erase`: deletes all data of an account.
+//! Implements the command `account erase`, which deletes all data of an account.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -55,15 +55,14 @@ fn erase_all(
 ) -> Result<Vec<(String, usize)>, CliError> {
     let _no_ingest = ingest::lock(&importer.context.config.paths)?;
     let mut waiting = |import: &_| {
-        // The error is ignored: a closed standard output must not stop the erasure.
+        // The error is ignored, because a closed standard output must not stop the erasure.
         let _ = context.output().line(&format!("waiting for import {import} to end"));
     };
     let erased = import::erase(&importer.context, registry, id, Timestamp::now(), &mut waiting);
     erased.map_err(|error| match error {
         EraseError::Provision(error) => error.into(),
         EraseError::Admission(error) => error.into(),
-        error => {
-            CliError::from(error).hint(format_args!("to continue: sftp-import account erase {id}"))
-        }
+        error => CliError::from(error)
+            .hint(format_args!("to continue, run: sftp-import account erase {id}")),
     })
 }

@@ -1,4 +1,4 @@
-//! `account export`: copies all data of an account into a new folder.
+//! Implements the command `account export`, which copies all data of an account into a new folder.
 
 use std::path::PathBuf;
 
@@ -13,22 +13,27 @@ use crate::import;
 pub struct ExportArguments {
     /// The account's id
     id: AccountId,
-    /// The folder to create
+    /// The new folder that the command creates
     folder: PathBuf,
 }
 
 pub(super) fn export(context: &CliContext, arguments: &ExportArguments) -> CliResult {
     let ExportArguments { id, folder } = arguments;
     let importer = context.importer(context.config()?)?;
-    let hint = folder.exists().then_some("name a folder that does not exist");
+    let hint = folder.exists().then_some("choose a folder that does not exist yet");
     let listing = import::export(&importer.context, id, folder, Timestamp::now())
         .map_err(|error| CliError::from(error).hint_if(hint))?;
     let bytes: u64 = listing.files.iter().map(|file| file.bytes).sum();
     let files = listing.files.len();
-    let mut lines =
-        vec![format!("{} contains {files} files of {id}, {bytes} bytes", folder.display())];
+    let mut lines = vec![format!(
+        "{} contains {files} files of account {id}, with {bytes} bytes",
+        folder.display()
+    )];
     let left_out = listing.left_out.iter();
-    lines.extend(left_out.map(|name| format!("left out, as it is not a regular file: {name}")));
+    lines
+        .extend(left_out.map(|name| {
+            format!("this file is left out, because it is not a regular file: {name}")
+        }));
     lines.push("listing.json lists each file with its SHA-256".to_owned());
     let value = json!({
         "account": listing.account, "folder": folder, "files": files, "bytes": bytes,

@@ -1,4 +1,5 @@
-//! `sftp-import account …`: add, list, show, set, suspend, resume, remove, export, erase.
+//! Implements the commands `sftp-import account …`: add, list, show, set, suspend, resume, remove,
+//! export, erase.
 
 mod change;
 mod erase;
@@ -22,7 +23,7 @@ pub enum AccountCommand {
     #[command(group = ArgGroup::new("reached").required(true).multiple(true)
         .args(["email", "recipient_domain", "any_recipient"]))]
     Add {
-        /// The account's id, which is its SFTP user name: 1 to 32 of A-Z a-z 0-9 _ -
+        /// The account's id, which is its SFTP user name: 1 to 32 characters of A-Z a-z 0-9 _ -
         id: AccountId,
         /// Mail address of the account's contact. The contact gets a mail when an import fails, and
         /// all mails of an import whose clientEmail is not an allowed recipient
@@ -42,10 +43,10 @@ pub enum AccountCommand {
     Set {
         /// The account's id
         id: AccountId,
-        /// The webhook that is notified of this account's imports; "" for none
+        /// The webhook that is notified of this account's imports; the value "" removes the webhook
         #[arg(long, value_name = "NAME")]
         webhook: Option<String>,
-        /// The address of the account's contact; "" for none
+        /// The address of the account's contact; the value "" removes the address
         #[arg(long, value_name = "ADDR")]
         email: Option<String>,
         #[command(flatten)]

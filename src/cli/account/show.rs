@@ -1,4 +1,4 @@
-//! `account list` and `account show`.
+//! Implements the commands `account list` and `account show`.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::state::accounts::{self, AccountRow};
 use crate::state::activity::{self, Activity};
 use crate::state::{Transaction, keys};
 
-/// The output of `account show`.
+/// The output of the command `account show`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AccountDetails {
@@ -29,7 +29,7 @@ struct AccountDetails {
 pub(super) fn list(context: &CliContext) -> CliResult {
     let rows = context.open_state()?.read(accounts::list)?;
     let titles = ["ACCOUNT", "STATE", "USER ID", "CONTACT", "WEBHOOK", "ADDED"];
-    let empty = "no accounts yet; add one with: sftp-import account add ID --email ADDR";
+    let empty = "there are no accounts yet; to add an account, run: sftp-import account add ID --email ADDR";
     context.output().list(&rows, &titles, empty, |row| {
         vec![
             row.id.to_string(),
@@ -73,10 +73,10 @@ fn print(details: &AccountDetails, output: &Output) -> io::Result<()> {
     line("state", account.state.as_str())?;
     match (account.uid, &details.folder) {
         (Some(uid), Some(folder)) => {
-            line("user", &format!("{} (id {uid})", account.id))?;
+            line("user", &format!("{} (user id {uid})", account.id))?;
             line("folder", &folder.display().to_string())?;
         }
-        _ => line("user", "none before the first key")?,
+        _ => line("user", "no user exists before the first key")?,
     }
     line("contact", &or_none(&account.email))?;
     line("webhook", &or_none(&account.webhook))?;
@@ -87,7 +87,7 @@ fn print(details: &AccountDetails, output: &Output) -> io::Result<()> {
         output.line("")?;
     }
     for entry in &details.activity {
-        let actor = entry.actor.as_ref().map(|name| format!(" (by {name})"));
+        let actor = entry.actor.as_ref().map(|name| format!(" (by user {name})"));
         let actor = actor.unwrap_or_default();
         let line = format!("{:.0}  {}{actor} {}", entry.at, entry.action, entry.detail);
         output.line(line.trim_end())?;

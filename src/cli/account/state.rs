@@ -1,4 +1,4 @@
-//! `account suspend`, `resume` and `remove`.
+//! Implements the commands `account suspend`, `account resume` and `account remove`.
 
 use jiff::Timestamp;
 
@@ -13,8 +13,8 @@ use crate::provision;
 use crate::registry::Account;
 use crate::state::{Transaction, accounts};
 
-/// `account suspend`: blocks new logins, and then ends the open sessions. The suspension takes
-/// effect even if the state database is broken.
+/// Runs the command `account suspend`: blocks new logins, and then ends the open sessions. The
+/// suspension takes effect even if the state database is broken.
 pub(super) fn suspend(context: &CliContext, id: &AccountId) -> CliResult {
     let config = context.config()?;
     let registry = context.registry(&config)?;
@@ -29,12 +29,13 @@ pub(super) fn suspend(context: &CliContext, id: &AccountId) -> CliResult {
             format!(
                 "account {id} is suspended: none of its keys works, {ended} session processes ended"
             ),
-            format!("to let the account log in again: sftp-import account resume {id}"),
+            format!("to let the account log in again, run: sftp-import account resume {id}"),
         ],
     )
 }
 
-/// `account resume`: lets an account log in again, even if the state database is broken.
+/// Runs the command `account resume`: lets an account log in again, even if the state database is
+/// broken.
 pub(super) fn resume(context: &CliContext, id: &AccountId) -> CliResult {
     let config = context.config()?;
     let registry = context.registry(&config)?;
@@ -59,7 +60,8 @@ fn set_state(
     })
 }
 
-/// Reports whether the state database has the account.
+/// Returns whether the state database has the account. Returns false if the state database can't
+/// be read.
 fn is_in_state(id: &AccountId, config: &Config, context: &CliContext) -> bool {
     let row = context.state(config).map(|state| state.read(|tx| accounts::get(tx, id)));
     matches!(row, Ok(Ok(Some(_))))

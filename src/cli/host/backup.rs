@@ -1,4 +1,5 @@
-//! `sftp-import backup FILE` and `sftp-import restore FILE`: copy and replace the state database.
+//! Implements the commands `sftp-import backup FILE` and `sftp-import restore FILE`, which copy and
+//! replace the state database.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::state::{self, InstanceLock, InstanceLockError, PreviousDatabase, Rest
 
 #[derive(Debug, clap::Args)]
 pub struct BackupArguments {
-    /// The file to write; it must not exist
+    /// The backup file that is written; the file must not exist
     file: PathBuf,
 }
 
@@ -28,7 +29,7 @@ pub struct BackupArguments {
 pub struct RestoreArguments {
     /// The file that `backup` wrote, or the copy that an upgrade made
     file: PathBuf,
-    /// Add the accounts and keys of the file that are not in the registry to the registry
+    /// Add the file's accounts and keys to the registry if the registry does not have them
     #[arg(long)]
     accept_keys: bool,
 }
@@ -52,11 +53,13 @@ pub fn backup(arguments: &BackupArguments, context: &CliContext) -> CliResult {
     let content =
         if has_registry { "the state database and the registry" } else { "the state database" };
     let (name, bytes, schema) = (file.display(), copied.bytes, copied.schema);
-    let mut lines =
-        vec![format!("{name} contains {content}: {bytes} bytes, schema {schema}, checked")];
+    let mut lines = vec![format!(
+        "{name} contains {content}; the file has {bytes} bytes and schema {schema}, and is sound"
+    )];
     if !has_registry {
         lines.push(
-            "this host has no registry, so the backup has none: sftp-import doctor".to_owned(),
+            "this host has no registry, so the backup has none; `sftp-import doctor` shows the fix"
+                .to_owned(),
         );
     }
     lines
@@ -98,7 +101,7 @@ pub fn restore(arguments: &RestoreArguments, context: &CliContext) -> CliResult 
         print_take_over(&taken, false, context)?;
         return Err(CliError::new("this host has no registry; nothing is changed").hint(
             format_args!(
-                "to let these accounts and keys log in: sftp-import restore {} --accept-keys",
+                "to let these accounts and keys log in, run: sftp-import restore {} --accept-keys",
                 arguments.file.display()
             ),
         ));
@@ -150,7 +153,7 @@ fn print(
     lines.extend(kept.map(|kept| format!("the previous database is kept as {kept}")));
     if !ended.is_empty() {
         lines.push(format!(
-            "imports that ended after the backup, by their reports in results/: {}",
+            "imports that ended after the backup, according to their reports in results/: {}",
             ended.join(", ")
         ));
     }
@@ -158,7 +161,7 @@ fn print(
         let names = unknown.join(", ");
         lines.push(format!("imports in the spool, but not in the restored database: {names}"));
         lines.push(
-            "  each has a partner's upload: see docs/data-care.md before you remove any".into(),
+            "  each of these imports has a partner's upload: see docs/data-care.md before you remove one".into(),
         );
     }
     let value = json!({
@@ -175,8 +178,8 @@ fn print(
         (true, _) => output.line("the accounts and keys that can log in have not changed")?,
         (false, true) => output.line("the added keys work now")?,
         (false, false) => output.line(&format!(
-            "these accounts and keys can't log in; to let them: sftp-import restore {file} --accept-keys"
+            "these accounts and keys can't log in; to let them log in, run: sftp-import restore {file} --accept-keys"
         ))?,
     }
-    Ok(output.line("next: sftp-import provision; systemctl start sftp-importd")?)
+    Ok(output.line("next, run: sftp-import provision; systemctl start sftp-importd")?)
 }

@@ -1,4 +1,5 @@
-//! `sftp-import completions SHELL`: prints a completion script, for packages.
+//! Implements the command `sftp-import completions SHELL`, which prints a completion script for
+//! packages.
 
 use std::io::{self, Write as _};
 
@@ -8,7 +9,7 @@ use crate::cli::context::CliResult;
 
 #[derive(Debug, clap::Args)]
 pub struct CompletionArguments {
-    /// The shell
+    /// The shell for which the script is printed
     shell: Shell,
 }
 

@@ -1,4 +1,4 @@
-//! `sftp-import config …`: checks the configuration file.
+//! Implements the commands `sftp-import config …`, which check the configuration file.
 
 use crate::cli::context::{CliContext, CliResult};
 
@@ -19,9 +19,13 @@ pub fn run(command: ConfigCommand, context: &CliContext) -> CliResult {
         "accounts": config.paths.accounts, "state": config.paths.state,
         "warnings": config.deprecations(),
     });
-    let verdict = if exists { "is valid" } else { "does not exist; the defaults are in force" };
+    let verdict = if exists {
+        format!("{path} is valid")
+    } else {
+        format!("{path} does not exist; the defaults are in force")
+    };
     let mut lines = vec![
-        format!("{path} {verdict}"),
+        verdict,
         format!("  node      {}", config.node.name),
         format!("  accounts  {}", config.paths.accounts.display()),
         format!("  state     {}", config.paths.state.display()),

@@ -1,5 +1,5 @@
-//! `sftp-import doctor`: prints the findings of all checks. The worst finding decides the exit
-//! status.
+//! Implements the command `sftp-import doctor`, which prints the findings of all checks. The worst
+//! finding decides the exit status.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Output, PLAIN, STRONG, StyledLi
 use crate::doctor::{CheckScope, Finding, Level, examine};
 use crate::sshd;
 
-/// The maximum number of accounts for which the text shows similar findings.
+/// The maximum number of accounts for which the text output shows similar findings.
 const SHOWN: usize = 3;
 
-/// The exit status is 0 without findings, 1 with warnings, and 2 with failures.
+/// The exit status of `doctor` is 0 without findings, 1 with warnings, and 2 with failures.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArguments {
     /// Check only this account, and everything that it depends on
@@ -27,7 +27,7 @@ pub struct DoctorArguments {
     /// the host's or the dedicated sshd's]
     #[arg(long, value_name = "FILE")]
     sshd_config: Option<PathBuf>,
-    /// The client address to assume in sshd's `Match` blocks
+    /// The client address that is assumed in sshd's `Match` blocks
     #[arg(long, value_name = "ADDRESS", default_value = "192.0.2.1")]
     from: std::net::IpAddr,
 }
@@ -52,7 +52,9 @@ fn examine_host(
 ) -> Result<Vec<Finding>, CliError> {
     require_root()?;
     let config = context.config().map_err(|error: CliError| {
-        error.hint("sftp-import config check; the daemon would not start either")
+        error.hint(
+            "run `sftp-import config check`; the daemon would not start with this configuration",
+        )
     })?;
     let DoctorArguments { account, sshd_config, from } = arguments;
     let sshd_config =
@@ -60,7 +62,7 @@ fn examine_host(
     Ok(examine(&config, &CheckScope { account, sshd_config, from: from.to_string() }))
 }
 
-/// The output of `--json`.
+/// The output of the command `doctor --json`.
 #[derive(Serialize)]
 struct DoctorOutput<'a> {
     verdict: Level,
@@ -97,8 +99,11 @@ fn fold(alike: &[Finding]) -> Vec<StyledLine> {
     }
     let mut folded: Vec<StyledLine> = alike.iter().take(SHOWN).flat_map(lines).collect();
     if alike.len() > SHOWN {
-        let more =
-            format!("{:26} and {} more accounts; --json lists them", "", alike.len() - SHOWN);
+        let more = format!(
+            "{:26} {} more accounts have similar findings; --json lists them",
+            "",
+            alike.len() - SHOWN
+        );
         folded.push(StyledLine::new(FAINT, more));
     }
     folded

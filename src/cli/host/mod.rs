@@ -1,4 +1,4 @@
-//! Commands about this host: configuration, provisioning, backup, registry, doctor.
+//! Implements the commands about this host: configuration, provisioning, backup, registry, doctor.
 
 pub mod backup;
 pub mod completions;

@@ -1,4 +1,5 @@
-//! `sftp-import provision`: makes users, folders, keys and the state database match the registry.
+//! Implements the command `sftp-import provision`, which makes users, folders, keys and the state
+//! database match the registry.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,7 +11,7 @@ use crate::key;
 use crate::provision::reconcile;
 use crate::registry::{Account, accounts};
 
-/// The output of `provision --json`.
+/// The JSON output of the command `provision`.
 #[derive(Serialize)]
 struct ProvisionOutput {
     done: Vec<String>,

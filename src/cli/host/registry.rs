@@ -1,4 +1,5 @@
-//! `sftp-import registry …`: lists accounts and keys that the registry lacks, and adds them.
+//! Implements the commands `sftp-import registry …`, which list and add accounts and keys that the
+//! registry lacks.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ pub enum RegistryCommand {
     },
 }
 
-/// The maximum number of accounts and keys in the text output. JSON lists all of them.
+/// The maximum number of accounts and keys that the text output lists. JSON lists all of them.
 const SHOWN: usize = 50;
 
 /// Runs `registry take-over`. The exit status is 1 if accounts or keys were listed but not added.
@@ -41,7 +42,7 @@ pub fn run(command: RegistryCommand, context: &CliContext) -> CliResult {
         if taken.is_empty() {
             output.line("every account and key of the state database is in the registry")?;
         } else {
-            output.line("to let these accounts and keys log in: sftp-import registry take-over --accept-keys")?;
+            output.line("to let these accounts and keys log in, run: sftp-import registry take-over --accept-keys")?;
         }
         return Ok(taken.is_empty() && found.is_some());
     }
@@ -53,7 +54,8 @@ pub fn run(command: RegistryCommand, context: &CliContext) -> CliResult {
     copy_all(&registry, &state, now)?;
     state.write(|tx| activity::log(tx, now, None, None, "registry.taken_over", &taken_over))?;
     print_take_over(&taken, true, context)?;
-    output.line(&format!("taken over: {taken_over}; next: sftp-import provision"))?;
+    output
+        .line(&format!("added to the registry: {taken_over}; next, run: sftp-import provision"))?;
     Ok(true)
 }
 
@@ -87,22 +89,27 @@ pub(super) fn print_take_over(
     accepted: bool,
     context: &CliContext,
 ) -> Result<(), CliError> {
-    let place = if accepted { "added to the registry" } else { "not in the registry" };
+    let place = if accepted { "is added to the registry" } else { "is not in the registry" };
     let accounts = taken
         .accounts
         .iter()
-        .map(|account| format!("{place}: account {} ({})", account.id, account.state));
+        .map(|account| format!("account {} ({}) {place}", account.id, account.state));
     let keys = taken.valid_keys().map(|key| {
-        format!("{place}: key {:?} {} of account {}", key.name, key.fingerprint, key.account)
+        format!("key {:?} {} of account {} {place}", key.name, key.fingerprint, key.account)
     });
-    let refused =
-        taken.refused.iter().map(|refused| format!("left out: {}: {}", refused.what, refused.why));
+    let refused = taken
+        .refused
+        .iter()
+        .map(|refused| format!("{} can't be added: {}", refused.what, refused.why));
     let lines: Vec<String> = refused.chain(accounts).chain(keys).collect();
     for line in lines.iter().take(SHOWN) {
         context.output().line(line)?;
     }
     if lines.len() > SHOWN {
-        context.output().line(&format!("… and {} more; --json lists all", lines.len() - SHOWN))?;
+        context.output().line(&format!(
+            "… and {} more accounts or keys; --json lists all of them",
+            lines.len() - SHOWN
+        ))?;
     }
     Ok(())
 }

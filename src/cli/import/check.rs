@@ -18,7 +18,7 @@ use crate::report::Report;
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArguments {
-    /// The manifests; the data file of each manifest must be in the same folder
+    /// The manifests to check; the data file of each manifest must be in the same folder
     #[arg(required = true, value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
     /// Write the error files into this folder
@@ -56,7 +56,7 @@ fn check_distinct_stems(paths: &[PathBuf]) -> Result<(), CliError> {
             "two manifests are named {}: their error files would have the same name",
             stem.display()
         ))
-        .hint("check them one by one, each with another folder")),
+        .hint("check the manifests one by one, with another --errors folder for each")),
     }
 }
 
@@ -82,7 +82,7 @@ fn check_one(path: &Path, errors: Option<&Path>, limits: &Limits) -> Result<Repo
 }
 
 fn cannot_open(error: LocalError) -> CliError {
-    CliError::from(error).hint("name the manifest, the file that ends in .manifest")
+    CliError::from(error).hint("give the path of the manifest, the file that ends in .manifest")
 }
 
 /// Returns the error for a file that is not a manifest. `manifests` are the manifests that name it
@@ -90,7 +90,7 @@ fn cannot_open(error: LocalError) -> CliError {
 fn no_manifest(path: &Path, manifests: &[String]) -> CliError {
     let error = CliError::new(format_args!("{} is not a manifest", path.display()));
     match manifests {
-        [] => error.hint("name the manifest, the file that ends in .manifest"),
+        [] => error.hint("give the path of the manifest, the file that ends in .manifest"),
         [first, ..] => {
             let manifest = path.with_file_name(first);
             error.hint(format_args!("sftp-import check {}", manifest.display()))
@@ -100,7 +100,7 @@ fn no_manifest(path: &Path, manifests: &[String]) -> CliError {
 
 fn cannot_write(folder: &Path, error: &io::Error) -> CliError {
     CliError::new(format_args!("cannot write error files in {}: {error}", folder.display()))
-        .hint("name a folder with --errors that exists and that you can write to")
+        .hint("choose a folder for --errors that exists and that you can write to")
 }
 
 /// Checks `paths` and prints each report, then a summary.

@@ -1,4 +1,5 @@
-//! `sftp-import ingest`: imports a pair of local files, through the same pipeline as the daemon.
+//! Implements the command `sftp-import ingest`, which imports a pair of local files through the
+//! same pipeline as the daemon.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -20,17 +21,17 @@ const LOCK: &str = "ingest.lock";
 
 #[derive(Debug, clap::Args)]
 pub struct IngestArguments {
-    /// The account of the records; it need not be a Unix user
+    /// The account that gets the records; the account need not be a Unix user
     #[arg(long, value_name = "ID")]
     account: AccountId,
-    /// The manifest; the data file must be in the same folder
+    /// The path of the manifest; the data file must be in the same folder
     manifest: PathBuf,
     /// Write the error files into this folder [default: the manifest's folder]
     #[arg(long, value_name = "FOLDER")]
     errors: Option<PathBuf>,
 }
 
-/// Imports the pair. Succeeds if the import completed.
+/// Imports the pair of files. Succeeds if the import completed.
 pub fn run(arguments: IngestArguments, context: &CliContext) -> CliResult {
     // The log shows the causes of failures. The report only names the failures.
     tracing_subscriber::fmt()
@@ -45,7 +46,7 @@ pub fn run(arguments: IngestArguments, context: &CliContext) -> CliResult {
     let folder = arguments.errors.as_deref().unwrap_or_else(|| local.folder());
     let mut errors = ErrorFolder::create(folder, local.stem()).map_err(|error| {
         CliError::new(format_args!("cannot write error files in {}: {error}", folder.display()))
-            .hint("name another folder with --errors")
+            .hint("choose another folder with --errors")
     })?;
     let state_folder = config.paths.state.clone();
     let importer = context.importer(config)?;
@@ -94,8 +95,10 @@ pub fn lock(paths: &Paths) -> Result<IngestLock, CliError> {
     }
     let admin = LockFile::open_private(&paths.admin, LOCK)?.lock()?;
     let state = file.try_lock(Duration::ZERO)?.ok_or_else(|| {
-        CliError::new("another user's ingest is running")
-            .hint(format_args!("wait for its end; `lsof {}` shows the process", path.display()))
+        CliError::new("another user's ingest is running").hint(format_args!(
+            "wait for the end of that ingest; `lsof {}` shows its process",
+            path.display()
+        ))
     })?;
     Ok(IngestLock { _state: state, _admin: Some(admin) })
 }

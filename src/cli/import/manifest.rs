@@ -27,32 +27,32 @@ use crate::report::{DataType, Failure, Report};
 
 #[derive(Debug, clap::Args)]
 pub struct ManifestArguments {
-    /// The data file: .csv, .csv.gz or .csv.zst
+    /// The path of the data file: .csv, .csv.gz or .csv.zst
     #[arg(value_name = "FILE.csv")]
     file: PathBuf,
     /// The address that gets the mails about the import (clientEmail)
     #[arg(long, value_name = "ADDR")]
     email: String,
-    /// Write the manifest to this file, or to standard output if it is - [default: the data file's
-    /// name with the date, beside it]
+    /// Write the manifest to this file, or to standard output if the file is - [default: a file
+    /// beside the data file, whose name is the data file's name with the date]
     #[arg(long, short, value_name = "FILE.manifest")]
     output: Option<PathBuf>,
-    /// Replace a manifest that exists
+    /// Replace an existing manifest
     #[arg(long)]
     force: bool,
-    /// Where two readings are possible, take the likelier one and print it
+    /// If two readings are possible, use the likelier reading and print it
     #[arg(long, short)]
     yes: bool,
-    /// Events or profiles: event, profile
+    /// The type of the records: event or profile
     #[arg(long = "type", value_name = "TYPE")]
     data_type: Option<DataType>,
-    /// The delimiter: one character, tab, or a code such as U+0001
+    /// The delimiter of the data file: one character, tab, or a code such as U+0001
     #[arg(long, value_name = "CHAR", value_parser = parse_delimiter)]
     delimiter: Option<u8>,
-    /// The column with the user's identity
+    /// The header of the column with the user's identity
     #[arg(long, value_name = "COLUMN")]
     identity: Option<String>,
-    /// The column with the event's name
+    /// The header of the column with the event's name
     #[arg(long, value_name = "COLUMN")]
     event_name: Option<String>,
     /// The format of dates that can be read in two ways, such as dd/MM/yyyy
@@ -61,11 +61,13 @@ pub struct ManifestArguments {
 }
 
 fn parse_delimiter(text: &str) -> Result<u8, String> {
-    crate::guess::delimiter_named(text)
-        .ok_or_else(|| "one character, tab, or a code such as U+0001".to_owned())
+    crate::guess::delimiter_named(text).ok_or_else(|| {
+        "the delimiter must be one character, tab, or a code such as U+0001".to_owned()
+    })
 }
 
-/// Guesses, asks, checks and writes the manifest. Succeeds if the manifest was written.
+/// Guesses the manifest, asks questions, checks the data file and writes the manifest. Succeeds if
+/// the manifest was written.
 pub fn run(arguments: &ManifestArguments, context: &CliContext) -> CliResult {
     if !crate::manifest::is_address(&arguments.email) {
         let message = format_args!("{} is not a single valid email address", arguments.email);
@@ -103,14 +105,14 @@ pub fn run(arguments: &ManifestArguments, context: &CliContext) -> CliResult {
     Ok(true)
 }
 
-/// Adds the counts of the check, so that an incomplete upload is detected.
+/// Adds the counts of the check to the manifest, so that an incomplete upload is detected.
 fn fill_in(manifest: &mut Manifest, report: &Report) {
     manifest.size = Some(report.bytes);
     manifest.rows = Some(report.records.read);
     manifest.sha256 = report.sha256.as_deref().and_then(crate::manifest::parse_digest);
 }
 
-/// Reads the data file twice: for the guess and for the check.
+/// Reads the data file twice: once for the guess and once for the check.
 struct Guesser<'a> {
     arguments: &'a ManifestArguments,
     name: &'a str,
@@ -140,7 +142,8 @@ impl Guesser<'_> {
             if survey.column(column).is_none() {
                 let message = format_args!("the header has no column {column}");
                 let header = survey.header.join(", ");
-                return Err(CliError::wrong_usage(message).hint(format_args!("one of {header}")));
+                return Err(CliError::wrong_usage(message)
+                    .hint(format_args!("choose one of these columns: {header}")));
             }
         }
         let draft = Draft { file_name: self.name, client_email: &self.arguments.email };
@@ -204,7 +207,10 @@ impl Guesser<'_> {
             .collect();
         let chosen = if self.arguments.yes {
             let others = choices[1..].join(", ");
-            taken.push(format!("{} {} was taken, not {others}", question.text, choices[0]));
+            taken.push(format!(
+                "{} The answer {} was chosen, not {others}",
+                question.text, choices[0]
+            ));
             Some(0)
         } else if can_ask() {
             choose(&question.text, &choices)?
@@ -216,7 +222,8 @@ impl Guesser<'_> {
         Ok(())
     }
 
-    /// Checks the data file against the manifest, as the server does after the upload.
+    /// Checks the data file against the manifest in the same way as the server does after the
+    /// upload.
     fn check(
         &self,
         manifest: &Manifest,
@@ -255,8 +262,11 @@ fn unanswered(questions: &[Question]) -> CliError {
         }
     }
     let options = options.join(" ");
-    CliError::wrong_usage(format_args!("two readings are possible: {}", texts.join("; ")))
-        .hint(format_args!("{options}, or --yes to take the first of each"))
+    CliError::wrong_usage(format_args!("two readings are possible: {}", texts.join("; "))).hint(
+        format_args!(
+            "choose with the options {options}, or use --yes for the first reading of each question"
+        ),
+    )
 }
 
 /// Returns the option that answers questions about a topic.

@@ -1,4 +1,4 @@
-//! `sftp-import import …`: lists, shows and retries imports.
+//! Implements the commands `sftp-import import …`, which list, show and retry imports.
 
 pub mod check;
 pub mod ingest;
@@ -27,23 +27,23 @@ use watch::{current_report, find_import, watch};
 pub enum ImportCommand {
     /// List imports, newest first
     List {
-        /// Only imports of this account
+        /// List only the imports of this account
         #[arg(long, value_name = "ID")]
         account: Option<AccountId>,
-        /// Only imports in this state; may be given several times
+        /// List only the imports in this state; the option may be given several times
         #[arg(long, value_parser = parse_state)]
         state: Vec<ImportState>,
-        /// Only imports received since this time, such as 2h, 3d, 2026-11-23 or
+        /// List only imports received since this time, such as 2h, 3d, 2026-11-23 or
         /// 2026-11-23T20:00:00Z
         #[arg(long, value_name = "WHEN", value_parser = parse_since)]
         since: Option<Timestamp>,
-        /// Only imports of events, or of profiles
+        /// List only the imports with records of this type: event or profile
         #[arg(long = "type", value_name = "TYPE")]
         data_type: Option<DataType>,
-        /// Only imports whose manifest's name contains this text
+        /// List only imports whose manifest's name contains this text
         #[arg(long, value_name = "TEXT")]
         manifest: Option<String>,
-        /// The maximum number of imports
+        /// The maximum number of imports that are listed
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
@@ -57,10 +57,10 @@ pub enum ImportCommand {
     Retry(ImportArgument),
     /// Show the activity log, oldest first
     Log {
-        /// Only lines of this account
+        /// Show only the lines of this account
         #[arg(long, value_name = "ID")]
         account: Option<AccountId>,
-        /// The maximum number of lines
+        /// The maximum number of lines that are shown
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
@@ -68,7 +68,7 @@ pub enum ImportCommand {
 
 #[derive(Debug, clap::Args)]
 pub struct ImportArgument {
-    /// The import, such as sftp1-42
+    /// The import's id, such as sftp1-42
     import: String,
 }
 
@@ -108,7 +108,7 @@ pub fn run(command: ImportCommand, context: &CliContext) -> CliResult {
             crate::import::retry(&state, &layout, &row, Timestamp::now())?;
             context.done(
                 &json!({ "import": row.id, "state": "queued" }),
-                [format!("{import} is queued again; `import watch {import}` shows its progress")],
+                [format!("import {import} is queued again; `sftp-import import watch {import}` shows its progress")],
             )
         }
         ImportCommand::Log { account, limit } => log(&state, account.as_ref(), limit, context),
@@ -117,7 +117,7 @@ pub fn run(command: ImportCommand, context: &CliContext) -> CliResult {
 
 fn parse_state(word: &str) -> Result<ImportState, String> {
     serde_json::from_value(serde_json::Value::from(word))
-        .map_err(|_| "must be one of claiming, queued, running, completed, failed".into())
+        .map_err(|_| "the state must be one of claiming, queued, running, completed, failed".into())
 }
 
 /// Parses a time, a day (UTC), or a duration before now.
@@ -129,10 +129,12 @@ pub(super) fn parse_since(word: &str) -> Result<Timestamp, String> {
         Some(now.checked_sub(word.parse::<Span>().ok()?.abs()).ok()?.timestamp())
     };
     let moment = word.parse().ok().or_else(day).or_else(ago);
-    moment.ok_or_else(|| "must be a time such as 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z".into())
+    moment.ok_or_else(|| {
+        "the value must be a time such as 2h, 3d, 2026-11-23 or 2026-11-23T20:00:00Z".into()
+    })
 }
 
-/// An entry of `import list`.
+/// An entry in the output of `import list`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ImportEntry {

@@ -13,10 +13,10 @@ use crate::import::Monitor;
 /// The time after which the progress bar appears.
 const SHOW_AFTER: Duration = Duration::from_millis(500);
 
-/// The interval at which the bar is drawn.
+/// The interval at which the progress bar is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Runs `work`. If standard error is a terminal, shows the progress of `monitor` on it.
+/// Runs `work`. If standard error is a terminal, shows the progress of `monitor` there.
 pub fn show_progress<T>(monitor: &Arc<Monitor>, work: impl FnOnce() -> T) -> T {
     if !io::stderr().is_terminal() {
         return work();
@@ -29,8 +29,8 @@ pub fn show_progress<T>(monitor: &Arc<Monitor>, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Ends the drawing thread when the work ends, even after a panic, because the scope waits for the
-/// thread.
+/// On drop, ends the thread that draws the progress bar, even after a panic in the work, because
+/// the scope waits for the thread.
 struct StopDrawing<'a> {
     done: &'a AtomicBool,
     drawing: &'a Thread,

@@ -11,27 +11,27 @@ use crate::cli::output::{BAD, FAINT, FAIR, GOOD, Output, PLAIN, STRONG, StyledLi
 use crate::records;
 use crate::report::{Failure, ImportState, RejectionCount, Report};
 
-/// The maximum number of rejections in the text.
+/// The maximum number of rejections that the text of a report shows.
 const SHOWN: usize = 10;
 
-/// The maximum number of warnings, or of findings of a failure, in the text.
+/// The maximum number of warnings, or of findings of a failure, that the text of a report shows.
 const MAX_LINES: usize = 40;
 
 /// The maximum number of characters of a line, and the column at which the values of fields begin.
 const WIDTH: usize = 100;
 const INDENT: usize = 14;
 
-/// The minimum duration that is shown.
+/// The minimum duration of a check that the text of a report shows.
 const LONG: Duration = Duration::from_secs(1);
 
 /// The verdict on a pair according to its report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckVerdict {
-    /// Every record would be accepted.
+    /// Every record of the data file would be accepted.
     Whole,
-    /// Some records would be rejected.
+    /// Some records of the data file would be rejected.
     Part,
-    /// No record would be imported.
+    /// No record of the data file would be imported.
     Nothing,
 }
 
@@ -55,7 +55,7 @@ pub fn print_text(report: &Report, output: &Output) -> io::Result<()> {
     lines(report).iter().try_for_each(|line| output.styled(line))
 }
 
-/// Prints `report` as text without a line on the error file, unless JSON was requested.
+/// Prints `report` as text without the line about the error file, unless JSON was requested.
 pub fn print_verdict(report: &Report, output: &Output) -> io::Result<()> {
     verdict(report).iter().try_for_each(|line| output.styled(line))
 }
@@ -71,10 +71,14 @@ fn verdict(report: &Report) -> Vec<StyledLine> {
     lines.extend(facts(report));
     lines.extend(wrap(report.failure.iter().flat_map(failure)));
     if let Some((first, others)) = report.rejections.split_first() {
-        lines.push(field("reasons", PLAIN, "each with its first line and with advice"));
+        lines.push(field(
+            "reasons",
+            PLAIN,
+            "each reason with its count, its first line and advice",
+        ));
         lines.extend([first].into_iter().chain(others).take(SHOWN).flat_map(rejection));
         if report.rejections.len() > SHOWN {
-            lines.push(indented(format!("and {} more", report.rejections.len() - SHOWN)));
+            lines.push(indented(format!("and {} more reasons", report.rejections.len() - SHOWN)));
         }
     }
     lines.extend(wrap(listed("warning", FAIR, report.warnings.iter().map(String::as_str))));
@@ -164,7 +168,7 @@ fn error_file(report: &Report) -> Option<StyledLine> {
         None if report.import.is_none() && report.records.rejected > 0 => Some(field(
             "error file",
             PLAIN,
-            "not written; --errors FOLDER writes the rejected records, each with its reason",
+            "no file is written; --errors FOLDER writes the rejected records, each with its reason",
         )),
         None => None,
     }
@@ -183,7 +187,7 @@ fn listed<'a>(
     let more = lines.len().saturating_sub(MAX_LINES);
     if more > 0 {
         lines.truncate(MAX_LINES);
-        lines.push(indented(format!("and {more} more")));
+        lines.push(indented(format!("and {more} more lines")));
     }
     lines
 }
@@ -230,7 +234,7 @@ mod tests {
         assert!(text.contains("11,000 x Event name is mandatory, first in line 13\n"), "{text}");
         assert_eq!(text.matches("first in line").count(), 10, "{text}");
         assert_eq!(text.matches("Write a name into the event's column.").count(), 10, "{text}");
-        assert!(text.contains("and 2 more\n"), "{text}");
+        assert!(text.contains("and 2 more reasons\n"), "{text}");
     }
 
     #[test]
@@ -240,7 +244,7 @@ mod tests {
         let text = plain(&Report { state: ImportState::Failed, failure, ..report() });
         assert!(text.starts_with("e.manifest: would fail\n"), "{text}");
         assert!(text.contains("  finding 0\n") && text.contains("  finding 39\n"), "{text}");
-        assert!(text.contains("and 10 more\n") && text.contains("to do"), "{text}");
+        assert!(text.contains("and 10 more lines\n") && text.contains("to do"), "{text}");
     }
 
     #[test]

@@ -17,13 +17,14 @@ use crate::report::{ImportState, Report};
 use crate::spool::{Layout, Results};
 use crate::state::{State, imports};
 
-/// The polling interval. The daemon writes the progress every two seconds.
+/// The interval at which the state database is read. The daemon writes the progress every two
+/// seconds.
 const POLL: Duration = Duration::from_millis(300);
 
 /// The minimum interval between lines that show only progress.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// The maximum number of bytes that are read of a report.
+/// The maximum number of bytes that are read from a report.
 const MAX_REPORT: u64 = 16 << 20;
 
 /// Returns the import with the id `import`.
@@ -126,7 +127,7 @@ impl ProgressView {
     }
 }
 
-/// The line shown last, and its time.
+/// The progress line that was shown last, and the time at which it was shown.
 #[derive(Default)]
 struct LineFilter {
     state: Option<(ImportState, Option<u64>)>,
@@ -135,8 +136,8 @@ struct LineFilter {
 }
 
 impl LineFilter {
-    /// Returns the line to show at `now`. `None` if no line is due. A new state or place is shown
-    /// immediately, and progress at intervals.
+    /// Returns the progress line to show at `now`. `None` if no line is due. A new state or place
+    /// is shown immediately, and progress is shown at intervals.
     fn next(&mut self, report: &Report, now: Instant) -> Option<String> {
         let (state, line) = (Some((report.state, report.place)), describe(report));
         let due = self.at.is_none_or(|at| now.duration_since(at) >= LINE_EVERY);
@@ -149,7 +150,7 @@ impl LineFilter {
     }
 }
 
-/// Describes the progress in one line.
+/// Describes the progress of an import in one line.
 fn describe(report: &Report) -> String {
     let import = report.import.as_ref().map(ToString::to_string).unwrap_or_default();
     let state = report.state.as_str();
@@ -159,12 +160,16 @@ fn describe(report: &Report) -> String {
             let rate = HumanCount(progress.records_per_second);
             let share = (progress.bytes_read * 100).checked_div(report.bytes).unwrap_or_default();
             let end = progress.estimated_end;
-            let end = end.map(|at| at.strftime(", ends about %H:%M:%S UTC").to_string());
+            let end = end.map(|at| at.strftime(", estimated end %H:%M:%S UTC").to_string());
             let end = end.unwrap_or_default();
-            format!("{import} is {state}: {records} records, {share} %, {rate} a second{end}")
+            format!(
+                "import {import} is {state}: {records} records, {share} %, {rate} records a second{end}"
+            )
         }
-        (None, Some(place)) => format!("{import} is {state}: place {place} in its account's queue"),
-        (None, None) => format!("{import} is {state}"),
+        (None, Some(place)) => {
+            format!("import {import} is {state}: place {place} in its account's queue")
+        }
+        (None, None) => format!("import {import} is {state}"),
     }
 }
 
@@ -195,10 +200,11 @@ mod tests {
 
     #[test]
     fn progress_is_described_in_one_line() {
-        assert_eq!(describe(&queued(3)), "t-4 is queued: place 3 in its account's queue");
+        assert_eq!(describe(&queued(3)), "import t-4 is queued: place 3 in its account's queue");
         assert_eq!(
             describe(&running(450)),
-            "t-4 is running: 12,000 records, 45 %, 2,000 a second, ends about 20:00:00 UTC"
+            "import t-4 is running: 12,000 records, 45 %, 2,000 records a second, \
+             estimated end 20:00:00 UTC"
         );
     }
 

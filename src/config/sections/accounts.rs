@@ -1,18 +1,18 @@
-//! `[accounts]`: the Unix users of accounts.
+//! The section `[accounts]` of the configuration file sets the Unix users of accounts.
 
 use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 
-/// The section `[accounts]`.
+/// The section `[accounts]` of the configuration file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Accounts {
-    /// The first id for the Unix users and groups of accounts.
+    /// The lowest id for the Unix users and groups of accounts.
     pub first_uid: u32,
-    /// The last id for the Unix users and groups of accounts.
+    /// The highest id for the Unix users and groups of accounts.
     pub last_uid: u32,
-    /// The name of the group that sshd_config matches.
+    /// The Unix group of all accounts. The drop-in for sshd matches this group.
     pub group: String,
     /// The name of the Unix user that runs the daemon. This user owns incoming, results and the
     /// spool.
@@ -28,8 +28,8 @@ impl Accounts {
 
 impl Default for Accounts {
     fn default() -> Self {
-        // The range is above Debian's static ids and systemd's dynamic ids, and below useradd's
-        // subordinate ids.
+        // This range of ids is above Debian's static ids and systemd's dynamic ids, and below
+        // useradd's subordinate ids.
         Self {
             first_uid: 70_000,
             last_uid: 99_999,

@@ -1,5 +1,5 @@
-//! `[imports]` and `[milestones]`: how imports run, and how often a long import reports its
-//! progress.
+//! The sections `[imports]` and `[milestones]` of the configuration file set how imports run, and
+//! how often a long import reports its progress.
 
 use std::sync::OnceLock;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::config::{Period, Size};
 
-/// The section `[milestones]`.
+/// The section `[milestones]` of the configuration file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Milestones {
@@ -21,7 +21,7 @@ impl Default for Milestones {
     }
 }
 
-/// The section `[imports]`.
+/// The section `[imports]` of the configuration file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Imports {
@@ -53,7 +53,7 @@ impl Default for Imports {
 }
 
 impl Imports {
-    /// Returns the configured number of workers. Returns the number of cores if 0 is configured.
+    /// Returns the configured number of workers, or the number of cores if 0 is configured.
     pub fn worker_count(&self) -> usize {
         match self.workers {
             0 => cores(),

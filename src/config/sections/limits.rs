@@ -1,10 +1,12 @@
-//! `[limits]`: the limits that the import rules mark with (c), with their defaults.
+//! The section `[limits]` of the configuration file sets the limits that the import rules mark with
+//! (c).
 
 use serde::Deserialize;
 
 use crate::config::{Size, UtcTime};
 
-/// The section `[limits]`, and the section `[account.ID.limits]` of one account.
+/// The section `[limits]` of the configuration file, and the section `[account.ID.limits]` of one
+/// account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limits {
@@ -26,9 +28,9 @@ pub struct Limits {
     /// The maximum number of characters in the value of a property.
     pub max_property_value: usize,
     pub max_event_properties: usize,
-    /// The earliest `ts`. The default is the first number of nine digits.
+    /// The earliest `ts` that an event may have. The default is the smallest number of nine digits.
     pub min_ts: UtcTime,
-    /// Rejects an Email whose domain has no dot.
+    /// If true, a record is rejected if the domain of its Email has no dot.
     pub email_domain_dot: bool,
     /// Event names that are reserved in addition to the built-in reserved names.
     pub reserved_event_names: Vec<String>,

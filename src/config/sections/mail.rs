@@ -1,4 +1,5 @@
-//! `[mail]`: how mail is sent. Also parses the key `url`.
+//! The section `[mail]` of the configuration file sets how mail is sent. This module also parses
+//! the key `url`.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use url::Url;
 
 use crate::config::{Period, Size};
 
-/// The section `[mail]`.
+/// The section `[mail]` of the configuration file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mail {
@@ -17,13 +18,13 @@ pub struct Mail {
     pub url: String,
     /// The path of the file whose first line is the password of the user in `url`.
     pub password_file: Option<PathBuf>,
-    /// The name of a systemd credential with the password (systemd.exec(5)). Replaces
-    /// `password_file`.
+    /// The name of a systemd credential with the password (systemd.exec(5)). The credential
+    /// replaces `password_file`.
     pub password_credential: Option<String>,
     /// The path of a PEM file with certificate authorities. They are trusted in addition to the
     /// host's authorities.
     pub ca_file: Option<PathBuf>,
-    /// The sender, in the syntax of a `From:` header.
+    /// The sender of all mails, in the syntax of a `From:` header.
     pub from: String,
     /// An error file larger than this size is compressed with gzip before it is attached.
     pub gzip_over: Size,
@@ -63,10 +64,10 @@ impl Default for Mail {
 /// The server or program that accepts mail from the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailServer {
-    /// No mail is sent.
+    /// The configuration disables mail, so that no mail is sent.
     Off,
     Smtp(Smtp),
-    /// A program that reads a mail from standard input, like sendmail.
+    /// Mails are written to the standard input of a program such as sendmail.
     Sendmail(PathBuf),
 }
 
@@ -75,10 +76,10 @@ pub enum MailServer {
 pub struct Smtp {
     /// The host name or IP address of the server, without brackets.
     pub host: String,
-    /// The port. The default is 25 in general, 587 with STARTTLS, and 465 with TLS.
+    /// The port of the server. The default is 25 in general, 587 with STARTTLS, and 465 with TLS.
     pub port: u16,
     pub tls: Tls,
-    /// The user for the login. `None` if there is no login.
+    /// The name of the user for the login at the server. `None` if mail is sent without a login.
     pub user: Option<String>,
     /// The host name that is sent in EHLO. `None` if the name of this host is sent.
     pub hello: Option<String>,
@@ -92,7 +93,7 @@ pub enum Tls {
     /// STARTTLS is used if the server offers it. An attacker between both hosts can suppress the
     /// offer.
     IfOffered,
-    /// STARTTLS is required. Without it no mail is sent.
+    /// STARTTLS is required. No mail is sent without STARTTLS.
     StartTls,
     /// The connection uses TLS from the first byte.
     Implicit,
@@ -109,7 +110,7 @@ impl Mail {
         if let Some(path) = self.url.strip_prefix("sendmail:") {
             let absolute = Path::new(path).is_absolute();
             let path = absolute.then(|| MailServer::Sendmail(path.into()));
-            return path.ok_or_else(|| "must name an absolute path after sendmail:".into());
+            return path.ok_or_else(|| "must contain an absolute path after sendmail:".into());
         }
         let url: Url = self.url.parse().map_err(|error| format!("is not a URL: {error}"))?;
         smtp(&url).map(MailServer::Smtp)
@@ -126,7 +127,7 @@ impl Mail {
         }
     }
 
-    /// Checks the section. The error contains the first invalid key and the reason.
+    /// Checks the section `[mail]`. The error contains the first invalid key and the reason.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let wrong = |key, problem: &str| Err((key, problem.to_owned()));
         if self.from.parse::<lettre::message::Mailbox>().is_err() {
@@ -135,14 +136,17 @@ impl Mail {
         let server = self.server().map_err(|problem| ("mail.url", problem))?;
         let has_password = self.password_file.is_some() || self.password_credential.is_some();
         if self.password_file.is_some() && self.password_credential.is_some() {
-            return wrong("mail.password-credential", "and password-file can't both be set");
+            return wrong(
+                "mail.password-credential",
+                "can't be set if mail.password-file is also set",
+            );
         }
         if self.password_credential.as_ref().is_some_and(|n| n.is_empty() || n.contains('/')) {
             return wrong("mail.password-credential", "must be a credential's name, not a path");
         }
         match server {
             MailServer::Smtp(Smtp { user: Some(_), .. }) if !has_password => {
-                wrong("mail.url", "names a user; set password-file or password-credential too")
+                wrong("mail.url", "contains a user; set password-file or password-credential too")
             }
             MailServer::Smtp(Smtp { user: Some(_), host, tls, .. })
                 if matches!(tls, Tls::No | Tls::IfOffered) && !is_loopback(&host) =>
@@ -153,7 +157,7 @@ impl Mail {
                 )
             }
             MailServer::Smtp(Smtp { user: Some(_), .. }) => Ok(()),
-            _ if has_password => wrong("mail.url", "names no user for the password"),
+            _ if has_password => wrong("mail.url", "contains no user for the password"),
             _ => Ok(()),
         }
     }
@@ -166,15 +170,18 @@ fn smtp(url: &Url) -> Result<Smtp, String> {
         ("smtp", Some("opportunistic")) => (Tls::IfOffered, 587),
         ("smtp", Some("required")) => (Tls::StartTls, 587),
         ("smtps", None) => (Tls::Implicit, 465),
-        ("smtp", Some(_)) => return Err("has a tls= that is not required or opportunistic".into()),
+        ("smtp", Some(_)) => {
+            return Err("has a tls= value that is neither required nor opportunistic".into());
+        }
         _ => return Err("must be smtp://, smtps:// or sendmail:/path".into()),
     };
     if url.password().is_some() {
         return Err("contains a password; put it into password-file or password-credential".into());
     }
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or("contains no host")?;
     let user = Some(url.username()).filter(|user| !user.is_empty());
-    let user = user.map(|user| percent_decoded(user).ok_or("has a user that can't be decoded"));
+    let user =
+        user.map(|user| percent_decoded(user).ok_or("contains a user that can't be decoded"));
     let hello = Some(url.path().trim_matches('/')).filter(|name| !name.is_empty());
     Ok(Smtp {
         host: host.trim_matches(['[', ']']).to_owned(),
@@ -234,13 +241,13 @@ mod tests {
         for (url, why) in [
             ("mail.example.com", "is not a URL"),
             ("http://mail", "must be smtp://"),
-            ("smtp://", "names no host"),
+            ("smtp://", "contains no host"),
             ("smtp://mail:99999", "is not a URL"),
-            ("smtp://mail?tls=yes", "has a tls="),
-            ("smtps://%zz@mail", "has a user"),
+            ("smtp://mail?tls=yes", "has a tls= value"),
+            ("smtps://%zz@mail", "contains a user"),
             ("smtps://a:b@mail", "contains a password"),
-            ("smtps://a@mail", "names a user; set password-file"),
-            ("sendmail:sendmail", "must name an absolute path"),
+            ("smtps://a@mail", "contains a user; set password-file"),
+            ("sendmail:sendmail", "must contain an absolute path"),
         ] {
             let (key, problem) = mail(url).check().unwrap_err();
             assert!(key == "mail.url" && problem.starts_with(why), "{url}: {problem}");
@@ -249,8 +256,8 @@ mod tests {
         for (url, why) in [
             ("smtp://a@mail", "would send a password unencrypted"),
             ("smtp://a@mail?tls=opportunistic", "would send a password unencrypted"),
-            ("smtp://mail", "names no user"),
-            ("", "names no user"),
+            ("smtp://mail", "contains no user"),
+            ("", "contains no user"),
         ] {
             assert!(with_file(url).unwrap_err().1.starts_with(why), "{url}");
         }

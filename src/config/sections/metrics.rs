@@ -1,25 +1,25 @@
-//! `[metrics]`: the address on which the daemon listens for Prometheus. Only local addresses are
-//! allowed, because the listener requires no login.
+//! The section `[metrics]` of the configuration file sets the address on which the daemon listens
+//! for Prometheus. Only local addresses are allowed, because the listener requires no login.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// The section `[metrics]`.
+/// The section `[metrics]` of the configuration file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Metrics {
-    /// The address of the listener, parsed by [`Metrics::listener`]. If it is empty, there is no
-    /// listener.
+    /// The address of the metrics listener, parsed by [`Metrics::listener`]. If the address is
+    /// empty, there is no listener.
     pub listen: String,
 }
 
-/// The address of the metrics listener.
+/// The address on which the metrics listener listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetricsListener {
     Off,
-    /// A loopback address with a port.
+    /// The listener has a loopback address with a port.
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
@@ -34,12 +34,11 @@ impl Metrics {
         if let Some(path) = self.listen.strip_prefix("unix:") {
             let absolute = Path::new(path).is_absolute();
             let path = absolute.then(|| MetricsListener::Unix(path.into()));
-            return path.ok_or_else(|| "must name an absolute path after unix:".into());
+            return path.ok_or_else(|| "must contain an absolute path after unix:".into());
         }
-        let address: SocketAddr = self
-            .listen
-            .parse()
-            .map_err(|_| "must be like 127.0.0.1:9469 or unix:/run/sftp-import/metrics.sock")?;
+        let address: SocketAddr = self.listen.parse().map_err(
+            |_| "must be an address such as 127.0.0.1:9469 or unix:/run/sftp-import/metrics.sock",
+        )?;
         if !address.ip().is_loopback() {
             return Err("must be a loopback address, because the metrics need no login".into());
         }
@@ -67,8 +66,8 @@ mod tests {
     #[test]
     fn invalid_listen_addresses_are_refused() {
         for (listen, why) in [
-            ("unix:run/x", "must name an absolute path"),
-            ("localhost:9469", "must be like"),
+            ("unix:run/x", "must contain an absolute path"),
+            ("localhost:9469", "must be an address such as"),
             ("0.0.0.0:9469", "must be a loopback address"),
             ("[::]:9469", "must be a loopback address"),
         ] {

@@ -1,4 +1,4 @@
-//! The sections of the configuration file.
+//! The sections of the configuration file, with one module for each section.
 
 pub mod accounts;
 pub mod imports;

@@ -1,4 +1,5 @@
-//! `[node]` and `[paths]`: the name and the folders of this host.
+//! The sections `[node]` and `[paths]` of the configuration file set the name and the folders of
+//! this host.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
@@ -8,16 +9,17 @@ use serde::Deserialize;
 
 use crate::import_id::is_node_name;
 
-/// The section `[node]`.
+/// The section `[node]` of the configuration file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Node {
-    /// The first part of every import id. The default is the host name.
+    /// The name of this host, which is the first part of every import id. The default is the host
+    /// name.
     pub name: String,
     /// The address to which partners connect: a host name or IP address, and a port if it differs
     /// from sshd's port.
     pub address: Option<HostAddress>,
-    /// The configuration of the sshd that accounts log in to, if it is another file than usual.
+    /// The configuration file of the sshd that accounts log in to, if it is not the usual file.
     pub sshd_config: Option<PathBuf>,
 }
 
@@ -78,16 +80,16 @@ impl Default for Node {
     }
 }
 
-/// The section `[paths]`.
+/// The section `[paths]` of the configuration file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Paths {
-    /// The folder that contains the chroots of all accounts and the spool.
+    /// The folder that contains the chroots of all accounts, and the spool.
     pub accounts: PathBuf,
     /// The folder that contains `state.db` and `data/`. The daemon's user can write to the folder.
     pub state: PathBuf,
     /// The folder that contains `registry.db` and the locks of root's commands. Only root has
-    /// access.
+    /// access to this folder.
     pub admin: PathBuf,
     /// The folder that contains `keys.db`, which the authorized-keys helper reads. Root owns the
     /// folder, and the helper's group can read it.

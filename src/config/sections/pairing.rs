@@ -1,10 +1,11 @@
-//! `[pairing]`: the conditions under which a manifest and its data file are claimed as a pair.
+//! The section `[pairing]` of the configuration file sets the conditions under which a manifest and
+//! its data file are claimed as a pair.
 
 use serde::Deserialize;
 
 use crate::config::Period;
 
-/// The section `[pairing]`.
+/// The section `[pairing]` of the configuration file, and `[account.ID.pairing]` of one account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Pairing {
@@ -29,14 +30,14 @@ pub struct Pairing {
     pub reused_manifest: ReusedManifest,
 }
 
-/// What happens to a manifest whose name was used before.
+/// The handling of a manifest whose name was used before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReusedManifest {
-    /// It is refused.
+    /// The manifest is refused.
     #[default]
     Refuse,
-    /// It is a new import.
+    /// The manifest starts a new import.
     Accept,
 }
 

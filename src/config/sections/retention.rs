@@ -1,27 +1,31 @@
-//! `[retention]`: how long the files and rows of ended imports are kept.
+//! The section `[retention]` of the configuration file sets how long the files and rows of ended
+//! imports are kept.
 
 use serde::Deserialize;
 
 use crate::config::Period;
 
-/// One day in seconds.
+/// The length of one day in seconds.
 const DAY: u64 = 24 * 60 * 60;
 
-/// The section `[retention]`, and the section `[account.ID.retention]` of one account.
+/// The section `[retention]` of the configuration file, and the section `[account.ID.retention]` of
+/// one account.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Retention {
-    /// How long the spooled files of completed imports are kept.
+    /// The time for which the spooled files of completed imports are kept.
     pub completed_uploads: Period,
-    /// How long the spooled files of failed imports are kept for `import retry`.
+    /// The time for which the spooled files of failed imports are kept, so that `import retry` can
+    /// use them.
     pub failed_uploads: Period,
-    /// How long reports and error files in results/ are kept.
+    /// The time for which reports and error files in results/ are kept.
     pub results: Period,
-    /// How long deliveries and their attempts are kept.
+    /// The time for which deliveries and their attempts are kept.
     pub deliveries: Period,
-    /// How long the rows of ended imports are kept. Used manifest names stay reserved forever.
+    /// The time for which the rows of ended imports are kept. Used manifest names stay reserved
+    /// forever.
     pub imports: Period,
-    /// How long lines of the activity log are kept.
+    /// The time for which lines of the activity log are kept.
     pub activity: Period,
     /// How long keys that sshd refused are kept, from the last refusal on.
     pub refused: Period,

@@ -1,10 +1,10 @@
-//! `[watch]`: how uploads are detected.
+//! The section `[watch]` of the configuration file sets how uploads are detected.
 
 use serde::Deserialize;
 
 use crate::config::Period;
 
-/// The section `[watch]`.
+/// The section `[watch]` of the configuration file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Watch {
@@ -20,7 +20,7 @@ pub struct Watch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
-    /// The kernel reports each upload within milliseconds.
+    /// Inotify of the kernel reports each upload within milliseconds.
     #[default]
     Inotify,
     /// notify's `PollWatcher` compares the modification times of folders, and every account is

@@ -17,7 +17,8 @@ use crate::config::{Config, MetricsListener};
 /// Serves metrics until the process ends. If listening fails, the error is logged, and the daemon
 /// works without metrics. An alert on `up` detects the failure.
 pub async fn serve(config: Arc<Config>) {
-    let Ok(listen) = config.metrics.listener() else { return }; // Config::check checked it
+    // `Config::check` has already checked the address.
+    let Ok(listen) = config.metrics.listener() else { return };
     let named = config.metrics.listen.clone();
     let page = Arc::new(MetricsPage::new(config));
     let failed = match &listen {

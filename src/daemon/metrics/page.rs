@@ -1,4 +1,5 @@
-//! The metrics page. Gauges are read at most once a second, regardless of the number of requests.
+//! Builds the metrics page. Gauges are read at most once a second, regardless of the number of
+//! requests.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,10 +15,10 @@ use crate::metrics::{Gauges, Process, page};
 use crate::state::State;
 use crate::state::gauges::{self, StateGauge, StateGauges};
 
-/// The time for which a page is served again.
+/// The time for which the daemon serves the same metrics page again.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
-/// The gauges and the last page.
+/// The sources of the gauges, and the last metrics page.
 pub(super) struct MetricsPage {
     config: Arc<Config>,
     gauges: Gauges,
@@ -26,8 +27,8 @@ pub(super) struct MetricsPage {
 
 #[derive(Default)]
 struct LastPage {
-    /// The connection is opened at the first request. It is separate, so that no import waits for
-    /// it.
+    /// The connection to the state database, which is opened at the first request. The connection
+    /// is separate, so that no import waits for it.
     state: Option<State>,
     last: Option<(Instant, Arc<str>)>,
 }
@@ -38,9 +39,9 @@ impl MetricsPage {
         Self { config, gauges: Gauges::new(start), last_page: Mutex::default() }
     }
 
-    /// Returns the current page. The call blocks, and concurrent calls wait for each other.
+    /// Returns the current metrics page. The call blocks, and concurrent calls wait for each other.
     pub fn read(&self) -> Arc<str> {
-        // A panic leaves the last page intact.
+        // A panic leaves the last metrics page intact.
         let mut last_page = self.last_page.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, page)) = &last_page.last
             && at.elapsed() < MAX_AGE
@@ -104,7 +105,8 @@ fn count_and_age(figures: &[StateGauge], kind: &str, now: Timestamp) -> (f64, f6
 }
 
 fn setting(name: SysconfVar) -> f64 {
-    // Linux has both settings. With the fallback 1 one value is wrong, but the page is complete.
+    // Linux has both settings. With the fallback 1, one value on the page is wrong, but the page is
+    // complete.
     sysconf(name).ok().flatten().map_or(1.0, |value| value as f64)
 }
 

@@ -15,13 +15,13 @@ use tokio::time::{sleep, timeout};
 
 use super::page::MetricsPage;
 
-/// The most bytes that are read of a request. Prometheus sends about 300 bytes.
+/// The maximum number of bytes that are read from a request. Prometheus sends about 300 bytes.
 const MAX_HEAD: usize = 8 * 1024;
-/// The time limit for a request and its response.
+/// The time limit for one request and its response.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The maximum number of concurrent connections.
+/// The maximum number of concurrent connections to the metrics server.
 const MAX_CONNECTIONS: usize = 16;
-/// The pause after an error of accept(2), such as a lack of descriptors.
+/// The pause after an error of accept(2), such as a lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(200);
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -63,10 +63,14 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     let (status, body) = match classify(&head) {
         RequestKind::Page => match tokio::task::spawn_blocking(page).await {
             Ok(page) => ("200 OK", page),
-            Err(_) => ("500 Internal Server Error", "see the log\n".into()),
+            Err(_) => ("500 Internal Server Error", "the daemon's log shows the error\n".into()),
         },
-        RequestKind::OtherPath => ("404 Not Found", "GET /metrics\n".into()),
-        RequestKind::OtherMethod => ("405 Method Not Allowed", "GET /metrics\n".into()),
+        RequestKind::OtherPath => {
+            ("404 Not Found", "this server serves only GET /metrics\n".into())
+        }
+        RequestKind::OtherMethod => {
+            ("405 Method Not Allowed", "this server serves only GET /metrics\n".into())
+        }
         RequestKind::NotHttp => ("400 Bad Request", "this server accepts HTTP/1.1 only\n".into()),
     };
     let head = format!(
@@ -79,7 +83,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     stream.shutdown().await
 }
 
-/// Reads a request up to its empty line, at most [`MAX_HEAD`] bytes.
+/// Reads a request up to its empty line, but at most [`MAX_HEAD`] bytes.
 async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(1024);
     let mut limited = stream.take(MAX_HEAD as u64);
@@ -91,7 +95,7 @@ async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>>
     Ok(head)
 }
 
-/// The kinds of requests.
+/// The kinds of requests to the metrics server.
 #[derive(Debug, PartialEq, Eq)]
 enum RequestKind {
     Page,
@@ -151,7 +155,7 @@ mod tests {
     async fn a_long_request_is_truncated() {
         let (mut client, mut server) = tokio::io::duplex(1024);
         let sender = tokio::spawn(async move {
-            // The write fails, as the server closes the connection.
+            // The write fails, because the server closes the connection.
             let _ = client.write_all(&[b'x'; MAX_HEAD * 2]).await;
         });
         assert_eq!(read_head(&mut server).await.unwrap().len(), MAX_HEAD);

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use crate::account::AccountId;
 
-/// The number of parallel scans. A claim waits for the disk, which serves several claims as fast as
-/// one.
+/// The maximum number of parallel scans. A claim waits for the disk, which serves several claims as
+/// fast as one claim.
 const PARALLEL: usize = 8;
-/// The time within which changes share one scan.
+/// The time within which several changes in an account cause only one scan.
 const GATHER: Duration = Duration::from_millis(100);
 /// A scan that takes this long counts as hanging. A scan normally takes seconds at most.
 const HANGS: Duration = Duration::from_secs(5 * 60);
 
-/// Requested, running and scheduled scans.
+/// The requested, running and scheduled scans of accounts.
 #[derive(Debug, Default)]
 pub struct IntakeSchedule {
     order: VecDeque<AccountId>,
@@ -66,7 +66,8 @@ impl IntakeSchedule {
         }
     }
 
-    /// Returns whether no scan can begin because all running scans hang. Logs this once.
+    /// Returns whether no scan can begin because all running scans hang. Logs such a hang only
+    /// once.
     pub fn check_hang(&mut self, now: Instant) -> bool {
         let since = |began: &Instant| now.saturating_duration_since(*began);
         let hang = self.running.len() >= PARALLEL
@@ -82,7 +83,7 @@ impl IntakeSchedule {
         hang
     }
 
-    /// Turns due alarms into requests.
+    /// Requests a scan for each alarm that is due.
     pub fn enqueue_due(&mut self, now: Instant) {
         while let Some((at, account)) = self.alarms.first().cloned() {
             if at > now {
@@ -103,13 +104,13 @@ impl IntakeSchedule {
         self.running.len()
     }
 
-    /// Returns when the next alarm is due.
+    /// Returns the time at which the next alarm for a scan is due.
     pub fn next_alarm(&self) -> Option<Instant> {
         self.alarms.first().map(|(at, _)| *at)
     }
 
-    /// Sets the account's alarm, unless an earlier one is set. The scan of the earlier alarm sets
-    /// the next alarm.
+    /// Sets the alarm for the next scan of the account, unless an earlier alarm is set. The scan of
+    /// the earlier alarm sets the next alarm.
     fn set_alarm(&mut self, account: AccountId, at: Instant) {
         if self.alarm_of.get(&account).is_none_or(|earlier| *earlier > at) {
             self.forget_alarm(&account);
@@ -184,10 +185,12 @@ mod tests {
         );
         schedule.enqueue_due(later(100));
         assert_eq!(schedule.begin_next(later(100)), Some(account("a")));
-        schedule.request_soon(account("a"), later(101)); // during the scan
+        // This request is made during the scan.
+        schedule.request_soon(account("a"), later(101));
         schedule.finish(&account("a"), later(102), Some(Duration::from_secs(2)));
         assert_eq!(schedule.next_alarm(), Some(later(201)), "the earlier alarm is kept");
-        schedule.request(account("a")); // the session has ended
+        // This request is made because the session has ended.
+        schedule.request(account("a"));
         assert_eq!(schedule.begin_next(later(103)), Some(account("a")));
         assert_eq!(schedule.next_alarm(), None, "that scan covers the change");
     }

@@ -1,14 +1,14 @@
-//! The schedule of progress reports. Pure.
+//! Decides when progress reports are written. All functions are pure.
 //!
 //! Invariant: rounds run one at a time, and only while an import waits or runs. The first round for
 //! a new import begins soon after its claim, but with a delay, within which most imports end.
 
 use std::time::{Duration, Instant};
 
-/// The interval between rounds.
+/// The minimum interval between two rounds of progress reports.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// The delay of the round after a new import.
+/// The delay between a new import and the next round of progress reports.
 const SOON: Duration = Duration::from_millis(100);
 
 /// The pause after a round for each import that waits or runs, as the round may have written a
@@ -16,15 +16,15 @@ const SOON: Duration = Duration::from_millis(100);
 const PAUSE_EACH: Duration = Duration::from_millis(5);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// Decides when the next round begins.
+/// Decides when the next round of progress reports begins.
 #[derive(Debug)]
 pub struct ProgressSchedule {
-    /// `None` while a round is running.
+    /// The time at which the next round begins. `None` while a round is running.
     next: Option<Instant>,
-    /// No round begins before this time, even if a new import waits.
+    /// The earliest time at which the next round may begin, even if a new import waits.
     rests_until: Instant,
     period: Duration,
-    /// The pause after the current or last round.
+    /// The pause after the current or the last round.
     pause: Duration,
     /// Whether an import was queued during the current round.
     is_requested: bool,
@@ -32,7 +32,7 @@ pub struct ProgressSchedule {
 }
 
 impl ProgressSchedule {
-    /// Schedules rounds at least once per `still_processing_every`.
+    /// Makes a schedule with at least one round of progress reports per `still_processing_every`.
     pub fn new(still_processing_every: Duration) -> Self {
         let period = PERIOD.min(still_processing_every);
         let now = Instant::now();
@@ -46,7 +46,8 @@ impl ProgressSchedule {
         }
     }
 
-    /// Returns whether a round begins at `now`, when `imports` imports wait or run.
+    /// Returns whether a round begins at `now`. `imports` is the number of imports that wait or
+    /// run.
     pub fn begin(&mut self, now: Instant, imports: usize) -> bool {
         self.is_busy = imports > 0;
         let begins = self.is_busy && self.next.is_some_and(|next| next <= now);
@@ -58,7 +59,7 @@ impl ProgressSchedule {
         begins
     }
 
-    /// Requests a round soon, for an import queued at `now`.
+    /// Requests a round soon after `now`, because an import was queued.
     pub fn request_soon(&mut self, now: Instant) {
         let soon = (now + SOON).max(self.rests_until);
         match &mut self.next {
@@ -68,7 +69,7 @@ impl ProgressSchedule {
         }
     }
 
-    /// Records that the round has ended.
+    /// Records that the current round has ended.
     pub fn finish(&mut self, now: Instant) {
         let is_requested = std::mem::take(&mut self.is_requested);
         self.rests_until = now + self.pause;
@@ -76,7 +77,7 @@ impl ProgressSchedule {
         self.next = Some((now + pause).max(self.rests_until));
     }
 
-    /// Returns when the next round begins. `None` if no import waits or runs.
+    /// Returns the time at which the next round begins. `None` if no import waits or runs.
     pub fn next(&self) -> Option<Instant> {
         self.next.filter(|_| self.is_busy)
     }

@@ -1,22 +1,18 @@
-//! Run slots: how many imports may run in parallel, so that long ones don't delay short ones. Pure.
-//!
-//! Invariant: an import that has run for [`LONG`] frees its slot. A small file waits for shorter
-//! imports ahead of it, but never for the whole run of a long import, as long as fewer than
-//! [`max_heavy`] accounts run a long import. Light imports have separate slots, and more of them:
-//! they wait for the disk, which serves many imports as fast as one.
+//! Decides how many imports may run in parallel, so that long imports don't delay short imports.
+//! This module is pure.
 
 use std::time::Duration;
 
 use crate::import::Weight;
 
-/// The time after which a heavy import frees its slot.
+/// The running time after which a heavy import frees its slot for another import.
 const LONG: Duration = Duration::from_secs(5);
 
-/// The time after which a light import counts as heavy: its file is highly compressed, or the disk
-/// hangs.
+/// The running time after which a light import counts as heavy: its file is highly compressed, or
+/// the disk hangs.
 const NOT_LIGHT: Duration = Duration::from_secs(1);
 
-/// The number of slots for light imports per worker.
+/// The maximum number of running light imports per worker.
 const LIGHT_PER_WORKER: usize = 4;
 
 /// Returns whether another import of `weight` may begin with `workers` workers. `running` has the
@@ -41,7 +37,8 @@ pub fn is_free(
     }
 }
 
-/// Returns the maximum number of heavy imports, including long ones. Each needs memory for batches.
+/// Returns the maximum number of heavy imports, including long imports. Each heavy import needs
+/// memory for batches.
 fn max_heavy(workers: usize) -> usize {
     workers + workers.max(2)
 }

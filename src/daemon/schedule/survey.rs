@@ -1,14 +1,11 @@
-//! The schedule of surveys, which read the pending work from the state database. Pure.
-//!
-//! Invariant: one survey runs at a time. A request during a survey causes another survey
-//! afterwards.
+//! Decides when a survey reads the pending work from the state database. This module is pure.
 
 use std::time::{Duration, Instant};
 
-/// The pause after a failed survey.
+/// The pause after a survey that failed.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The requested kind of survey. Two requests are merged into one that covers both.
+/// The requested kind of survey. Two requests are merged into one request that covers both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SurveyRequest {
     accounts: AccountsRead,
@@ -27,14 +24,14 @@ enum AccountsRead {
 
 impl SurveyRequest {
     const NONE: Self = Self { accounts: AccountsRead::Never, scan_all: false };
-    /// A request for a survey if another process changed the state database.
+    /// The request for a survey only if another process changed the state database.
     pub const IF_CHANGED: Self = Self { accounts: AccountsRead::IfChanged, ..Self::NONE };
-    /// A request for a survey in any case.
+    /// The request for a survey in any case.
     pub const SURVEY: Self = Self { accounts: AccountsRead::Always, ..Self::NONE };
     /// The request of the regular rescan: a survey if something changed, and a scan of every
     /// account.
     pub const RESCAN: Self = Self { scan_all: true, ..Self::IF_CHANGED };
-    /// A request for a survey in any case, and a scan of every account.
+    /// The request for a survey in any case, and for a scan of every account.
     pub const SCAN_ALL: Self = Self { scan_all: true, ..Self::SURVEY };
 
     fn merge(self, other: Self) -> Self {
@@ -48,11 +45,11 @@ impl SurveyRequest {
 pub struct SurveyOrder {
     /// The version of the state database whose accounts are known.
     pub known: Option<i64>,
-    /// Whether every account is to be scanned.
+    /// Whether every account is to be scanned after the survey.
     pub scan_all: bool,
 }
 
-/// The pending request and the running survey.
+/// The pending request for a survey, and the running survey.
 #[derive(Debug, Default)]
 pub struct SurveySchedule {
     requested: SurveyRequest,
@@ -67,7 +64,7 @@ impl SurveySchedule {
         self.requested = self.requested.merge(requested);
     }
 
-    /// Returns whether a request is pending.
+    /// Returns whether a request for a survey is pending.
     pub fn is_requested(&self) -> bool {
         self.requested != SurveyRequest::NONE
     }
@@ -96,7 +93,7 @@ impl SurveySchedule {
         self.running = None;
     }
 
-    /// Records that the survey failed. Its request is pending again.
+    /// Records that the survey failed. Its request becomes pending again.
     pub fn fail(&mut self, now: Instant) {
         if let Some(requested) = self.running.take() {
             self.request(requested);
@@ -117,7 +114,7 @@ mod tests {
         schedule.request(SurveyRequest::IF_CHANGED);
         assert_eq!(schedule.begin(now), Some(SurveyOrder { known: None, scan_all: true }));
         schedule.request(SurveyRequest::IF_CHANGED);
-        assert_eq!(schedule.begin(now), None, "one survey at a time");
+        assert_eq!(schedule.begin(now), None, "only one survey may run at a time");
         assert!(schedule.finish(7));
         assert_eq!(schedule.begin(now), Some(SurveyOrder { known: Some(7), scan_all: false }));
         schedule.finish_unchanged();
@@ -134,7 +131,7 @@ mod tests {
         assert_eq!(
             schedule.begin(now),
             Some(SurveyOrder { known: None, scan_all: true }),
-            "the first survey"
+            "the first survey must begin"
         );
         schedule.finish(7);
         schedule.request(SurveyRequest::RESCAN);

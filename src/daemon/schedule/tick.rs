@@ -1,16 +1,13 @@
-//! The tick: how often the supervisor's loop runs a round without a wake-up. Pure.
-//!
-//! Invariant: a round runs once a second while work is running or waiting, and otherwise a few
-//! times a minute. The interval is always short enough for the watchdog.
+//! Decides how often the supervisor's loop runs a round without a wake-up. This module is pure.
 
 use std::time::{Duration, Instant};
 
-/// The interval while work is running or waiting.
+/// The interval between two ticks while work is running or waiting.
 const BUSY: Duration = Duration::from_secs(1);
-/// The interval while idle.
+/// The interval between two ticks while the daemon is idle.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// The time of the last tick, and the interval while idle.
+/// The time of the last tick, and the interval between ticks while the daemon is idle.
 #[derive(Debug)]
 pub struct Tick {
     last: Instant,
@@ -24,7 +21,7 @@ impl Tick {
         Self { last: now, idle: watchdog.map_or(IDLE, |every| every.min(IDLE)) }
     }
 
-    /// Returns when the next tick is due.
+    /// Returns the time at which the next tick is due.
     pub fn next(&self, is_busy: bool) -> Instant {
         self.last + if is_busy { BUSY.min(self.idle) } else { self.idle }
     }
@@ -48,8 +45,11 @@ mod tests {
         let now = Instant::now();
         let mut tick = Tick::new(now, None);
         assert!(!tick.restart_if_due(now + BUSY, false));
-        assert!(tick.restart_if_due(now + BUSY, true), "work has begun");
-        assert!(!tick.restart_if_due(now + BUSY, true), "once per interval");
+        assert!(
+            tick.restart_if_due(now + BUSY, true),
+            "the interval is shorter after work has begun"
+        );
+        assert!(!tick.restart_if_due(now + BUSY, true), "a tick is due once per interval");
         assert_eq!(tick.next(false), now + BUSY + IDLE);
         let short = Duration::from_millis(100);
         let tick = Tick::new(now, Some(short));

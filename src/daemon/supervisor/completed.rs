@@ -16,13 +16,13 @@ use crate::import::{IntakeError, RunError, RunOutcome, ScanOutcome, Survey};
 use crate::sanitize::chain;
 use crate::state;
 
-/// The interval of the sweep.
+/// The interval between two sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 /// The pause after a failed scan.
 const RESCAN_AFTER_ERROR: Duration = Duration::from_secs(10);
 
 impl Supervisor {
-    /// Handles the result of one job.
+    /// Handles the result of one blocking job.
     pub(super) fn handle(&mut self, result: Result<JobResult, JoinError>) {
         match result {
             Ok(JobResult::Survey(survey)) => self.handle_survey(survey),
@@ -57,7 +57,7 @@ impl Supervisor {
         };
         survey.queued.into_iter().for_each(|import| self.queue.add(import));
         survey.leftover.into_iter().for_each(|account| self.intake.request(account));
-        // Watches are set before the scans, so that no upload is missed in between.
+        // Watches are set before the scans, so that no upload is missed between both steps.
         let new = match &survey.accounts {
             Some(accounts) => self.watcher.follow(accounts),
             None => self.watcher.renew(&survey.to_scan),
@@ -94,7 +94,8 @@ impl Supervisor {
             Err(error) => {
                 crate::metrics::count_scan_failure();
                 tracing::error!(%account, "cannot scan the account: {}", chain(&error));
-                self.surveys.request(SurveyRequest::SURVEY); // finds the queued imports
+                // The survey finds imports that the failed scan queued.
+                self.surveys.request(SurveyRequest::SURVEY);
                 Some(RESCAN_AFTER_ERROR)
             }
         };

@@ -36,7 +36,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(7);
 /// On a working disk, a commit becomes visible within this time after its write to the log.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
 
-/// The state of the loop.
+/// The state of the supervisor's loop.
 pub struct Supervisor {
     importer: Arc<Importer>,
     intake: IntakeSchedule,
@@ -47,14 +47,14 @@ pub struct Supervisor {
     systemd: Systemd,
     surveys: SurveySchedule,
     rescan_at: Instant,
-    /// `None` while a sweep is running.
+    /// The time of the next sweep. `None` while a sweep is running.
     sweep_at: Option<Instant>,
     progress: ProgressSchedule,
     watcher: AccountWatcher,
     /// Receives each account with a session that changed files and has ended.
     session_ends: UnboundedReceiver<AccountId>,
     state_changes: StateChanges,
-    /// When the state database was last written to.
+    /// The time of the last write to the state database.
     changed_at: Option<Instant>,
     free_space: FreeSpace,
     /// Whether imports that began with their claim are being requeued.
@@ -103,7 +103,8 @@ impl Supervisor {
         tokio::pin!(stop);
         let folders = free_space::folders(&self.importer.context.config);
         self.handle_space(&free_space::measure(&folders), 0);
-        // The first survey sets the watches before "ready": later uploads are noticed immediately.
+        // The first survey sets the watches before the daemon reports "ready". Therefore later
+        // uploads are noticed immediately.
         self.surveys.request(SurveyRequest::SCAN_ALL);
         if let Some(order) = self.surveys.begin(Instant::now()) {
             self.handle(Ok(jobs::survey(&self.importer, order.known, order.scan_all)));
@@ -175,7 +176,8 @@ impl Supervisor {
             || self.changed_at.is_some_and(|at| at.elapsed() < VISIBLE_WITHIN)
     }
 
-    /// Returns when the next round is due. `now` is the time of the current round.
+    /// Returns the time at which the next round of the loop is due. `now` is the time of the
+    /// current round.
     fn next_alarm(&self, now: Instant) -> Instant {
         let alarms = [
             self.intake.next_alarm(),
@@ -203,14 +205,15 @@ impl Supervisor {
             tokio::task::spawn_blocking(move || jobs::requeue_early_starts(&importer))
         };
         let all = async {
-            drop(requeue().await); // the job logs its own errors
+            // The job logs its own errors.
+            drop(requeue().await);
             while let Some(result) = tasks.join_next().await {
                 if let Ok(JobResult::Run(run, Err(error))) = result {
                     let Queued { account, id, .. } = run.import;
                     tracing::error!(%account, import = %id, "{}", chain(&error));
                 }
             }
-            // Requeues the imports that the last scans have begun.
+            // The imports that the last scans have begun are requeued.
             drop(requeue().await);
         };
         if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {

@@ -23,26 +23,27 @@ const MAX_NSS_QUERIES: usize = 500;
 /// Facts about one account.
 #[derive(Clone, Debug)]
 pub struct AccountFacts {
-    /// The account's row in the state database.
+    /// The row of the account in the state database.
     pub row: AccountRow,
     /// The Unix user's id as NSS reports it, or the error's text.
     pub uid: Result<Option<u32>, String>,
-    /// Names of the groups that sshd finds for the user.
+    /// The names of the groups that sshd finds for the Unix user.
     pub groups: Vec<String>,
-    /// The group that the drop-in matches.
+    /// The name of the group that the drop-in matches.
     pub accounts_group: String,
-    /// The first character of the password field (shadow(5)), if it can be read.
+    /// The first character of the user's password field (shadow(5)), if the field can be read.
     pub password: Option<char>,
-    /// Fingerprints of the keys that can be used now.
+    /// The fingerprints of the account's keys that can be used now.
     pub fingerprints: Vec<String>,
-    /// The number of keys that are not revoked.
+    /// The number of the account's keys that are not revoked.
     pub keys: usize,
-    /// The chroot and every folder above it, or the error for the first of them that can't be read.
+    /// The parts of the path of the chroot, with every folder above it. The error is about the
+    /// first folder that can't be read.
     pub chroot: Result<Vec<PathPart>, String>,
-    /// The folder of all accounts.
+    /// The state of the folder that contains the folders of all accounts.
     pub root: Option<FolderState>,
     pub folders: Option<AccountFolders>,
-    /// User and group id of the service user.
+    /// The user id and the group id of the service user, which runs the daemon.
     pub service: Option<(u32, u32)>,
     /// Whether the daemon receives the log lines of the account's sessions.
     pub linked: LogLink,
@@ -57,13 +58,14 @@ impl AccountFacts {
         self.row.id.to_string()
     }
 
-    /// Returns the fingerprint of a key that sshd must accept at present, if there is one.
+    /// Returns the fingerprint of a key of the account that sshd must accept at present, if there
+    /// is one.
     pub fn first_fingerprint(&self) -> Option<&str> {
         self.fingerprints.first().map(String::as_str)
     }
 }
 
-/// The sources of facts about accounts.
+/// The sources from which facts about accounts are gathered.
 pub(super) struct FactSources<'a> {
     config: &'a Config,
     state: Option<&'a State>,
@@ -120,7 +122,7 @@ impl<'a> FactSources<'a> {
     }
 }
 
-/// Reads user id and groups through NSS, as sshd does.
+/// Reads the user id and the groups of the user `name` through NSS, as sshd does.
 fn query_nss(name: &str) -> (Result<Option<u32>, String>, Vec<String>) {
     match User::from_name(name) {
         Ok(user) => {
@@ -139,19 +141,20 @@ fn groups(user: &User) -> Vec<String> {
     named.map(|group| group.name).collect()
 }
 
-/// Returns the first character of each password field of shadow(5), by user.
+/// Parses the content of /etc/shadow. Returns the first character of each password field
+/// (shadow(5)), by user.
 fn parse_shadow(shadow: &str) -> HashMap<String, char> {
     let fields = shadow.lines().filter_map(|line| line.split_once(':'));
     let begins = fields.filter_map(|(name, rest)| Some((name.to_owned(), rest.chars().next()?)));
     begins.collect()
 }
 
-/// The keys of every account.
+/// Facts about the keys of every account.
 #[derive(Default)]
 struct KeyFacts {
-    /// Fingerprints of keys that can be used now.
+    /// The fingerprints of the keys that can be used now, by account.
     usable: HashMap<String, Vec<String>>,
-    /// Number of keys that are not revoked.
+    /// The number of keys that are not revoked, by account.
     count: HashMap<String, usize>,
 }
 

@@ -20,7 +20,7 @@ use crate::provision::plan::{required_folders, required_root};
 use crate::recipient::RecipientRule;
 use crate::spool::LogLink;
 
-/// The accounts to check.
+/// The accounts to check, with facts about each account.
 pub(super) struct AccountChecks {
     all: Vec<AccountFacts>,
     asked: Option<AccountId>,
@@ -28,7 +28,7 @@ pub(super) struct AccountChecks {
 }
 
 impl AccountChecks {
-    /// Gathers facts about `asked`, or about all accounts.
+    /// Gathers facts about the account `asked`, or about all accounts if `asked` is `None`.
     pub fn gather(
         config: &Config,
         databases: &DatabaseFacts,
@@ -40,12 +40,13 @@ impl AccountChecks {
         Self { all: all.unwrap_or_default(), asked: asked.cloned(), readable }
     }
 
-    /// Returns the number of accounts with a Unix user. Each of them needs a watch.
+    /// Returns the number of accounts with a Unix user. Each of these accounts needs an inotify
+    /// watch.
     pub fn count_with_user(&self) -> usize {
         self.all.iter().filter(|account| account.row.uid.is_some()).count()
     }
 
-    /// Returns the accounts that sshd should accept, those with a usable key first.
+    /// Returns the accounts that sshd should accept. Accounts with a usable key are first.
     pub fn with_login(&self) -> impl Iterator<Item = &AccountFacts> {
         let has_user = |a: &&AccountFacts| a.row.uid.is_some() && matches!(a.uid, Ok(Some(_)));
         let mut chosen: Vec<_> = self.all.iter().filter(has_user).collect();
@@ -62,7 +63,7 @@ impl AccountChecks {
                 ];
             }
             (None, 0) if self.readable => {
-                let fix = "sftp-import account add ID --email ADDR, then `key add`";
+                let fix = "`sftp-import account add ID --email ADDR`, then `sftp-import key add`";
                 return vec![Finding::warn("account-user", "no account exists yet").fix(fix)];
             }
             _ => {}
@@ -82,8 +83,8 @@ fn passed_checks(found: &[(&AccountId, Vec<Finding>)]) -> Vec<Finding> {
         return Vec::new();
     }
     let count = match found.len() {
-        1 => format!("passed for {}", found[0].0),
-        n => format!("passed for all {n} accounts"),
+        1 => format!("account {} passes this check", found[0].0),
+        n => format!("all {n} accounts pass this check"),
     };
     let has_failed = |check: &str| {
         found.iter().any(|(_, faults)| faults.iter().any(|fault| fault.check == check))
@@ -92,7 +93,7 @@ fn passed_checks(found: &[(&AccountId, Vec<Finding>)]) -> Vec<Finding> {
     passed.map(|check| Finding::ok(check, count.clone())).collect()
 }
 
-/// Returns the faults of one account.
+/// Returns one finding for each fault of the account.
 fn judge(account: &AccountFacts) -> Vec<Finding> {
     let Some(uid) = account.row.uid else {
         let message = "the account has no key yet, and therefore no Unix user";
@@ -115,16 +116,22 @@ fn judge_user(account: &AccountFacts, uid: u32) -> Option<Finding> {
     let name = account.name();
     let message = match &account.uid {
         Ok(Some(found)) if *found == uid => return None,
-        Ok(Some(found)) => format!("the Unix user has id {found}, but its account has {uid}"),
-        Ok(None) => "no Unix user has this name, in /etc/passwd or elsewhere (NSS)".into(),
+        Ok(Some(found)) => {
+            format!("the Unix user has the id {found}, but its account has the id {uid}")
+        }
+        Ok(None) => {
+            "no Unix user has the account's name, neither in /etc/passwd nor elsewhere (NSS)".into()
+        }
         Err(error) => format!("the Unix user can't be read: {error}"),
     };
     let fix = match &account.uid {
         Ok(Some(_)) => format!(
-            "rename that user, which is not the account's, then `sftp-import provision`; \
+            "rename that user, which does not belong to the account, then run \
+             `sftp-import provision`; \
              `getent passwd {name}` shows the user"
         ),
-        _ => "sftp-import provision; if the fault stays, check passwd: in /etc/nsswitch.conf"
+        _ => "`sftp-import provision`; if the fault remains, check the line `passwd:` in \
+              /etc/nsswitch.conf"
             .to_owned(),
     };
     Some(Finding::fail("account-user", message).log(format!("Invalid user {name}")).fix(fix))
@@ -156,7 +163,11 @@ fn judge_keys(account: &AccountFacts) -> Option<Finding> {
         }
         (_, n, 0) => (
             format!("the account's keys ({n}) have all expired"),
-            format!("sftp-import key list {id}; then `key add`; {}", offered_keys(id)),
+            format!(
+                "`sftp-import key list {id}` lists the keys; add a key with `sftp-import key add`; \
+                 {}",
+                offered_keys(id)
+            ),
         ),
         _ => return None,
     };
@@ -164,12 +175,12 @@ fn judge_keys(account: &AccountFacts) -> Option<Finding> {
     Some(Finding::warn("account-keys", message).log(log).fix(fix))
 }
 
-/// Returns which command explains the keys that sshd refused.
+/// Returns the sentence about the command that explains the keys that sshd refused.
 fn offered_keys(account: &AccountId) -> String {
     format!("`sftp-import key refused {account}` explains the keys that the partner offers")
 }
 
-/// Checks the chroot from `/` down, as sshd does (session.c, `safely_chroot`).
+/// Checks the path of the chroot from `/` down, as sshd does (session.c, `safely_chroot`).
 fn judge_chroot(account: &AccountFacts) -> Vec<Finding> {
     let check = "account-chroot";
     let parts = match &account.chroot {
@@ -207,7 +218,8 @@ fn judge_folders(account: &AccountFacts, gid: u32) -> Vec<Finding> {
         return Vec::new();
     };
     if !matches!(folders.chroot, FolderState::Folder(_)) {
-        return Vec::new(); // judge_chroot reports this fault
+        // The function `judge_chroot` reports this fault.
+        return Vec::new();
     }
     let root = account.root.unwrap_or(FolderState::Missing);
     let want = required_folders(gid, service);
@@ -230,7 +242,7 @@ fn judge_audit(account: &AccountFacts) -> Option<Finding> {
     (account.linked == LogLink::Stale).then(|| {
         let message =
             "dev/log in the chroot is not the daemon's socket: the account's uploads are not audited";
-        let fix = "wait some seconds, or `systemctl restart sftp-importd`";
+        let fix = "wait some seconds, or run `systemctl restart sftp-importd`";
         Finding::warn("account-audit", message).log("uploads are not audited").fix(fix)
     })
 }

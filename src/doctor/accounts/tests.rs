@@ -45,7 +45,7 @@ fn good_account() -> AccountFacts {
     facts_of("acme", &["acme", "sftp-import-accounts"])
 }
 
-/// Applies `change` to a good account. Returns the only finding.
+/// Applies `change` to the facts about an account without faults. Returns the only finding.
 #[track_caller]
 fn found(change: impl FnOnce(&mut AccountFacts)) -> Finding {
     let mut account = good_account();

@@ -25,23 +25,23 @@ const FULL: &str = "incoming-full";
 /// The age at which an import that has not ended is reported.
 const LONG: SignedDuration = SignedDuration::from_hours(2);
 
-/// Facts from the databases, read once for all checks.
+/// Facts from the databases, which are read once for all checks.
 pub struct DatabaseFacts {
     health: state::Result<DatabaseHealth>,
     /// The state database, if it is sound and has the schema of this program.
     pub state: Option<State>,
     /// Facts about the registry, and about its differences from the state database.
     pub registry: RegistryFacts,
-    /// Owner and mode of the state database's file.
+    /// The owner and the mode of the state database's file.
     file: io::Result<(u32, u32)>,
     published: Option<Result<PublishedDiff, PublishError>>,
     backlog: Option<Backlog>,
-    /// The accounts whose incoming is over its limit, each with the time since when.
+    /// The accounts whose incoming exceeds a limit, each with the time at which this began.
     full: Option<Vec<(AccountId, Timestamp)>>,
     now: Timestamp,
 }
 
-/// Reads the databases. Does not create, migrate or fix any of them.
+/// Reads the databases. This function does not create, migrate or fix any of them.
 pub fn gather(config: &Config, now: Timestamp) -> DatabaseFacts {
     let path = config.paths.state_db();
     let health = health::examine(&path);
@@ -81,10 +81,10 @@ fn judge_state(
     file: Option<(u32, u32)>,
     owner: Option<u32>,
 ) -> Finding {
-    let restore =
-        "systemctl stop sftp-importd, restore state.db from the last backup, start it again";
-    // The owner is checked first, because root's commands open the file with the rights of its
-    // owner.
+    let restore = "stop sftp-importd with systemctl, restore state.db from the last backup, \
+                   and start sftp-importd again";
+    // The owner is checked first, because root's commands open the file of the database with the
+    // rights of its owner.
     if let (Some((uid, _)), Some(owner)) = (file, owner)
         && uid != owner
     {
@@ -125,7 +125,7 @@ fn judge_state(
                 format!("state.db has mode {mode:04o}: others can read webhooks' secrets");
             Finding::warn(STATE, message).fix("chmod 0600 state.db")
         }
-        _ => Finding::ok(STATE, format!("the state database is sound, schema {schema}")),
+        _ => Finding::ok(STATE, format!("the state database is sound and has schema {schema}")),
     }
 }
 
@@ -157,9 +157,12 @@ fn judge_waiting(backlog: &Backlog, now: Timestamp) -> Finding {
     let age = backlog.oldest_import.map(|at| now.duration_since(at)).unwrap_or_default();
     let imports = backlog.imports;
     if age < LONG {
-        return Finding::ok(WAITING, format!("imports not ended: {imports}"));
+        return Finding::ok(WAITING, format!("imports that have not ended: {imports}"));
     }
-    let message = format!("imports not ended: {imports}, the oldest for {} h", age.as_hours());
+    let message = format!(
+        "imports that have not ended: {imports}, the oldest has waited {} h",
+        age.as_hours()
+    );
     Finding::warn(WAITING, message)
         .log("the host failed during the import, which will run again")
         .fix("sftp-import import list --state queued; journalctl -u sftp-importd -p warning")
@@ -170,7 +173,8 @@ fn judge_full(full: &[(AccountId, Timestamp)]) -> Vec<Finding> {
         let message =
             format!("incoming has been over its limit since {}", since.strftime("%F %H:%M UTC"));
         let fix = format!(
-            "ask the partner for the missing manifests; sftp-import import log --account {id}"
+            "ask the partner for the missing manifests; `sftp-import import log \
+             --account {id}` shows the account's activity"
         );
         Finding::warn(FULL, message).log("incoming exceeds a limit").fix(fix).of(id)
     });
@@ -233,6 +237,6 @@ mod tests {
             judge_waiting(&Backlog { imports: 2, oldest_import, ..Backlog::default() }, now)
         };
         assert_eq!(of(99_000).level, Level::Ok);
-        assert_eq!(of(80_000).message, "imports not ended: 2, the oldest for 5 h");
+        assert_eq!(of(80_000).message, "imports that have not ended: 2, the oldest has waited 5 h");
     }
 }

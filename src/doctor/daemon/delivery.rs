@@ -1,4 +1,5 @@
-//! Checks mail and webhooks: whether the mail server accepts mail, and which deliveries failed.
+//! Checks mail and webhooks: whether the mail server accepts mail, and which deliveries were given
+//! up.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,10 +18,10 @@ const MAIL: &str = "mail";
 const WEBHOOKS: &str = "webhooks";
 const DELIVERIES: &str = "deliveries";
 
-/// The age up to which deliveries that were given up are reported.
+/// The maximum age of a given-up delivery that is reported.
 const RECENT: SignedDuration = SignedDuration::from_hours(24);
 
-/// The time of unsuccessful retries after which a delivery is reported.
+/// The duration of unsuccessful attempts after which a delivery is reported.
 const LONG: SignedDuration = SignedDuration::from_hours(1);
 
 /// Checks mail, endpoints and deliveries. Connects to the mail server, but sends no mail.
@@ -57,10 +58,13 @@ fn mail(config: &Config) -> Finding {
             .fix("`sftp-import delivery list --pending` shows whether mail is delivered")
         }
         Ok(MailServer::Smtp(_)) => match greet_mail_server(&config.mail) {
-            Ok(()) => Finding::ok(MAIL, format!("{url} accepts mail")),
-            Err(error) => Finding::fail(MAIL, format!("{url}: {error}"))
-                .log("the next attempt is at")
-                .fix("correct [mail] or the server, then `sftp-import delivery retry --failed`"),
+            Ok(()) => Finding::ok(MAIL, format!("the mail server {url} accepts mail")),
+            Err(error) => Finding::fail(
+                MAIL,
+                format!("the mail server {url} does not accept mail: {error}"),
+            )
+            .log("the next attempt is at")
+            .fix("correct [mail] or the server, then run `sftp-import delivery retry --failed`"),
         },
     }
 }
@@ -74,21 +78,28 @@ fn judge_sendmail(program: &Path, mode: Option<u32>) -> Finding {
     let cannot_run =
         |message| Finding::fail(MAIL, message).log("cannot run").fix("correct mail.url");
     match mode {
-        None => cannot_run(format!("{name} does not exist")),
-        Some(mode) if mode & 0o111 == 0 => cannot_run(format!("{name} is not executable")),
-        Some(mode) if mode & 0o6000 != 0 => {
-            let message =
-                format!("{name} is setuid or setgid, which the unit's NoNewPrivileges disables");
-            Finding::warn(MAIL, message)
-                .fix("mail.url = \"smtp://127.0.0.1:25\", or a sendmail such as msmtp")
+        None => cannot_run(format!("the program {name} does not exist")),
+        Some(mode) if mode & 0o111 == 0 => {
+            cannot_run(format!("the program {name} is not executable"))
         }
-        Some(_) => Finding::ok(MAIL, format!("{name} is executable")),
+        Some(mode) if mode & 0o6000 != 0 => {
+            let message = format!(
+                "the program {name} is setuid or setgid, which the unit's NoNewPrivileges disables"
+            );
+            Finding::warn(MAIL, message)
+                .fix("set mail.url = \"smtp://127.0.0.1:25\", or use a sendmail such as msmtp")
+        }
+        Some(_) => Finding::ok(MAIL, format!("the program {name} is executable")),
     }
 }
 
 fn judge_endpoints(endpoints: &[Endpoint]) -> Vec<Finding> {
     let faults = endpoints.iter().filter_map(judge_endpoint);
-    Finding::faults_or_ok(faults, WEBHOOKS, format!("failing endpoints: 0 of {}", endpoints.len()))
+    Finding::faults_or_ok(
+        faults,
+        WEBHOOKS,
+        format!("none of the {} endpoints fails", endpoints.len()),
+    )
 }
 
 fn judge_endpoint(endpoint: &Endpoint) -> Option<Finding> {
@@ -96,13 +107,16 @@ fn judge_endpoint(endpoint: &Endpoint) -> Option<Finding> {
     let finding = match (endpoint.disabled_at, endpoint.failing_since) {
         (Some(at), _) => {
             let why = endpoint.disabled_reason.as_deref().unwrap_or("the reason is unknown");
-            let message = format!("{name} is disabled since {}: {why}", at.strftime("%F"));
+            let message =
+                format!("the endpoint {name} has been disabled since {}: {why}", at.strftime("%F"));
             Finding::warn(WEBHOOKS, message).log("the endpoint is now disabled").fix(format!(
-                "sftp-import webhook test {account} {name}; then `webhook enable {account} {name}`"
+                "sftp-import webhook test {account} {name}; \
+                 sftp-import webhook enable {account} {name}"
             ))
         }
         (None, Some(since)) => {
-            let message = format!("{name} has failed since {}", since.strftime("%F %H:%M UTC"));
+            let message =
+                format!("the endpoint {name} has failed since {}", since.strftime("%F %H:%M UTC"));
             Finding::warn(WEBHOOKS, message)
                 .log("the next attempt is at")
                 .fix(format!("sftp-import webhook test {account} {name}"))
@@ -115,17 +129,20 @@ fn judge_endpoint(endpoint: &Endpoint) -> Option<Finding> {
 fn judge_deliveries(backlog: &Backlog, now: Timestamp) -> Finding {
     let age = backlog.oldest_retried.map(|at| now.duration_since(at)).unwrap_or_default();
     if backlog.given_up > 0 {
-        let message = format!("deliveries given up in the last 24 h: {}", backlog.given_up);
-        let fix = "sftp-import delivery list --failed; fix the cause, then `delivery retry ID`";
-        return Finding::warn(DELIVERIES, message).log("given up").fix(fix);
+        let message =
+            format!("deliveries that were given up in the last 24 h: {}", backlog.given_up);
+        let fix = "`sftp-import delivery list --failed` lists them; fix the cause, then run \
+                   `sftp-import delivery retry ID`";
+        return Finding::warn(DELIVERIES, message).log("was given up").fix(fix);
     }
     if age >= LONG {
         let message = format!(
-            "deliveries retried without success: {}, the oldest for {} h",
+            "deliveries that are retried without success: {}, the oldest for {} h",
             backlog.retried,
             age.as_hours()
         );
-        let fix = "sftp-import delivery list --pending; `delivery show ID` shows the reason";
+        let fix = "`sftp-import delivery list --pending` lists them; \
+                   `sftp-import delivery show ID` shows the reason";
         return Finding::warn(DELIVERIES, message).log("the next attempt is at").fix(fix);
     }
     Finding::ok(DELIVERIES, "no delivery was given up in the last 24 h")
@@ -166,7 +183,7 @@ mod tests {
         let disabled_reason = Some("410 Gone".into());
         let gone =
             judge_endpoint(&Endpoint { disabled_at, disabled_reason, ..endpoint() }).unwrap();
-        assert_eq!(gone.message, "crm is disabled since 1970-01-01: 410 Gone");
+        assert_eq!(gone.message, "the endpoint crm has been disabled since 1970-01-01: 410 Gone");
         assert_eq!(gone.account.as_deref(), Some("acme"));
         let failing = judge_endpoint(&Endpoint { failing_since: disabled_at, ..endpoint() });
         assert!(failing.unwrap().message.contains("has failed since 1970-01-01"));
@@ -183,10 +200,10 @@ mod tests {
             )
         };
         assert_eq!(of(0, 99_000).level, Level::Ok);
-        assert_eq!(of(3, 99_000).message, "deliveries given up in the last 24 h: 3");
+        assert_eq!(of(3, 99_000).message, "deliveries that were given up in the last 24 h: 3");
         assert_eq!(
             of(0, 90_000).message,
-            "deliveries retried without success: 2, the oldest for 2 h"
+            "deliveries that are retried without success: 2, the oldest for 2 h"
         );
     }
 }

@@ -27,10 +27,11 @@ const LOGINS: &str = "login-audit";
 /// The socket unit from which the daemon reads sshd's log entries.
 const JOURNAL_UNIT: &str = "sftp-import-journal.socket";
 
-/// The opener process's capabilities: CAP_DAC_READ_SEARCH (2) and CAP_LEASE (28) (capabilities(7)).
+/// The two capabilities of the opener process: CAP_DAC_READ_SEARCH (2) and CAP_LEASE (28)
+/// (capabilities(7)).
 const CAPABILITIES: u64 = 1 << 2 | 1 << 28;
 
-/// Returns the process that holds the daemon's lock.
+/// Returns the process id of the daemon, which holds the daemon's lock.
 pub fn find_process(config: &Config) -> Option<i32> {
     let lock = fs::metadata(config.paths.state.join(INSTANCE_LOCK_FILE)).ok()?;
     let device = format!("{:02x}:{:02x}", major(lock.dev()), minor(lock.dev()));
@@ -94,7 +95,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Checks that the running program is the installed one.
+/// Checks that the daemon runs the installed program and not an older program.
 fn judge_program(process: i32) -> Finding {
     let program = fs::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
     match program.to_string_lossy().ends_with(" (deleted)") {
@@ -178,7 +179,7 @@ fn show_unit(unit: &str) -> String {
     output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
 }
 
-/// Judges the output of `systemctl show`.
+/// Judges the output of `systemctl show` for the daemon's unit.
 fn judge_unit(shown: &str) -> Finding {
     let is = |line: &str| shown.lines().any(|shown| shown == line);
     if !is("LoadState=loaded") {
@@ -212,7 +213,7 @@ fn judge_unit(shown: &str) -> Finding {
     }
 }
 
-/// Judges the output of `systemctl show` for the socket unit.
+/// Judges the output of `systemctl show` for the socket unit of sshd's log entries.
 fn judge_journal(shown: &str) -> Finding {
     let is = |line: &str| shown.lines().any(|shown| shown == line);
     let (message, fix) = if !is("ActiveState=active") {

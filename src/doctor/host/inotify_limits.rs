@@ -11,25 +11,26 @@ use crate::doctor::finding::Finding;
 
 const CHECK: &str = "watches";
 
-/// The number of watches for the folder of all accounts and the state database.
+/// The number of inotify watches for the folder of all accounts and for the state database.
 const OTHER_WATCHES: usize = 2;
 
-/// A limit of the kernel.
+/// A limit of the kernel on inotify.
 #[derive(Clone, Copy, Debug)]
 struct KernelLimit {
-    /// The sysctl that sets the limit.
+    /// The name of the sysctl that sets the limit.
     name: &'static str,
     value: usize,
 }
 
-/// The limits, the need and the use of watches.
+/// The limits on inotify, the number of needed watches and the number of existing watches.
 #[derive(Clone, Copy, Debug)]
 struct WatchFacts {
     allowed: Option<KernelLimit>,
     instances: Option<KernelLimit>,
     /// The number of accounts that have folders.
     accounts: usize,
-    /// The daemon's number of watches. `None` if it doesn't run or can't be examined.
+    /// The number of inotify watches of the daemon. `None` if the daemon doesn't run or can't be
+    /// examined.
     watched: Option<usize>,
 }
 
@@ -54,7 +55,7 @@ fn read_sysctl(name: &'static str) -> Option<KernelLimit> {
     Some(KernelLimit { name, value })
 }
 
-/// Counts the inotify watches of a process. Each has a line in the fdinfo of a descriptor
+/// Counts the inotify watches of a process. Each watch has a line in the fdinfo of a descriptor
 /// (proc(5)).
 fn count_watches(process: i32) -> Option<usize> {
     let entries = fs::read_dir(format!("/proc/{process}/fdinfo")).ok()?;
@@ -79,7 +80,7 @@ fn judge(watches: WatchFacts) -> Finding {
         return Finding::fail(CHECK, message).log(log).fix(raise(needed * 2));
     }
     if let Some(KernelLimit { name, value: 0 }) = watches.instances {
-        return Finding::fail(CHECK, format!("{name} is 0"))
+        return Finding::fail(CHECK, format!("the limit {name} is 0"))
             .log("cannot use inotify")
             .fix(format!("sysctl {name}=128"));
     }
@@ -95,7 +96,7 @@ fn judge(watches: WatchFacts) -> Finding {
             let message = format!("{needed} of {allowed} watches are needed");
             Finding::warn(CHECK, message).fix(raise(needed * 2))
         }
-        _ => Finding::ok(CHECK, format!("watches: {needed} needed, {allowed} allowed")),
+        _ => Finding::ok(CHECK, format!("{needed} watches are needed, and {allowed} are allowed")),
     }
 }
 

@@ -17,7 +17,8 @@ use crate::state::health;
 const CLOCK: &str = "clock";
 const ACCESS: &str = "mandatory-access";
 
-/// The time by which the activity log may be ahead, because another process reads the clock later.
+/// The time by which the activity log may be ahead of the clock, because another process reads the
+/// clock later.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Checks the clock and mandatory access control.
@@ -48,7 +49,8 @@ fn is_synchronised() -> Option<bool> {
 }
 
 fn judge_clock(synchronised: Option<bool>, newest: Option<Timestamp>, now: Timestamp) -> Finding {
-    let ntp = "timedatectl set-ntp true (systemd-timesyncd or chrony)";
+    let ntp =
+        "set the clock by the network: `timedatectl set-ntp true` (systemd-timesyncd or chrony)";
     let ahead = newest.map(|newest| newest.duration_since(now)).unwrap_or_default();
     if ahead > TOLERANCE {
         let message = format!(
@@ -71,10 +73,11 @@ fn judge_clock(synchronised: Option<bool>, newest: Option<Timestamp>, now: Times
     }
 }
 
-/// Judges SELinux's `enforce` and AppArmor's `profiles`. `None` if the kernel lacks them.
+/// Judges SELinux's file `enforce` and AppArmor's file `profiles`. A value is `None` if the kernel
+/// lacks the file.
 fn judge_access(enforce: Option<&str>, profiles: Option<&str>) -> Finding {
     if enforce.is_some_and(|enforce| enforce.trim() == "1") {
-        return Finding::warn(ACCESS, "SELinux is enforcing: it may block sshd from helper and chroots")
+        return Finding::warn(ACCESS, "SELinux is enforcing: it may block sshd from the helper and the chroots")
             .log("avc:  denied")
             .fix(
                 "ausearch -m avc -ts recent; setsebool -P ssh_chroot_rw_homedirs on, and semanage fcontext \

@@ -9,19 +9,19 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A path, or a folder above it.
+/// One folder on a path, or the path itself, with its owner and mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPart {
     pub path: PathBuf,
     pub uid: u32,
     pub gid: u32,
-    /// The permission bits.
+    /// The permission bits of the mode.
     pub mode: u32,
     pub is_folder: bool,
 }
 
 impl PathPart {
-    /// Reads owner and mode of `path`, following links.
+    /// Reads the owner and the mode of `path`. Follows symbolic links.
     pub fn read(path: &Path) -> io::Result<Self> {
         let found = fs::metadata(path)?;
         Ok(Self {
@@ -33,7 +33,8 @@ impl PathPart {
         })
     }
 
-    /// Returns the fault and the command that fixes it. `None` if there is no fault.
+    /// Returns the fault of the path and the command that fixes the fault. `None` if there is no
+    /// fault.
     pub fn fault(&self) -> Option<(String, String)> {
         let path = self.path.display();
         let message =

@@ -25,7 +25,7 @@ const LOW_PERCENT: u64 = 10;
 /// The percentage of free inodes below which the check fails.
 const CRITICAL_PERCENT: u64 = 2;
 
-/// The file system of a folder.
+/// Facts about the file system that contains a folder.
 #[derive(Clone, Debug)]
 struct Disk {
     path: PathBuf,
@@ -52,7 +52,11 @@ pub fn check(config: &Config) -> Vec<Finding> {
     let mut findings = judge_file_systems(accounts, spool, state);
     let spaces = [accounts, state].into_iter().filter_map(|disk| judge_space(disk, config));
     let free = ByteSize::b(accounts.free.min(state.free));
-    findings.extend(Finding::faults_or_ok(spaces, SPACE, format!("at least {free} free")));
+    findings.extend(Finding::faults_or_ok(
+        spaces,
+        SPACE,
+        format!("each disk has at least {free} free"),
+    ));
     findings.push(judge_lease(try_lease(&layout.spool())));
     findings
 }
@@ -101,7 +105,7 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
     if accounts.device != spool.device {
         let (a, s) = (accounts.path.display(), spool.path.display());
         let message = format!("{a} and {s} are on two file systems, but a claim is a rename");
-        let fix = format!("umount {s}, or mount one file system at {a}");
+        let fix = format!("`umount {s}`, or mount one file system at {a}");
         let log = "must be on one file system";
         found.push(Finding::fail(FILE_SYSTEMS, message).log(log).fix(fix));
     }
@@ -109,13 +113,14 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
         let path = disk.path.display();
         if disk.is_read_only {
             let message = format!("{path} is mounted read-only");
-            let fix = format!("`dmesg` shows why; then mount -o remount,rw {path}");
+            let fix = format!("`dmesg` shows why; then run `mount -o remount,rw {path}`");
             let log = "Read-only file system";
             found.push(Finding::fail(FILE_SYSTEMS, message).log(log).fix(fix));
         }
         if disk.is_network {
             let message = format!(
-                "{path} is on {}: uploads from other machines cause no inotify events",
+                "{path} is on a file system of type {}: uploads from other machines cause no \
+                 inotify events",
                 disk.kind
             );
             let fix = "use a local disk, or shorten pairing.rescan-every; leases may not work";
@@ -129,15 +134,16 @@ fn judge_file_systems(accounts: &Disk, spool: &Disk, state: &Disk) -> Vec<Findin
     Finding::faults_or_ok(found, FILE_SYSTEMS, "accounts and spool share a local file system")
 }
 
-/// Judges the free space of a disk. `None` if the disk has enough.
+/// Judges the free space of a disk. Returns `None` if the disk has enough free space.
 fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
     let path = disk.path.display();
     let floor = config.imports.free_space_floor;
     if disk.free < floor.bytes() {
         let free = ByteSize::b(disk.free);
-        let message =
-            format!("{path}: {free} free, less than imports.free-space-floor: the queue is held");
-        let fix = format!("free space, or enlarge the disk: df -h {path}");
+        let message = format!(
+            "{path} has {free} free, which is less than imports.free-space-floor: the queue is held"
+        );
+        let fix = format!("delete files or enlarge the disk; `df -h {path}` shows the free space");
         return Some(Finding::fail(SPACE, message).log("the queue is held").fix(fix));
     }
     let share = |part: u64, all: u64| (part * 100).checked_div(all).unwrap_or(100);
@@ -146,20 +152,23 @@ fn judge_space(disk: &Disk, config: &Config) -> Option<Finding> {
     let largest = config.limits.max_data_file.bytes();
     let message = match (blocks.min(inodes), inodes < blocks) {
         (percent, true) if percent < LOW_PERCENT => {
-            format!("{path}: {percent} % of inodes free")
+            format!("{path} has only {percent} % of its inodes free")
         }
         (percent, _) if percent < LOW_PERCENT => {
-            format!("{path}: {} free, {percent} %", ByteSize::b(disk.free))
+            format!("{path} has only {} free, which is {percent} %", ByteSize::b(disk.free))
         }
         _ if disk.free < largest => {
             let (free, largest) = (ByteSize::b(disk.free), ByteSize::b(largest));
-            format!("{path}: {free} free, less than the maximum size of a data file ({largest})")
+            format!(
+                "{path} has {free} free, which is less than the maximum size of a data file ({largest})"
+            )
         }
         _ => return None,
     };
     // For blocks, the configured floor decides whether the check fails.
     let level = if inodes < CRITICAL_PERCENT { Level::Fail } else { Level::Warn };
-    let fix = format!("free space, or enlarge the disk: df -h -i {path}");
+    let fix =
+        format!("delete files or enlarge the disk; `df -h {path}` and `df -i {path}` show the use");
     Some(Finding::new(SPACE, level, message).log("No space left on device").fix(fix))
 }
 
@@ -172,7 +181,7 @@ fn try_lease(spool: &Path) -> Result<(), LeaseError> {
     let open = || File::options().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(&path);
     let made = File::create_new(&path).map(drop).and_then(|()| open());
     let lease = made.map_err(LeaseError::Other).and_then(ReadLease::take);
-    // The error is ignored: the file may not have been created.
+    // The error is ignored, because the file may not have been created.
     let _ = fs::remove_file(&path);
     lease.map(drop)
 }
@@ -182,7 +191,7 @@ fn judge_lease(lease: Result<(), LeaseError>) -> Finding {
         Ok(()) => Finding::ok(LEASES, "the spool's file system supports leases"),
         Err(error @ LeaseError::Unsupported(_)) => {
             let message = format!("{error}: only the manifest shows that a data file is complete");
-            Finding::warn(LEASES, message).fix("use a local ext4, XFS, btrfs or ZFS")
+            Finding::warn(LEASES, message).fix("use a local file system: ext4, XFS, btrfs or ZFS")
         }
         Err(error) => Finding::fail(LEASES, crate::sanitize::chain(&error))
             .log("cannot take a lease")
@@ -218,7 +227,7 @@ mod tests {
         assert_eq!(first(Disk { device: 2, ..disk() }).log.unwrap(), "must be on one file system");
         assert_eq!(first(Disk { is_read_only: true, ..disk() }).level, Level::Fail);
         let network = first(Disk { is_network: true, kind: "NFS", ..disk() });
-        assert!(network.message.contains("is on NFS"), "{}", network.message);
+        assert!(network.message.contains("of type NFS"), "{}", network.message);
         assert!(first(Disk { kind: "tmpfs", ..disk() }).message.contains("reboot"));
         assert_eq!(name_file_system(FsType(0x6969)), ("NFS", true));
         assert_eq!(name_file_system(FsType(0xef53)), ("local", false));

@@ -28,7 +28,7 @@ pub fn judge(account: &AccountFacts, effective: &EffectiveConfig, from: &str) ->
     findings.into_iter().map(|finding| finding.of(account.id())).collect()
 }
 
-/// Checks the four lists in sshd's order (auth.c, `allowed_user`).
+/// Checks the four access lists in sshd's order (auth.c, `allowed_user`).
 fn judge_lists(account: &AccountFacts, effective: &EffectiveConfig, from: &str) -> Option<Finding> {
     let (name, group) = (account.name(), &account.accounts_group);
     let has = |keyword| effective.all(keyword).next().is_some();
@@ -82,7 +82,7 @@ fn in_list<'a>(list: impl Iterator<Item = &'a str>, names: &[String]) -> bool {
 fn judge_fingerprint_hash(effective: &EffectiveConfig) -> Option<Finding> {
     let hash = effective.get("fingerprinthash");
     (hash.eq_ignore_ascii_case("md5")).then(|| {
-        let message = "FingerprintHash is md5: the helper finds keys by SHA-256 only";
+        let message = "FingerprintHash is md5, but the helper finds keys only by SHA-256";
         let fix = "remove `FingerprintHash md5`; `sshd -t && systemctl reload ssh`";
         Finding::fail(CHECK, message).log("Connection closed by authenticating user").fix(fix)
     })
@@ -92,9 +92,12 @@ fn judge_password(account: &AccountFacts, effective: &EffectiveConfig) -> Option
     let is_locked = account.password == Some('!');
     (is_locked && effective.get("usepam") == "no").then(|| {
         let name = account.name();
-        Finding::fail(CHECK, "UsePAM is no, and sshd without PAM refuses a password locked by `!`")
-            .log(format!("User {name} not allowed because account is locked"))
-            .fix(format!("`UsePAM yes`, or `usermod -p '*' {name}`"))
+        Finding::fail(
+            CHECK,
+            "UsePAM is no: sshd without PAM refuses a password that is locked by `!`",
+        )
+        .log(format!("User {name} not allowed because account is locked"))
+        .fix(format!("set `UsePAM yes`, or run `usermod -p '*' {name}`"))
     })
 }
 
@@ -112,7 +115,7 @@ fn judge_nologin(
         };
         Finding::fail(CHECK, format!("{path} exists: only root can log in"))
             .log(log)
-            .fix(format!("rm {path}, once the host is ready"))
+            .fix(format!("run `rm {path}` when the host is ready"))
     })
 }
 

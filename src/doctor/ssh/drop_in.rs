@@ -11,7 +11,7 @@ use crate::sshd::EffectiveConfig;
 
 const CHECK: &str = "sshd-drop-in";
 
-/// The shipped drop-in. All its settings must be in force.
+/// The content of the shipped drop-in. All its settings must be in force.
 const DROP_IN: &str = include_str!("../../../openssh/50-sftp-import.conf");
 
 /// The file name of the program that sshd must run for keys.
@@ -34,10 +34,11 @@ const ADVISORY: [&str; 7] = [
 /// this option.
 const LOG_OPTION: &str = " -l INFO";
 
-/// The same option with the level at which requests that change nothing are logged too.
+/// The option [`LOG_OPTION`] with the level VERBOSE, at which requests that change nothing are
+/// logged too.
 const VERBOSE_LOG_OPTION: &str = " -l VERBOSE";
 
-/// Returns the settings of the drop-in: keyword in lower case, and value.
+/// Returns the settings of the drop-in, each with the keyword in lower case and the value.
 fn required_settings(config: &Config) -> Vec<(String, String)> {
     let lines = DROP_IN.lines().filter(|line| line.starts_with("    ") && !line.contains('#'));
     let settings = lines.filter_map(|line| line.trim().split_once(' '));
@@ -51,7 +52,7 @@ fn required_settings(config: &Config) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Returns the settings of the drop-in that are not in force for `account`.
+/// Returns a finding for each setting of the drop-in that is not in force for `account`.
 pub fn judge(
     account: &AccountId,
     effective: &EffectiveConfig,
@@ -83,8 +84,8 @@ fn is_in_force(keyword: &str, value: &str, effective: &EffectiveConfig, config: 
     }
 }
 
-/// Returns whether `command` runs the helper with user and fingerprint, and on the published keys
-/// of `config`.
+/// Returns whether `command` runs the helper with the user and the fingerprint, and on the
+/// published keys of `config`.
 fn runs_our_helper(command: &str, config: &Config) -> bool {
     let words: Vec<&str> = command.split_whitespace().collect();
     let published = config.paths.keys_db();
@@ -101,14 +102,17 @@ fn not_in_force(account: &AccountId, files: &[Setting], config: &Config) -> Find
     let ours = |setting: &&Setting| setting.value.contains(HELPER);
     let (why, fix) = match files.iter().find(ours) {
         None => (
-            "no file that sshd reads contains it".to_owned(),
+            "no file that sshd reads contains the drop-in".to_owned(),
             "install -m 0644 50-sftp-import.conf /etc/ssh/sshd_config.d/, make sure that \
              sshd_config has `Include /etc/ssh/sshd_config.d/*.conf`, then `sshd -t && systemctl reload ssh`"
                 .to_owned(),
         ),
         Some(Setting { file, within, .. }) => (
-            format!("{} contains it for `Match {}`", file.display(), within.as_deref().unwrap_or("all")),
-            format!("`id {account}` must name the group {group}: `sftp-import provision`"),
+            format!("{} contains the drop-in for `Match {}`", file.display(), within.as_deref().unwrap_or("all")),
+            format!(
+                "`id {account}` must show the group {group}; `sftp-import provision` adds the user \
+                 to the group"
+            ),
         ),
     };
     Finding::fail(CHECK, format!("the drop-in is not in force: {why}"))
@@ -133,7 +137,11 @@ fn overridden(
     let our_file = files.iter().find(is_ours).map(|setting| &setting.file);
     let (place, fix) = match by {
         Some(by) if Some(&by.file) != our_file => (
-            format!(", by {} line {}, which sshd reads first", by.file.display(), by.line),
+            format!(
+                "; the value is from {} line {}, which sshd reads first",
+                by.file.display(),
+                by.line
+            ),
             format!(
                 "change `Match {}` in {} so that it does not match the group {}, or rename the \
                  drop-in so that it is read first; then `sshd -t && systemctl reload ssh`",
@@ -144,7 +152,9 @@ fn overridden(
         ),
         _ => (
             String::new(),
-            format!("set `{keyword} {value}` in the drop-in; `sshd -t && systemctl reload ssh`"),
+            format!(
+                "set `{keyword} {value}` in the drop-in, then run `sshd -t && systemctl reload ssh`"
+            ),
         ),
     };
     let effect = if keyword == "loglevel" { ": refused keys are not recorded" } else { "" };
@@ -205,7 +215,7 @@ mod tests {
         assert_eq!(finding.level, Level::Fail);
         assert_eq!(
             finding.message,
-            "permittty is yes, not no, by /d/10.conf line 3, which sshd reads first"
+            "permittty is yes, not no; the value is from /d/10.conf line 3, which sshd reads first"
         );
         assert!(finding.fix.unwrap().contains("rename the drop-in"));
         let unlogged = judged("loglevel INFO", &[]);

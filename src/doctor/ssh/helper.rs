@@ -29,8 +29,8 @@ struct HelperCommand {
 }
 
 impl HelperCommand {
-    /// Reads the command from sshd's effective configuration, or uses the shipped settings if it is
-    /// unknown.
+    /// Reads the command from sshd's effective configuration. If that is unknown, uses the settings
+    /// of the shipped drop-in.
     fn new(config: &Config, effective: Option<&EffectiveConfig>) -> Self {
         let command = effective.map_or("", |e| e.get("authorizedkeyscommand"));
         let ours = command.split_whitespace().next().filter(|word| word.ends_with(HELPER));
@@ -43,20 +43,21 @@ impl HelperCommand {
     }
 }
 
-/// Checks the program and its answer. `account` is an account that sshd should accept, if any.
+/// Checks the helper's program and its answer. `account` is an account that sshd should accept, if
+/// there is one.
 pub fn check(
     config: &Config,
     account: Option<&AccountFacts>,
     effective: Option<&EffectiveConfig>,
 ) -> Vec<Finding> {
     let command = HelperCommand::new(config, effective);
-    // sshd resolves links first (misc.c, `safe_path`).
+    // sshd resolves links before it checks the path (misc.c, `safe_path`).
     let real = command.program.canonicalize().unwrap_or_else(|_| command.program.clone());
     let found = judge_program(&command.program, path_parts(&real).map_err(|(path, _)| path));
     if found.iter().any(|finding| finding.level == Level::Fail) {
         return found;
     }
-    let good = format!("sshd would run {}", command.program.display());
+    let good = format!("sshd would run the helper {}", command.program.display());
     let good = found.is_empty().then(|| Finding::ok(PROGRAM, good));
     found.into_iter().chain(good).chain([run(&command, account)]).collect()
 }
@@ -77,8 +78,9 @@ fn judge_program(program: &Path, parts: Result<Vec<PathPart>, PathBuf>) -> Vec<F
     let unsafe_parts = parts.iter().filter_map(|part| {
         let (message, fix) = part.fault()?;
         if part.is_roots_group_alone() {
-            let message =
-                format!("{message}: Debian's sshd accepts this, other versions of sshd refuse it");
+            let message = format!(
+                "{message}: Debian's sshd accepts this path, but other versions of sshd refuse it"
+            );
             return Some(Finding::warn(PROGRAM, message).fix(fix));
         }
         let kind = if part.is_folder { "directory" } else { "file" };
@@ -91,7 +93,8 @@ fn judge_program(program: &Path, parts: Result<Vec<PathPart>, PathBuf>) -> Vec<F
         let message = format!("{path} has mode {:04o}: the helper's user can't run it", part.mode);
         let log = match part.is_folder {
             true => format!("Could not stat AuthorizedKeysCommand \"{name}\""),
-            false => "Failed publickey for".to_owned(), // sshd does not log the failed run
+            // sshd does not log the failed run of the helper.
+            false => "Failed publickey for".to_owned(),
         };
         Finding::fail(PROGRAM, message).log(log).fix(format!("chmod a+rx {path}"))
     });
@@ -127,9 +130,9 @@ fn run(command: &HelperCommand, account: Option<&AccountFacts>) -> Finding {
     judge_answer(command, known.map(|(id, _)| id), output)
 }
 
-/// The result of running the helper.
+/// The result of one run of the helper.
 struct HelperResult {
-    /// `None` if a signal ended the helper.
+    /// The exit status. `None` if a signal ended the helper.
     code: Option<i32>,
     has_key: bool,
 }
@@ -141,14 +144,19 @@ fn judge_answer(
 ) -> Finding {
     let (program, user) = (command.program.display(), &command.user);
     match result {
-        Err(error) => Finding::fail(ANSWER, format!("{user} can't run {program}: {error}"))
-            .log("Failed publickey for")
-            .fix(format!("chmod 0755 {program}, and x for all on every folder above it")),
+        Err(error) => {
+            Finding::fail(ANSWER, format!("the user {user} can't run {program}: {error}"))
+                .log("Failed publickey for")
+                .fix(format!(
+                    "`chmod 0755 {program}`, and `chmod a+x` for every folder above the program"
+                ))
+        }
         Ok(HelperResult { code, .. }) if code != Some(0) => {
-            let status = code.map_or("a signal".into(), |code| code.to_string());
+            let status = code.map_or("a signal".into(), |code| format!("exit status {code}"));
             let database = command.database.display();
-            let message =
-                format!("run as {user}, the helper exits with {status}: it can't read {database}");
+            let message = format!(
+                "when run as {user}, the helper ends with {status}: it can't read {database}"
+            );
             let fix = "`journalctl -t sftp-import-authorized-keys` shows why; \
                        `sftp-import provision` publishes the keys again";
             Finding::fail(ANSWER, message).log(format!("AuthorizedKeysCommand {program}")).fix(fix)
@@ -159,9 +167,9 @@ fn judge_answer(
                 .fix("sftp-import provision")
         }
         Ok(_) if asked.is_some() => {
-            Finding::ok(ANSWER, format!("run as {user}, the helper prints a key that works"))
+            Finding::ok(ANSWER, format!("when run as {user}, the helper prints a key that works"))
         }
-        Ok(_) => Finding::ok(ANSWER, format!("run as {user}, the helper answers")),
+        Ok(_) => Finding::ok(ANSWER, format!("when run as {user}, the helper answers")),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::key::GROUP;
 
 const CHECK: &str = "keys-folder";
 
-/// The beginning of the helper's log line.
+/// The beginning of the log line that the helper writes if it can't read the keys.
 const LOG: &str = "cannot read the published keys";
 
 pub fn check(config: &Config) -> Vec<Finding> {

@@ -8,7 +8,7 @@ use crate::sshd::{self, EffectiveConfig};
 
 const CHECK: &str = "sshd-config";
 
-/// An sshd with its configuration file, and the address that accounts log in from.
+/// An sshd with its configuration file, and the address from which accounts log in.
 pub struct Sshd<'a> {
     pub config: &'a Path,
     pub from: &'a str,
@@ -18,14 +18,14 @@ impl Sshd<'_> {
     /// Tests the configuration (`sshd -t`). If sshd refuses the configuration, the error is the
     /// finding.
     pub fn test(&self) -> Result<Finding, Finding> {
-        let accepted = format!("sshd accepts {}", self.config.display());
+        let accepted = format!("sshd accepts the configuration {}", self.config.display());
         match sshd::run(self.config, &["-t"]) {
             Ok(_) => Ok(Finding::ok(CHECK, accepted)),
             Err(output) => Err(refusal(self.config, &output)),
         }
     }
 
-    /// Returns the settings that sshd would use for `account` (`sshd -T -C`).
+    /// Returns the settings that sshd would use for the login of `account` (`sshd -T -C`).
     pub fn effective_config(&self, account: &AccountId) -> Result<EffectiveConfig, Finding> {
         let connection = format!("user={account},host={from},addr={from}", from = self.from);
         sshd::run(self.config, &["-T", "-C", &connection])
@@ -36,12 +36,12 @@ impl Sshd<'_> {
 
 fn refusal(config: &Path, output: &str) -> Finding {
     let first = output.lines().next().unwrap_or("sshd printed nothing");
-    Finding::fail(CHECK, format!("sshd refuses {}: {first}", config.display())).log(first).fix(
-        format!(
-            "correct that line, then `sshd -t -f {}`; do not reload sshd before",
+    Finding::fail(CHECK, format!("sshd refuses the configuration {}: {first}", config.display()))
+        .log(first)
+        .fix(format!(
+            "correct that line, then run `sshd -t -f {}`; do not reload sshd before that",
             config.display()
-        ),
-    )
+        ))
 }
 
 #[cfg(test)]

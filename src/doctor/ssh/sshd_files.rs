@@ -7,24 +7,25 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The depth of nested `Include`s that sshd allows (SERVCONF_MAX_DEPTH).
+/// The maximum depth of nested `Include`s that sshd allows (SERVCONF_MAX_DEPTH).
 const MAX_DEPTH: usize = 16;
 
-/// One setting in a file.
+/// One setting in a configuration file of sshd.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub file: PathBuf,
-    /// The line number, counted from 1.
+    /// The number of the setting's line, counted from 1.
     pub line: usize,
-    /// The keyword in lower case.
+    /// The keyword of the setting in lower case.
     pub keyword: String,
-    /// The rest of the line.
+    /// The value of the setting, which is the rest of the line.
     pub value: String,
-    /// The `Match` block with this setting. `None` for a global setting.
+    /// The condition of the `Match` block that contains the setting. `None` for a global setting.
     pub within: Option<String>,
 }
 
-/// Returns every setting in reading order. Skips files that can't be read: `sshd -t` reports them.
+/// Returns every setting in the order in which sshd reads it. Skips files that can't be read,
+/// because `sshd -t` reports them.
 pub fn read(config: &Path) -> Vec<Setting> {
     let mut settings = Vec::new();
     read_file(config, None, 0, &mut settings);
@@ -54,7 +55,8 @@ fn read_file(file: &Path, within: Option<&str>, depth: usize, settings: &mut Vec
     }
 }
 
-/// Splits a line into keyword, in lower case, and value. Both are empty for a comment.
+/// Splits a line of sshd's configuration into the keyword, in lower case, and the value. Both are
+/// empty for a comment.
 fn split(line: &str) -> (String, &str) {
     let line = line.trim();
     if line.starts_with('#') {

@@ -23,17 +23,17 @@ use crate::state;
 use crate::state::accounts::AccountRow;
 use crate::state::imports::{self, NewImport, Origin};
 
-/// The outcome of one claim.
+/// The outcome of the claim of one pair.
 pub(super) enum ClaimOutcome {
     /// The pair is in the spool, and the import is queued or has begun.
     Queued { import: Queued, has_begun: bool },
-    /// The files are in incoming again, and the row is deleted.
+    /// The files of the pair are in incoming again, and the row of the import is deleted.
     Undone,
-    /// The host failed. The row stays `claiming` until the next attempt.
+    /// The host failed. The row of the import stays `claiming` until the next attempt.
     Unfinished,
 }
 
-/// Writes the row of a new import, then moves its files.
+/// Writes the row of a new import, then moves the files of the pair into the spool.
 pub(super) fn claim(
     scanner: Scanner<'_>,
     row: &AccountRow,
@@ -92,7 +92,7 @@ pub(super) fn execute(
             Some(Failure::new(FailureText::Unreadable, detail))
         }
         Err(error) => {
-            tracing::error!(%account, %import, "cannot claim: {}", chain(&error));
+            tracing::error!(%account, %import, "cannot claim the pair: {}", chain(&error));
             return Ok(ClaimOutcome::Unfinished);
         }
     };
@@ -119,7 +119,8 @@ pub(super) fn execute(
     Ok(ClaimOutcome::Queued { import, has_begun })
 }
 
-/// Makes the queue's entry. The weight is determined by the size of the spooled data file.
+/// Makes the queue's entry for an import. The weight is determined by the size of the spooled data
+/// file.
 pub(super) fn queue_entry(context: &Context, account: AccountId, n: i64, id: ImportId) -> Queued {
     let weight = Weight::of(spool::spooled_bytes(&context.layout, &id));
     Queued { account, n, id, weight }

@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::account::AccountId;
 use crate::spool::{self, EmptyIncoming, Layout};
 
-/// Every account, with the state of its incoming when it was last empty. The states are lost at a
-/// restart.
+/// All accounts, each with the state of its incoming when it was last empty. These states are lost
+/// at a restart.
 #[derive(Debug, Default)]
 pub(super) struct EmptyAccounts(Mutex<Arc<SortedAccounts>>);
 
 type SortedAccounts = Vec<(AccountId, Option<EmptyIncoming>)>;
 
 impl EmptyAccounts {
-    /// Records the result of a scan: `None` if incoming was not empty.
+    /// Records the result of a scan of `account`. `empty` is `None` if incoming was not empty.
     pub(super) fn record(&self, account: &AccountId, empty: Option<EmptyIncoming>) {
         let mut known = self.lock();
         if let Some(index) = index(&known, account) {
@@ -44,12 +44,14 @@ impl EmptyAccounts {
 
     /// Returns the accounts whose incoming may contain files.
     pub(super) fn possibly_filled(&self, layout: &Layout) -> Vec<AccountId> {
-        let known = Arc::clone(&self.lock()); // a hanging disk must not block scans
+        // A hanging disk must not block scans.
+        let known = Arc::clone(&self.lock());
         spool::changed_accounts(layout, known.iter().map(|(id, empty)| (id, empty.as_ref())))
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<SortedAccounts>> {
-        // Every change sets one entry or replaces the list.
+        // A panic leaves no incomplete change, because every change sets one entry or replaces the
+        // list.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

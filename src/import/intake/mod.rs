@@ -35,7 +35,7 @@ use crate::spool::{
 use crate::state::imports::{self, Origin};
 use crate::state::{self, State, accounts};
 
-/// The pause after an error of the host.
+/// The pause before the next scan after an error of the host.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// The pause before the next scan if a file changed during this scan. The event of that change may
 /// be lost.
@@ -44,13 +44,13 @@ const CHANGED_AGAIN: Duration = Duration::from_secs(1);
 /// Within this time, the watcher reads an event that is already in the kernel's queue.
 const EVENTS_WITHIN: Duration = Duration::from_millis(20);
 
-/// The result of one scan.
+/// The result of one scan of an account.
 #[derive(Debug, Default)]
 pub struct ScanOutcome {
-    /// Imports that were claimed and queued, in order.
+    /// The imports that the scan claimed and queued, in order.
     pub queued: Vec<Queued>,
-    /// Whether the first of these imports has begun already. Its picked_up milestone is then
-    /// enqueued.
+    /// Whether the first of the queued imports has begun already. Its `picked_up` milestone is then
+    /// already enqueued.
     pub has_begun: bool,
     /// The time of the next scan, if no event causes an earlier one.
     pub rescan_after: Option<Duration>,
@@ -70,7 +70,7 @@ impl ScanOutcome {
                 self.has_begun |= has_begun;
                 return true;
             }
-            // The undone manifest may be the first again when its upload has ended.
+            // When its upload has ended, the undone manifest may again be the first of the account.
             ClaimOutcome::Undone => self.rescan_after(CHANGED_AGAIN),
             ClaimOutcome::Unfinished => self.rescan_after(TRY_AGAIN),
         }
@@ -149,14 +149,16 @@ pub fn scan(
         outcome.rescan_after(pause.saturating_sub(listed.elapsed()));
     }
     if decisions.claims.is_empty() {
-        unclaimed::report(context, &row, &seen)?; // so that it delays no claim
+        // This report is made only if there is no claim, so that it delays no claim.
+        unclaimed::report(context, &row, &seen)?;
     }
     for take in &decisions.claims {
         let begins = may_begin
             && outcome.queued.is_empty()
             && early_start::is_allowed(&context.config, take);
         if !outcome.add(claims::claim(scanner, &row, take, begins)?) {
-            return Ok(outcome); // later manifests must not overtake this manifest
+            // Later manifests must not overtake this manifest.
+            return Ok(outcome);
         }
     }
     let more = seen.unread || seen.usage.cut || decisions.more;
@@ -175,7 +177,7 @@ fn open(scanner: Scanner<'_>, account: &AccountId) -> Result<Option<Incoming>, I
     }
 }
 
-/// Lists the files in incoming.
+/// Lists the files in the incoming folder of an account.
 fn list(
     scanner: Scanner<'_>,
     account: &AccountId,
@@ -219,7 +221,7 @@ fn verdict(name: &str, parsed: Result<Manifest, ManifestErrors>) -> ParsedManife
     if is_named_so {
         return ParsedManifest::Invalid { values, findings: errors.into_failure().detail };
     }
-    // JSON files of other kinds may have one of the keys.
+    // JSON files of other kinds may have one of the manifest's mandatory keys.
     if !errors.has_most_mandatory_keys() {
         return ParsedManifest::Foreign;
     }

@@ -42,13 +42,14 @@ pub(super) fn report(
         Err(ResultsError::Folder(FolderError::Missing { .. })) => Ok(()),
         Err(error) => {
             tracing::error!(%account, "cannot notify the account about its incoming: {}", chain(&error));
-            empty_accounts.record(account, None); // the next rescan tries again
+            // The next rescan tries again to notify the account.
+            empty_accounts.record(account, None);
             Ok(())
         }
     }
 }
 
-/// Writes the row and the line of the activity log in one transaction.
+/// Writes the account's row about the limits and the line of the activity log in one transaction.
 fn record(state: &State, account: &AccountId, excess: Option<&str>) -> state::Result<()> {
     let at = Timestamp::now();
     let is_new = state.write(|tx| {
@@ -73,12 +74,15 @@ fn record(state: &State, account: &AccountId, excess: Option<&str>) -> state::Re
 fn excess(held: IncomingUsage, limits: &Limits) -> Option<String> {
     let mut excess = Vec::new();
     if held.files > limits.max_waiting_files {
-        excess.push(format!("more than {} files", limits.max_waiting_files));
+        excess.push(format!("there are more than {} files", limits.max_waiting_files));
     }
     let max_bytes = limits.max_waiting_bytes.bytes();
     if held.bytes > max_bytes {
         let at_least = if held.cut { "at least " } else { "" };
-        excess.push(format!("{at_least}{} bytes, {max_bytes} are allowed", held.bytes));
+        excess.push(format!(
+            "there are {at_least}{} bytes, but only {max_bytes} are allowed",
+            held.bytes
+        ));
     }
     (!excess.is_empty()).then(|| excess.join("; "))
 }
@@ -89,9 +93,9 @@ fn text(what: &str) -> String {
          \n\
          Complete pairs are still imported, but while there are too many files, not all of them\n\
          are scanned, and imports don't follow the order of uploads. Delete the files that you\n\
-         don't need there, and upload the missing files of pairs. This file is removed by the\n\
-         next scan that finds less: a minute later at most, unless your host's administrator\n\
-         chose otherwise.\n"
+         don't need there, and upload the missing files of pairs. The next\n\
+         scan that finds the folder below its limits removes this file. That takes a minute at most,\n\
+         unless your host's administrator has set another interval.\n"
     )
 }
 
@@ -114,9 +118,14 @@ mod tests {
         };
         for (held, expected) in [
             (held(2, 10, false), None),
-            (held(3, 10, false), Some("more than 2 files")),
-            (held(1, 11, false), Some("11 bytes, 10 are allowed")),
-            (held(3, 11, true), Some("more than 2 files; at least 11 bytes, 10 are allowed")),
+            (held(3, 10, false), Some("there are more than 2 files")),
+            (held(1, 11, false), Some("there are 11 bytes, but only 10 are allowed")),
+            (
+                held(3, 11, true),
+                Some(
+                    "there are more than 2 files; there are at least 11 bytes, but only 10 are allowed",
+                ),
+            ),
         ] {
             assert_eq!(excess(held, &limits).as_deref(), expected, "{held:?}");
         }

@@ -15,20 +15,20 @@ use crate::sanitize::chain;
 use crate::spool::Incoming;
 use crate::state::accounts::AccountRow;
 
-/// The minimum time between two checks of an account's file.
+/// The minimum time between two checks of an account's README.txt.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// The time at which each account's file was last compared with its text. The times are lost at a
-/// restart, because the text may have changed.
+/// The time at which each account's README.txt was last compared with its wanted text. These times
+/// are lost at a restart, because the text may have changed.
 #[derive(Debug, Default)]
 pub(super) struct CheckedReadmes(Mutex<HashMap<AccountId, Instant>>);
 
 #[derive(Template)]
 #[template(path = "readme.txt")]
 struct ReadmeText<'a> {
-    /// The text that the host's configuration sets.
+    /// The sysadmin's text from the configuration of the host.
     own_text: &'a str,
-    /// The account's contact, or an example, as JSON.
+    /// The address of the account's contact, or an example, as JSON.
     email: String,
 }
 
@@ -76,7 +76,8 @@ impl CheckedReadmes {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AccountId, Instant>> {
-        // Every change inserts or removes one whole entry.
+        // A panic leaves no incomplete change, because every change inserts or removes one whole
+        // entry.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

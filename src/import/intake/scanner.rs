@@ -1,4 +1,4 @@
-//! [`Scanner`]: all resources of a scan, and the memory of the intake.
+//! [`Scanner`] has all resources of a scan, and the data that scans keep for later scans.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::import::run::early_start::EarlyStarts;
 use crate::import::upload_audit::UploadAudit;
 use crate::spool::{Arrivals, ManifestCache};
 
-/// Data that scans keep for later scans. It is lost at a restart.
+/// Data that scans keep for later scans. This data is lost at a restart.
 #[derive(Debug)]
 pub struct IntakeMemory {
     /// The order in which manifests arrived, recorded by the watcher.
@@ -33,7 +33,8 @@ impl IntakeMemory {
 
     /// Removes the account's manifest cache and returns it.
     pub(super) fn take_manifests(&self, account: &AccountId) -> ManifestCache {
-        // Every change inserts or removes one whole entry.
+        // A panic leaves no incomplete change, because every change inserts or removes one whole
+        // entry.
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         manifests.remove(account).unwrap_or_default()
     }
@@ -50,6 +51,6 @@ pub struct Scanner<'a> {
     pub context: &'a Context,
     pub memory: &'a IntakeMemory,
     pub early_starts: &'a EarlyStarts,
-    /// The audit of uploads. `None` if uploads are not audited.
+    /// The audit of uploads, if uploads are audited.
     pub audit: Option<&'a UploadAudit>,
 }

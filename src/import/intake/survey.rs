@@ -12,10 +12,11 @@ use crate::import::run::queue::Queued;
 use crate::report::ImportState;
 use crate::state::{self, accounts, imports};
 
-/// The result of a survey.
+/// The result of a survey of the state database.
 #[derive(Debug)]
 pub struct Survey {
-    /// [`State::data_version`](crate::state::State::data_version), read before all other values.
+    /// The value of [`State::data_version`](crate::state::State::data_version), which is read
+    /// before all other values.
     pub version: i64,
     /// The accounts that have folders. `None` if they have not changed since the previous survey.
     pub accounts: Option<Vec<AccountId>>,

@@ -1,5 +1,5 @@
-//! Reports data files that are not named in any manifest. Each file is reported only once, even
-//! after a restart.
+//! Reports data files that no manifest names. Each file is reported only once, even after a
+//! restart.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,7 +26,7 @@ pub(super) fn report(
     let (now, id) = (state::now(), &account.id);
     let reported = context.state.read(|tx| unclaimed::list(tx, id))?;
     let here: HashSet<_> = seen.snapshot.files.iter().map(|file| file.name.as_str()).collect();
-    // A truncated listing does not show which files were removed.
+    // A truncated listing of incoming does not show which files were removed.
     let is_gone = |name: &str| !seen.usage.cut && !here.contains(name);
     let gone = reported.iter().filter(|file| is_gone(&file.name));
     let gone: Vec<_> = gone.map(|file| &file.name).collect();
@@ -62,7 +62,7 @@ pub(super) fn report(
         }
     })?;
     for entry in new {
-        tracing::info!(account = %id, "no manifest of {id} has claimed {:?} since {:.0}",
+        tracing::info!(account = %id, "no manifest of account {id} has claimed the data file {:?} since {:.0}",
             entry.name, entry.ctime);
     }
     Ok(())

@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use crate::files::dir::{Folder, FolderError};
 use crate::import::run::error_files::ErrorOutput;
 
-/// The mode of an error file, before the umask.
+/// The mode of a new error file, before the umask is applied.
 const MODE: Mode = Mode::from_bits_truncate(0o666);
 
 /// The folder of a local import's error files. The default discards the files.
@@ -37,7 +37,7 @@ struct HiddenFile {
 }
 
 impl ErrorFolder {
-    /// Discards rejected records.
+    /// Makes an `ErrorFolder` that discards rejected records.
     pub fn none() -> Self {
         Self::default()
     }

@@ -45,7 +45,7 @@ pub struct LocalPair {
 pub enum LocalError {
     #[error(transparent)]
     Io(#[from] IoError),
-    /// The path has no file name in UTF-8.
+    /// The path of the manifest has no file name in UTF-8.
     #[error("{} is not the path of a manifest", .0.display())]
     Name(PathBuf),
     #[error(transparent)]
@@ -58,7 +58,7 @@ pub enum LocalError {
 
 impl LocalPair {
     /// Reads the manifest at `path`. Reads at most one byte more than `limits` allow, so that a
-    /// manifest over the limit is detected.
+    /// larger manifest is detected.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, LocalError> {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| LocalError::Name(path.to_owned()))?.to_owned();
@@ -70,32 +70,32 @@ impl LocalPair {
         Ok(Self { folder, name, bytes })
     }
 
-    /// Makes a pair of a manifest that is not on disk, and a data file in `folder`. `name` is the
+    /// Makes a pair of a manifest that is not on disk and of a data file in `folder`. `name` is the
     /// name of the manifest.
     pub fn of_manifest(folder: &Path, name: &str, manifest: &[u8]) -> Self {
         Self { folder: folder.to_owned(), name: name.to_owned(), bytes: manifest.to_vec() }
     }
 
     /// Returns the manifest's file name without `.manifest`. The names of the error files begin
-    /// with it.
+    /// with this stem.
     pub fn stem(&self) -> &str {
         spool::manifest_stem(&self.name)
     }
 
-    /// Returns the folder that contains manifest and data file.
+    /// Returns the folder that contains the manifest and the data file.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Returns whether neither the name nor the content of the file belongs to a manifest.
+    /// Returns whether the file is not a manifest, according to its name and its content.
     pub fn is_foreign(&self, limits: &Limits) -> bool {
         let has_few_keys = |errors: ManifestErrors| !errors.has_most_mandatory_keys();
         !spool::is_manifest_name(&self.name)
             && Manifest::parse(&self.bytes, limits).is_err_and(has_few_keys)
     }
 
-    /// Returns the manifests in the folder that name this data file. The manifest with the same
-    /// stem is first.
+    /// Returns the manifests in the folder that name this data file. A manifest with the same stem
+    /// as the data file is first.
     pub fn naming_manifests(&self, limits: &Limits) -> Vec<String> {
         let names_this = |name: &String| {
             let read = fs::read(self.folder.join(name)).unwrap_or_default();
@@ -173,7 +173,8 @@ impl LocalPair {
                 data,
                 limits,
                 processing_time: at.as_second(),
-                unchanged: &|| Ok(()), // the caller owns the file
+                // The file is not checked for changes, because the caller owns it.
+                unchanged: &|| Ok(()),
             };
             pipeline::run(source, target, output, monitor)
         };
@@ -183,7 +184,8 @@ impl LocalPair {
                 if let Some(manifest) = errors.readable.take()
                     && let Ok(data) = self.data(&manifest)
                 {
-                    // No record is stored. The rejections count only for a valid manifest.
+                    // No record is stored. Rejected records are counted only if the manifest is
+                    // valid.
                     let outcome = read(&manifest, data, None, &mut ErrorFolder::none())?;
                     errors.findings.extend(outcome.failure.map(finding_of));
                 }
@@ -209,7 +211,7 @@ fn finding_of(failure: Failure) -> String {
     }
 }
 
-/// Validates a local pair without storing records. `None` if `monitor` requested a stop.
+/// Validates a local pair without storing records. Returns `None` if `monitor` requested a stop.
 pub fn check(
     local: &LocalPair,
     limits: &Limits,
@@ -273,9 +275,9 @@ fn begin(
         None => insert(tx, context, account, local, now)?,
     };
     let row: Option<ImportRow> = imports::get(tx, id.as_str())?;
-    let row = row.ok_or_else(|| state::Error::Value(format!("no import {id}")))?;
+    let row = row.ok_or_else(|| state::Error::Value(format!("there is no import {id}")))?;
     let at = row.started_at.unwrap_or(now);
-    // As for every ingest, only the final report has the type and the data file.
+    // Only the final report of an ingest has the type and the data file.
     let running = Report { data_type: None, data_file: None, ..running_report(&row, at) };
     transitions::begin(tx, &row, at, row.refusal.is_none().then_some(&running))?;
     Ok((row, running))
@@ -303,7 +305,8 @@ fn insert(
         (Some(manifest), Some(row)) => {
             recipient(&row.recipients, row.email.as_deref(), &manifest.client_email)
         }
-        // An account without a row has no recipient rule. Root chose this manifest.
+        // An account without a row has no recipient rule. Its import may notify any address,
+        // because root chose this manifest.
         (Some(manifest), None) => recipient(&RecipientRule::Any, None, &manifest.client_email),
         (None, _) => Recipient::default(),
     };
@@ -313,7 +316,7 @@ fn insert(
         data_file: manifest.as_ref().map(|m| m.file_name.as_str()),
         data_type: manifest.as_ref().map(|m| m.data_type),
         client_email: mail.address.as_deref(),
-        // An upload's answer with this stem keeps its name in results/.
+        // If an upload's answer has this stem, that answer keeps its name in results/.
         stem: &|import| match spender {
             Some(_) => import.to_string(),
             None => local.stem().to_owned(),

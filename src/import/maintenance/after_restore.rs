@@ -27,7 +27,7 @@ pub enum ReconcileError {
     State(#[from] state::Error),
 }
 
-/// The events between backup and restore.
+/// The imports that ended or began between the backup and the restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconciliation {
     /// Imports that ended, according to their answers in results/.
@@ -47,7 +47,7 @@ fn ended_since_backup(context: &Context) -> state::Result<Vec<(ImportRow, Report
     })?;
     let ended = waiting.into_iter().filter_map(|(retried, row)| {
         let report = answer_of(&context.layout, &row)?;
-        // A report from before `import retry` does not answer the present run.
+        // A report from before the command `import retry` is not an answer to the present run.
         let is_its_end = retried.is_none_or(|at| report.finished_at.is_some_and(|end| end > at));
         is_its_end.then_some((row, report))
     });
@@ -84,7 +84,8 @@ pub fn reconcile(
     Ok(changes)
 }
 
-/// Reads the final report of an import from results/. `None` if results/ has none.
+/// Reads the final report of an import from results/. Returns `None` if results/ has no such
+/// report.
 fn answer_of(layout: &Layout, row: &ImportRow) -> Option<Report> {
     let results = Results::open(layout, &row.account).ok()?;
     let [.., name] = own_answer_names(&results, &row.id, &row.stem)?;
@@ -94,7 +95,7 @@ fn answer_of(layout: &Layout, row: &ImportRow) -> Option<Report> {
 }
 
 /// Ends an import with its report. No milestone is enqueued, because the run that ended the import
-/// did so.
+/// has enqueued it.
 fn end(
     tx: &state::Transaction<'_>,
     row: &ImportRow,

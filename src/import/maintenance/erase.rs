@@ -23,7 +23,7 @@ use crate::state::imports::{self, Origin};
 use crate::state::{self, InstanceLock, InstanceLockError, Transaction, account_data};
 use crate::store;
 
-/// The interval of the checks whether the daemon has ended an import.
+/// The interval between two checks whether the daemon has ended an import.
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// The reason why an account was not erased, or not erased completely.
@@ -33,7 +33,7 @@ pub enum EraseError {
     Nothing(AccountId),
     #[error("an import of account {0} was queued while it was being erased")]
     Queued(AccountId),
-    /// The check whether the daemon is running has failed.
+    /// The check whether the daemon is running failed.
     #[error(transparent)]
     Lock(#[from] InstanceLockError),
     #[error(transparent)]
@@ -85,7 +85,7 @@ pub fn erase(
     if !is_known(context, registry, account)? {
         return Err(EraseError::Nothing(account.clone()));
     }
-    // This step ends the account's uploads.
+    // This step ends the account's sessions, and therefore its uploads.
     Admission { config: &context.config, registry }.shut_out(&context.state, now, account)?;
     stop_imports(context, account, now, waiting)?;
     let imports: HashSet<ImportId> =
@@ -105,7 +105,7 @@ pub fn erase(
     })?;
     registry.write(|tx| registry::accounts::remove(tx, account))?;
     context.state.checkpoint()?;
-    tracing::info!(%account, "erased: {removed:?}");
+    tracing::info!(%account, "the account's data is erased: {removed:?}");
     Ok(removed)
 }
 
@@ -117,8 +117,8 @@ fn stop_imports(
 ) -> Result<(), EraseError> {
     let mut reported = None;
     loop {
-        // If no daemon is running, a "running" import was interrupted. This lock prevents the start
-        // of a daemon.
+        // If no daemon is running, an import in the state "running" was interrupted. This lock
+        // prevents the start of a daemon.
         let alone = match InstanceLock::acquire(&context.config.paths.state, Duration::ZERO) {
             Err(InstanceLockError::Running { .. }) => None,
             alone => Some(alone?),
@@ -135,7 +135,7 @@ fn stop_imports(
 }
 
 /// Ends the account's waiting imports without a run. If the daemon is running an import of the
-/// account, ends none and returns that import.
+/// account, ends no import and returns the running one.
 fn set_aside(
     tx: &Transaction<'_>,
     account: &AccountId,

@@ -45,13 +45,13 @@ pub enum ExportError {
     State(#[from] state::Error),
 }
 
-/// One file of an export.
+/// One file in the list of an export's files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListedFile {
-    /// The path relative to the export's folder.
+    /// The path of the file, relative to the export's folder.
     pub path: String,
     pub bytes: u64,
-    /// The SHA-256 in lower-case hexadecimal digits.
+    /// The SHA-256 of the file in lower-case hexadecimal digits.
     pub sha256: String,
 }
 
@@ -60,11 +60,11 @@ pub struct ListedFile {
 #[serde(rename_all = "camelCase")]
 pub struct ExportListing {
     pub account: String,
-    /// The time at which the export began.
+    /// The time at which the export of the account began.
     pub exported_at: Timestamp,
-    /// The version of this program.
+    /// The version of the program that made the export.
     pub version: &'static str,
-    /// All files except the listing.
+    /// All files of the export except the listing.
     pub files: Vec<ListedFile>,
     /// Names in incoming and results that were left out, because they do not belong to regular
     /// files.
@@ -119,14 +119,14 @@ fn export_state(state: &State, account: &AccountId, to: &Path) -> Result<Account
     Ok(AccountRows { rows, imports, unfinished })
 }
 
-/// The result of reading the state database.
+/// The result of reading an account's rows from the state database.
 struct AccountRows {
     rows: u64,
     imports: Vec<ImportId>,
     unfinished: HashSet<ImportId>,
 }
 
-/// One file of JSON lines for each table.
+/// The files of JSON lines of an export, one for each table.
 struct TableFiles {
     folder: PathBuf,
     files: BTreeMap<String, BufWriter<File>>,
@@ -137,8 +137,8 @@ impl TableFiles {
     fn write(&mut self, table: &str, row: Map<String, Value>) -> Result<(), ExportError> {
         let path = table_file(&self.folder, table);
         if !self.files.contains_key(table) {
-            // `for_each_row` runs with the rights of the database's owner. The exported files
-            // belong to the caller.
+            // The function `for_each_row` runs with the rights of the database's owner. The
+            // exported files belong to the caller.
             let own = Owner::of_process().assume().map_err(IoError::of("create", &path))?;
             self.files.insert(table.to_owned(), BufWriter::new(create_private_file(&path)?));
             drop(own);
@@ -187,7 +187,7 @@ fn list(root: &Path) -> Result<Vec<ListedFile>, IoError> {
 
 fn write_listing(to: &Path, listing: &ExportListing) -> Result<(), IoError> {
     let (hidden, path) = (to.join(".listing.tmp"), to.join(LISTING));
-    // Serialising a listing cannot fail, because all its map keys are text.
+    // Serialising a listing can't fail, because all keys of its maps are texts.
     let json = serde_json::to_vec_pretty(listing).unwrap_or_default();
     let mut file = create_private_file(&hidden)?;
     file.write_all(&json).map_err(IoError::of("write", &hidden))?;

@@ -1,4 +1,4 @@
-//! Maintenance: work outside of imports. It removes old files and rows, reconciles a restored state
+//! Does the work outside of imports: removes old files and rows, reconciles a restored state
 //! database, exports or erases an account's data, and completes an upgrade.
 
 pub mod after_restore;

@@ -19,13 +19,13 @@ use crate::spool::{Layout, Results, ResultsError, SpooledError};
 use crate::state::retention::{self as kept, OldAnswer};
 use crate::state::{self, State, activity};
 
-/// The number of rows per transaction.
+/// The number of rows that one transaction removes.
 const BATCH: u32 = 500;
 
 /// The number of batches of one kind that a sweep removes per account. The next sweep continues.
 const BATCHES: usize = 200;
 
-/// The cutoff for each kind of data. Older data is removed.
+/// The cutoff time for each kind of data. Data from before the cutoff is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cutoffs {
     answers: Timestamp,
@@ -57,7 +57,7 @@ impl Cutoffs {
     }
 }
 
-/// The amounts that a sweep removed from one account.
+/// The amounts of data that a sweep removed from one account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct RemovedRows {
     answers: usize,
@@ -67,7 +67,7 @@ struct RemovedRows {
     refused: usize,
 }
 
-/// The reason why a sweep ended early.
+/// The reason why a sweep ended before it removed all expired data.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     #[error(transparent)]
@@ -86,7 +86,7 @@ pub(super) fn remove_old(context: &Context, now: Timestamp) -> Result<(), SweepE
             if lines > 0 {
                 tracing::info!(
                     lines,
-                    "removed old lines of the activity log that belong to no account"
+                    "old lines of the activity log that belong to no account were removed"
                 );
             }
             continue;
@@ -118,7 +118,7 @@ fn remove_of_account(
     })
 }
 
-/// Repeats `batch` until it removes less than a full batch.
+/// Repeats `batch` until a call removes less than a full batch.
 fn in_batches(
     state: &State,
     batch: impl Fn(&state::Transaction<'_>) -> state::Result<usize>,
@@ -134,8 +134,8 @@ fn in_batches(
     Ok(all)
 }
 
-/// Removes files, then records the removal in the rows. Stops if a file can't be removed. The next
-/// sweep tries again.
+/// Removes files of answers, then records the removal in the rows. Stops if a file can't be
+/// removed. The next sweep tries again.
 fn remove_answers(
     context: &Context,
     account: &AccountId,
@@ -175,7 +175,8 @@ fn remove_files(
         return Ok(0);
     }
     let results = match Results::open(layout, account) {
-        Err(error) if answer::is_missing(&error) => return Ok(0), // the account was removed
+        // The account was removed, so it has no results folder.
+        Err(error) if answer::is_missing(&error) => return Ok(0),
         results => results?,
     };
     let mut removed = 0;
@@ -184,7 +185,7 @@ fn remove_files(
         let Some(names) = own_answer_names(&results, id, stem) else { continue };
         let files = results.remove_all(&names)?;
         if files > 0 {
-            tracing::info!(%account, import = %id, files, "removed an old answer from results/");
+            tracing::info!(%account, import = %id, files, "an old answer was removed from results/");
             removed += 1;
         }
     }
@@ -202,9 +203,9 @@ fn log(
         return Ok(());
     }
     tracing::info!(%account, answers, milestones, imports, lines, refused,
-        "removed expired data: {answers} answers in results/, {milestones} milestones, \
+        "expired data was removed: {answers} answers in results/, {milestones} milestones, \
          {imports} imports, {lines} lines of the activity log, {refused} refused keys");
-    // If only log lines or refused keys were removed, no log line is added.
+    // If the sweep removed only log lines or refused keys, it adds no log line.
     if answers + milestones + imports == 0 {
         return Ok(());
     }

@@ -20,7 +20,8 @@ use crate::sanitize::chain;
 use crate::spool;
 use crate::state::{self, Transaction, imports};
 
-/// Removes all data whose retention has ended at `now`, and logs each removal.
+/// Removes and logs all data of the spool and the state database whose retention has ended at
+/// `now`.
 pub fn sweep(
     context: &Context,
     audit: Option<&UploadAudit>,
@@ -33,15 +34,15 @@ pub fn sweep(
     retention::remove_old(context, now)
 }
 
-/// Removes spooled files that are no longer needed. A folder that can't be removed is skipped.
+/// Removes spooled files that are no longer needed. Skips a folder that can't be removed.
 fn sweep_spool(context: &Context, now: Timestamp) -> Result<(), SweepError> {
     for (import, changed) in spool::list(&context.layout)? {
         let owner = |tx: &Transaction<'_>| removable(tx, context, &import, changed, now);
         if context.state.read(owner)?.is_none() {
             continue;
         }
-        // This is checked again under the write lock, because `import retry` may have queued the
-        // import.
+        // The import is checked again under the write lock, because `import retry` may have queued
+        // it.
         let removed = context.state.write(|tx| {
             let owner = owner(tx)?;
             if owner.is_some() {
@@ -51,9 +52,9 @@ fn sweep_spool(context: &Context, now: Timestamp) -> Result<(), SweepError> {
         });
         match removed {
             Ok(Some(Some(row))) => tracing::info!(account = %row.account, %import,
-                "removed the spooled files of the {} import", row.state.as_str()),
+                "the spooled files of the {} import were removed", row.state.as_str()),
             Ok(Some(None)) => {
-                tracing::warn!(%import, "removed spooled files that belong to no import");
+                tracing::warn!(%import, "spooled files that belong to no import were removed");
             }
             Ok(None) => {}
             Err(SweepError::Spool(error)) => {
@@ -65,8 +66,8 @@ fn sweep_spool(context: &Context, now: Timestamp) -> Result<(), SweepError> {
     Ok(())
 }
 
-/// Returns `Some` if the files can be removed. The value is the import that they belong to, if one
-/// exists.
+/// Returns `Some` if the spooled files can be removed. The value is the import that the files
+/// belong to, if such an import exists.
 fn removable(
     tx: &Transaction<'_>,
     context: &Context,

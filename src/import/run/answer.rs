@@ -19,14 +19,15 @@ use crate::report::Report;
 use crate::sanitize::chain;
 use crate::spool::{Layout, Results, ResultsError, UnpublishedFile, answer_bytes};
 
-/// The endings of the names of an import's error files. They also distinguish the temporary files.
+/// The endings of the names of an import's error files. The endings also distinguish the temporary
+/// files.
 pub(super) const ERROR_FILE: &str = "errors.csv";
 const ERROR_LINES: &str = "errors.jsonl";
 
-/// The maximum number of bytes that are read of a report.
+/// The maximum number of bytes that are read from a report.
 const MAX_REPORT: u64 = 16 << 20;
 
-/// The two error files under temporary names: CSV and JSON lines.
+/// The two error files of an import under temporary names: the CSV file and the JSON lines.
 pub(super) type ErrorTemps = [Option<UnpublishedFile>; 2];
 
 /// Writes the report, and renames the error files to their final names. `temps` is `None` if this
@@ -52,23 +53,25 @@ pub(super) fn publish(
     results.write(&row.id, &report_name(row), &to_json(report))
 }
 
-/// Returns the report in the format of the file in results/.
+/// Returns the report as JSON, in the format of the file in results/.
 pub(super) fn to_json(report: &Report) -> Vec<u8> {
-    // Serialising a report cannot fail, because all its map keys are text.
+    // Serialising a report can't fail, because all keys of its maps are texts.
     serde_json::to_vec_pretty(report).unwrap_or_default()
 }
 
-/// Returns the report's name in results/. The name is the same during the import and after its end.
+/// Returns the name of the import's report in results/. The name is the same during the import and
+/// after its end.
 pub(super) fn report_name(row: &ImportRow) -> String {
     format!("{}.result.json", row.stem)
 }
 
-/// Returns the names that an answer with this stem can have in results/.
+/// Returns the names of the files in results/ that an answer with this stem can have.
 pub fn answer_names(stem: &str) -> [String; 3] {
     [ERROR_FILE, ERROR_LINES, "result.json"].map(|ending| format!("{stem}.{ending}"))
 }
 
-/// Reads the report `name` in results/. `None` if it is missing or unreadable.
+/// Reads the report with the file name `name` from results/. Returns `None` if the report is
+/// missing or unreadable.
 pub fn read_report(results: &Results, name: &str) -> Option<Report> {
     let mut json = Vec::new();
     results.read(name).ok()?.take(MAX_REPORT).read_to_end(&mut json).ok()?;
@@ -85,8 +88,8 @@ pub fn owner_of(results: &Results, stem: &str) -> Option<ImportId> {
     read_report(results, &answer_names(stem)[2])?.import
 }
 
-/// Returns the names of an import's answer in results/. `None` if another import's answer has the
-/// stem. This import's answer was then renamed or removed.
+/// Returns the names of an import's answer in results/. Returns `None` if another import's answer
+/// has the stem, because this import's answer was then renamed or removed.
 pub fn own_answer_names(results: &Results, import: &ImportId, stem: &str) -> Option<[String; 3]> {
     let renamed = answer_names(import.as_str());
     if results.read(&renamed[2]).is_ok() {
@@ -120,8 +123,8 @@ impl Attachments for ResultsAttachments {
         let account: AccountId = account.parse().map_err(io::Error::other)?;
         let results = Results::open(&self.0, &account).map_err(io::Error::other)?;
         let named = results.read(name);
-        // This is checked after the open. A later answer gets the name only after this answer was
-        // renamed.
+        // This check follows the open, because a later answer gets the name only after this answer
+        // was renamed.
         let renamed = import.and_then(|id| results.read(&format!("{id}.{ERROR_FILE}")).ok());
         let is_own = |import: &ImportId| {
             let stem = name.strip_suffix(ERROR_FILE).and_then(|stem| stem.strip_suffix('.'));
@@ -147,7 +150,7 @@ pub(super) struct ResultsOutput<'a> {
     results: Option<Results>,
     row: &'a ImportRow,
     layout: &'a Layout,
-    /// The limit on the bytes of all answers of the account.
+    /// The maximum size of all answers of the account.
     max_results: Size,
     temps: ErrorTemps,
 }
@@ -157,7 +160,7 @@ impl<'a> ResultsOutput<'a> {
         Self { results: None, row, layout, max_results, temps: ErrorTemps::default() }
     }
 
-    /// Returns the files for [`publish`].
+    /// Returns the temporary error files for [`publish`].
     pub(super) fn into_temps(self) -> ErrorTemps {
         self.temps
     }

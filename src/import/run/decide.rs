@@ -1,21 +1,21 @@
-//! Decisions about an import's state. All functions are pure.
+//! Decides about the state of an import. All functions are pure.
 
 use std::time::Duration;
 
 use crate::report::{Counts, Failure, FailureText, ImportState};
 
-/// The longest pause between two attempts.
+/// The maximum pause between two attempts to run an import.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// The decision about an import that is about to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartDecision {
-    /// Read and store the import.
+    /// The import is read and stored.
     Run,
-    /// Answer the import with this failure, without reading its data.
+    /// The import is answered with this failure, and its data is not read.
     Answer(Failure),
-    /// Answer the import with this failure, because it was interrupted too often. If the store has
-    /// the import, it runs again instead.
+    /// The import is answered with this failure, because it was interrupted too often. If the store
+    /// has the import, it runs again instead.
     SetAside(Failure),
 }
 
@@ -28,8 +28,9 @@ pub fn on_start(refusal: Option<&Failure>, starts: u32, max_starts: u32) -> Star
         return StartDecision::Answer(refusal.clone());
     }
     if starts >= max_starts {
-        let detail =
-            format!("the import was interrupted {starts} times and is set aside; see the log");
+        let detail = format!(
+            "the import was interrupted {starts} times and is set aside; the log shows the cause"
+        );
         return StartDecision::SetAside(Failure::new(FailureText::Internal, detail));
     }
     StartDecision::Run
@@ -41,8 +42,8 @@ pub fn may_run_for_answer(starts: u32, max_starts: u32) -> bool {
     starts < max_starts.saturating_mul(2)
 }
 
-/// Returns the final state of an import. It is failed if the file as a whole failed or every record
-/// was rejected.
+/// Returns the final state of an import. The state is failed if the file as a whole failed or every
+/// record was rejected.
 pub fn final_state(counts: Counts, failure: Option<&Failure>) -> ImportState {
     if failure.is_some() || counts.accepted == 0 {
         ImportState::Failed
@@ -54,14 +55,14 @@ pub fn final_state(counts: Counts, failure: Option<&Failure>) -> ImportState {
 /// The decision after a failure of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryDecision {
-    /// Run the import again after this pause.
+    /// The import runs again after this pause.
     Retry(Duration),
-    /// The retry window has ended. The import fails.
+    /// The retry window has ended, so the import fails.
     GiveUp,
 }
 
-/// Returns the pause after the `tries`th failed attempt in a row (from 1): 1, 2, 4 … at most 60
-/// seconds.
+/// Returns the pause after the failed attempt with the number `tries`, which counts consecutive
+/// failures from 1. The pause is 1, 2, 4 … at most 60 seconds.
 pub fn pause(tries: u32) -> Duration {
     Duration::from_secs(1 << tries.saturating_sub(1).min(6)).min(MAX_PAUSE)
 }

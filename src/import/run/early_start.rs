@@ -23,7 +23,7 @@ use crate::report::{Failure, ImportState};
 use crate::spool::PlannedClaim;
 use crate::state::{self, State, activity, imports};
 
-/// The imports that began with their claim but do not run yet. The list is lost at a restart.
+/// The imports that began with their claim but do not run yet. This list is lost at a restart.
 #[derive(Debug, Default)]
 pub struct EarlyStarts(Mutex<HashSet<ImportId>>);
 
@@ -32,35 +32,36 @@ impl EarlyStarts {
         self.lock().is_empty()
     }
 
-    /// Returns whether `import` began with its claim but has not run yet. Removes its entry.
+    /// Returns whether `import` began with its claim but has not run yet. Removes the import from
+    /// the list.
     pub(super) fn adopt(&self, import: &ImportId) -> bool {
         self.lock().remove(import)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashSet<ImportId>> {
-        // Every change is one insertion or removal.
+        // A panic leaves no incomplete change, because every change is one insertion or removal.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A claim whose files are in the spool.
+/// The end of a claim, when its files are in the spool.
 pub struct ClaimEnd<'a> {
     pub account: &'a AccountId,
     pub import: &'a ImportId,
-    /// The manifest's name.
+    /// The file name of the manifest.
     pub manifest: &'a str,
-    /// Whether the import begins with this claim.
+    /// Whether the import begins to run with this claim.
     pub begins: bool,
     /// The reason why a file in the spool can't be imported. `None` if both files can be imported.
     pub unusable: Option<Failure>,
-    /// Earlier answers that have been renamed.
+    /// The earlier answers that this claim has renamed.
     pub renamed: Vec<EarlierAnswer>,
 }
 
 /// Returns whether a new import of `take` may begin with its claim. Only a light import may,
 /// because a light import soon gets a slot.
 pub fn is_allowed(config: &Config, take: &PlannedClaim) -> bool {
-    // A crash before the run counts as a start. That start must not be the last allowed start.
+    // A crash before the run counts as a start. This start must not be the last allowed start.
     decide::on_start(None, 1, config.imports.max_starts) == StartDecision::Run
         && take.data.as_ref().is_ok_and(|data| Weight::of(data.size) == Weight::Light)
 }
@@ -108,7 +109,7 @@ pub fn requeue(state: &State, early_starts: &EarlyStarts) -> state::Result<()> {
     let mut done = Ok(());
     let begun = early_starts.lock().clone();
     for import in begun {
-        // An import that is about to begin is requeued by the next call.
+        // If the row does not show a running import yet, the next call requeues the import.
         let row = row::find(state, &import)?;
         let runs = row.is_some_and(|row| row.state == ImportState::Running);
         if !runs || !early_starts.adopt(&import) {

@@ -19,13 +19,14 @@ use crate::records::{
 
 /// The destination of rejected records. Each method is called once, at the first rejection.
 pub trait ErrorOutput {
-    /// Creates the CSV error file.
+    /// Creates the CSV error file of the import.
     fn error_file(&mut self) -> io::Result<Box<dyn Write>>;
 
     /// Creates the file with the same rejections for programs, one JSON object per line.
     fn error_lines(&mut self) -> io::Result<Box<dyn Write>>;
 
-    /// Returns how many bytes each file may hold, in addition to the bound of [`Limits`].
+    /// Returns the maximum number of bytes that each error file may hold. The bound of [`Limits`]
+    /// applies as well.
     fn room(&mut self) -> io::Result<u64> {
         Ok(u64::MAX)
     }
@@ -47,7 +48,7 @@ pub(super) struct RejectedLines {
     cache: ReasonCache,
     file: Vec<u8>,
     lines: Vec<u8>,
-    /// The end position of each record in `file` and in `lines`.
+    /// The end position of each record in `file` and in `lines`, in bytes.
     ends: Vec<(usize, usize)>,
 }
 
@@ -66,7 +67,7 @@ impl Rejections for RejectedLines {
         self.file.len().max(self.lines.len()) >= BUFFER
     }
 
-    /// Returns the records and removes them from `self`. The cache of reasons stays with `self`.
+    /// Removes and returns the records. The cache of reasons stays in `self`.
     fn take(&mut self) -> Self {
         Self {
             format: Arc::clone(&self.format),
@@ -79,7 +80,7 @@ impl Rejections for RejectedLines {
 }
 
 impl RejectedLines {
-    /// Creates an empty list for a data file that begins with `start`.
+    /// Creates an empty list of rejected records, for a data file that begins with `start`.
     pub fn new(start: &FileStart, limits: &Limits) -> Self {
         let format = Arc::new(ErrorFile::new(start, limits.quote_formulas));
         let cache = ReasonCache::default();
@@ -91,7 +92,7 @@ impl RejectedLines {
         self.format.header(start)
     }
 
-    /// Returns the number of records.
+    /// Returns the number of rejected records.
     pub fn len(&self) -> u64 {
         self.ends.len() as u64
     }
@@ -112,7 +113,7 @@ impl RejectedLines {
 /// Returns the end position of a record in one of the files.
 type End = fn(&(usize, usize)) -> usize;
 
-/// Rejected records that did not fit into an error file.
+/// The numbers of rejected records that did not fit into the error files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LeftOut {
     pub file: u64,
@@ -123,13 +124,13 @@ pub(super) struct LeftOut {
 pub(super) struct ErrorFiles {
     file: BufWriter<Box<dyn Write>>,
     lines: BufWriter<Box<dyn Write>>,
-    /// The number of bytes written to each file.
+    /// The numbers of bytes that were written to both files.
     held: (u64, u64),
     most: u64,
 }
 
 impl ErrorFiles {
-    /// Creates both files and writes the CSV file's `header`.
+    /// Creates both error files and writes the `header` of the CSV file.
     pub fn new(output: &mut dyn ErrorOutput, header: &[u8], limits: &Limits) -> io::Result<Self> {
         let mut file = BufWriter::with_capacity(BUFFER, output.error_file()?);
         let lines = BufWriter::with_capacity(BUFFER, output.error_lines()?);
@@ -163,7 +164,8 @@ mod tests {
     use crate::manifest::Quoting;
     use crate::records::{Dialect, Schema};
 
-    /// Three records. Each takes ten bytes in one file and twenty bytes in the other.
+    /// Returns three rejected records. Each takes ten bytes in one file and twenty bytes in the
+    /// other file.
     fn three() -> RejectedLines {
         let start = FileStart {
             schema: Schema::Profile([].into()),

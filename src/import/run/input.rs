@@ -16,7 +16,7 @@ use crate::sys::LeaseError;
 
 const CHANGED: &str = "the data file was changed while it was being read";
 
-/// Opens the manifest and the data file. Returns the data file and a reader of it.
+/// Opens the manifest and the data file of an import. Returns the data file and a reader of it.
 pub(super) fn open(
     context: &Context,
     row: &ImportRow,
@@ -30,7 +30,7 @@ pub(super) fn open(
     let data = spooled.data().map_err(host)?;
     let max = limits.max_data_file.bytes();
     if data.size() > max {
-        let detail = format!("the file has {} bytes, {max} are allowed", data.size());
+        let detail = format!("the file has {} bytes, but only {max} are allowed", data.size());
         return Err(Failure::new(FailureText::Unreadable, detail));
     }
     let reader = data.reader().map_err(host)?;

@@ -11,22 +11,22 @@ use crate::outbox::Milestone;
 use crate::report::{Counts, ImportState, Report};
 use crate::sanitize::printable;
 
-/// Counts and logs that the import began to run for the first time, at `now`.
+/// Counts and logs that an import began to run for the first time, at `now`.
 pub(super) fn log_picked_up(row: &ImportRow, now: Timestamp) {
     crate::metrics::count_pickup(now.duration_since(row.received_at).unsigned_abs());
     let (account, import, message_id) = (&row.account, &row.id, Milestone::PickedUp.journal_id());
-    tracing::info!(%account, %import, message_id, "import {import} of {account} picked up");
+    tracing::info!(%account, %import, message_id, "import {import} of account {account} was picked up");
 }
 
-/// Logs the milestone `still_processing`.
+/// Logs that an import has the milestone `still_processing`.
 pub(super) fn log_still_processing(row: &ImportRow, report: &Report) {
     let (account, import, state) = (&row.account, &row.id, report.state.as_str());
     let (message_id, read) = (Milestone::StillProcessing.journal_id(), report.records.read);
     tracing::info!(%account, %import, message_id,
-        "import {import} of {account} is still {state}: {read} read");
+        "import {import} of account {account} is still {state}: {read} records read");
 }
 
-/// Counts and logs that the import ended.
+/// Counts and logs that an import ended.
 pub(super) fn log_end(row: &ImportRow, report: &Report) {
     crate::metrics::count_end(report);
     let (account, import, state) = (&row.account, &row.id, report.state.as_str());
@@ -38,10 +38,10 @@ pub(super) fn log_end(row: &ImportRow, report: &Report) {
     let message_id = milestone.journal_id();
     match &report.failure {
         None => tracing::info!(%account, %import, message_id, read, accepted, rejected,
-            "import {import} of {account} {state}: \
-             {read} read, {accepted} accepted, {rejected} rejected"),
+            "import {import} of account {account} ended as {state}: \
+             {read} records read, {accepted} accepted, {rejected} rejected"),
         Some(failure) => tracing::info!(%account, %import, message_id,
-            "import {import} of {account} {state}: {}: {}",
+            "import {import} of account {account} ended as {state}: {}: {}",
             failure.message.as_str(), printable(&failure.detail)),
     }
 }

@@ -40,18 +40,19 @@ use crate::spool::{self, Results, ResultsError, UnpublishedFile};
 use crate::state::{self, imports};
 use crate::store;
 
-/// The outcome of a run.
+/// The outcome of a run of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
-    /// The import completed or failed, and its answer is written.
+    /// The import completed or failed, and its answer was written.
     Finished,
-    /// The run was asked to stop, and the import is queued again.
+    /// The run was asked to stop, and the import was queued again.
     Stopped,
-    /// The host failed. The import runs again after this pause.
+    /// The host failed. The import runs again after this duration.
     Retry(Duration),
 }
 
-/// The reason why an import could be neither finished nor answered. It stays in the queue.
+/// The reason why an import could be neither finished nor answered. Such an import stays in the
+/// queue.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(transparent)]
@@ -60,7 +61,7 @@ pub enum RunError {
     Unknown(ImportId),
     #[error(transparent)]
     Transition(#[from] outbox::Error),
-    /// The store can't be queried, so it is unknown whether the store has the import.
+    /// The store can't be queried. Therefore it is unknown whether the store has the import.
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error("cannot write the answer into results/")]
@@ -70,7 +71,7 @@ pub enum RunError {
     Panicked,
 }
 
-/// Data that runs keep for later runs. It is lost at a restart.
+/// Data that runs keep for later runs. This data is lost at a restart.
 #[derive(Debug, Default)]
 pub struct RunMemory {
     pub retries: Retries,
@@ -91,7 +92,7 @@ pub fn run_guarded(
     ran.unwrap_or_else(|_| {
         let row = find(context, id)?;
         tracing::error!(account = %row.account, import = %id, "a bug in sftp-import ended the import");
-        let failure = Failure::new(FailureText::Internal, "see the log of the server");
+        let failure = Failure::new(FailureText::Internal, "the log of the server shows the cause");
         let finished = finish(context, memory, &row, None, ImportOutcome::failed(failure), None);
         discount_start_on_error(context, &row, finished)
     })
@@ -125,7 +126,7 @@ fn run(
     discount_start_on_error(context, &row, outcome)
 }
 
-/// Begins the import, and decides how it is handled.
+/// Begins an import, and decides whether the import is read, answered or set aside.
 fn begin(context: &Context, row: ImportRow) -> Result<(ImportRow, StartDecision), RunError> {
     let now = state::now();
     let started_at = row.started_at.unwrap_or(now);
@@ -145,7 +146,7 @@ fn discount_start_on_error(
     outcome: Result<RunOutcome, RunError>,
 ) -> Result<RunOutcome, RunError> {
     if outcome.is_err() {
-        // If this step fails too, the error of the run is reported.
+        // If this transaction fails too, the error of the run is reported.
         let _ = context.state.write(|tx| imports::set_stopped(tx, &row.id));
     }
     outcome
@@ -247,10 +248,10 @@ fn finish(
     let mut report = outcome.report(begun, manifest, state::now());
     property_types::warn(&context.state, account, &mut report, &properties)?;
     let _final_answer = memory.progress_reports.begin_final_answer(import);
-    // Copying large files takes long, and claims of the account wait for the lock.
+    // Copying large files takes long, and claims of the account wait for this lock.
     temps.iter().flatten().flatten().try_for_each(UnpublishedFile::sync)?;
     let _lock = context.answer_locks.lock(account);
-    // A later import may have the name by now.
+    // A later import may have the stem by now, so the stem is read again.
     let row = &ImportRow { stem: find(context, import)?.stem, ..row.clone() };
     match Results::open(&context.layout, account) {
         Ok(folder) => answer::publish(&folder, row, &mut report, temps)?,

@@ -20,10 +20,10 @@ use crate::report::{Counts, Failure, FailureText, ImportState, RejectionCount, R
 use crate::sanitize::chain;
 use crate::store::{self, CommitCounts, ImportWriter, Store};
 
-/// The data file to read.
+/// The data file that a run reads.
 pub struct DataSource<'a, R> {
     pub manifest: &'a Manifest,
-    /// A handle positioned at the first byte.
+    /// A reader of the data file, positioned at the first byte.
     pub data: R,
     pub limits: &'a Limits,
     /// The value for an empty `ts`, in seconds since 1970 UTC. It is the same in every run of an
@@ -41,26 +41,26 @@ pub struct DataSource<'a, R> {
 /// would be idle, because only one thread reads and digests the file.
 const MAX_WORKERS: usize = 4;
 
-/// The destination of accepted records.
+/// The destination of the accepted records of an import.
 #[derive(Clone, Copy)]
 pub struct StoreTarget<'a> {
     pub store: &'a Store,
     pub account: &'a AccountId,
-    /// The store commits an import id only once.
+    /// The id of the import. The store commits an import id only once.
     pub import: &'a ImportId,
 }
 
-/// The outcome of a run.
+/// The outcome of one run of an import.
 #[derive(Debug)]
 pub struct ImportOutcome {
-    /// The state: completed or failed.
+    /// The final state of the import: completed or failed.
     pub state: ImportState,
     pub counts: Counts,
     /// The range of times of the accepted events. `None` if the import failed.
     pub ts_range: Option<TsRange>,
-    /// The number of bytes that were read from the data file.
+    /// The number of bytes of the data file that were read.
     pub bytes: u64,
-    /// The digest of the data file in lower-case hexadecimal digits, if the file was read to its
+    /// The SHA-256 of the data file in lower-case hexadecimal digits, if the file was read to its
     /// end.
     pub sha256: Option<String>,
     /// The reason why the file as a whole was not imported.
@@ -73,7 +73,7 @@ pub struct ImportOutcome {
 }
 
 impl ImportOutcome {
-    /// Makes the outcome of an import that failed before its data was read.
+    /// Makes the outcome of an import that failed before its data file was read.
     pub fn failed(failure: Failure) -> Self {
         Self {
             state: ImportState::Failed,
@@ -111,7 +111,7 @@ impl ImportOutcome {
     }
 }
 
-/// The import was asked to stop. No record was stored.
+/// The signal that the import was asked to stop. No record was stored.
 #[derive(Debug)]
 pub struct StopSignal;
 
@@ -151,11 +151,11 @@ pub fn run<R: Read + Send>(
     let mut warnings = source.manifest.warnings.clone();
     warnings.extend(summary.warnings);
     let LeftOut { file, lines } = sink.left_out;
-    for (left_out, name) in [(file, "the error file"), (lines, "the error file's JSON lines")] {
+    for (left_out, name) in [(file, "the error file"), (lines, "the error file in JSON lines")] {
         if left_out > 0 {
             warnings.push(format!(
-                "{left_out} more rejected records are not in {name}: it is never larger than a \
-                 data file may be, nor than there is room for in results/"
+                "{left_out} more rejected records are not in {name}: its size is limited by the \
+                 maximum size of a data file, and by the room in results/"
             ));
         }
     }
@@ -254,7 +254,8 @@ impl Pipeline<'_> {
         Failure::new(FailureText::Infra, "the records could not be stored")
     }
 
-    /// Does the same as [`Self::unstorable`] for an error file.
+    /// Logs the cause and makes the failure if an error file can't be written, like
+    /// [`Self::unstorable`].
     fn unwritable(&self, error: &io::Error) -> Failure {
         let (account, import) = self.names();
         tracing::error!(account, import, "the error file cannot be written: {}", chain(error));

@@ -1,4 +1,4 @@
-//! The progress of a running import, and its stop flag. Threads share them.
+//! [`Monitor`] has the progress of a running import, and its stop flag. Threads share it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -21,14 +21,14 @@ pub struct Monitor {
 /// A snapshot of a [`Monitor`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProgressSnapshot {
-    /// Records read so far.
+    /// The number of records that were read so far.
     pub records: u64,
     pub rejected: u64,
-    /// Bytes of the data file read so far.
+    /// The number of bytes of the data file that were read so far.
     pub bytes: u64,
-    /// Size of the data file.
+    /// The size of the data file in bytes.
     pub total_bytes: u64,
-    /// Seconds since the import began.
+    /// The number of seconds since the import began.
     pub seconds: f64,
 }
 
@@ -46,12 +46,12 @@ impl Default for Monitor {
 }
 
 impl Monitor {
-    /// Sets the size of the data file.
+    /// Sets the size of the data file in bytes.
     pub fn set_total(&self, bytes: u64) {
         self.total_bytes.store(bytes, Relaxed);
     }
 
-    /// Sets the number of records and bytes read so far.
+    /// Sets the numbers of records and bytes that were read so far.
     pub fn set(&self, records: u64, bytes: u64) {
         self.records.store(records, Relaxed);
         self.bytes.store(bytes, Relaxed);
@@ -72,7 +72,7 @@ impl Monitor {
         self.stop.load(Relaxed)
     }
 
-    /// Returns a snapshot.
+    /// Returns a snapshot of the progress.
     pub fn progress(&self) -> ProgressSnapshot {
         ProgressSnapshot {
             records: self.records.load(Relaxed),
@@ -85,12 +85,12 @@ impl Monitor {
 }
 
 impl ProgressSnapshot {
-    /// Returns records per second.
+    /// Returns the number of records that were read per second.
     pub fn rate(self) -> f64 {
         if self.seconds > 0.0 { self.records as f64 / self.seconds } else { 0.0 }
     }
 
-    /// Converts the progress for a report that is written at `now`.
+    /// Converts the progress to the form for a report that is written at `now`.
     pub fn to_report(self, now: Timestamp) -> report::Progress {
         let left =
             self.seconds_left().and_then(|left| SignedDuration::try_from_secs_f64(left).ok());
@@ -102,21 +102,21 @@ impl ProgressSnapshot {
         }
     }
 
-    /// Returns the counts so far. Until the commit no record is stored. Accepted records are those
-    /// that were not rejected.
+    /// Returns the counts of records so far. No record is stored before the commit. Accepted
+    /// records are those that were not rejected.
     pub fn counts(self) -> Counts {
         let rejected = self.rejected.min(self.records);
         Counts { read: self.records, accepted: self.records - rejected, rejected }
     }
 
-    /// Estimates the remaining seconds from the bytes read.
+    /// Estimates the remaining seconds of the import from the number of bytes read.
     pub fn seconds_left(self) -> Option<f64> {
         let known = self.bytes > 0 && self.total_bytes >= self.bytes;
         known.then(|| self.seconds * (self.total_bytes - self.bytes) as f64 / self.bytes as f64)
     }
 }
 
-/// Rounds an estimate down to seconds, because it is not more precise.
+/// Rounds an estimated time down to seconds, because the estimate is not more precise.
 pub fn to_the_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }

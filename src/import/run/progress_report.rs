@@ -33,18 +33,19 @@ const PLACES_KEPT: u64 = 100;
 /// The maximum number of milestones per round. Each milestone is a synced transaction.
 const MILESTONES_PER_ROUND: u32 = 100;
 
-/// Data that rounds keep for later rounds. It is lost at a restart and then rebuilt.
+/// Data that rounds of progress reports keep for later rounds. This data is lost at a restart and
+/// then rebuilt.
 #[derive(Debug, Default)]
 pub struct ProgressReports(Mutex<RoundMemory>);
 
 #[derive(Debug, Default)]
 struct RoundMemory {
     written: HashMap<ImportId, ReportContent>,
-    /// Imports whose final answer is being written.
+    /// The imports whose final answer is being written.
     final_answers: HashSet<ImportId>,
 }
 
-/// The content of an import's report in results/.
+/// The content of the report of an unfinished import in results/.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReportContent {
     Queued {
@@ -54,7 +55,7 @@ enum ReportContent {
         records: u64,
         bytes: u64,
     },
-    /// The report could not be written. The error was logged.
+    /// The report could not be written, and the error was logged.
     Unwritten,
 }
 
@@ -63,7 +64,7 @@ enum ReportContent {
 struct ImportProgress {
     /// The import's place among the account's unfinished imports, counted from 1.
     place: u64,
-    /// The progress of the run. `None` if the import does not run.
+    /// The progress of the current run. `None` if the import does not run.
     snapshot: Option<ProgressSnapshot>,
 }
 
@@ -77,7 +78,7 @@ impl ImportProgress {
         }
     }
 
-    /// Returns whether the report has changed enough to be written again.
+    /// Returns whether the report has changed so much that it must be written again.
     fn needs_writing(self, written: Option<&ReportContent>) -> bool {
         match (self.content(), written) {
             (now, Some(then)) if now == *then => false,
@@ -131,8 +132,8 @@ impl ProgressReports {
     }
 }
 
-/// Runs one round. `running` are the running imports with their monitors. Returns whether
-/// milestones were enqueued.
+/// Runs one round of progress reports. `running` has the running imports with their monitors.
+/// Returns whether milestones were enqueued.
 pub fn run_round(
     context: &Context,
     reports: &ProgressReports,
@@ -159,8 +160,8 @@ fn write_report(
 ) -> state::Result<()> {
     let Some(row) = row::find(&context.state, import)? else { return Ok(()) };
     let _lock = context.answer_locks.lock(&row.account);
-    // The lock is held until the progress report is written, so that it can't replace the final
-    // report.
+    // The lock is held until the progress report is written, so that the progress report can't
+    // replace the final report.
     let mut memory = reports.lock();
     if memory.final_answers.contains(import) {
         return Ok(());
@@ -172,7 +173,8 @@ fn write_report(
         .and_then(|r| r.write_unsynced(import, &report_name(&row), &answer::to_json(&report)));
     let written = match result {
         Ok(()) => progress.content(),
-        Err(error) if is_missing(&error) => ReportContent::Unwritten, // the account was removed
+        // The account was removed, so it has no results folder.
+        Err(error) if is_missing(&error) => ReportContent::Unwritten,
         Err(error) => {
             if memory.written.get(import) != Some(&ReportContent::Unwritten) {
                 tracing::warn!(account = %row.account, %import,
@@ -206,7 +208,8 @@ fn enqueue_still_processing(
                     let is_new = transitions::enqueue_still_processing(tx, &row, now, &report)?;
                     Ok::<_, outbox::Error>(is_new.then_some((row, report)))
                 }
-                _ => Ok(None), // ended, or has a newer milestone
+                // The import has ended, or has a newer milestone.
+                _ => Ok(None),
             }
         });
         match enqueued {

@@ -17,9 +17,9 @@ const LIGHT_BYTES: u64 = 1 << 20;
 /// The amount of work of an import, estimated from its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// An import that mostly waits for the disk.
+    /// An import that mostly waits for the disk, because its file is small.
     Light,
-    /// An import that keeps a core busy.
+    /// An import that keeps a processor core busy.
     Heavy,
 }
 
@@ -30,17 +30,17 @@ impl Weight {
     }
 }
 
-/// An import that waits or is about to run.
+/// An import that waits to run or is about to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
     pub account: AccountId,
-    /// The running number of the import. It orders the account's imports.
+    /// The running number of the import, which orders the account's imports.
     pub n: i64,
     pub id: ImportId,
     pub weight: Weight,
 }
 
-/// The waiting imports, and the running one of each account.
+/// The waiting imports of all accounts, and the running import of each account.
 #[derive(Debug, Default)]
 pub struct Queue {
     accounts: HashMap<AccountId, AccountQueue>,
@@ -58,7 +58,7 @@ struct AccountQueue {
 }
 
 impl Queue {
-    /// Adds an import unless it is already waiting or running.
+    /// Adds an import to the queue, unless the import is already waiting or running.
     pub fn add(&mut self, import: Queued) {
         let lane = self.accounts.entry(import.account.clone()).or_default();
         if lane.running.as_ref() != Some(&import.id) {

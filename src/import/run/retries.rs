@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use super::decide;
 use crate::import_id::ImportId;
 
-/// The imports whose last attempt failed.
+/// The imports whose last attempt failed, with their failed attempts.
 #[derive(Debug, Default)]
 pub struct Retries(Mutex<HashMap<ImportId, FailedTries>>);
 
-/// The consecutive failed attempts of one import.
+/// The number and the time of the consecutive failed attempts of one import.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FailedTries {
     /// The time at which the first failed attempt ended.

@@ -55,8 +55,8 @@ fn is_used(context: &Context, account: &AccountId, import: &ImportId) -> bool {
     let spooled = context.layout.spooled(import).symlink_metadata().is_ok();
     let stored = || match context.store.commit_counts(account, import) {
         Ok(committed) => committed.is_some(),
-        // If the store is unreadable, imports that need it fail. This import must not wait for the
-        // store.
+        // If the store is unreadable, imports that need the store fail. A new import must not wait
+        // for the store.
         Err(error) => {
             tracing::warn!(%account, %import, "cannot query the store: {}", chain(&error));
             false

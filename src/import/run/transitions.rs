@@ -1,5 +1,5 @@
-//! State transitions of an import in the state database: begin, finish, retry. Each transition is
-//! one transaction.
+//! Changes the state of an import in the state database: begin, finish, retry. Each change is one
+//! transaction.
 
 use jiff::Timestamp;
 
@@ -19,8 +19,8 @@ fn recipients(tx: &Transaction<'_>, row: &ImportRow) -> state::Result<Recipients
     Ok(Recipients { client_email: row.client_email.clone(), contact, webhook })
 }
 
-/// Sets the import to running and enqueues `picked_up` once per import. Returns whether this call
-/// enqueued it.
+/// Sets the state of the import to running. Enqueues `picked_up` once per import. Returns whether
+/// this call enqueued `picked_up`.
 pub fn begin(
     tx: &Transaction<'_>,
     row: &ImportRow,
@@ -75,7 +75,7 @@ pub enum RetryError {
     State(#[from] state::Error),
 }
 
-/// Requeues a failed import.
+/// Requeues an import that failed.
 pub fn retry(
     state: &State,
     layout: &Layout,
@@ -86,8 +86,7 @@ pub fn retry(
         return Err(RetryError::NotFailed(row.id.clone()));
     }
     state.write(|tx| {
-        // This is checked in the transaction, because the sweep removes files in its own
-        // transaction.
+        // This check is in the transaction, because the sweep removes files in its own transaction.
         if row.refusal.is_some() {
             return Err(RetryError::Refused(row.id.clone()));
         }

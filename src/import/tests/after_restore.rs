@@ -10,7 +10,7 @@ use crate::report::ImportState;
 use crate::state::db::backup;
 use crate::state::{BackupError, PreviousDatabase, replace};
 
-/// Restores `saved`, as `sftp-import restore` does.
+/// Restores the backup `saved` like the command `sftp-import restore`.
 fn restore(host: Host, saved: &std::path::Path) -> Host {
     let database = host.importer.context.config.paths.state_db();
     host.reopened(|| {

@@ -1,4 +1,5 @@
-//! A host with one account and without a daemon, in a temporary folder. Tests start scans and runs.
+//! A test host with one account and without a daemon, in a temporary folder. Tests start scans and
+//! runs.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -15,17 +16,17 @@ use crate::recipient::RecipientRule;
 use crate::state::{Error, accounts, imports};
 use crate::sys::ReadLease;
 
-/// The temporary folder of the host. It is removed on drop.
+/// The temporary folder of the host, which is removed on drop.
 pub struct Host {
     _folder: tempfile::TempDir,
     pub importer: Importer,
     pub account: AccountId,
 }
 
-/// A file with two events. The second event has no name.
+/// The content of a data file with two events. The second event has no name.
 pub const EVENTS: &str = "evtName,identity,Price\nBought,a@example.com,1.5\n,b@example.com,2\n";
 
-/// Undoes the finishing transaction, like a crash before it.
+/// The SQL statements that undo the finishing transaction of an import, like a crash before it.
 pub const NOT_FINISHED: &str =
     "UPDATE import SET state = 'running', report = NULL, finished_at = NULL;
     DELETE FROM milestone WHERE type <> 'import.picked_up';
@@ -123,7 +124,7 @@ impl Host {
         self.importer.scan(&self.account, false).unwrap()
     }
 
-    /// Scans once. Returns the only import that it queued.
+    /// Scans the account once. Returns the only import that the scan queued.
     pub fn claim(&self) -> ImportId {
         let queued = self.scan().queued;
         assert_eq!(queued.len(), 1, "{queued:?}");
@@ -134,7 +135,7 @@ impl Host {
         self.importer.run(import, &Monitor::default(), &|| {})
     }
 
-    /// Runs `import` to its end. Returns its report in results/.
+    /// Runs `import` to its end. Returns the import's report in results/.
     #[track_caller]
     pub fn run(&self, import: &ImportId) -> Value {
         assert_eq!(self.try_run(import).unwrap(), RunOutcome::Finished);

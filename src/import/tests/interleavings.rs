@@ -44,7 +44,7 @@ fn explore(world: World) -> Result<usize, (Vec<Move>, String)> {
     Ok(seen.len())
 }
 
-/// Two hashes of a state. A state is skipped wrongly only if both hashes collide.
+/// Returns two hashes of a state. A state is skipped wrongly only if both hashes collide.
 fn digest(world: &World) -> (u64, u64) {
     let hash = |salt: u8| {
         let mut hasher = DefaultHasher::new();
@@ -67,7 +67,7 @@ fn budget(settles: usize, crashes: usize) -> Budget {
     Budget { ticks: 1, settles, crashes }
 }
 
-/// Explores a script. Returns the number of states.
+/// Explores all interleavings of a script. Returns the number of states.
 fn check(script: &Script, settles: usize, crashes: usize) -> usize {
     let visit = |settles| match explore(World::new(script, Rules::Now, budget(settles, crashes))) {
         Ok(states) => states,

@@ -32,7 +32,8 @@ fn a_rerun_after_interruption_has_equal_results() {
         assert_eq!((host.mails(&import), host.log(&import)), (mails, log));
         assert_eq!(names(host.results("")), answers);
         assert_eq!(host.row(&import).starts, 2);
-        host.sql("DELETE FROM import"); // the updates of the next pair concern its own row
+        // The updates of the next pair concern the pair's own row.
+        host.sql("DELETE FROM import");
     }
     assert_eq!(host.stored_events().len(), 1);
 }
@@ -63,7 +64,7 @@ fn claiming(host: &Host) -> crate::import_id::ImportId {
     fs::rename(host.spooled(&import).join("data"), incoming.join("e.csv")).unwrap();
     fs::rename(host.spooled(&import).join("manifest"), incoming.join("e.manifest")).unwrap();
     fs::remove_dir(host.spooled(&import)).unwrap();
-    // A rename changes the ctime that the claim contains.
+    // A rename changes the ctime of the file, which the claim contains.
     let mut claim = claim.clone();
     for (id, name) in [(&mut claim.manifest, "e.manifest")]
         .into_iter()

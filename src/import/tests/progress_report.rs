@@ -20,7 +20,8 @@ fn a_queued_imports_report_shows_its_place() {
     let host = Host::new();
     for stem in ["a", "b", "c"] {
         host.upload(stem, "event", EVENTS);
-        std::thread::sleep(Duration::from_millis(10)); // makes the file times differ
+        // The pause makes the times of the files differ.
+        std::thread::sleep(Duration::from_millis(10));
     }
     let queued = host.scan().queued;
     assert!(!host.importer.report_progress(&[]).unwrap(), "no milestone may be enqueued yet");
@@ -61,7 +62,7 @@ fn a_running_import_reports_its_progress() {
             - jiff::SignedDuration::from_secs(1)
     );
 
-    // The state is like after a crash: the process with the monitor has ended.
+    // The state is the same as after a crash: the process with the monitor has ended.
     host.importer.report_progress(&[]).unwrap();
     let report = answer(&host, "e");
     assert_eq!((&report["state"], report.get("progress")), (&"queued".into(), None));

@@ -58,7 +58,8 @@ fn rows_and_answers_are_removed_after_retention() {
 fn unfinished_imports_are_kept_at_any_age() {
     let host = Host::new();
     host.upload("pending", "event", EVENTS);
-    host.run(&host.claim()); // its deliveries are pending
+    // The deliveries of this import are pending.
+    host.run(&host.claim());
     host.upload("waiting", "event", EVENTS);
     let waiting = host.claim();
     host.upload("cut", "event", EVENTS);

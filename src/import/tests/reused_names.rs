@@ -109,7 +109,7 @@ fn interrupted_rename_is_repeated() {
     let first = upload(&host);
     host.run(&first);
     let second = upload(&host);
-    // The state is like before the transaction that queues the import.
+    // The state is the same as before the transaction that queues the import.
     host.sql(&format!(
         "UPDATE import SET state = 'claiming' WHERE id = '{second}';
          UPDATE import SET stem = 'e' WHERE id = '{first}'"

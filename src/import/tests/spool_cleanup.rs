@@ -18,7 +18,8 @@ fn the_sweep_removes_only_expired_files() {
     host.upload("done", "event", EVENTS);
     let done = host.claim();
     host.run(&done);
-    fs::create_dir(host.spooled(&done)).unwrap(); // the removal was interrupted
+    // The removal of these spooled files was interrupted.
+    fs::create_dir(host.spooled(&done)).unwrap();
     host.upload("waiting", "event", EVENTS);
     let waiting = host.claim();
     let (unknown, foreign) = ("t-99", "lost+found");
@@ -41,7 +42,8 @@ fn the_sweep_removes_only_expired_files() {
 #[test]
 fn an_import_without_files_cannot_be_retried() {
     let host = Host::new();
-    host.upload("e", "event", "evtName,identity\n,a\n"); // causes a rejection of every record
+    // Every record of this file is rejected.
+    host.upload("e", "event", "evtName,identity\n,a\n");
     let import = host.claim();
     host.run(&import);
     let (row, now) = (host.row(&import), Timestamp::now());

@@ -42,7 +42,7 @@ fn a_stored_import_runs_again_for_its_answer() {
     }
 }
 
-/// The run itself may cause the crashes. Therefore it is not repeated forever.
+/// The run itself may cause the crashes. Therefore the import is not repeated forever.
 #[test]
 fn a_stored_import_is_answered_after_repeated_crashes() {
     for (kind, csv) in [("event", EVENTS), ("profile", PROFILES)] {
@@ -68,7 +68,7 @@ fn a_stored_import_completes_without_its_files() {
     assert_eq!(host.stored_events(), [format!("import={import}")]);
 }
 
-/// The records are not read again, so the store must know the range.
+/// The records are not read again, so the store must know the range of their times.
 #[test]
 fn the_store_returns_the_range_of_timestamps() {
     let host = Host::with(|config| config.imports.retry_for = Period::seconds(0));

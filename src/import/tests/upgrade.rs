@@ -42,7 +42,8 @@ fn a_manifest_from_the_database_is_spooled() {
     let (host, import) = lingering();
     let spooled = host.spooled(&import).join("manifest");
     let text = fs::read_to_string(&spooled).unwrap();
-    fs::write(&spooled, "{").unwrap(); // an incomplete copy
+    // The file is an incomplete copy.
+    fs::write(&spooled, "{").unwrap();
     host.sql(&format!("UPDATE import SET manifest_text = '{text}'"));
     for _ in 0..2 {
         finish_upgrade(&host.importer.context).unwrap();

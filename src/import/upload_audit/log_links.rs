@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use crate::account::AccountId;
 
-/// The interval at which every link is checked. A link may have been removed.
+/// The interval at which the link in every chroot is checked. A link may have been removed.
 const CHECK_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// The accounts whose chroots need a link, and the accounts that have a link.
 #[derive(Debug)]
 pub(super) struct LogLinks {
     wanted: Vec<AccountId>,
-    /// Accounts that have a link, or whose error was logged.
+    /// The accounts that have a link, or whose error was logged.
     done: HashSet<AccountId>,
     check_at: Instant,
 }
@@ -34,7 +34,7 @@ impl LogLinks {
         self.wanted.len() > self.done.len()
     }
 
-    /// Returns the accounts whose chroots must be linked now.
+    /// Returns the accounts in whose chroots a link must be created now.
     pub(super) fn due(&mut self, now: Instant) -> Vec<AccountId> {
         let repeated = self.check_at <= now;
         if repeated {
@@ -44,12 +44,13 @@ impl LogLinks {
         self.wanted.iter().filter(is_due).cloned().collect()
     }
 
-    /// Marks an account that has a link or can't have a link. Returns whether this is new.
+    /// Marks an account that has a link or can't have a link. Returns whether the account was not
+    /// marked before.
     pub(super) fn mark_done(&mut self, account: &AccountId) -> bool {
         self.done.insert(account.clone())
     }
 
-    /// Makes an account due again.
+    /// Makes an account due again for the creation of its link.
     pub(super) fn mark_due(&mut self, account: &AccountId) {
         self.done.remove(account);
     }

@@ -103,7 +103,7 @@ impl UploadAudit {
         }
     }
 
-    /// Reads the datagrams that were sent before the call.
+    /// Reads the datagrams in the socket that were sent before the call.
     fn receive(&self) -> Result<(), LogSocketError> {
         let Some(socket) = &self.socket else { return Ok(()) };
         self.change(|tracker| {
@@ -113,14 +113,15 @@ impl UploadAudit {
                 let at = line.at;
                 tracker.process(line);
                 if at > now {
-                    break; // everything sent before `now` has been read
+                    // Everything that was sent before `now` has been read.
+                    break;
                 }
             }
             Ok(())
         })
     }
 
-    /// Replaces the set of accounts.
+    /// Replaces the set of accounts whose uploads are audited.
     pub(super) fn set_accounts(&self, accounts: &[AccountRow]) {
         let with_user = || accounts.iter().filter_map(|row| Some((row.uid?, row.id.clone())));
         self.change(|tracker| tracker.set_accounts(with_user()));
@@ -137,7 +138,7 @@ impl UploadAudit {
         self.wakeup.wait(gather, pause.min(next_check))
     }
 
-    /// Ends the current wait and all later waits.
+    /// Ends the current wait of the storing thread and all its later waits.
     pub fn stop(&self) {
         self.wakeup.shut_down();
     }
@@ -163,7 +164,8 @@ impl UploadAudit {
     /// Links the socket into chroots that have no link.
     pub fn link(&self) {
         let Some(socket) = &self.socket else { return };
-        let due = self.links().due(Instant::now()); // the lock is released before linking
+        // The lock is released before the chroots are linked.
+        let due = self.links().due(Instant::now());
         for account in due {
             let linked = socket.link(&account);
             let is_new = self.links().mark_done(&account);
@@ -171,7 +173,7 @@ impl UploadAudit {
                 Ok(since) => {
                     self.change(|tracker| tracker.outcomes_mut(&account).set_complete_since(since))
                 }
-                // The account is being added or removed at present.
+                // The account is being added or removed, so its folder does not exist.
                 Err(LogSocketError::Folder(FolderError::Missing { .. }))
                     if !socket.layout().account(&account).is_dir() =>
                 {
@@ -185,14 +187,15 @@ impl UploadAudit {
         }
     }
 
-    /// Reads the datagrams that were sent before the call. Called before decisions about `account`.
+    /// Reads the datagrams that were sent before the call. This function is called before decisions
+    /// about `account`.
     pub(super) fn catch_up(&self, account: &AccountId) {
         if let Err(error) = self.receive() {
             tracing::error!(%account, "{}", chain(&error));
         }
     }
 
-    /// Returns the log's facts about a file in incoming.
+    /// Returns the facts in the log about a file in incoming.
     pub(super) fn upload(&self, account: &AccountId, file: &spool::DirEntry) -> UploadState {
         let tracker = self.tracker();
         let outcomes = tracker.outcomes(account);
@@ -208,7 +211,8 @@ impl UploadAudit {
         let mut tracker = self.tracker();
         let outcomes = tracker.outcomes_mut(account);
         if outcomes.complete_since().is_none() && !has_log_folder(socket.layout(), account) {
-            return Vec::new(); // the account's uploads are not audited
+            // The account's uploads are not audited.
+            return Vec::new();
         }
         let doubt = |entry: &spool::DirEntry| {
             outcomes.doubt(&LoggedName::of(&entry.name).text, entry.ctime)
@@ -231,8 +235,8 @@ impl UploadAudit {
         });
     }
 
-    /// Stores all received lines before the process ends. The next process reads the refused logins
-    /// that are held back from the journal again.
+    /// Stores all received log lines before the process ends. The next process reads the refused
+    /// logins that are held back from the journal again.
     pub fn store_all(&self, state: &State) -> state::Result<()> {
         self.tracker().confirm_all();
         self.store(state).map(drop)
@@ -286,7 +290,8 @@ impl UploadAudit {
                 missing.retain(|known| !known.may_be(&name));
             });
             if listed.is_err() {
-                continue; // the account is being removed
+                // The account is being removed.
+                continue;
             }
             self.change(|tracker| {
                 let still_old: HashSet<LoggedName> = old(tracker).into_iter().collect();
@@ -312,7 +317,7 @@ impl UploadAudit {
 
     /// Locks the tracker for reading, or for a change that needs no wake-up.
     fn tracker(&self) -> MutexGuard<'_, SessionTracker> {
-        // A panic loses at most one line.
+        // A panic loses at most one line of the log.
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -322,7 +327,7 @@ impl UploadAudit {
     }
 
     fn links(&self) -> MutexGuard<'_, LogLinks> {
-        // Every change is one insertion or removal.
+        // A panic leaves no incomplete change, because every change is one insertion or removal.
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -330,7 +335,8 @@ impl UploadAudit {
 fn write(tx: &state::Transaction<'_>, update: &AccountUpdate) -> state::Result<()> {
     let AccountUpdate { account, changes, lines, uses } = update;
     if accounts::get(tx, account)?.is_none() {
-        return Ok(()); // the account was erased; its data is not stored again
+        // The account was erased, so its data is not stored again.
+        return Ok(());
     }
     uploads::write(tx, account, changes)?;
     for line in lines {

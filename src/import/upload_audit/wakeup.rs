@@ -6,7 +6,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The pending wake-ups.
+/// The pending wake-ups of the thread that links chroots and stores the audit.
 #[derive(Debug, Default)]
 pub(super) struct Wakeup {
     flags: Mutex<Flags>,
@@ -15,20 +15,20 @@ pub(super) struct Wakeup {
 
 #[derive(Debug, Default)]
 struct Flags {
-    /// Some chroots may have no link to the log socket.
+    /// True if some chroots may have no link to the log socket.
     link: bool,
-    /// The tracker has changes to store.
+    /// True if the tracker has changes to store.
     store: bool,
     shut_down: bool,
 }
 
 impl Wakeup {
-    /// Wakes the thread to link new accounts.
+    /// Wakes the thread, so that it links the chroots of new accounts.
     pub(super) fn wake_to_link(&self) {
         self.set(|flags| flags.link = true);
     }
 
-    /// Wakes the thread to store the tracker's changes.
+    /// Wakes the thread, so that it stores the tracker's changes.
     pub(super) fn wake_to_store(&self) {
         self.set(|flags| flags.store = true);
     }
@@ -64,7 +64,7 @@ impl Wakeup {
     }
 
     fn flags(&self) -> MutexGuard<'_, Flags> {
-        // Every change sets one flag.
+        // A panic leaves no incomplete change, because every change sets one flag.
         self.flags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

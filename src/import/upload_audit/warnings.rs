@@ -31,9 +31,9 @@ fn cut_off(name: &str, fact: &UploadOutcome) -> String {
         WriteEnd::Open => format!("the client began the upload of {name} and did not finish it"),
         _ => format!("the connection was lost before the client had closed {name}"),
     };
-    let mut details = vec![format!("at {}", to_the_second(fact.at))];
+    let mut details = vec![format!("time {}", to_the_second(fact.at))];
     details.extend(fact.bytes.map(|bytes| format!("{bytes} bytes written")));
-    details.extend(fact.from.as_ref().map(|from| format!("from {from}")));
+    details.extend(fact.from.as_ref().map(|from| format!("client address {from}")));
     text.push_str(&format!(" ({}): the file may be incomplete", details.join(", ")));
     text
 }
@@ -61,13 +61,13 @@ mod tests {
         assert_eq!(
             texts(forced.clone(), None),
             [
-                "the connection was lost before the client had closed e.csv (at 2026-01-01T00:00:00Z, \
-              6 bytes written, from 192.0.2.7): the file may be incomplete"
+                "the connection was lost before the client had closed e.csv (time 2026-01-01T00:00:00Z, \
+              6 bytes written, client address 192.0.2.7): the file may be incomplete"
             ]
         );
         assert_eq!(
             texts(None, open),
-            ["the client began the upload of e.manifest and did not finish it (at \
+            ["the client began the upload of e.manifest and did not finish it (time \
               2026-01-01T00:00:00Z): the file may be incomplete"]
         );
         let unknown = texts(Some(Doubt::Unknown), Some(Doubt::Unknown));

@@ -1,4 +1,4 @@
-//! Parses the manifest's `columns`: the mapping of each column of the data file.
+//! Parses the manifest's key `columns`, which maps the columns of the data file.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ impl ManifestReader {
                 return BTreeMap::new();
             }
         };
-        // Spaces around a header are ignored, and so are invisible characters.
+        // Spaces around a header and invisible characters in a header are ignored.
         let names: Vec<_> = entries.iter().map(|(header, _)| normalized(header)).collect();
         for key in duplicates(names.iter().map(|name| name.trim())) {
             self.findings.push(format!("column {} is mapped twice", quote(key)));

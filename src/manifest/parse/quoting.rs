@@ -1,13 +1,13 @@
-//! Parses the manifest's `quote`, `escape` and `null`.
+//! Parses the manifest's keys `quote`, `escape` and `null`.
 
 use super::{ManifestReader, text};
 use crate::manifest::Quoting;
 use crate::manifest::json::Json;
 
-/// The maximum number of texts in `null`.
+/// The maximum number of texts in the value of the key `null`.
 const MOST_NULL_TEXTS: usize = 32;
 
-/// The maximum length of a text in `null`, in bytes.
+/// The maximum length in bytes of a text in the value of the key `null`.
 const LONGEST_NULL_TEXT: usize = 64;
 
 impl ManifestReader {

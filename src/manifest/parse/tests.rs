@@ -8,7 +8,7 @@ fn read(text: &str) -> Result<Manifest, ManifestErrors> {
     Manifest::parse(text.as_bytes(), &Limits::default())
 }
 
-/// Parses the smallest manifest, with `more` keys.
+/// Parses the smallest valid manifest, to which the keys in `more` are added.
 fn with(more: &str) -> Result<Manifest, ManifestErrors> {
     read(&format!(r#"{{"type":"event","fileName":"e.csv","clientEmail":"a@b.example"{more}}}"#))
 }

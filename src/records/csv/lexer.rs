@@ -148,8 +148,9 @@ struct Lexer<'a> {
 }
 
 impl Lexer<'_> {
-    /// Finds the cells of the block. `self` is passed by value, so that the compiler keeps the
-    /// state in registers when `N` is 2.
+    /// Finds the cells of the block. The compiler keeps the state in registers when `N` is 2, if
+    /// the function is inlined.
+    #[inline(always)]
     fn run<const N: usize>(mut self, mut marks: StructuralBytes<'_, N>) -> LexedBlock {
         while let Some(at) = marks.next() {
             let byte = self.block[at];

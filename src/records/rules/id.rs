@@ -85,6 +85,11 @@ fn trim_invisible(cell: &str) -> &str {
 }
 
 fn is_absent(id: &str) -> bool {
+    // Most ids end in a digit. Of the absent values, only those of one or two characters do.
+    let ends_in_digit = id.as_bytes().last().is_some_and(u8::is_ascii_digit);
+    if ends_in_digit && id.len() > 2 {
+        return false;
+    }
     id.len() <= LONGEST_ABSENT && ABSENT.iter().any(|absent| id.eq_ignore_ascii_case(absent))
         || id.chars().all(is_dash)
 }

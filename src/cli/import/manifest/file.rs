@@ -15,7 +15,7 @@ use crate::files::durable::{self, TempFile};
 use crate::files::{self, IoError};
 use crate::spool::{self, MANIFEST_ENDING};
 
-/// The target of the manifest.
+/// The file or stream to which the manifest is written.
 #[derive(Debug)]
 pub enum ManifestFile {
     Path(PathBuf),
@@ -23,7 +23,7 @@ pub enum ManifestFile {
 }
 
 impl ManifestFile {
-    /// Returns the wanted target, or `<stem>-<date>.manifest` beside the data file.
+    /// Returns the target that the user wants, or `<stem>-<date>.manifest` beside the data file.
     pub fn new(wanted: Option<&Path>, data_file: &Path, name: &str) -> Result<Self, CliError> {
         match wanted {
             Some(path) if path == Path::new("-") => Ok(Self::StandardOutput),
@@ -37,7 +37,7 @@ impl ManifestFile {
         }
     }
 
-    /// Returns the manifest's file name.
+    /// Returns the file name of the manifest.
     pub fn name(&self) -> String {
         let name = match self {
             Self::Path(path) => file_name(path),
@@ -76,7 +76,7 @@ impl ManifestFile {
             Ok(true) => Ok(()),
             Ok(false) => Err(exists(path)),
             Err(error) => {
-                Err(CliError::from(error).hint("name a file in another folder with --output"))
+                Err(CliError::from(error).hint("choose a file in another folder with --output"))
             }
         }
     }
@@ -84,7 +84,7 @@ impl ManifestFile {
 
 fn exists(path: &Path) -> CliError {
     CliError::new(format_args!("{} exists already", path.display()))
-        .hint("--force to replace it, or --output for another name")
+        .hint("use --force to replace the file, or --output to write another file")
 }
 
 /// Returns `orders-20261130.manifest` for `orders.csv.gz`. The name has a date because a manifest's
@@ -101,7 +101,7 @@ pub fn data_file_name(path: &Path) -> Result<String, CliError> {
         CliError::new(format_args!("{} is not the path of a data file", path.display()))
     })?;
     if spool::is_manifest_name(name) {
-        let message = format_args!("{name} is a manifest; name the data file");
+        let message = format_args!("{name} is a manifest; give the path of the data file");
         return Err(CliError::wrong_usage(message).hint(format_args!("sftp-import check {name}")));
     }
     if spool::data_ending(name).is_none() {

@@ -1,4 +1,4 @@
-//! [`Summary`]: prints the manifest's columns, the notes, and the result of the check.
+//! [`Summary`] prints the manifest's columns, the notes, and the result of the check.
 
 use std::io;
 use std::path::Path;
@@ -12,17 +12,17 @@ use crate::guess::{Proposal, ProposedColumn};
 use crate::report::Report;
 use crate::sanitize::excerpt;
 
-/// The maximum number of characters of the values in the table.
+/// The maximum number of characters that the table shows of a column's values.
 const SHOWN: usize = 32;
 
-/// The printed information about a manifest.
+/// The information about a manifest that the command prints.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary<'a> {
     pub proposal: &'a Proposal,
     pub report: &'a Report,
 }
 
-/// A column in the JSON output.
+/// A column of the manifest in the JSON output.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonColumn<'a> {
@@ -34,7 +34,7 @@ struct JsonColumn<'a> {
     values: &'a [String],
 }
 
-/// The result in the JSON output.
+/// The result of the command in the JSON output.
 #[derive(Serialize)]
 struct JsonSummary<'a> {
     path: String,
@@ -53,7 +53,9 @@ impl Summary<'_> {
         )?;
         if self.report.records.rejected > 0 {
             let check = format!("sftp-import check {} --errors .", path.display());
-            output.line(&format!("The rejected records, each with its reason: {check}"))?;
+            output.line(&format!(
+                "To get the rejected records, each with its reason, run: {check}"
+            ))?;
         }
         output.line("Upload the data file first, then the manifest.")?;
         let manifest: Box<RawValue> = serde_json::from_str(text)?;

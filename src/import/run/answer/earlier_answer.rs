@@ -21,7 +21,7 @@ use crate::state::{self, Transaction};
 #[derive(Debug)]
 pub struct EarlierAnswer {
     import: ImportId,
-    /// The report of the import, if the import has ended.
+    /// The report of the earlier import, if the import has ended.
     report: Option<Report>,
 }
 
@@ -44,18 +44,20 @@ pub fn rename(
     let Some(row) = row::find(&context.state, new)? else { return Ok(Vec::new()) };
     let stem = row.stem.as_str();
     if stem == new.as_str() {
-        return Ok(Vec::new()); // other imports can't have this stem
+        // Other imports can't have this stem.
+        return Ok(Vec::new());
     }
     let results = match Results::open(&context.layout, account) {
         Ok(results) => Some(results),
-        Err(error) if is_missing(&error) => None, // the account was removed
+        // The account was removed, so it has no results folder.
+        Err(error) if is_missing(&error) => None,
         Err(error) => return Err(error.into()),
     };
     let owner = results.as_ref().and_then(|results| owner_of(results, stem));
     let owner = owner.filter(|owner| owner != new);
     let known = earlier_import(context, &row, owner.is_some())?;
     let mut renamed = Vec::new();
-    // A restored state database may not know the import that owns the files.
+    // A restored state database may not know the import that owns the files with this stem.
     for import in owner.iter().chain(known.iter().filter(|known| owner.as_ref() != Some(known))) {
         let report = row::find(&context.state, import)?.and_then(|row| row.report);
         let report = report.map(|report| with_own_names(report, import));
@@ -81,7 +83,7 @@ fn earlier_import(
             None => None,
         };
         let is_reused = spender.is_some_and(|spender| spender != *id);
-        // The import of a misnamed manifest has spent no name.
+        // The import of a manifest with a wrong name has spent no manifest name.
         match has_owner || is_reused || spool::right_name(stem).is_some() {
             true => imports::last_with_stem(tx, account, stem, id),
             false => Ok(None),
@@ -101,8 +103,8 @@ fn rename_files(
     results.sync()?;
     let [.., name] = answer_names(import.as_str());
     match report {
-        // The report names the error file. If the report's own file is missing, the answer was
-        // removed.
+        // The report of an answer names the error file. If the report's own file is missing, the
+        // answer was removed.
         Some(report) if report.error_file.is_some() && results.read(&name).is_ok() => {
             results.write(import, &name, &to_json(report))
         }

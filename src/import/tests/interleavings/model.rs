@@ -26,30 +26,30 @@ use crate::spool::{Claim, ClaimStep, DirEntry, FileId, FileKind, PairFile, pairi
 
 const UID: u32 = 70_000;
 const TICK: i64 = 4;
-/// A time longer than `settle`.
+/// A duration in ms that is longer than `settle`.
 const SETTLE: i64 = 2000 + TICK;
-/// A time longer than every grace period.
+/// A duration in ms that is longer than every grace period.
 const LONG: i64 = 61_000;
 
-/// The maximum number of events of each kind.
+/// The maximum number of events of each kind in one exploration.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Budget {
-    /// The number of ticks of the clock.
+    /// The maximum number of ticks of the clock.
     pub ticks: usize,
-    /// The number of pauses longer than `settle`.
+    /// The maximum number of pauses longer than `settle`.
     pub settles: usize,
-    /// The number of kills of the daemon.
+    /// The maximum number of times that the daemon is killed.
     pub crashes: usize,
 }
 
 /// A move of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
-    /// The next half step of a connection.
+    /// A connection executes its next half step.
     Client(usize),
-    /// The daemon scans incoming and decides.
+    /// The daemon scans incoming and decides which pairs to claim.
     Scan,
-    /// The daemon takes the next step of its plan.
+    /// The daemon executes the next step of its plan.
     Next,
     Tick,
     Settle,
@@ -64,7 +64,7 @@ pub enum Move {
 struct Connection {
     steps: Vec<Do>,
     at: usize,
-    /// The step is logged but not executed yet.
+    /// Whether the next step of the connection is logged but not executed yet.
     logged: bool,
     session: i32,
     /// The inode that the connection has open.
@@ -105,7 +105,7 @@ struct Daemon {
     plan: Vec<PlannedClaim>,
     /// The current claim: its import, its next step, and the time at which it began.
     claiming: Option<(usize, ClaimStep, Timestamp)>,
-    /// Whether this claim has renamed the earlier answer.
+    /// Whether the current claim has renamed the earlier answer.
     has_renamed: bool,
 }
 
@@ -119,19 +119,19 @@ pub struct World {
     inodes: BTreeMap<u64, Inode>,
     spool: BTreeMap<(usize, PairFile), u64>,
     pub(super) rows: BTreeMap<usize, Row>,
-    /// The import that spent each manifest name.
+    /// The import that spent each manifest name, by manifest name.
     pub(super) spent: BTreeMap<String, usize>,
     last_import: usize,
     daemon: Option<Daemon>,
-    /// Upload outcomes, as stored in the state database.
+    /// The upload outcomes, as stored in the state database.
     stored: Vec<(String, UploadOutcome)>,
     answers: Vec<Answer>,
-    /// The names of reports in results/, with the imports that they belong to.
+    /// The names of the reports in results/, with the imports that the reports belong to.
     results: BTreeMap<String, usize>,
     reused: ReusedManifest,
-    /// Files that a client replaced while they were in incoming.
+    /// The files that a client replaced while they were in incoming.
     replaced: BTreeSet<(String, usize)>,
-    /// Manifests that were complete in incoming.
+    /// The manifests that were complete in incoming.
     complete: BTreeSet<(String, usize)>,
     budget: Budget,
     has_crashed: bool,
@@ -199,7 +199,7 @@ impl World {
         if self.budget.crashes > 0 && (is_busy || clients_act) {
             moves.extend([true, false].map(|stored| Move::Crash { stored }));
         }
-        // Time that changes no decision is skipped. A step takes less than `settle`.
+        // Time that changes no decision is skipped. A step of a client takes less than `settle`.
         let waits = clients_act && !is_busy && !decides;
         let decides_after = |pause| !self.decide_at(self.now + pause).is_empty();
         if self.budget.ticks > 0 && clients_act && (is_busy || (waits && decides_after(TICK))) {
@@ -234,13 +234,14 @@ impl World {
         }
     }
 
-    /// Returns the promise that is broken in this state. `None` if all promises hold.
+    /// Returns a description of the promise that is broken in this state. `None` if all promises
+    /// hold.
     pub fn broken(&self) -> Option<String> {
         self.broken.clone()
     }
 
-    /// Lets the daemon finish all its work. Returns the promise that is then broken. `None` if all
-    /// promises hold.
+    /// Lets the daemon finish all its work. Returns a description of the promise that is then
+    /// broken. `None` if all promises hold.
     pub fn end(mut self) -> Option<String> {
         for pause in [TICK, SETTLE, LONG, LONG] {
             self.now += pause;
@@ -269,7 +270,7 @@ impl World {
         self.broken_result().or(self.broken)
     }
 
-    /// Returns the report that is missing in results/ or has a wrong name.
+    /// Returns a description of the report that is missing in results/ or has a wrong name.
     fn broken_result(&self) -> Option<String> {
         for (n, row) in self.rows.iter().filter(|(_, row)| row.is_queued) {
             let is_same = |other: &&Row| other.claim.manifest.name == row.claim.manifest.name;
@@ -285,7 +286,7 @@ impl World {
         None
     }
 
-    /// Hashes all values that later moves depend on.
+    /// Hashes all values of the state that later moves depend on.
     pub fn digest(&self, hasher: &mut impl Hasher) {
         (self.now, self.budget, self.has_crashed).hash(hasher);
         (&self.incoming, &self.inodes, &self.spool, &self.rows, &self.stored).hash(hasher);
@@ -307,7 +308,7 @@ impl World {
         (daemon.claiming, daemon.has_renamed).hash(hasher);
     }
 
-    /// Returns for each connection whether the tracker knows its session from the beginning.
+    /// Returns, for each connection, whether the tracker knows its session from the beginning.
     fn known_sessions(&self) -> Vec<bool> {
         let Some(daemon) = &self.daemon else { return Vec::new() };
         let known = |c: &Connection| daemon.tracker.has_session_start(UID, c.session);
@@ -326,7 +327,7 @@ impl World {
         self.incoming.get(name).map(|ino| &self.inodes[ino])
     }
 
-    /// Checks an answer.
+    /// Checks an answer against the promises.
     fn judge(&mut self, answer: Answer) {
         let Answer { manifest, version, outcome } = &answer;
         let is_again = self.answers.iter().any(|before| before.manifest == *manifest);
@@ -366,5 +367,5 @@ impl World {
     }
 }
 
-/// All names in the scripts.
+/// The names of all files in the scripts.
 const NAMES: [&str; 6] = [DATA, PART, MANIFESTS[0], MANIFESTS[1], "t", "u"];

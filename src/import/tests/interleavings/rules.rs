@@ -10,7 +10,7 @@ use super::scripts::DATA;
 use crate::report::{Failure, FailureText};
 use crate::spool::{ListedManifest, ManifestContent, ManifestValues, PlannedClaim, Snapshot};
 
-/// The rules that a model uses.
+/// The rules for claims that a model uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
     Now,

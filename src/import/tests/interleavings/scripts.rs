@@ -12,11 +12,11 @@ pub const MANIFESTS: [&str; 2] = ["m1.manifest", "m2.manifest"];
 /// One step of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Do {
-    /// The session begins.
+    /// The session of the connection begins.
     Begin,
     /// Opens a file for writing and truncates it. The number is the version that will be written.
     Open(&'static str, usize),
-    /// Opens an incomplete file to append the rest.
+    /// Opens an incomplete file, to append the rest of its content.
     Resume(&'static str),
     /// The client closes the file.
     Close(&'static str),
@@ -24,15 +24,15 @@ pub enum Do {
     Cut(&'static str),
     /// Sets the file's time or permissions.
     Set(&'static str),
-    /// Renames a file, and replaces an existing file with the new name.
+    /// Renames a file. An existing file with the new name is replaced.
     Rename(&'static str, &'static str),
-    /// The upload takes longer than every grace period.
+    /// The connection waits longer than every grace period.
     Wait,
-    /// The session ends.
+    /// The session of the connection ends.
     End,
 }
 
-/// A script: concurrent connections.
+/// A script of clients, which has concurrent connections.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub name: &'static str,

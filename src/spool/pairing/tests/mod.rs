@@ -358,8 +358,7 @@ fn misnamed_manifest_is_refused_after_settle() {
     };
     // The manifest with the wrong name delays no other manifest.
     assert_eq!(decided(1), ["take f.manifest with f.csv", "wait e.json Misnamed 1000ms"]);
-    let refused =
-        "refuse e.json: Incorrect details in manifest file: call it e.manifest";
+    let refused = "refuse e.json: Incorrect details in manifest file: call it e.manifest";
     assert_eq!(decided(2), [refused, "take f.manifest with f.csv"]);
 }
 

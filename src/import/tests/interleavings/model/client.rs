@@ -1,4 +1,5 @@
-//! Moves of clients and the SFTP server. Each step is logged before it is executed.
+//! The moves of the clients and the SFTP server in the model. Each step is logged before it is
+//! executed.
 
 use super::*;
 
@@ -62,7 +63,8 @@ impl World {
         }
     }
 
-    /// Opens an existing file or creates a new file. The new content is already written.
+    /// Opens an existing file, or creates a new file, with the content of `version`. The new
+    /// content is already written.
     fn create(&mut self, name: &str, version: usize) -> u64 {
         let last = self.inodes.keys().last().copied().unwrap_or_default();
         let ino = *self.incoming.entry(name.to_owned()).or_insert(last + 1);
@@ -85,7 +87,7 @@ impl World {
         }
     }
 
-    /// Models inotify's event of a close or a rename.
+    /// Models the inotify event of a close or a rename.
     fn arrived(&mut self, name: &str) {
         let at = self.moment();
         let Some(inode) = self.incoming.get(name).map(|ino| &self.inodes[ino]) else { return };

@@ -1,5 +1,5 @@
-//! Moves of the daemon. It scans, decides, executes single steps of claims, is killed and
-//! restarted.
+//! The moves of the daemon in the model. The daemon scans, decides, executes single steps of
+//! claims, is killed and restarted.
 
 use super::super::rules;
 use super::*;
@@ -163,7 +163,8 @@ impl World {
         self.daemon.as_mut().unwrap().claiming = Some((n, next, began));
     }
 
-    /// Moves a file like the real claim: from the spool, or the scanned file from incoming.
+    /// Moves a file like a real claim, from the spool or from incoming. A file in incoming must be
+    /// the scanned file.
     fn take(&mut self, n: usize, part: PairFile, file: &FileId) -> bool {
         let is_open = |ino| self.connections.iter().any(|c| c.handle == Some(ino));
         if let Some(ino) = self.spool.get(&(n, part)) {
@@ -177,7 +178,8 @@ impl World {
         let ino = inode.ino;
         self.spool.insert((n, part), ino);
         if part == PairFile::Manifest && self.rules == Rules::Before {
-            return true; // the file is a copy
+            // The file in the spool is a copy.
+            return true;
         }
         self.incoming.remove(&file.name);
         self.inodes.get_mut(&ino).unwrap().ctime = self.now;
@@ -187,7 +189,7 @@ impl World {
     fn return_file(&mut self, n: usize, part: PairFile, file: &FileId) {
         let Some(ino) = self.spool.remove(&(n, part)) else { return };
         if self.incoming.contains_key(&file.name) {
-            // The new file replaces the old one, as if it were written over it.
+            // The new file replaces the old file, as if the new content were written over it.
             let version = self.inodes[&ino].version;
             self.replaced.insert((file.name.clone(), version));
             return;
@@ -210,11 +212,12 @@ impl World {
         }
     }
 
-    /// Queues the row. The row determines the answer.
+    /// Queues the import. Its row determines the answer.
     fn queue(&mut self, n: usize, claim: &Claim, began: Timestamp) {
         let row = self.rows.get_mut(&n).unwrap();
         row.is_queued = true;
-        self.results.insert(claim.manifest.name.clone(), n); // the import's progress report
+        // The report in results is the progress report of the import.
+        self.results.insert(claim.manifest.name.clone(), n);
         let version = |part| self.spool.get(&(n, part)).map(|ino| &self.inodes[ino]);
         let manifest = version(PairFile::Manifest).unwrap().version;
         let outcome = match (&row.refusal, version(PairFile::Data)) {
