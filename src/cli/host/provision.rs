@@ -25,7 +25,7 @@ pub fn run(context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;
     let registry = context.registry(&config)?;
-    let admission = Admission { config: &config, registry: &registry };
+    let admission = Admission::of_root(&config, &registry);
     // The keys are published first, because a removal that continues here ends the sessions of keys
     // that must no longer work.
     key::publish(&registry, &config, Timestamp::now())?;
