@@ -140,3 +140,55 @@ fn change(
         Ok(activity::log(tx, at, Some(account), None, action, name)?)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipient::RecipientRule;
+
+    #[test]
+    fn only_completed_endpoint_changes_are_logged() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let (at, acme) = (Timestamp::UNIX_EPOCH, "acme".parse().unwrap());
+        let choose = |name| state.write(|tx| choose_endpoint(tx, at, &acme, name));
+        let save = |name, url| save_endpoint(&state, at, &acme, name, url);
+        let url = "https://crm.example/in";
+        assert!(matches!(save("crm", url), Err(EndpointError::NoAccount(_))));
+        assert!(matches!(choose(None), Err(EndpointError::NoAccount(_))));
+        state.write(|tx| accounts::add(tx, at, &acme, None, &RecipientRule::Any)).unwrap();
+        assert!(matches!(choose(Some("crm")), Err(EndpointError::NoEndpoint { .. })));
+        assert!(matches!(save("c r m", url), Err(EndpointError::Invalid(_))));
+        assert!(matches!(save("crm", "x"), Err(EndpointError::Invalid(_))));
+
+        let secret = save("crm", url).unwrap();
+        assert!(matches!(save("crm", url), Err(EndpointError::NameTaken { .. })));
+        choose(Some("crm")).unwrap();
+        let rotated = rotate_secret(&state, &Webhooks::default(), at, &acme, "crm").unwrap();
+        let target = state.read(|tx| endpoints::find_target(tx, "acme", "crm", at)).unwrap();
+        let target = target.unwrap();
+        assert_eq!((target.secret, target.old_secret), (rotated.secret, Some(secret)));
+        enable_endpoint(&state, at, &acme, "crm").unwrap();
+        remove_endpoint(&state, at, &acme, "crm").unwrap();
+        for refused in [
+            rotate_secret(&state, &Webhooks::default(), at, &acme, "crm").map(drop),
+            enable_endpoint(&state, at, &acme, "crm"),
+            remove_endpoint(&state, at, &acme, "crm"),
+        ] {
+            assert!(matches!(refused, Err(EndpointError::NoEndpoint { .. })));
+        }
+        let log = state.read(|tx| activity::recent(tx, None, 100)).unwrap();
+        let actions: Vec<&str> = log.iter().map(|line| line.action.as_str()).collect();
+        assert_eq!(
+            actions,
+            [
+                "account.added",
+                "webhook.added",
+                "account.changed",
+                "webhook.rotated",
+                "webhook.enabled",
+                "webhook.removed"
+            ]
+        );
+    }
+}
