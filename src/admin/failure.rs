@@ -33,6 +33,10 @@ pub(super) fn failed(cause: &dyn Error) -> AdminError {
     error(ErrorCode::Failed, &chain(cause))
 }
 
+pub(super) fn failed_configuration() -> AdminError {
+    error(ErrorCode::Failed, "the configuration is not valid; root's journal has the fault")
+}
+
 /// Adds `text` before the text of an error.
 pub(super) fn before(text: &str, error: AdminError) -> AdminError {
     AdminError { text: printable_start(&format!("{text}: {}", error.text), MAX_TEXT), ..error }

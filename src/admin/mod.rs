@@ -67,7 +67,11 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
     let config = Config::load_or_default(arguments.config.as_deref());
     let result = match config {
         Ok(config) => respond(&config, peer, &connection, PATIENCE),
-        Err(error) => Err(failure::failed(&error)),
+        Err(error) => {
+            // The peer is unknown without the configuration, so it gets no details.
+            tracing::error!(peer, "request refused: {}", chain(&error));
+            Err(failure::failed_configuration())
+        }
     };
     let answer = match result {
         Ok(change) => AdminAnswer::Ok(change),

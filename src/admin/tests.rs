@@ -131,7 +131,7 @@ fn only_one_short_line_is_a_request() {
         (long(97 * 1024), "longer than 96 KiB"),
         (long(MAX_REQUEST + 1), "longer than 96 KiB"),
         ("x".repeat(97 * 1024), "longer than 96 KiB"),
-        (format!("{{\"verb\":{}\n", "[".repeat(90_000)), "recursion limit"),
+        (format!("{{\"v\":{}\n", "[".repeat(90_000)), "recursion limit"),
         ("[\"key.revoke\",1,\"acme\",\"SHA256:x\",\"x\"]\n".into(), "not a JSON object"),
         (format!("{revoke} {revoke}\n"), "trailing characters"),
         ("\u{1b}[2J\n".to_owned(), "not a JSON object"),

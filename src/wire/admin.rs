@@ -1,4 +1,7 @@
 //! Requests of the broker to the admin helper, and its answers.
+//!
+//! The helper may refuse a request and close the connection before it has read the whole line. The
+//! broker therefore reads the answer even if it could not write the whole request.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -136,6 +136,20 @@ fn an_account_of_another_program_is_refused() {
     assert!(host.cli(&["account", "list", "--json"]).ok().json().as_array().unwrap().is_empty());
 }
 
+#[test]
+fn an_invalid_configuration_is_not_shown() {
+    let host = Host::new("");
+    let admin = AdminSocket::start(&host);
+    std::fs::write(host.config(), "[mail]\npassword = \"secret\"\n").unwrap();
+    let account = Account::new(&host, "e2e-admin-config");
+    let answer = admin.ask(&change_state("account.suspend", &account));
+    assert_eq!(answer["error"]["code"], "failed");
+    assert!(!answer.to_string().contains("mail"), "{answer}");
+    // Without a socket as standard input there is no answer.
+    let ran = run(text(&host.root.join("lib/sftp-import-admin")), &[] as &[&str]).refused();
+    assert_eq!(ran.stdout, "");
+}
+
 /// Each request is a process of its own. Some requests run at the same time.
 #[test]
 fn hourly_limits_hold_over_processes() {
