@@ -22,7 +22,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | programs | `cli`, `daemon` |
+//! | programs | `admin`, `cli`, `daemon` |
 //! | work on imports, checks of the host | `doctor`, `import` |
 //! | changes of accounts and keys | `admission` |
 //! | keys, Unix users, deliveries, sshd | `key`, `outbox`, `provision`, `sshd` |
@@ -31,8 +31,9 @@
 //! | records | `records` |
 //! | formats | `audit`, `manifest`, `metrics` |
 //! | settings, reports, the helper for sshd | `authorized_keys`, `config`, `report` |
+//! | requests and answers of the console | `wire` |
 //! | values | `account`, `account_state`, `import_id`, `recipient`, `sanitize` |
-//! | files, encodings | `codec`, `files` |
+//! | files, encodings, logging | `codec`, `files`, `logging` |
 //! | unsafe code | `sys` |
 //!
 //! Functions that make decisions are pure: they get times and listings as arguments. The package
@@ -52,6 +53,8 @@ pub use with_daemon::*;
 mod with_daemon {
     #[forbid(unsafe_code)]
     pub mod account_state;
+    #[forbid(unsafe_code)]
+    pub mod admin;
     #[forbid(unsafe_code)]
     pub mod admission;
     #[forbid(unsafe_code)]
@@ -76,6 +79,8 @@ mod with_daemon {
     pub mod import_id;
     #[forbid(unsafe_code)]
     pub mod key;
+    #[forbid(unsafe_code)]
+    pub mod logging;
     #[forbid(unsafe_code)]
     pub mod manifest;
     #[forbid(unsafe_code)]
@@ -103,4 +108,6 @@ mod with_daemon {
     #[forbid(unsafe_code)]
     pub mod store;
     pub mod sys;
+    #[forbid(unsafe_code)]
+    pub mod wire;
 }

@@ -2,6 +2,7 @@
 //! always hold does not. libFuzzer runs them from fuzz_targets/, and tests/it/fuzz.rs, which
 //! includes this file, for a bounded time on stable.
 
+pub mod admin_request;
 pub mod fingerprint;
 pub mod key;
 pub mod log_line;

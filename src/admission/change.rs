@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::copy::copy_account;
 use super::error::{AdmissionError, Result};
+use super::limits::LimitedChange;
 use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::config::Config;
@@ -20,6 +21,8 @@ use crate::state::keys::{self, KeyRow};
 pub struct Admission<'a> {
     pub config: &'a Config,
     pub registry: &'a Registry,
+    /// Whether the hourly limits of the console hold.
+    is_limited: bool,
 }
 
 /// An account that is to be added.
@@ -39,7 +42,25 @@ pub struct AddedKey {
     pub account: AccountState,
 }
 
-impl Admission<'_> {
+/// The result of [`Admission::suspend`].
+#[derive(Clone, Debug)]
+pub struct Suspension {
+    pub account: Account,
+    /// The number of session processes that were ended.
+    pub ended: usize,
+}
+
+impl<'a> Admission<'a> {
+    /// Returns the changes that root's commands make, without limits.
+    pub fn of_root(config: &'a Config, registry: &'a Registry) -> Self {
+        Self { config, registry, is_limited: false }
+    }
+
+    /// Returns the changes that the console asks for, with its limits.
+    pub fn of_console(config: &'a Config, registry: &'a Registry) -> Self {
+        Self { config, registry, is_limited: true }
+    }
+
     /// Adds an account. If a crash interrupted the command, a second run completes it.
     ///
     /// # Errors
@@ -60,7 +81,13 @@ impl Admission<'_> {
             (_, false) => {}
         }
         let account = Account { id: id.clone(), uid: None, state: AccountState::Active };
-        self.registry.write(|tx| registry::accounts::add(tx, at, &account))?;
+        self.registry.write(|tx| {
+            // A repetition after a crash finds the account and does not count.
+            if registry::accounts::add(tx, at, &account)? && self.is_limited {
+                LimitedChange::AddAccount.count(tx, at, id)?;
+            }
+            Ok::<_, AdmissionError>(())
+        })?;
         state.write(|tx| {
             if !accounts::add(tx, at, id, email, recipients)? {
                 // The command `provision` may have added the account's row already, but without a
@@ -86,8 +113,8 @@ impl Admission<'_> {
         account: &AccountId,
         new: NewKey<'_>,
     ) -> Result<AddedKey> {
-        let checked = self.registry.read(|tx| key::check_new(tx, account, &new));
-        if let Err(KeyError::Duplicate { .. }) = checked {
+        let checked = self.registry.read(|tx| self.check_key(tx, at, account, &new));
+        if let Err(AdmissionError::Key(KeyError::Duplicate { .. })) = checked {
             self.create_user(state, at, account)?;
             key::publish(self.registry, self.config, at)?;
             copy_account(self.registry, state, at, account)?;
@@ -95,7 +122,12 @@ impl Admission<'_> {
         checked?;
         let fingerprint = new.key.fingerprint();
         self.create_user(state, at, account)?;
-        self.registry.write(|tx| key::add(tx, at, account, new))?;
+        self.registry.write(|tx| {
+            if self.is_limited {
+                LimitedChange::SaveKey.count(tx, at, account)?;
+            }
+            Ok::<_, AdmissionError>(key::add(tx, at, account, new)?)
+        })?;
         key::publish(self.registry, self.config, at)?;
         copy_account(self.registry, state, at, account)?;
         state.read(|tx| {
@@ -105,6 +137,21 @@ impl Admission<'_> {
                 .map(|(key, row)| AddedKey { key, account: row.state })
                 .ok_or_else(|| AdmissionError::NoAccount(account.clone()))
         })
+    }
+
+    /// Checks that the key could be added. The check precedes the creation of the Unix user.
+    fn check_key(
+        &self,
+        tx: &registry::RegistryTransaction<'_>,
+        at: Timestamp,
+        account: &AccountId,
+        new: &NewKey<'_>,
+    ) -> Result<()> {
+        key::check_new(tx, account, new)?;
+        match self.is_limited {
+            true => LimitedChange::SaveKey.check(tx, at, account),
+            false => Ok(()),
+        }
     }
 
     /// Creates the Unix user and the folders of an account. The user's id is copied to the state
@@ -133,15 +180,39 @@ impl Admission<'_> {
         Ok(revoked)
     }
 
-    /// Suspends or resumes an account. The caller then updates the copy in the state database with
-    /// [`copy_account`].
+    /// Suspends an account: blocks new logins, and then ends the open sessions. The caller then
+    /// updates the copy in the state database with [`copy_account`].
+    ///
+    /// # Errors
+    /// The account does not exist or is being removed, the publication failed, or a session could
+    /// not be ended.
+    pub fn suspend(&self, at: Timestamp, id: &AccountId) -> Result<Suspension> {
+        let account = self.set_state(at, id, AccountState::Suspended)?;
+        let ended = provision::end_sessions(self.config, &account)?;
+        Ok(Suspension { account, ended })
+    }
+
+    /// Lets a suspended account log in again. The caller then updates the copy in the state
+    /// database with [`copy_account`].
     ///
     /// # Errors
     /// The account does not exist or is being removed, or the publication failed.
-    pub fn set_state(&self, at: Timestamp, id: &AccountId, to: AccountState) -> Result<Account> {
+    pub fn resume(&self, at: Timestamp, id: &AccountId) -> Result<Account> {
+        self.set_state(at, id, AccountState::Active)
+    }
+
+    pub(super) fn set_state(
+        &self,
+        at: Timestamp,
+        id: &AccountId,
+        to: AccountState,
+    ) -> Result<Account> {
         let account = self.registry.write(|tx| {
             if approved(tx, id)?.state == AccountState::Removing {
                 return Err(AdmissionError::Removing(id.clone()));
+            }
+            if self.is_limited {
+                LimitedChange::of_state(to).count(tx, at, id)?;
             }
             registry::accounts::set_state(tx, at, id, to)?;
             approved(tx, id)

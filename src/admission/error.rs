@@ -1,5 +1,7 @@
 //! [`AdmissionError`] is the error of changes of accounts and keys.
 
+use std::time::Duration;
+
 use crate::account::AccountId;
 use crate::key::{KeyError, PublishError};
 use crate::provision::ProvisionError;
@@ -21,6 +23,12 @@ pub enum AdmissionError {
     Removing(AccountId),
     #[error("account {account} has {count} imports that are waiting or running")]
     Unfinished { account: AccountId, count: u32 },
+    /// The limit holds for the console only.
+    #[error("account {account} has {max} keys already")]
+    TooManyKeys { account: AccountId, max: usize },
+    /// The limit holds for the console only. `wait` is the time until the change may be repeated.
+    #[error("{max} changes of the kind {change} were made within an hour")]
+    HourlyLimit { change: &'static str, max: u32, wait: Duration },
     /// The change of the key was refused, because the key can't be added or revoked.
     #[error(transparent)]
     Key(#[from] KeyError),

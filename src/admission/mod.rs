@@ -7,6 +7,8 @@
 mod change;
 mod copy;
 mod error;
+mod limits;
+mod recipients;
 mod take_over;
 #[cfg(test)]
 mod tests;
@@ -16,9 +18,10 @@ use crate::key;
 use crate::registry::Registry;
 use crate::state::{State, accounts};
 
-pub use change::{AddedKey, Admission, NewAccount};
+pub use change::{AddedKey, Admission, NewAccount, Suspension};
 pub use copy::{CopyChange, compare_copy, copy_account, copy_all};
 pub use error::AdmissionError;
+pub use recipients::{InvalidRecipient, check_address, check_domain};
 pub use take_over::{TakeOver, TakeOverRefusal, prepare_take_over};
 
 /// Opens the registry. Creates an empty registry on a host that has no account yet.

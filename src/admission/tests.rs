@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::limits::LimitedChange;
 use super::take_over::decide;
 use super::*;
 use crate::account::AccountId;
@@ -77,7 +78,7 @@ impl Fixture {
     }
 
     fn admission(&self) -> Admission<'_> {
-        Admission { config: &self.config, registry: &self.registry }
+        Admission::of_root(&self.config, &self.registry)
     }
 
     fn copy_all(&self) -> Vec<CopyChange> {
@@ -270,4 +271,29 @@ fn keys_from_a_takeover_are_published() {
     let registry = take_over.accept(None, &fixture.config, "root", fixture.now).unwrap();
     assert_eq!(crate::key::publish(&registry, &fixture.config, fixture.now).unwrap(), 1);
     assert_eq!(compare_copy(&registry, &fixture.state).unwrap(), []);
+}
+
+#[test]
+fn the_console_saves_a_limited_number_of_keys() {
+    let fixture = Fixture::new();
+    let ids = (0..12).map(|n| format!("a{n}").parse().unwrap()).collect::<Vec<AccountId>>();
+    for id in &ids {
+        fixture.approve(&Account { id: id.clone(), uid: None, state: AccountState::Active });
+    }
+    let save = |id: &AccountId| {
+        fixture.registry.write(|tx| LimitedChange::SaveKey.count(tx, fixture.now, id))
+    };
+    for id in &ids[..10] {
+        for _ in 0..10 {
+            save(id).unwrap();
+        }
+    }
+    let limit = |result| match result {
+        Err(AdmissionError::HourlyLimit { max, wait, .. }) => (max, wait.as_secs()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(limit(save(&ids[0])), (10, 3600));
+    assert_eq!(limit(save(&ids[10])), (100, 3600));
+    let later = fixture.now + std::time::Duration::from_secs(3600);
+    fixture.registry.write(|tx| LimitedChange::SaveKey.count(tx, later, &ids[0])).unwrap();
 }

@@ -5,6 +5,7 @@ use std::error::Error;
 use crate::admission::AdmissionError;
 use crate::config::SecretError;
 use crate::key::{KeyError, parse};
+use crate::outbox::settings::EndpointError;
 use crate::provision::ProvisionError;
 use crate::registry;
 use crate::state::BackupError;
@@ -14,6 +15,7 @@ pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     None.or_else(|| error.downcast_ref().and_then(after_admission))
         .or_else(|| error.downcast_ref().and_then(after_key))
         .or_else(|| error.downcast_ref().and_then(after_registry))
+        .or_else(|| error.downcast_ref().and_then(after_endpoint))
         .or_else(|| error.downcast_ref().and_then(after_copy))
         .or_else(|| error.downcast_ref().and_then(ProvisionError::hint).map(str::to_owned))
         .or_else(|| error.downcast_ref().and_then(parse::KeyFileError::hint))
@@ -27,13 +29,15 @@ fn after_admission(error: &AdmissionError) -> Option<String> {
         AdmissionError::NotApproved(_) => Some("sftp-import registry take-over".to_owned()),
         AdmissionError::Removing(id) => Some(format!("sftp-import account remove {id}")),
         AdmissionError::Unfinished { account, .. } => Some(format!(
-            "sftp-import account suspend {account} and wait for the imports to end, or use --force"
+            "run `sftp-import account suspend {account}` and wait until its imports end, or use --force"
         )),
         AdmissionError::Key(error) => after_key(error),
         AdmissionError::Provision(error) => error.hint().map(str::to_owned),
         AdmissionError::Registry(error) => after_registry(error),
         AdmissionError::Publish(_) => Some("run the same command again".to_owned()),
-        AdmissionError::State(_) => None,
+        AdmissionError::State(_)
+        | AdmissionError::TooManyKeys { .. }
+        | AdmissionError::HourlyLimit { .. } => None,
     }
 }
 
@@ -53,6 +57,19 @@ fn after_registry(error: &registry::Error) -> Option<String> {
     let hint = "restore the last backup with `sftp-import restore`, or list the state database's \
                 accounts and keys: sftp-import registry take-over";
     matches!(error, registry::Error::Missing(_)).then(|| hint.to_owned())
+}
+
+fn after_endpoint(error: &EndpointError) -> Option<String> {
+    match error {
+        EndpointError::NoAccount(id) => Some(format!("sftp-import account add {id} --email ADDR")),
+        EndpointError::NameTaken { account, name } => {
+            Some(format!("sftp-import webhook remove {account} {name}"))
+        }
+        EndpointError::NoEndpoint { account, .. } => {
+            Some(format!("sftp-import webhook list {account}"))
+        }
+        _ => None,
+    }
 }
 
 fn after_copy(error: &BackupError) -> Option<String> {

@@ -18,6 +18,7 @@ use crate::account_state::AccountState;
 use crate::admission::{Admission, AdmissionError};
 use crate::config::Config;
 use crate::key::{self, KeyRestrictions, NewKey, PublicKey, parse};
+use crate::sanitize::chain;
 use crate::sshd::ServerAddress;
 use crate::state::accounts;
 use crate::state::keys::{self, KeyRow};
@@ -104,13 +105,16 @@ fn add(arguments: &AddKey, config: &Config, context: &CliContext) -> CliResult {
     let AddKey { account, name, again, .. } = arguments;
     let now = Timestamp::now();
     let key = read_key(&arguments.file)?;
-    let from = arguments.from.as_deref().map(key::parse_from_hosts).transpose()?;
-    let expires_at =
-        arguments.expires.as_deref().map(|text| key::parse_expiry(text, now)).transpose()?;
+    let from = arguments.from.as_deref().map(key::parse_from_hosts).transpose();
+    let from = from.map_err(|error| CliError::new(format_args!("--from: {}", chain(&error))))?;
+    let expires_at = arguments.expires.as_deref().map(|text| key::parse_expiry(text, now));
+    let expires_at = expires_at
+        .transpose()
+        .map_err(|error| CliError::new(format_args!("--expires: {}", chain(&error))))?;
     let restrictions = KeyRestrictions { from, expires_at };
     let state = context.state(config)?;
     let registry = context.registry(config)?;
-    let admission = Admission { config, registry: &registry };
+    let admission = Admission::of_root(config, &registry);
     let new = NewKey { name, key: &key, restrictions, again: *again };
     let added = admission.add_key(&state, now, account, new)?;
     let KeyRow { account, name, algorithm, fingerprint, .. } = &added.key;
@@ -173,7 +177,7 @@ fn list(
 
 fn revoke(account: &AccountId, key: &str, config: &Config, context: &CliContext) -> CliResult {
     let registry = context.registry(config)?;
-    let admission = Admission { config, registry: &registry };
+    let admission = Admission::of_root(config, &registry);
     let revoked = admission.revoke_key(Timestamp::now(), account, key)?;
     let state = context.copy_account(&admission, account)?;
     let row = state.read(|tx| keys::find(tx, account, &revoked.key.fingerprint))?;

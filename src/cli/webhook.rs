@@ -5,14 +5,13 @@ use serde_json::json;
 
 use super::context::{CliContext, CliError, CliResult};
 use crate::account::AccountId;
-use crate::admission::AdmissionError;
 use crate::outbox::retry::AttemptOutcome;
+use crate::outbox::settings::{self, EndpointError, RotatedSecret};
 use crate::outbox::{
-    EndpointHost, Secret, SsrfGuard, WebhookRequest, WebhookSender, check_name, check_url,
-    message_id, signing_secrets,
+    EndpointHost, SsrfGuard, WebhookRequest, WebhookSender, check_name, check_url, message_id,
+    signing_secrets,
 };
-use crate::state::endpoints::{self, AddOutcome, Endpoint};
-use crate::state::{self, activity};
+use crate::state::endpoints::{self, Endpoint};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum WebhookCommand {
@@ -65,24 +64,7 @@ fn add(context: &CliContext, account: &AccountId, name: &str, url: &str) -> CliR
     let config = context.config()?;
     let host = SsrfGuard::new(&config.webhooks.allow).check_host(url)?;
     let state = context.state(&config)?;
-    let (at, secret) = (Timestamp::now(), Secret::generate()?.reveal());
-    let added = state.write(|tx| {
-        let added = endpoints::add(tx, at, account, name, url, &secret)?;
-        if added == AddOutcome::Added {
-            activity::log(tx, at, Some(account), None, "webhook.added", &format!("{name}: {url}"))?;
-        }
-        Ok::<_, state::Error>(added)
-    })?;
-    match added {
-        AddOutcome::Added => {}
-        AddOutcome::NoAccount => return Err(AdmissionError::NoAccount(account.clone()).into()),
-        AddOutcome::NameTaken => {
-            return Err(CliError::new(format_args!(
-                "account {account} already has an endpoint {name}"
-            ))
-            .hint(format_args!("sftp-import webhook remove {account} {name}")));
-        }
-    }
+    let secret = settings::save_endpoint(&state, Timestamp::now(), account, name, url)?;
     let mut lines = Vec::new();
     if let EndpointHost::Unresolved(why) = host {
         lines.push(format!("The host name does not resolve; each request retries. {why}"));
@@ -122,7 +104,7 @@ fn test(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
     let state = context.state(&config)?;
     let target = state
         .read(|tx| endpoints::find_target(tx, account.as_str(), name, now))?
-        .ok_or_else(|| no_such_endpoint(endpoint))?;
+        .ok_or_else(|| no_endpoint(account, name))?;
     // A slow endpoint must not block other users of the database.
     drop(state);
     let (id, secrets) = (message_id(), signing_secrets(&target)?);
@@ -148,12 +130,9 @@ fn test(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
 fn rotate(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
     let EndpointArguments { account, name } = endpoint;
     let config = context.config()?;
-    let (state, secret) = (context.state(&config)?, Secret::generate()?.reveal());
-    let at = Timestamp::now();
-    let until = at.checked_add(config.webhooks.old_secret_for.get())?;
-    change(&state, at, endpoint, "webhook.rotated", |tx| {
-        endpoints::rotate_secret(tx, account, name, &secret, until)
-    })?;
+    let (state, at) = (context.state(&config)?, Timestamp::now());
+    let RotatedSecret { secret, old_secret_until: until } =
+        settings::rotate_secret(&state, &config.webhooks, at, account, name)?;
     let value = json!({
         "account": account.as_str(), "name": name, "secret": secret, "oldSecretUntil": until,
     });
@@ -169,39 +148,18 @@ fn rotate(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
 
 fn enable(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
     let EndpointArguments { account, name } = endpoint;
-    let state = context.open_state()?;
-    change(&state, Timestamp::now(), endpoint, "webhook.enabled", |tx| {
-        endpoints::enable(tx, account, name)
-    })?;
+    settings::enable_endpoint(&context.open_state()?, Timestamp::now(), account, name)?;
     let value = json!({"account": account.as_str(), "name": name});
     context.done(&value, [format!("The endpoint {name} of account {account} is enabled.")])
 }
 
 fn remove(context: &CliContext, endpoint: &EndpointArguments) -> CliResult {
     let EndpointArguments { account, name } = endpoint;
-    let (state, at) = (context.open_state()?, Timestamp::now());
-    change(&state, at, endpoint, "webhook.removed", |tx| endpoints::remove(tx, at, account, name))?;
+    settings::remove_endpoint(&context.open_state()?, Timestamp::now(), account, name)?;
     let value = json!({"account": account.as_str(), "name": name});
     context.done(&value, [format!("The endpoint {name} of account {account} is removed.")])
 }
 
-/// Changes an endpoint and logs the change. Fails if the endpoint does not exist.
-fn change(
-    state: &state::State,
-    at: Timestamp,
-    endpoint: &EndpointArguments,
-    action: &str,
-    change: impl FnOnce(&state::Transaction<'_>) -> state::Result<bool>,
-) -> Result<(), CliError> {
-    state.write(|tx| {
-        if !change(tx)? {
-            return Err(no_such_endpoint(endpoint));
-        }
-        Ok(activity::log(tx, at, Some(&endpoint.account), None, action, &endpoint.name)?)
-    })
-}
-
-fn no_such_endpoint(EndpointArguments { account, name }: &EndpointArguments) -> CliError {
-    CliError::new(format_args!("account {account} has no endpoint {name}"))
-        .hint(format_args!("sftp-import webhook list {account}"))
+fn no_endpoint(account: &AccountId, name: &str) -> CliError {
+    EndpointError::NoEndpoint { account: account.clone(), name: name.to_owned() }.into()
 }

@@ -28,6 +28,7 @@ pub use sections::per_account::PerAccount;
 pub use sections::readme::Readme;
 pub use sections::retention::Retention;
 pub use sections::watch::{Method, Watch};
+pub use sections::web::{AccountPolicy, AccountWeb, KeyPolicy, Web};
 pub use sections::webhooks::Webhooks;
 pub use units::{Period, Size, UtcTime};
 
@@ -61,6 +62,8 @@ pub struct Config {
     /// The sections `[account.ID.…]`, which contain settings of single accounts.
     pub account: PerAccount,
     pub metrics: Metrics,
+    /// The console. Use [`Config::key_policy_of`] to get the policy of an account.
+    pub web: Web,
 }
 
 impl Config {
@@ -105,6 +108,11 @@ impl Config {
     /// Returns the retention periods for `account`.
     pub fn retention_of(&self, account: &AccountId) -> &Retention {
         self.account.get(account).map_or(&self.retention, |own| &own.retention)
+    }
+
+    /// Returns who may save keys of `account` through the console.
+    pub fn key_policy_of(&self, account: &AccountId) -> KeyPolicy {
+        self.account.get(account).and_then(|own| own.web.keys).unwrap_or(self.web.keys)
     }
 
     /// Reads and checks the configuration file `asked`. If `asked` is `None`, reads

@@ -16,6 +16,7 @@
 
 mod answer_locks;
 mod context;
+mod current_report;
 mod intake;
 mod local;
 mod maintenance;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::context::Context;
+pub use self::current_report::current_report;
 use self::intake::scanner::{IntakeMemory, Scanner};
 pub use self::intake::survey::Survey;
 pub use self::intake::{IntakeError, ScanOutcome};

@@ -1,4 +1,4 @@
-//! Parses the restrictions of a key, `--from` and `--expires`, from a sysadmin's input. The
+//! Parses the restrictions of a key, its networks and its expiry, from a person's input. The
 //! functions are pure.
 //!
 //! The results are valid values of the authorized_keys options `from=` and `expiry-time=`
@@ -13,7 +13,7 @@ use jiff::{Timestamp, Unit};
 
 /// The reason why a text is not a list of addresses and networks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--from: {text:?} {problem}")]
+#[error("{text:?} {problem}")]
 pub struct InvalidFrom {
     text: String,
     problem: String,
@@ -22,11 +22,9 @@ pub struct InvalidFrom {
 /// The reason why a text is not a time at which a key can expire.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidExpiry {
-    #[error(
-        "--expires: {0:?} is neither a date (2027-01-31) nor an instant (2027-01-31T12:00:00Z)"
-    )]
+    #[error("{0:?} is neither a date (2027-01-31) nor an instant (2027-01-31T12:00:00Z)")]
     Unreadable(String),
-    #[error("--expires: {0} is not in the future")]
+    #[error("{0} is not in the future")]
     Past(Timestamp),
 }
 

@@ -17,6 +17,7 @@ mod notice;
 mod outcome;
 mod relay;
 pub mod retry;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 mod webhook;

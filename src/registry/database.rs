@@ -16,10 +16,12 @@ use crate::files::{IoError, private};
 /// The maximum time for which a command waits until another command has written to the registry.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-const SCHEMA: &str = include_str!("schema.sql");
+/// The steps from an empty database to the present schema. After step `n`, `PRAGMA user_version` is
+/// `n + 1`.
+const SCHEMA: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
 
-/// The value of `PRAGMA user_version` in a database with the schema [`SCHEMA`].
-pub(super) const VERSION: i64 = 1;
+/// The value of `PRAGMA user_version` in a database with all steps of [`SCHEMA`].
+pub(super) const VERSION: i64 = SCHEMA.len() as i64;
 
 /// An open registry database.
 #[derive(Debug)]
@@ -51,12 +53,13 @@ impl Registry {
     pub fn open(admin: &Path, actor: &str) -> Result<Self> {
         let path = path(admin);
         check(admin, &path)?;
-        let connection = connect(&path)?;
-        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if found != VERSION {
-            return Err(Error::Version { path, found, known: VERSION });
+        let opened = Self { connection: connect(&path)?, actor: actor.to_owned() };
+        match version(&opened.connection)? {
+            VERSION => {}
+            1.. => opened.write(|tx| upgrade(tx, &path))?,
+            found => return Err(Error::Version { path, found, known: VERSION }),
         }
-        Ok(Self { connection, actor: actor.to_owned() })
+        Ok(opened)
     }
 
     /// Creates the registry in the folder `admin` with the rows that `fill` writes, and opens it.
@@ -72,8 +75,7 @@ impl Registry {
         let file = create_temporary(admin)?;
         let new = Self { connection: connect(file.path())?, actor: actor.to_owned() };
         new.write(|tx| {
-            tx.execute_batch(SCHEMA).map_err(Error::from)?;
-            tx.pragma_update(None, "user_version", VERSION).map_err(Error::from)?;
+            upgrade(tx, file.path())?;
             fill(tx)
         })?;
         new.connection.close().map_err(|(_, error)| Error::from(error))?;
@@ -112,6 +114,24 @@ impl Registry {
         tx.commit().map_err(Error::from)?;
         Ok(done)
     }
+}
+
+fn version(connection: &Connection) -> Result<i64> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Carries out the missing steps of [`SCHEMA`].
+///
+/// # Errors
+/// A newer program has written the registry.
+fn upgrade(tx: &RegistryTransaction<'_>, path: &Path) -> Result<()> {
+    let found = version(tx)?;
+    let unknown = || Error::Version { path: path.to_owned(), found, known: VERSION };
+    let done = usize::try_from(found).ok().filter(|done| *done <= SCHEMA.len());
+    for step in &SCHEMA[done.ok_or_else(unknown)?..] {
+        tx.execute_batch(step)?;
+    }
+    Ok(tx.pragma_update(None, "user_version", VERSION)?)
 }
 
 /// Returns whether a registry exists in the folder `admin`.

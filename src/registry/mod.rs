@@ -14,6 +14,7 @@ pub mod backup;
 mod database;
 mod error;
 pub mod keys;
+pub mod limited_changes;
 
 pub use accounts::Account;
 pub use database::{Registry, RegistryTransaction, exists};

@@ -111,6 +111,60 @@ fn a_newer_schema_is_refused() {
 }
 
 #[test]
+fn a_registry_with_schema_1_is_upgraded() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin = folder.path().join("admin");
+    let registry = create(&admin);
+    let undo = "DROP TABLE limited_change; PRAGMA user_version = 1";
+    registry.connection.execute_batch(undo).unwrap();
+    drop(registry);
+    for _ in 0..2 {
+        let registry = Registry::open(&admin, "root").unwrap();
+        let acme = "acme".parse().unwrap();
+        registry.write(|tx| limited_changes::record(tx, AT, "x", &acme)).unwrap();
+        assert_eq!(registry.read(accounts::list).unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn changes_of_the_last_hour_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = create(&folder.path().join("admin"));
+    let [acme, other] = ["acme", "other"].map(|id| id.parse().unwrap());
+    registry.write(|tx| accounts::add(tx, AT, &account("other", None))).unwrap();
+    let record = |second, change, account| {
+        let at = Timestamp::from_second(second).unwrap();
+        registry.write(|tx| limited_changes::record(tx, at, change, account)).unwrap();
+    };
+    let wait = |second, account, max| {
+        let at = Timestamp::from_second(second).unwrap();
+        let wait = registry.read(|tx| limited_changes::wait(tx, at, "x", account, max)).unwrap();
+        wait.map(|wait| wait.as_secs())
+    };
+    // The second row is later than the third: its request began later and was written earlier.
+    record(10_000, "x", &acme);
+    record(10_003, "x", &other);
+    record(10_002, "x", &acme);
+    record(10_002, "y", &acme);
+    assert_eq!(
+        [1, 2, 3, 4].map(|max| wait(10_002, None, max)),
+        [Some(3600), Some(3600), Some(3598), None]
+    );
+    assert_eq!([1, 2, 3].map(|max| wait(10_010, Some(&acme), max)), [Some(3592), Some(3590), None]);
+    assert_eq!(wait(13_599, None, 3), Some(1));
+    assert_eq!(wait(13_600, None, 3), None);
+    assert_eq!(wait(13_602, None, 1), Some(1));
+    // The clock was set back by a day. Old rows must not stop changes for a day.
+    assert_eq!(wait(10_000 - 86_400, None, 1), None);
+    record(13_602, "x", &acme);
+    let rows = "SELECT count(*) FROM limited_change";
+    let rows: i64 = registry.connection.query_row(rows, [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 2, "rows that no longer count are deleted");
+    registry.write(|tx| accounts::remove(tx, &acme)).unwrap();
+    assert_eq!(wait(13_602, None, 1), Some(1), "the row of the other account stays");
+}
+
+#[test]
 fn registry_changes_record_the_user() {
     let folder = tempfile::tempdir().unwrap();
     let admin = folder.path().join("admin");

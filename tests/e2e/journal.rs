@@ -5,8 +5,12 @@
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::json;
+
+use crate::support::admin::AdminSocket;
 use crate::support::host::{Host, SOON, set_mode};
 use crate::support::pair::Pair;
 use crate::support::process::until;
@@ -14,12 +18,19 @@ use crate::support::process::until;
 /// The socket of journald (systemd.io/JOURNAL_NATIVE_PROTOCOL).
 const SOCKET: &str = "/run/systemd/journal/socket";
 
+/// Only one test at a time can have the socket.
+static SOCKET_USE: Mutex<()> = Mutex::new(());
+
 /// The replacement of journald's socket. Its path is removed on drop.
-struct Journal(UnixDatagram);
+struct Journal {
+    socket: UnixDatagram,
+    _use: MutexGuard<'static, ()>,
+}
 
 impl Journal {
     /// Binds the socket. `None` if a journal runs on this host.
     fn bind() -> Option<Self> {
+        let only_use = SOCKET_USE.lock().unwrap_or_else(PoisonError::into_inner);
         let path = Path::new(SOCKET);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         if path.exists() {
@@ -31,13 +42,13 @@ impl Journal {
         let socket = UnixDatagram::bind(path).unwrap();
         set_mode(path, 0o666);
         socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        Some(Self(socket))
+        Some(Self { socket, _use: only_use })
     }
 
     /// Returns the fields of the next entry. `None` if no entry arrives in time.
     fn next(&self) -> Option<BTreeMap<String, String>> {
         let mut buffer = vec![0; 256 * 1024];
-        let length = self.0.recv(&mut buffer).ok()?;
+        let length = self.socket.recv(&mut buffer).ok()?;
         Some(fields(&buffer[..length]))
     }
 }
@@ -104,5 +115,54 @@ fn journal_entries_have_the_fields_of_milestones() {
         assert_eq!((ended["ACCOUNT"].as_str(), ended["PRIORITY"].as_str()), ("e2e-journal", "5"));
         assert_eq!(ended["SYSLOG_IDENTIFIER"], "sftp-importd");
         assert!(ended["MESSAGE"].ends_with(words), "{ended:#?}");
+    }
+}
+
+/// Root's process must log each request of the console before and after its change. Texts of the
+/// request must not add fields.
+#[test]
+fn journal_entries_have_the_fields_of_console_requests() {
+    let Some(journal) = Journal::bind() else {
+        eprintln!("SKIPPED: this host has a journal; scripts/system-test checks its entries");
+        return;
+    };
+    let host = Host::new("");
+    let admin = AdminSocket::start_with(&host, &["JOURNAL_STREAM=1:1"]);
+    let next = || {
+        until("an entry of the admin helper", SOON, || {
+            // Programs of the system also write to the journal.
+            let is_ours = |program: &String| program == "sftp-import-admin";
+            journal.next().filter(|entry| entry.get("SYSLOG_IDENTIFIER").is_some_and(is_ours))
+        })
+    };
+    let add = json!({"v": 1, "verb": "account.add", "id": "e2e-journal-admin", "by": "ops@acme.example",
+        "contact": "ops@acme.example", "client": "203.0.113.9"});
+    admin.change(&add);
+    admin.ask(&add);
+    admin.ask(&json!({"v": 1, "verb": "key.revoke", "account": "x\nVERB=key.save",
+        "fingerprint": "SHA256:x", "by": "a\nBY=root"}));
+    let add_id = "8c25e7b4a6f1493d80b9f37d5e1c04a6";
+    for (outcome, priority) in
+        [("requested", "5"), ("done", "5"), ("requested", "5"), ("conflict", "4")]
+    {
+        let entry = next();
+        for (field, value) in [
+            ("ACCOUNT", "e2e-journal-admin"),
+            ("VERB", "account.add"),
+            ("BY", "ops@acme.example"),
+            ("CLIENT", "203.0.113.9"),
+            ("MESSAGE_ID", add_id),
+            ("OUTCOME", outcome),
+            ("PRIORITY", priority),
+        ] {
+            assert_eq!(entry[field], value, "{field}: {entry:#?}");
+        }
+    }
+    for outcome in ["requested", "invalid"] {
+        let entry = next();
+        assert_eq!(entry["OUTCOME"], outcome, "{entry:#?}");
+        assert_eq!(entry["MESSAGE_ID"], "e61a0c97f3d84b25b87c4d90a1f5e26b");
+        assert_eq!((entry["VERB"].as_str(), entry["CLIENT"].as_str()), ("key.revoke", "-"));
+        assert_eq!(entry["BY"], "a\\u{a}BY=root", "{entry:#?}");
     }
 }

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod admin_helper;
 mod answers;
 mod audit;
 mod care;

@@ -12,6 +12,8 @@ use crate::support::unix::SYSUSERS;
 
 const UNIT: &str = include_str!("../../systemd/sftp-importd.service");
 
+const ADMIN_HELPER: &str = "/usr/lib/sftp-import/sftp-import-admin";
+
 /// Returns the values of `key` in the unit in their order.
 fn values(key: &str) -> Vec<&'static str> {
     UNIT.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
@@ -33,17 +35,20 @@ fn the_daemon_unit_is_valid() {
 fn all_shipped_units_are_valid() {
     let folder = tempfile::tempdir().unwrap();
     let mut units = Vec::new();
-    for entry in std::fs::read_dir(format!("{REPOSITORY}/systemd")).unwrap() {
+    let folders = ["systemd", "systemd/web"].map(|path| format!("{REPOSITORY}/{path}"));
+    for entry in folders.iter().flat_map(|path| std::fs::read_dir(path).unwrap()) {
         let from = entry.unwrap().path();
         if from.is_file() {
-            let unit = std::fs::read_to_string(&from).unwrap();
+            let mut unit = std::fs::read_to_string(&from).unwrap();
             let to = folder.path().join(from.file_name().unwrap());
-            let unit = unit.replace("/usr/sbin/sftp-importd", "/bin/true");
-            std::fs::write(&to, unit.replace("/usr/sbin/sftp-import", "/bin/true")).unwrap();
+            for program in ["/usr/sbin/sftp-importd", "/usr/sbin/sftp-import", ADMIN_HELPER] {
+                unit = unit.replace(program, "/bin/true");
+            }
+            std::fs::write(&to, unit).unwrap();
             units.push(text(&to).to_owned());
         }
     }
-    assert!(units.len() >= 5, "{units:?}");
+    assert!(units.len() >= 7, "{units:?}");
     let mut args = vec!["verify", "--man=no"];
     args.extend(units.iter().map(String::as_str));
     let ran = run("systemd-analyze", &args).ok();
@@ -56,6 +61,40 @@ fn the_provisioning_unit_has_few_privileges() {
     let unit = format!("{REPOSITORY}/systemd/sftp-import-provision.service");
     let args = ["security", "--offline=true", "--threshold=35", "--no-pager", &unit];
     run("systemd-analyze", &args).ok();
+}
+
+/// The admin helper does what provisioning does, for one account. It must have the same sandbox.
+#[test]
+fn the_admin_helper_has_the_provisioning_sandbox() {
+    let sandbox = |file: &str| -> Vec<String> {
+        let unit = std::fs::read_to_string(format!("{REPOSITORY}/systemd/{file}")).unwrap();
+        let settings = unit.lines().skip_while(|line| !line.starts_with("ProtectSystem="));
+        settings.filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    };
+    let provision = sandbox("sftp-import-provision.service");
+    assert!(provision.len() > 20, "{provision:?}");
+    assert_eq!(sandbox("web/sftp-import-admin@.service"), provision);
+    let unit = format!("{REPOSITORY}/systemd/web/sftp-import-admin@.service");
+    let args = ["security", "--offline=true", "--threshold=35", "--no-pager", &unit];
+    run("systemd-analyze", &args).ok();
+}
+
+/// The daemon has the same user as the broker. It must not reach the admin helper's socket.
+#[test]
+fn the_daemon_cannot_reach_the_admin_helper() {
+    assert!(values("InaccessiblePaths").contains(&"-/run/sftp-import-admin"));
+    let socket =
+        std::fs::read_to_string(format!("{REPOSITORY}/systemd/web/sftp-import-admin.socket"))
+            .unwrap();
+    for line in [
+        "ListenStream=/run/sftp-import-admin/admin.sock",
+        "SocketUser=root",
+        "SocketGroup=sftp-import",
+        "SocketMode=0660",
+        "Accept=yes",
+    ] {
+        assert!(socket.lines().any(|found| found == line), "{line}");
+    }
 }
 
 #[test]

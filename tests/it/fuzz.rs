@@ -135,3 +135,8 @@ fn fuzzed_state_databases_do_not_cause_failures() {
 fn fuzzed_fingerprints_do_not_cause_failures() {
     run(targets::fingerprint::run, targets::fingerprint::SEEDS);
 }
+
+#[test]
+fn fuzzed_admin_requests_do_not_cause_failures() {
+    run(targets::admin_request::run, targets::admin_request::SEEDS);
+}

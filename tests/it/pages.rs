@@ -120,6 +120,13 @@ fn the_man_page_of_sftp_importd_is_current() {
     check_page("sftp-importd.8", &(page + &part("sftp-importd.8")));
 }
 
+/// The page is in a folder of its own, because another package installs it.
+#[test]
+fn the_page_of_the_admin_helper_is_current() {
+    let page = opening(&sftp_import::admin::Arguments::command());
+    check_page("web/sftp-import-admin.8", &(page + &part("sftp-import-admin.8")));
+}
+
 /// The page of the helper is hand-written, because the helper does not use clap.
 #[test]
 fn the_man_page_of_the_helper_has_usage() {

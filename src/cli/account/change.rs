@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::show::find_account;
 use crate::account::AccountId;
-use crate::admission::{Admission, NewAccount};
+use crate::admission::{Admission, InvalidRecipient, NewAccount, check_address, check_domain};
 use crate::cli::context::{CliContext, CliError, CliResult};
+use crate::outbox::settings::{self, EndpointError};
 use crate::recipient::RecipientRule;
 use crate::state::accounts;
 
@@ -34,7 +35,7 @@ impl RecipientArguments {
         contact: Option<&str>,
         before: &RecipientRule,
     ) -> Result<Option<RecipientRule>, CliError> {
-        let addresses = check_list(&self.recipient, check_email)?;
+        let addresses = check_list(&self.recipient, check_address)?;
         let domains = check_list(&self.recipient_domain, check_domain)?;
         if self.any_recipient {
             return Ok(Some(RecipientRule::Any));
@@ -59,11 +60,11 @@ pub(super) fn add(
 ) -> CliResult {
     let config = context.config()?;
     let state = context.state(&config)?;
-    let email = email.map(check_email).transpose()?;
+    let email = email.map(check_address).transpose()?;
     let default = RecipientRule::limited(email.as_deref(), Vec::new(), None);
     let rule = recipients.change(email.as_deref(), &default)?.unwrap_or(default);
     let registry = context.registry(&config)?;
-    let admission = Admission { config: &config, registry: &registry };
+    let admission = Admission::of_root(&config, &registry);
     let new = NewAccount { id, email: email.as_deref(), recipients: &rule };
     let account = admission.add_account(&state, Timestamp::now(), &new)?;
     let next = format!("next: sftp-import key add {id} FILE.pub --name NAME");
@@ -79,7 +80,7 @@ pub(super) fn set(
 ) -> CliResult {
     let state = context.open_state()?;
     let contact = email.as_deref().filter(|text| !text.is_empty());
-    let contact = contact.map(check_email).transpose()?;
+    let contact = contact.map(check_address).transpose()?;
     let endpoint = webhook.as_deref().filter(|name| !name.is_empty());
     let at = Timestamp::now();
     let account = state.write(|tx| {
@@ -91,37 +92,30 @@ pub(super) fn set(
         if let Some(rule) = recipients.change(contact.as_deref(), &before.recipients)? {
             accounts::set_recipients(tx, at, id, &rule)?;
         }
-        if webhook.is_some() && !accounts::set_webhook(tx, at, id, endpoint)? {
-            let name = endpoint.unwrap_or_default();
-            return Err(CliError::new(format_args!("account {id} has no webhook {name:?}"))
-                .hint(format_args!("sftp-import webhook list {id}")));
+        if webhook.is_some() {
+            settings::choose_endpoint(tx, at, id, endpoint).map_err(not_chosen)?;
         }
         find_account(tx, id)
     })?;
     context.done(&account, [format!("account {id} changed")])
 }
 
+fn not_chosen(error: EndpointError) -> CliError {
+    match error {
+        EndpointError::NoEndpoint { account, name } => {
+            CliError::new(format_args!("account {account} has no webhook {name:?}"))
+                .hint(format_args!("sftp-import webhook list {account}"))
+        }
+        error => error.into(),
+    }
+}
+
 /// Checks the values of an option, except empty values. Returns `None` if the option was not given.
 fn check_list(
     texts: &[String],
-    check: fn(&str) -> Result<String, CliError>,
-) -> Result<Option<Vec<String>>, CliError> {
+    check: fn(&str) -> Result<String, InvalidRecipient>,
+) -> Result<Option<Vec<String>>, InvalidRecipient> {
     let values = texts.iter().filter(|text| !text.is_empty()).map(|text| check(text));
-    let values = values.collect::<Result<Vec<String>, CliError>>()?;
+    let values = values.collect::<Result<Vec<String>, InvalidRecipient>>()?;
     Ok((!texts.is_empty()).then_some(values))
-}
-
-fn check_email(text: &str) -> Result<String, CliError> {
-    if crate::manifest::is_address(text) {
-        return Ok(text.to_owned());
-    }
-    Err(CliError::new(format_args!("{text:?} is not an email address")))
-}
-
-/// Checks the name of a domain, and returns it in lower case.
-fn check_domain(text: &str) -> Result<String, CliError> {
-    match format!("x@{text}").parse::<email_address::EmailAddress>() {
-        Ok(_) if !text.contains(['@', '[', '<']) => Ok(text.to_ascii_lowercase()),
-        _ => Err(CliError::new(format_args!("{text:?} is not a domain such as example.com"))),
-    }
 }

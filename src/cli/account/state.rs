@@ -9,8 +9,6 @@ use crate::admission::{Admission, AdmissionError};
 use crate::cli::context::{CliContext, CliError, CliResult};
 use crate::cli::prompt::confirm;
 use crate::config::Config;
-use crate::provision;
-use crate::registry::Account;
 use crate::state::{Transaction, accounts};
 
 /// Runs the command `account suspend`: blocks new logins, and then ends the open sessions. The
@@ -18,9 +16,9 @@ use crate::state::{Transaction, accounts};
 pub(super) fn suspend(context: &CliContext, id: &AccountId) -> CliResult {
     let config = context.config()?;
     let registry = context.registry(&config)?;
-    let admission = Admission { config: &config, registry: &registry };
-    let suspended = set_state(&admission, id, AccountState::Suspended, context)?;
-    let ended = provision::end_sessions(&config, &suspended)?;
+    let admission = Admission::of_root(&config, &registry);
+    let suspended = admission.suspend(Timestamp::now(), id);
+    let ended = suspended.map_err(|error| explain(error, &config, context))?.ended;
     let state = context.copy_account(&admission, id)?;
     let account = state.read(|tx| find_account(tx, id))?;
     context.done(
@@ -39,25 +37,23 @@ pub(super) fn suspend(context: &CliContext, id: &AccountId) -> CliResult {
 pub(super) fn resume(context: &CliContext, id: &AccountId) -> CliResult {
     let config = context.config()?;
     let registry = context.registry(&config)?;
-    let admission = Admission { config: &config, registry: &registry };
-    set_state(&admission, id, AccountState::Active, context)?;
+    let admission = Admission::of_root(&config, &registry);
+    let resumed = admission.resume(Timestamp::now(), id);
+    resumed.map_err(|error| explain(error, &config, context))?;
     let state = context.copy_account(&admission, id)?;
     let account = state.read(|tx| find_account(tx, id))?;
     context.done(&account, [format!("account {id} is active: its keys work again")])
 }
 
-fn set_state(
-    admission: &Admission<'_>,
-    id: &AccountId,
-    to: AccountState,
-    context: &CliContext,
-) -> Result<Account, CliError> {
-    admission.set_state(Timestamp::now(), id, to).map_err(|error| match error {
-        AdmissionError::NoAccount(id) if is_in_state(&id, admission.config, context) => {
+/// Returns the failure for `error`. An account that only the state database has gets a hint of its
+/// own.
+fn explain(error: AdmissionError, config: &Config, context: &CliContext) -> CliError {
+    match error {
+        AdmissionError::NoAccount(id) if is_in_state(&id, config, context) => {
             AdmissionError::NotApproved(id).into()
         }
         error => error.into(),
-    })
+    }
 }
 
 /// Returns whether the state database has the account. Returns false if the state database can't
@@ -77,7 +73,7 @@ pub(super) fn remove(context: &CliContext, id: &AccountId, yes: bool, force: boo
         confirm(id, &question, &format!("account {id} is not removed"), &command)?;
     }
     let registry = context.registry(&config)?;
-    let admission = Admission { config: &config, registry: &registry };
+    let admission = Admission::of_root(&config, &registry);
     state.read(|tx| check_removable(tx, id, force))?;
     // If the command is interrupted after this point, a second run of the same command completes
     // the removal, because the rows are deleted last.

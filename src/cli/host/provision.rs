@@ -26,7 +26,7 @@ pub fn run(context: &CliContext) -> CliResult {
     require_root()?;
     let config = context.config()?;
     let registry = context.registry(&config)?;
-    let admission = Admission { config: &config, registry: &registry };
+    let admission = Admission::of_root(&config, &registry);
     // The keys are published before users are removed. A removal that continues here ends sessions,
     // and their keys must no longer work then.
     key::publish(&registry, &config, Timestamp::now())?;

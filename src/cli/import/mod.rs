@@ -17,11 +17,11 @@ use serde_json::json;
 
 use crate::account::AccountId;
 use crate::cli::context::{CliContext, CliError, CliResult};
-use crate::import::ImportRow;
+use crate::import::{ImportRow, current_report};
 use crate::report::{DataType, ImportState};
 use crate::spool::Layout;
 use crate::state::{State, activity, imports};
-use watch::{current_report, find_import, watch};
+use watch::{find_import, watch};
 
 #[derive(Debug, Subcommand)]
 pub enum ImportCommand {

@@ -4,7 +4,7 @@
 //! the daemon, which queues the import again. On a terminal it shows a bar, otherwise a line for
 //! each change.
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::report;
 use crate::cli::context::{CliContext, CliError, CliResult};
-use crate::import::ImportRow;
+use crate::import::{ImportRow, current_report};
 use crate::report::{ImportState, Report};
-use crate::spool::{Layout, Results};
+use crate::spool::Layout;
 use crate::state::{State, imports};
 
 /// The interval at which the state database is read. The daemon writes the progress every two
@@ -24,39 +24,12 @@ const POLL: Duration = Duration::from_millis(300);
 /// The minimum interval between lines that show only progress.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// The maximum number of bytes that are read from a report.
-const MAX_REPORT: u64 = 16 << 20;
-
 /// Returns the import with the id `import`.
 pub fn find_import(state: &State, import: &str) -> Result<ImportRow, CliError> {
     state.read(|tx| imports::get(tx, import))?.ok_or_else(|| {
         CliError::new(format_args!("there is no import {import}"))
             .hint("`sftp-import import list` shows the newest imports")
     })
-}
-
-/// Returns the current report of an import: the final report, the report in results/, or a report
-/// made from the database row.
-pub fn current_report(row: &ImportRow, layout: &Layout) -> Report {
-    let from_row = || Report {
-        data_type: row.data_type,
-        data_file: row.data_file.clone(),
-        state: row.state,
-        started_at: row.started_at,
-        ..Report::queued(&row.manifest, row.received_at).of(&row.id, &row.account)
-    };
-    row.report.clone().or_else(|| progress_report(row, layout)).unwrap_or_else(from_row)
-}
-
-/// Returns the progress report in results/. `None` if that report belongs to another import, or is
-/// the final report of a run before a retry.
-fn progress_report(row: &ImportRow, layout: &Layout) -> Option<Report> {
-    let results = Results::open(layout, &row.account).ok()?;
-    let file = results.read(&format!("{}.result.json", row.stem)).ok()?;
-    let file = io::BufReader::new(file.take(MAX_REPORT));
-    let report: Report = serde_json::from_reader(file).ok()?;
-    let is_this = report.import.as_ref() == Some(&row.id) && report.state == row.state;
-    is_this.then_some(report)
 }
 
 /// Shows the progress of `import` until it ends, then its report.

@@ -11,4 +11,5 @@ pub mod per_account;
 pub mod readme;
 pub mod retention;
 pub mod watch;
+pub mod web;
 pub mod webhooks;

@@ -1,8 +1,8 @@
-//! `[account.ID.limits]`, `[account.ID.pairing]` and `[account.ID.retention]`: settings of one
-//! account.
+//! `[account.ID.limits]`, `[account.ID.pairing]`, `[account.ID.retention]` and `[account.ID.web]`:
+//! settings of one account.
 //!
-//! If a key is missing in an account's section, the value from `[limits]`, `[pairing]` or
-//! `[retention]` applies.
+//! If a key is missing in an account's section, the value from `[limits]`, `[pairing]`,
+//! `[retention]` or `[web]` applies.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Table;
 
 use crate::account::AccountId;
-use crate::config::{Limits, Pairing, Retention};
+use crate::config::{AccountWeb, Limits, Pairing, Retention};
 
 /// The settings of all accounts that have their own sections.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,7 @@ pub struct AccountSettings {
     pub limits: Limits,
     pub pairing: Pairing,
     pub retention: Retention,
+    pub web: AccountWeb,
 }
 
 /// The sections of one account, as they are written in the configuration file.
@@ -32,6 +33,7 @@ struct SectionTables {
     limits: Table,
     pairing: Table,
     retention: Table,
+    web: AccountWeb,
 }
 
 /// The sections of the configuration file that the settings of accounts depend on.
@@ -57,6 +59,7 @@ impl PerAccount {
                 limits: merge(id, "limits", &file.limits, &written.limits)?,
                 pairing: merge(id, "pairing", &file.pairing, &written.pairing)?,
                 retention: merge(id, "retention", &file.retention, &written.retention)?,
+                web: written.web.clone(),
             };
             accounts.insert(account, section);
         }
@@ -96,7 +99,7 @@ impl<'de> Deserialize<'de> for PerAccount {
 #[cfg(test)]
 mod tests {
     use crate::account::AccountId;
-    use crate::config::Config;
+    use crate::config::{AccountPolicy, Config, KeyPolicy};
 
     #[test]
     fn account_sections_override_only_their_keys() {
@@ -122,6 +125,22 @@ mod tests {
             [retention.results, retention.activity].map(|kept| kept.get().as_secs() / 86_400)
         };
         assert_eq!((days("ACME-1"), days("other")), ([3, 9], [3, 365]));
+    }
+
+    #[test]
+    fn an_account_can_have_its_own_key_policy() {
+        let config = Config::parse(
+            "[web]\nkeys = 'signed'\naccounts = 'root'\n[account.ACME-1.web]\nkeys = 'operators'\n\
+             [account.ACME-2.web]\n",
+        )
+        .unwrap();
+        let policy = |id: &str| config.key_policy_of(&id.parse::<AccountId>().unwrap());
+        assert_eq!(policy("ACME-1"), KeyPolicy::Operators);
+        assert_eq!([policy("ACME-2"), policy("other")], [KeyPolicy::Signed; 2]);
+        assert_eq!(config.web.accounts, AccountPolicy::Root);
+        for text in ["[account.a.web]\naccounts = 'root'\n", "[web]\nkeys = 'anybody'\n"] {
+            assert!(Config::parse(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

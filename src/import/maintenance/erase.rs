@@ -86,7 +86,7 @@ pub fn erase(
         return Err(EraseError::Nothing(account.clone()));
     }
     // This step ends the account's sessions, and therefore its uploads.
-    Admission { config: &context.config, registry }.shut_out(&context.state, now, account)?;
+    Admission::of_root(&context.config, registry).shut_out(&context.state, now, account)?;
     stop_imports(context, account, now, waiting)?;
     let imports: HashSet<ImportId> =
         context.state.read(|tx| imports::ids_of(tx, account))?.into_iter().collect();

@@ -322,6 +322,7 @@ fn install_programs(root: &Path) {
         env!("CARGO_BIN_EXE_sftp-import"),
         env!("CARGO_BIN_EXE_sftp-importd"),
         env!("CARGO_BIN_EXE_sftp-import-authorized-keys"),
+        env!("CARGO_BIN_EXE_sftp-import-admin"),
     ] {
         let name = Path::new(built).file_name().unwrap();
         let copy = store.join(name);

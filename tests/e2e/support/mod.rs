@@ -2,6 +2,7 @@
 //! webhooks.
 
 pub mod account;
+pub mod admin;
 pub mod catchers;
 pub mod disk;
 pub mod findings;
