@@ -40,9 +40,12 @@ fn broken_by_tests() -> BTreeSet<String> {
     let mut broken = BTreeSet::new();
     for (file, text) in texts("tests/e2e") {
         let of_doctor = file.starts_with("doctor");
-        for call in [".failed(\"", ".warned(\""].into_iter().filter(|_| of_doctor) {
-            let calls = text.split(call).skip(1);
-            broken.extend(calls.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+        for call in [".failed(", ".warned("].into_iter().filter(|_| of_doctor) {
+            let names = text
+                .split(call)
+                .skip(1)
+                .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split_once('"'));
+            broken.extend(names.map(|(name, _)| name.to_owned()));
         }
     }
     for (_, text) in texts("tests/system/phases") {

@@ -334,11 +334,11 @@ fn an_ambiguous_date_exits_with_status_2() {
     assert_eq!(laptop.manifests(), [""; 0]);
     let (code, out, _) = laptop.run(&[&command[..], &["--yes"]].concat());
     assert_eq!(code, 0);
-    assert!(out.contains("dd/MM/yyyy (the day first) was taken"), "{out}");
+    assert!(out.contains("The answer dd/MM/yyyy (the day first) was chosen"), "{out}");
     assert_eq!(laptop.manifest("o.manifest")["columns"]["due"]["format"], "dd/MM/yyyy");
     let printed = ["manifest", "o.csv", EMAIL[0], EMAIL[1], "--output", "-", "--yes"];
     let (_, out, err) = laptop.run(&printed);
-    assert!(err.contains("was taken") && out.starts_with('{'), "{out}{err}");
+    assert!(err.contains("was chosen") && out.starts_with('{'), "{out}{err}");
     let us = ["--force", "--date-format", "MM/dd/yyyy"];
     assert_eq!(laptop.run(&[&command[..], &us].concat()).0, 0);
     assert_eq!(laptop.manifest("o.manifest")["columns"]["due"]["format"], "MM/dd/yyyy");

@@ -81,11 +81,11 @@ pub fn delimiter_finding(likely: u8, separator_line: &[u8]) -> String {
     };
     if !separator_line.is_empty() {
         return format!(
-            "the header seems to be separated by '{shown}': correct or remove the sep= line \
+            "the header seems separated by '{shown}': correct or remove the sep= line \
              (line 1)"
         );
     }
-    format!("the header seems to be separated by '{shown}': set \"delimiter\": \"{shown}\"")
+    format!("the header seems separated by '{shown}': set \"delimiter\": \"{shown}\"")
 }
 
 #[cfg(test)]
@@ -132,9 +132,8 @@ mod tests {
     #[test]
     fn the_delimiter_finding_uses_json_notation() {
         for (likely, shown) in [(b';', ";"), (b'\t', "\\t"), (1, "\\u0001")] {
-            let expected = format!(
-                "the header seems to be separated by '{shown}': set \"delimiter\": \"{shown}\""
-            );
+            let expected =
+                format!("the header seems separated by '{shown}': set \"delimiter\": \"{shown}\"");
             assert_eq!(delimiter_finding(likely, b""), expected);
         }
     }
