@@ -1,5 +1,5 @@
-//! Sets up logging. Logs go to the journal with fields if systemd runs the process, and to standard
-//! error otherwise.
+//! Sets up logging. If systemd runs the process, logs are sent to the journal with fields.
+//! Otherwise, logs are written to standard error.
 
 use std::io::IsTerminal;
 
@@ -7,14 +7,15 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// The environment variable with the filter of the log, as in `SFTP_IMPORT_LOG=debug`. The default
-/// is `info`.
+/// The name of the environment variable that sets the filter of the log, such as
+/// `SFTP_IMPORT_LOG=debug`. The default is `info`.
 const FILTER: &str = "SFTP_IMPORT_LOG";
 
 /// Sets up logging for this process.
 pub fn start() {
     let filter = || EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("info"));
-    // Without a prefix, the fields in the journal are called ACCOUNT and IMPORT.
+    // The layer for the journal gets no field prefix, so that the fields in the journal are called
+    // ACCOUNT and IMPORT.
     if std::env::var_os("JOURNAL_STREAM").is_some()
         && let Ok(journal) = tracing_journald::layer()
     {

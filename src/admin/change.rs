@@ -1,4 +1,5 @@
-//! Makes the change of a request, with the functions of root's commands.
+//! Makes the change that a request asks for. Uses the same functions as the commands that root
+//! runs.
 
 use jiff::Timestamp;
 
@@ -17,7 +18,7 @@ use crate::wire::admin::{
     RevokedKey, SaveKey, SavedKey, SuspendedAccount,
 };
 
-/// Checks the request and makes its change at the time `now`.
+/// Checks a request and makes the requested change. `now` is the time of the change.
 pub(super) fn make(
     config: &Config,
     request: &AdminRequest,
@@ -126,8 +127,8 @@ fn with_state(id: &AccountId, state: AccountState) -> Change {
     Change::Account(AccountWithState { account, state })
 }
 
-/// Returns the actor of a change in the registry. The person's name comes from the broker, and a
-/// user of this host can't have such a name.
+/// Returns the name that the registry records as the actor of a change. `by` is the person's name,
+/// which the broker sent. No user of this host can have the returned name.
 fn actor(by: &str) -> String {
     format!("admin: {by}")
 }
@@ -142,9 +143,9 @@ fn open_state(config: &Config, by: &str) -> Result<State, AdminError> {
     Ok(state)
 }
 
-/// Copies the account from the registry to the state database, after a change that is already in
-/// force. Only then the state database is opened, so that nobody who locks it can prevent the
-/// change.
+/// Copies the account from the registry to the state database. The change is already in force when
+/// this function is called. The state database is opened only after the change, so that nobody can
+/// prevent the change by locking the state database.
 fn copy(
     admission: &Admission<'_>,
     by: &str,

@@ -1,5 +1,5 @@
-//! Checks the fields of a request against the configuration. Pure, except the look up of the peer's
-//! user.
+//! Checks the fields of a request against the configuration. The look up of the peer's user is the
+//! only I/O.
 
 use jiff::Timestamp;
 use nix::unistd::User;
@@ -14,9 +14,9 @@ use crate::recipient::RecipientRule;
 use crate::sanitize::is_unprintable;
 use crate::wire::admin::{AddAccount, AdminError, SaveKey};
 
-/// The most characters of the person's name.
+/// The maximum number of characters of the name of the person who asks for a change.
 const MAX_BY: usize = 256;
-/// The most domains of an account.
+/// The maximum number of domains that an account may have.
 const MAX_DOMAINS: usize = 100;
 
 /// A key that passed the checks.
@@ -25,7 +25,7 @@ pub(super) struct CheckedKey {
     pub account: AccountId,
     pub key: PublicKey,
     pub restrictions: KeyRestrictions,
-    /// Whether a signature of the account is needed.
+    /// True if a signature by the account is required.
     pub needs_signature: bool,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct CheckedAccount {
     pub recipients: RecipientRule,
 }
 
-/// Checks that the peer is root or the broker, which has the user of the daemon.
+/// Checks that the peer is root or the broker. The broker runs as the same user as the daemon.
 pub(super) fn peer(config: &Config, uid: u32) -> Result<(), AdminError> {
     if uid == 0 {
         return Ok(());
@@ -78,7 +78,8 @@ pub(super) fn account_policy(config: &Config) -> Result<(), AdminError> {
     }
 }
 
-/// Checks all fields of a key but its signature, and that the configuration allows the key.
+/// Checks all fields of a request to save a key, except the signature. Also checks that the
+/// configuration allows the key.
 pub(super) fn key(
     config: &Config,
     request: &SaveKey,
@@ -86,7 +87,7 @@ pub(super) fn key(
 ) -> Result<CheckedKey, AdminError> {
     let account = account("account", &request.account)?;
     let needs_signature = match config.key_policy_of(&account) {
-        // The broker alone knows owners from operators.
+        // Only the broker can distinguish owners from operators.
         KeyPolicy::Owners | KeyPolicy::Operators => false,
         KeyPolicy::Signed => true,
         KeyPolicy::Root => {
@@ -106,10 +107,11 @@ pub(super) fn key(
     Ok(CheckedKey { account, key, restrictions, needs_signature })
 }
 
-/// Returns the fault of a key with the next step.
+/// Returns a text that describes the error in a key and, if possible, how to correct it.
 fn explain(error: &KeyFileError) -> String {
     match (error, error.hint()) {
-        // The console has fields in place of the options of the command.
+        // The error's hint names options of the command `key add`. The console has fields instead
+        // of these options.
         (KeyFileError::Options, _) => {
             "there are options in front of the key: limit the key by its fields instead".to_owned()
         }
@@ -118,7 +120,7 @@ fn explain(error: &KeyFileError) -> String {
     }
 }
 
-/// Checks the fingerprint of a key. A name is not accepted.
+/// Checks that `text` is the fingerprint of a key. The name of a key is not accepted.
 pub(super) fn fingerprint(text: &str) -> Result<&str, AdminError> {
     match text.starts_with("SHA256:") && text.len() < 100 {
         true => Ok(text),

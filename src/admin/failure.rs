@@ -1,4 +1,4 @@
-//! Makes the errors of answers. A text is one line of bounded length.
+//! Makes the errors for answers to the broker. The text of an error is one line of limited length.
 
 use std::error::Error;
 
@@ -8,19 +8,19 @@ use crate::provision::ProvisionError;
 use crate::sanitize::{chain, printable_start};
 use crate::wire::admin::{AdminError, ErrorCode};
 
-/// The most characters of a text.
+/// The maximum number of characters of an error text.
 const MAX_TEXT: usize = 1000;
 
 fn error(code: ErrorCode, text: &str) -> AdminError {
     AdminError { code, field: None, after: None, text: printable_start(text, MAX_TEXT) }
 }
 
-/// Returns the error of a request that is wrong as a whole.
+/// Returns the error for a request that is not valid as a whole.
 pub(super) fn invalid_request(text: &str) -> AdminError {
     error(ErrorCode::Invalid, text)
 }
 
-/// Returns the error of a wrong field.
+/// Returns the error for a request in which the field `field` is not valid.
 pub(super) fn invalid(field: &str, text: &str) -> AdminError {
     AdminError { field: Some(field.to_owned()), ..error(ErrorCode::Invalid, text) }
 }
@@ -37,7 +37,7 @@ pub(super) fn failed_configuration() -> AdminError {
     error(ErrorCode::Failed, "the configuration is not valid; root's journal has the fault")
 }
 
-/// Adds `text` before the text of an error.
+/// Inserts `text` at the start of an error's text.
 pub(super) fn before(text: &str, error: AdminError) -> AdminError {
     AdminError { text: printable_start(&format!("{text}: {}", error.text), MAX_TEXT), ..error }
 }

@@ -1,24 +1,29 @@
-//! The lines of a request in the journal: one before the change, and one with its result.
+//! Logs a request to the journal: one line before the change, and one line with the result of the
+//! change.
 //!
-//! Both have the fields ACCOUNT, VERB, BY, CLIENT, OUTCOME and a MESSAGE_ID for each verb
-//! (docs/metrics.md). Root's process writes them, so the broker can't remove them.
+//! Both lines have the fields ACCOUNT, VERB, BY, CLIENT and OUTCOME, and a MESSAGE_ID that depends
+//! on the verb (docs/metrics.md). A process of root writes the lines, so the broker can't remove
+//! them.
 
 use crate::sanitize::printable_start;
 use crate::wire::admin::{AdminError, AdminRequest, Change, RevokeKey, SaveKey};
 
-/// The most characters of a text in a line.
+/// The maximum number of characters of each text in a line of the journal.
 const MAX_TEXT: usize = 256;
 
-/// The values of a request's fields in the journal. They are escaped and have a bounded length.
+/// The values of a request's fields in the journal. The values are escaped and have a limited
+/// length.
 #[derive(Debug)]
 pub(super) struct JournalEntry {
     verb: &'static str,
     message_id: &'static str,
     account: String,
     by: String,
-    /// The address of the person. `-` if the broker does not know it.
+    /// The network address of the person who asked for the change, or `-` if the broker does not
+    /// know the address.
     client: String,
-    /// What the request is about, as text for a message.
+    /// The part of the log message that names the key of the request. Empty if the request has no
+    /// key.
     what: String,
 }
 
@@ -47,7 +52,7 @@ impl JournalEntry {
         Self { verb, message_id, account: shown(account), by: shown(by), client, what }
     }
 
-    /// Logs the request before its change is made.
+    /// Logs the request. Must be called before the requested change is made.
     pub fn log_request(&self) {
         let Self { verb, message_id, account, by, client, what } = self;
         tracing::info!(
@@ -102,8 +107,8 @@ fn describe(change: &Change) -> String {
     }
 }
 
-/// Returns the verb and the journal's MESSAGE_ID (systemd.journal-fields(7)). The ids must never
-/// change.
+/// Returns the verb of a request, and the MESSAGE_ID of its lines in the journal
+/// (systemd.journal-fields(7)). The MESSAGE_IDs must never change.
 fn verb_and_message_id(request: &AdminRequest) -> (&'static str, &'static str) {
     match request {
         AdminRequest::SaveKey(_) => ("key.save", "3b8f6d21c09e4f7a9d54e1a07c62b8f3"),

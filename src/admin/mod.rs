@@ -1,11 +1,12 @@
-//! `sftp-import-admin`, the admin helper: makes the changes of accounts and keys that the console
-//! asks for.
+//! The admin helper, the program `sftp-import-admin`, makes the changes of accounts and keys that
+//! the console asks for.
 //!
 //! systemd starts one process as root for each connection of the broker. The process reads one
-//! request, checks it, makes the change with the functions of root's commands, answers with one
-//! line, and ends. It keeps nothing in memory: hourly limits are counted in the registry. The broker
-//! may be under the control of an attacker. Therefore each request is checked as if nobody had
-//! checked it before, and the person that the broker names is only recorded.
+//! request, checks it, makes the change with the same functions as the commands that root runs,
+//! answers with one line, and ends. Because each process ends after one request, changes are
+//! counted for the hourly limits in the registry. The broker may be under the control of an
+//! attacker. Therefore the admin helper checks every request completely. The broker's claim about
+//! the person who asks for the change is recorded, but not trusted.
 
 mod change;
 mod check;
@@ -45,7 +46,8 @@ pub struct Arguments {
     config: Option<PathBuf>,
 }
 
-/// Answers the request on the socket that is the standard input.
+/// Reads one request from the standard input, which is a socket, and sends the answer to the same
+/// socket.
 pub fn main() -> ExitCode {
     crate::sys::sqlite::open_without_waiting();
     let arguments = Arguments::parse();
@@ -68,7 +70,8 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
     let result = match config {
         Ok(config) => respond(&config, peer, &connection, PATIENCE),
         Err(error) => {
-            // The peer is unknown without the configuration, so it gets no details.
+            // Without the configuration, the helper can't check who the peer is. Therefore the peer
+            // gets no details of the error.
             tracing::error!(peer, "request refused: {}", chain(&error));
             Err(failure::failed_configuration())
         }
@@ -82,7 +85,8 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
     connection.write_all(&line)
 }
 
-/// Reads the request of the user `peer`, checks it and makes the change. Logs every request.
+/// Reads a request that the user `peer` sent, checks the request, and makes the requested change.
+/// Logs every request.
 fn respond(
     config: &Config,
     peer: u32,
@@ -94,8 +98,8 @@ fn respond(
         .and_then(|line| request::parse(&line))
         .inspect_err(|error| tracing::warn!(peer, "request refused: {}", error.text))?;
     let entry = journal::JournalEntry::of(&request);
-    // An attacker can delay the change until systemd ends this process, by a lock on the state
-    // database. Therefore the request is logged before the change.
+    // An attacker who locks the state database can delay the change until systemd ends this
+    // process. Therefore the request is logged before the change.
     entry.log_request();
     let result = change::make(config, &request, Timestamp::now());
     entry.log_result(&result);

@@ -8,7 +8,7 @@ use super::failure::{failed, invalid_request};
 use crate::wire::admin::{AdminError, AdminRequest, MAX_REQUEST};
 
 /// Reads one line of at most [`MAX_REQUEST`] bytes. The whole line must arrive within `patience`,
-/// and nothing may follow it. Returns the line without its line break.
+/// and nothing may follow the line. Returns the line without its line break.
 pub(super) fn read_line(
     mut connection: &UnixStream,
     patience: Duration,
@@ -25,7 +25,7 @@ pub(super) fn read_line(
             Ok(0) => return Err(invalid_request("the request has no line break at its end")),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            // The loop checks the time.
+            // The read timed out. The loop returns an error if no time is left.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(error) => return Err(failed(&error)),
         };
@@ -45,9 +45,10 @@ pub(super) fn read_line(
     }
 }
 
-/// Parses the line of a request. The texts in the request are not checked yet.
+/// Parses one line as a request. Does not check the texts in the request.
 pub fn parse(line: &[u8]) -> Result<AdminRequest, AdminError> {
-    // serde would also accept the fields as an array.
+    // The line must be an object, but serde would also accept an array with the values of the
+    // fields.
     if !line.starts_with(b"{") {
         return Err(invalid_request("the request is not a JSON object"));
     }

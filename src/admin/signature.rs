@@ -1,8 +1,9 @@
 //! Verifies the signature of a key that an account adds by itself (`[web] keys = "signed"`).
 //!
-//! ssh-keygen verifies the signature, as a user without rights. It accepts the approved keys of the
-//! account in the registry. The signed text is made here from the checked fields. Therefore an
-//! attacker who has taken over the broker can't save another key than the one that was signed.
+//! The program ssh-keygen verifies the signature. It runs as a user without rights, and accepts
+//! only signatures by the account's approved keys in the registry. The signed text is made from the
+//! checked fields of the request. Therefore an attacker who has taken over the broker can't save a
+//! key that the account did not sign.
 
 use std::error::Error;
 use std::fs::{self, DirBuilder, Permissions};
@@ -26,12 +27,14 @@ use crate::registry::{self, ApprovedKey, Registry};
 use crate::wire::admin::{AdminError, KeyConfirmation, SIGNATURE_NAMESPACE, Signature};
 
 const SSH_KEYGEN: &str = "/usr/bin/ssh-keygen";
-/// The most bytes of a signature. An RSA signature with 16384 bits has 6 KiB.
+/// The maximum length of a signature in bytes. The signature of an RSA key with 16384 bits has 6
+/// KiB.
 const MAX_SIGNATURE: usize = 16 * 1024;
-/// The longest time for which a signature is valid.
+/// The maximum time for which a signature may be valid.
 const MAX_VALIDITY: SignedDuration = SignedDuration::from_hours(1);
 
-/// Returns the text that the account must have signed. Checks the end of the signature's validity.
+/// Returns the text that the account must sign. Returns an error if the signature has expired, or
+/// if it is valid for longer than [`MAX_VALIDITY`].
 pub(super) fn signed_text(
     config: &Config,
     name: &str,
@@ -59,8 +62,8 @@ pub(super) fn signed_text(
     Ok(text.to_string())
 }
 
-/// Verifies that an approved key of `account` signed `text`. A key that is revoked or has expired
-/// does not count.
+/// Verifies that an approved key of `account` signed `text`. Signatures by revoked or expired keys
+/// are not accepted.
 pub(super) fn verify(
     registry: &Registry,
     account: &AccountId,
@@ -81,7 +84,7 @@ pub(super) fn verify(
     }
 }
 
-/// Returns the keys as a file of allowed signers (ssh-keygen(1)).
+/// Returns `keys` in the format of a file of allowed signers (ssh-keygen(1)).
 fn allowed_signers(keys: &[ApprovedKey]) -> String {
     let line = |key: &ApprovedKey| {
         let ApprovedKey { account, algorithm, public_key, .. } = key;
@@ -90,7 +93,8 @@ fn allowed_signers(keys: &[ApprovedKey]) -> String {
     keys.iter().map(line).collect()
 }
 
-/// Runs ssh-keygen as the user of the helper for sshd. Returns whether it accepts the signature.
+/// Runs ssh-keygen as the user under which the helper for sshd runs. Returns whether ssh-keygen
+/// accepts the signature.
 fn run(
     account: &AccountId,
     signers: &str,
@@ -117,13 +121,15 @@ fn run(
         .spawn()
         .map_err(IoError::of("run", Path::new(SSH_KEYGEN)))?;
     if let Some(mut input) = child.stdin.take() {
-        // ssh-keygen may end before it reads the text, for example if the signature is damaged.
+        // A write error is ignored, because ssh-keygen may end before it has read the text. For
+        // example, this happens if the signature is damaged.
         let _ = input.write_all(text.as_bytes());
     }
     Ok(child.wait()?.success())
 }
 
-/// A temporary folder that every user can read. Only root can change it. It contains no secret.
+/// A temporary folder that every user can read and only root can change. The folder contains no
+/// secret.
 struct SharedFolder(PathBuf);
 
 impl SharedFolder {
@@ -150,7 +156,7 @@ impl SharedFolder {
 
 impl Drop for SharedFolder {
     fn drop(&mut self) {
-        // systemd removes the folder with the unit's /tmp if this fails.
+        // If the removal fails, systemd removes the folder later, with the unit's /tmp.
         let _ = remove_folder(&self.0);
     }
 }

@@ -1,5 +1,5 @@
-//! Tests of the requests that the admin helper refuses, without a host for accounts. The end-to-end
-//! tests run the program.
+//! Tests that the admin helper refuses wrong requests. The tests create no Unix users. The
+//! end-to-end tests run the real program.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -54,7 +54,8 @@ impl Fixture {
         let (mut broker, helper) = UnixStream::pair().unwrap();
         let bytes = bytes.to_vec();
         let sender = thread::spawn(move || {
-            // The helper may refuse the request before its end.
+            // A write error is ignored, because the helper may refuse the request before it has
+            // read all bytes.
             let _ = broker.write_all(&bytes);
             let _ = broker.shutdown(Shutdown::Write);
             let _ = broker.read(&mut [0]);
@@ -76,7 +77,7 @@ impl Fixture {
         (error.code, error.field.unwrap_or_default())
     }
 
-    /// Adds approved keys to `acme`.
+    /// Adds `count` approved keys to the account `acme`.
     fn approve(&self, count: usize) {
         let add = |tx: &registry::RegistryTransaction<'_>| {
             for n in 0..count {
@@ -104,7 +105,7 @@ fn save() -> Value {
         "key": public_key("ed25519.pub"), "by": "ops@acme.example", "confirmation": "mail"})
 }
 
-/// Returns `request` with another value of a field.
+/// Returns `request` after setting the field `field` to `value`.
 fn with(mut request: Value, field: &str, value: impl Into<Value>) -> Value {
     request[field] = value.into();
     request
@@ -148,7 +149,7 @@ fn slow_requests_end_after_a_fixed_time() {
     let fixture = Fixture::new();
     let (mut broker, helper) = UnixStream::pair().unwrap();
     let patience = Duration::from_millis(100);
-    // The broker sends a byte from time to time, and never a line break.
+    // The broker sends a byte from time to time, but never sends a line break.
     let sender = thread::spawn(move || {
         while broker.write_all(b" ").is_ok() {
             thread::sleep(Duration::from_millis(10));
@@ -270,7 +271,7 @@ fn the_configuration_can_forbid_changes() {
     for request in [save(), add, state("account.suspend"), state("account.resume")] {
         assert_eq!(fixture.refusal(&request).0, ErrorCode::Forbidden, "{request}");
     }
-    // A revocation is always allowed.
+    // A key can always be revoked, even if the configuration forbids all other changes.
     fixture.approve(1);
     let revoke = json!({"v": 1, "verb": "key.revoke", "account": "acme", "by": "ops@acme.example",
         "fingerprint": "SHA256:0"});
@@ -312,7 +313,7 @@ fn an_account_has_at_most_50_keys() {
     assert_eq!(taken, (ErrorCode::Conflict, "name".into()));
 }
 
-/// Each request is handled with a new connection to the registry, like that of a new process.
+/// Each request uses a new connection to the registry, as a new process would.
 #[test]
 fn suspensions_are_limited_to_20_an_hour() {
     let fixture = Fixture::new();

@@ -21,11 +21,11 @@ use crate::state::keys::{self, KeyRow};
 pub struct Admission<'a> {
     pub config: &'a Config,
     pub registry: &'a Registry,
-    /// Whether the hourly limits of the console hold.
+    /// True if the limits for changes by the console apply.
     is_limited: bool,
 }
 
-/// An account that is to be added.
+/// A new account that is not in the registry yet.
 #[derive(Clone, Debug)]
 pub struct NewAccount<'a> {
     pub id: &'a AccountId,
@@ -51,12 +51,12 @@ pub struct Suspension {
 }
 
 impl<'a> Admission<'a> {
-    /// Returns the changes that root's commands make, without limits.
+    /// Returns an [`Admission`] for root's commands, whose changes are not limited.
     pub fn of_root(config: &'a Config, registry: &'a Registry) -> Self {
         Self { config, registry, is_limited: false }
     }
 
-    /// Returns the changes that the console asks for, with its limits.
+    /// Returns an [`Admission`] for the console, whose changes are limited.
     pub fn of_console(config: &'a Config, registry: &'a Registry) -> Self {
         Self { config, registry, is_limited: true }
     }
@@ -82,7 +82,8 @@ impl<'a> Admission<'a> {
         }
         let account = Account { id: id.clone(), uid: None, state: AccountState::Active };
         self.registry.write(|tx| {
-            // A repetition after a crash finds the account and does not count.
+            // If the request is repeated after a crash, the account exists already. The repeated
+            // request does not count towards the hourly limit.
             if registry::accounts::add(tx, at, &account)? && self.is_limited {
                 LimitedChange::AddAccount.count(tx, at, id)?;
             }
@@ -139,7 +140,7 @@ impl<'a> Admission<'a> {
         })
     }
 
-    /// Checks that the key could be added. The check precedes the creation of the Unix user.
+    /// Checks that the key can be added. Must be called before the Unix user is created.
     fn check_key(
         &self,
         tx: &registry::RegistryTransaction<'_>,
@@ -163,8 +164,9 @@ impl<'a> Admission<'a> {
         Ok(provision::ensure_account(self.config, self.registry, account)?)
     }
 
-    /// Revokes the key of an account by its name or fingerprint. After the return no login with the
-    /// key succeeds. The caller then updates the copy in the state database with [`copy_account`].
+    /// Revokes the key of an account by its name or fingerprint. After this function returns, no
+    /// login with the key succeeds. The caller then updates the copy in the state database with
+    /// [`copy_account`].
     ///
     /// # Errors
     /// The account or the key does not exist, or the publication failed.
@@ -240,7 +242,7 @@ impl<'a> Admission<'a> {
     }
 
     /// Deletes the rows of an account from both databases. The function [`Admission::shut_out`]
-    /// must run before.
+    /// must be called first.
     pub fn forget(&self, state: &State, at: Timestamp, id: &AccountId) -> Result<()> {
         state.write(|tx| accounts::remove(tx, at, id))?;
         Ok(self.registry.write(|tx| registry::accounts::remove(tx, id))?)

@@ -1,8 +1,8 @@
-//! Updates the accounts and keys in the state database to match the registry. They are a copy of
-//! the registry.
+//! Updates the copy of the registry in the state database, so that its accounts and keys match the
+//! registry.
 //!
-//! The update deletes nothing. The row of an account that root has not approved may come from a
-//! restore, and it contains the account's contact and webhooks.
+//! The update deletes no rows. If root has not approved an account in the copy, its row may come
+//! from a restored backup. The row is kept because it contains the account's contact and webhooks.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,7 +24,7 @@ const ACCOUNTS_PER_TRANSACTION: usize = 200;
 /// A change that makes the copy match the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CopyChange {
-    /// Adds an account to the copy that is missing there.
+    /// Adds an account that is missing from the copy.
     AddAccount(Account),
     /// Corrects the Unix user id of an account.
     SetUid(AccountId, u32),
@@ -36,7 +36,7 @@ pub enum CopyChange {
     RevokeKey(KeyRow),
     /// Replaces a key whose restrictions differ from the restrictions that root has approved.
     ReplaceKey(KeyRow, ApprovedKey),
-    /// Adds a key to the copy that is missing there.
+    /// Adds a key that is missing from the copy.
     AddKey(ApprovedKey),
 }
 
@@ -245,7 +245,7 @@ pub fn copy_all(registry: &Registry, state: &State, at: Timestamp) -> Result<Vec
 }
 
 /// Compares and updates in one write transaction. If two commands run at the same time, the later
-/// one therefore uses the result of the earlier one.
+/// command therefore uses the result of the earlier command.
 fn copy_in_transaction(
     registry: &Registry,
     tx: &Transaction<'_>,

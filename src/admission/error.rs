@@ -23,10 +23,11 @@ pub enum AdmissionError {
     Removing(AccountId),
     #[error("account {account} has {count} imports that are waiting or running")]
     Unfinished { account: AccountId, count: u32 },
-    /// The limit holds for the console only.
+    /// This limit applies only to changes by the console.
     #[error("account {account} has {max} keys already")]
     TooManyKeys { account: AccountId, max: usize },
-    /// The limit holds for the console only. `wait` is the time until the change may be repeated.
+    /// This limit applies only to changes by the console. `wait` is the time until the change may
+    /// be repeated.
     #[error("{max} changes of the kind {change} were made within an hour")]
     HourlyLimit { change: &'static str, max: u32, wait: Duration },
     /// The change of the key was refused, because the key can't be added or revoked.

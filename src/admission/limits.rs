@@ -1,5 +1,5 @@
-//! The limits of changes that the console asks for. An attacker who has taken over the broker can
-//! make no more changes than these. Root's commands have no limits.
+//! Limits the number of changes that the console can make. The limits also apply to an attacker who
+//! has taken over the broker. Root's commands have no limits.
 
 use jiff::Timestamp;
 
@@ -8,16 +8,17 @@ use crate::account::AccountId;
 use crate::account_state::AccountState;
 use crate::registry::{RegistryTransaction, keys, limited_changes};
 
-/// The most keys of an account that are not revoked.
+/// The maximum number of unrevoked keys that an account may have.
 pub(super) const KEYS: usize = 50;
-/// The most keys saved in an hour, for one account and for all accounts.
+/// The maximum number of keys that may be saved in an hour: first for one account, then for all
+/// accounts.
 pub(super) const SAVED_KEYS: (u32, u32) = (10, 100);
-/// The most accounts added in an hour.
+/// The maximum number of accounts that may be added in an hour.
 pub(super) const ADDED_ACCOUNTS: u32 = 100;
-/// The most suspensions in an hour, and the most resumptions.
+/// The maximum number of suspensions in an hour. The maximum number of resumptions is the same.
 pub(super) const STATE_CHANGES: u32 = 20;
 
-/// A change whose number in an hour is limited. Revocations are not limited.
+/// A kind of change whose number per hour is limited. Revocations are not limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LimitedChange {
     SaveKey,
@@ -27,7 +28,7 @@ pub(super) enum LimitedChange {
 }
 
 impl LimitedChange {
-    /// Returns the change of an account's state to `to`.
+    /// Returns the kind of change that sets the state of an account to `to`.
     pub fn of_state(to: AccountState) -> Self {
         match to {
             AccountState::Active => Self::Resume,
@@ -44,7 +45,7 @@ impl LimitedChange {
         }
     }
 
-    /// Checks that the change may be made now.
+    /// Checks that the limits allow the change at the time `at`.
     pub fn check(
         self,
         tx: &RegistryTransaction<'_>,
@@ -68,7 +69,7 @@ impl LimitedChange {
         Ok(())
     }
 
-    /// Checks that the change may be made now, and counts it.
+    /// Checks that the limits allow the change at the time `at`, and counts the change.
     pub fn count(
         self,
         tx: &RegistryTransaction<'_>,

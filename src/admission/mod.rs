@@ -1,8 +1,8 @@
-//! Changes of accounts and keys by root. They decide who may log in.
+//! Makes the changes of accounts and keys that root approves. These changes decide who may log in.
 //!
-//! A change is made in three steps: it is written to the registry, published for sshd, and copied
-//! to the state database. An attacker who runs code as the daemon's user can lock or damage the
-//! state database. Therefore a key can be revoked without the state database.
+//! A change is made in three steps. The change is written to the registry, then published for sshd,
+//! and then copied to the state database. An attacker who runs code as the daemon's user can lock
+//! or damage the state database. Therefore a key can be revoked without the state database.
 
 mod change;
 mod copy;

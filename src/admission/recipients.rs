@@ -1,10 +1,10 @@
-//! Checks the addresses and domains of a new account. Pure.
+//! Checks the mail addresses and domains of a new account. This module does no I/O.
 
 use email_address::EmailAddress;
 
 use crate::manifest::is_address;
 
-/// A text is neither an address nor a domain that an account can have.
+/// The error for a text that is not a valid mail address or domain of an account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRecipient {
     #[error("{0:?} is not an email address")]

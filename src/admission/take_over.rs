@@ -82,7 +82,7 @@ pub fn prepare_take_over(
 }
 
 /// Decides which of the accounts and keys in `claims` can be copied into a registry that contains
-/// `known`. The function is pure. `uids` is the range of Unix user ids for accounts.
+/// `known`. This function does no I/O. `uids` is the range of Unix user ids for accounts.
 pub(super) fn decide(
     claims: AccountsAndKeys,
     known: &AccountsAndKeys,

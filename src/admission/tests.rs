@@ -1,4 +1,5 @@
-//! Tests that rows which the daemon's user writes into the state database allow nobody to log in.
+//! Tests that nobody can log in because of rows that the daemon's user writes into the state
+//! database.
 
 use std::path::Path;
 
@@ -89,8 +90,8 @@ impl Fixture {
         self.state.write(|tx| Ok::<_, crate::state::Error>(tx.execute_batch(sql)?)).unwrap();
     }
 
-    /// Runs `sql`, updates the copy, and returns the changes as the log lines of provision. A
-    /// second update must change nothing.
+    /// Runs `sql` and updates the copy of the registry. Returns the changes, each as one log line.
+    /// Fails if a second update changes anything.
     fn fix_after(&self, sql: &str) -> String {
         self.sql(sql);
         let changes = self.copy_all();
@@ -133,7 +134,7 @@ fn differences_from_the_registry_are_fixed_and_logged() {
             "INSERT INTO account (id, uid, state, created_at) VALUES ('root', 0, 'active', 0)",
             "account root is suspended, because root has not approved it",
         ),
-        // The other account has the Unix user id of acme.
+        // The state database gives another account the Unix user id of acme.
         (
             "UPDATE account SET uid = NULL; UPDATE account SET uid = 70000 WHERE id = 'root'",
             "the Unix user id of account acme is corrected to 70000",
@@ -168,7 +169,7 @@ fn keys_in_the_state_database_are_not_published() {
     assert_eq!(publish(), 0, "a revoked key must stay revoked");
 }
 
-/// The daemon's user can keep the state database locked for any time.
+/// The daemon's user can lock the state database and never unlock it.
 #[test]
 fn a_key_is_revoked_without_the_state_database() {
     let fixture = Fixture::new();
@@ -237,7 +238,8 @@ fn takeover_accepts_only_valid_accounts_and_keys() {
     let revoked = ApprovedKey { revoked_at: Some(Timestamp::now()), ..approved("laptop") };
     let take_over = decide_on(vec![account("acme", 70_000)], vec![revoked.clone()], &empty);
     assert_eq!((take_over.keys.len(), take_over.valid_keys().count()), (1, 0));
-    // The key was revoked and added again. Both rows are copied into the registry.
+    // The key was revoked and added again. The revoked row and the new row are both copied into the
+    // registry.
     let take_over =
         decide_on(vec![account("acme", 70_000)], vec![revoked, approved("laptop")], &empty);
     assert_eq!((take_over.keys.len(), take_over.valid_keys().count()), (2, 1));

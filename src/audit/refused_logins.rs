@@ -1,9 +1,12 @@
-//! [`RefusedLogins`]: counts the keys that sshd refused, until the counts are stored. Pure.
+//! [`RefusedLogins`] counts the keys that sshd refused, until the counts are stored. This module
+//! does no I/O.
 //!
-//! A client can offer several keys in one connection, and the right one last. A refused login is
-//! therefore held back for [`HOLD`], and dropped if the same connection is accepted in that time.
+//! A client can offer several wrong keys before the right key in one connection. Therefore a
+//! refused login is held back for the time [`HOLD`]. The refused login is dropped if a login in the
+//! same connection is accepted within this time.
 //!
-//! Invariant: memory is bounded, and a line of sshd's log that is read again is not counted again.
+//! Invariant: the memory is limited, and a line of sshd's log is counted only once, even if the
+//! line is read again.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,42 +15,45 @@ use jiff::{SignedDuration, Timestamp};
 use super::sshd_login::Login;
 use crate::account::AccountId;
 
-/// How long a refused login waits for an accepted one of the same connection.
+/// The time for which a refused login is held back. If a login in the same connection is accepted
+/// within this time, the refused login is not counted.
 pub const HOLD: SignedDuration = SignedDuration::from_secs(10);
 
-/// The most refused logins per minute that are counted.
+/// The maximum number of refused logins that are counted per minute.
 pub const PER_MINUTE: usize = 1_000;
 
-/// The most refused logins per account and minute that are counted. With a limit for each account,
-/// attacks on one account do not hide the refused logins of others.
+/// The maximum number of refused logins that are counted per account and minute. Because of this
+/// limit, an attack on one account does not hide the refused logins of other accounts.
 pub const PER_ACCOUNT_AND_MINUTE: usize = 100;
 
-/// The most refused logins that are held back. Within [`HOLD`] the minute changes at most once.
+/// The maximum number of refused logins that are held back. These logins belong to at most two
+/// minutes, because [`HOLD`] is shorter than a minute.
 const MAX_HELD: usize = 2 * PER_MINUTE;
 
-/// The most refused keys that are not stored yet.
+/// The maximum number of refused keys that are counted but not stored yet.
 const MAX_UNSTORED: usize = 10 * PER_MINUTE;
 
 /// The refused logins with one key from one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedKey {
     pub account: AccountId,
-    /// The fingerprint of the key, `SHA256:…`.
+    /// The fingerprint of the key, which begins with `SHA256:`.
     pub fingerprint: String,
     /// The client's address.
     pub address: String,
-    /// The key's type in sshd's spelling: `ED25519`.
+    /// The type of the key in sshd's spelling, such as `ED25519`.
     pub algorithm: String,
     pub times: u32,
     pub first_at: Timestamp,
     pub last_at: Timestamp,
 }
 
-/// What is to be stored.
+/// The refused keys that are to be stored in the state database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RefusedUpdate {
     pub keys: Vec<RefusedKey>,
-    /// The number of refused logins over the limits, in minutes that have ended.
+    /// The number of refused logins that were not counted because of the limits, in minutes that
+    /// have ended.
     pub left_out: u32,
 }
 
@@ -55,32 +61,33 @@ pub struct RefusedUpdate {
 #[derive(Clone, Debug)]
 struct HeldLogin {
     login: Login,
-    /// When the line was read. The line may be older.
+    /// The time at which the log line was read. The line may be older.
     read_at: Timestamp,
 }
 
-/// Account, fingerprint and address.
+/// The account, the fingerprint of the key, and the client's address.
 type Origin = (AccountId, String, String);
 
 /// The refused logins of all accounts that are not stored yet.
 #[derive(Clone, Debug)]
 pub struct RefusedLogins {
-    /// Refused logins until this time are counted. sshd's log is in the order of time.
+    /// The time up to which refused logins were already counted. sshd's log is in the order of
+    /// time.
     counted_until: Timestamp,
-    /// In the order in which they were read.
+    /// The refused logins that are held back, in the order in which they were read.
     held: VecDeque<HeldLogin>,
     unstored: HashMap<Origin, RefusedKey>,
     minute: i64,
-    /// The logins of the minute, by account.
+    /// The number of logins in the current minute within the limits, by account.
     taken: HashMap<AccountId, usize>,
     taken_in_all: usize,
     left_out: u32,
-    /// The logins that were left out in earlier minutes.
+    /// The number of logins in earlier minutes that were not counted because of the limits.
     left_out_before: u32,
 }
 
 impl RefusedLogins {
-    /// Creates an empty list. Refused logins until `stored_until` are stored already.
+    /// Creates an empty list. Refused logins up to the time `stored_until` are already stored.
     pub fn new(stored_until: Timestamp) -> Self {
         Self {
             counted_until: stored_until,
@@ -94,7 +101,7 @@ impl RefusedLogins {
         }
     }
 
-    /// Records the next login of sshd's log, which is read at `now`.
+    /// Records the next login in sshd's log. `now` is the time at which the line is read.
     pub fn record(&mut self, login: Login, now: Timestamp) {
         self.release(|held| login.at.duration_since(held.login.at) >= HOLD);
         if login.is_accepted {
@@ -108,14 +115,15 @@ impl RefusedLogins {
         }
     }
 
-    /// Returns whether something is to be stored, now or later.
+    /// Returns whether any refused logins must be stored, now or later.
     pub fn has_pending(&self) -> bool {
         !self.held.is_empty() || !self.unstored.is_empty()
     }
 
-    /// Removes and returns what is to be stored at `now`.
+    /// Removes and returns the refused keys that must be stored at the time `now`.
     pub fn drain(&mut self, now: Timestamp) -> RefusedUpdate {
-        // `abs` prevents a longer wait after the clock was set back.
+        // If the clock was set back, the difference of the times is negative. Because of `abs`, the
+        // logins are then not held back for longer.
         self.release(|held| now.duration_since(held.read_at).abs() >= HOLD);
         self.start_minute(now);
         let mut keys: Vec<_> = std::mem::take(&mut self.unstored).into_values().collect();
@@ -130,7 +138,8 @@ impl RefusedLogins {
     }
 
     fn hold(&mut self, login: Login, now: Timestamp) {
-        // A time in the future would hide all refused logins until then.
+        // If `counted_until` were in the future, refused logins before that time would not be
+        // counted.
         self.counted_until = self.counted_until.min(now);
         let is_known = login.at <= self.counted_until;
         if is_known || self.held.iter().any(|held| held.login == login) {
@@ -150,7 +159,8 @@ impl RefusedLogins {
         self.held.push_back(HeldLogin { login, read_at: now });
     }
 
-    /// Counts the first logins that are held back, as long as `is_due` returns true.
+    /// Counts the logins that are held back, the oldest first. Stops at the first login for which
+    /// `is_due` returns false.
     fn release(&mut self, is_due: impl Fn(&HeldLogin) -> bool) {
         while let Some(HeldLogin { login, .. }) = self.held.pop_front_if(|held| is_due(held)) {
             self.counted_until = self.counted_until.max(login.at);
@@ -219,7 +229,7 @@ mod tests {
         RefusedLogins::new(Timestamp::UNIX_EPOCH)
     }
 
-    /// Returns fingerprint, times, first and last second of each key.
+    /// Returns the fingerprint, the count, and the first and the last second of each key.
     fn keys(update: &RefusedUpdate) -> Vec<(&str, u32, i64, i64)> {
         let mut rows = Vec::new();
         for key in &update.keys {
@@ -280,7 +290,7 @@ mod tests {
         assert!(keys(&again).contains(&("a", 4, 100, 200)), "{again:?}");
     }
 
-    /// At each connection the journal's last day is read again.
+    /// After each new connection to the journal, the last day is read again.
     #[test]
     fn a_repeated_log_is_not_counted_again() {
         let mut logins = start();

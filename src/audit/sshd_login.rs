@@ -1,9 +1,9 @@
-//! [`Login`]: a login with a key, as sshd logs it in the journal. This module is pure.
+//! [`Login`] is a login with a key, as sshd logs it in the journal. This module does no I/O.
 //!
 //! Any local user can write a line that resembles a login. The parser therefore accepts only
 //! entries whose trusted fields, set by journald (systemd.journal-fields(7)), name root's sshd as
-//! the sender. Only a refused login for a user that does not exist has a user name that the client
-//! chose; its line has `invalid user` before the name, and is no login.
+//! the sender. A client can choose any user name, but sshd then writes `invalid user` before a name
+//! that does not exist. The parser ignores such lines.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub struct Login {
     pub is_accepted: bool,
     /// The address of the client that logged in.
     pub from: String,
-    /// The port of the client. Address and port identify the connection.
+    /// The port of the client. The address and the port identify the connection.
     pub port: u16,
     /// The type of the key in sshd's spelling, such as `ED25519`.
     pub algorithm: String,
@@ -54,8 +54,8 @@ impl Login {
     pub fn from_journal(entry: &[u8]) -> Option<Self> {
         let entry: JournalEntry = serde_json::from_slice(entry).ok()?;
         let is_sshd = text(&entry.uid)? == "0" && is_sshd(entry.program.as_ref().and_then(text));
-        // The time is in milliseconds, as in the state database, so that an entry that is read
-        // again has an equal time.
+        // The time is rounded down to milliseconds, because the state database stores milliseconds.
+        // Therefore an entry that is read again has the same time as the stored entry.
         let at = Timestamp::from_millisecond(entry.micros.parse::<i64>().ok()? / 1000).ok()?;
         is_sshd.then(|| Self::from_message(&text(&entry.message)?, at)).flatten()
     }
@@ -106,8 +106,8 @@ fn is_fingerprint(word: &str) -> bool {
 }
 
 /// Returns whether `program` is `sshd` or `sshd-session` (OpenSSH 9.8 and later), below /usr, where
-/// only root can install programs. `None` counts as sshd: the process had ended before journald
-/// could read its path.
+/// only root can install programs. `None` counts as sshd, because journald can't read the path of a
+/// process that has already ended.
 fn is_sshd(program: Option<String>) -> bool {
     program.is_none_or(|path| {
         let name = path.rsplit('/').next().unwrap_or_default().trim_end_matches(" (deleted)");
@@ -168,7 +168,8 @@ mod tests {
         assert_eq!(login, Login { is_accepted: false, ..accepted });
     }
 
-    /// A client chooses the name in lines about users that do not exist.
+    /// If a login is for a user that does not exist, the client may have chosen any text as the
+    /// name.
     #[test]
     fn a_chosen_user_name_is_no_login() {
         let tail = MESSAGE.strip_prefix("Accepted publickey for ").unwrap();

@@ -29,8 +29,8 @@ pub enum WriteEnd {
     Closed,
     /// The outcome is unknown: the file was changed while the log was incomplete.
     Unknown,
-    /// The file was opened, and the log has no close. Either the file is still open, or the server
-    /// process was killed.
+    /// The file was opened, and the log has no line that the file was closed. Either the file is
+    /// still open, or the server process was killed.
     Open,
     /// The connection ended before the client closed the file.
     Forced,

@@ -13,7 +13,7 @@ pub const DATE_FORMATS: [&str; 6] =
     ["dd/MM/yyyy", "MM/dd/yyyy", "yyyy/MM/dd", "yyyy/dd/MM", "dd MMM yyyy", COMPACT];
 pub const COMPACT: &str = "yyyyMMdd";
 
-/// The years that are accepted in dates without separators.
+/// The range of years that is accepted in dates without separators.
 const YEARS: std::ops::RangeInclusive<u16> = 1900..=2100;
 
 /// The maximum number of different values of a column that are counted.
@@ -24,7 +24,8 @@ const SHOWN: usize = 3;
 
 /// The number of values that may fail to parse before their share is compared with [`MAX_FAILED`].
 const MIN_FAILED: u64 = 20;
-/// A type is excluded if more than one in this many values fails to parse.
+/// The limit for values that fail to parse. A type is excluded if more than one in `MAX_FAILED`
+/// values fails to parse.
 const MAX_FAILED: u64 = 20;
 
 /// The counts of the cells of one column, by their form.
@@ -38,9 +39,11 @@ pub struct ColumnFacts {
     pub values: Vec<String>,
     /// The possible types and formats of the column, in the order of preference.
     pub readings: Vec<Reading>,
-    /// The pairs of [`DATE_FORMATS`] by which some value of the column is two different dates.
+    /// The pairs of formats in [`DATE_FORMATS`] that result in two different dates for some value
+    /// of the column.
     different: HashSet<(usize, usize)>,
-    /// The number of the column's values that consist only of digits, by the number of digits.
+    /// For each number of digits, the number of values with so many digits and no other characters.
+    /// The index of the array is the number of digits.
     pub digits: [u64; 20],
     pub zeros_and_ones: u64,
     /// The number of the column's values with a decimal comma, such as `1.234,50`.
@@ -49,19 +52,19 @@ pub struct ColumnFacts {
     pub broken: u64,
     /// The number of the column's values that cannot be event names.
     pub no_names: u64,
-    /// The number of the column's values that can be the time of an event: seconds since 1970, or a
-    /// date that is not ambiguous.
+    /// The number of the column's values that can be the time of an event. Such a value is a number
+    /// of seconds since 1970, or a date that is not ambiguous.
     pub times: u64,
     rule: Option<SpecialProperty>,
-    /// Whether the domain of an email address must have a dot.
+    /// True if the domain of an email address must have a dot.
     needs_dot: bool,
     is_time: bool,
     hasher: RandomState,
     distinct: HashSet<u64>,
 }
 
-/// A possible type of a column, with a format if the type is DATE, and the values that do not have
-/// this type.
+/// A possible type of a column, and the values that do not have this type. If the type is DATE, it
+/// has a format.
 #[derive(Debug)]
 pub struct Reading {
     pub kind: PropertyType,
@@ -113,8 +116,8 @@ impl Reading {
         }
     }
 
-    /// Returns whether a value is likely to have this type. A code of digits, for example, could be
-    /// parsed as a number or date by mistake.
+    /// Returns whether a value is likely to have this type. The test is needed because, for
+    /// example, a code of digits could be parsed as a number or a date by mistake.
     fn accepts(&self, value: &str) -> bool {
         let text = value.trim();
         let digits = text.strip_prefix('-').unwrap_or(text).bytes().all(|b| b.is_ascii_digit());
@@ -243,7 +246,8 @@ impl ColumnFacts {
         self.no_names += u64::from(value.chars().any(is_forbidden));
     }
 
-    /// Returns whether a value is not a number, or has as many digits as seconds since 1970.
+    /// Returns whether a value can be a time by its form. A number must have as many digits as
+    /// seconds since 1970. Any other text is accepted.
     fn is_time_form(value: &str) -> bool {
         !value.bytes().all(|b| b.is_ascii_digit()) || (9..=11).contains(&value.len())
     }
@@ -258,13 +262,14 @@ impl ColumnFacts {
         self.distinct.len()
     }
 
-    /// Returns the indexes of the formats by which every value of the column is a date.
+    /// Returns the indexes of the formats in which every value of the column is a date.
     pub fn formats(&self) -> Vec<usize> {
         let fitting = self.readings.iter().filter(|reading| reading.fits());
         fitting.filter_map(|reading| reading.format).collect()
     }
 
-    /// Returns whether some value is two different dates by the formats `a` and `b`.
+    /// Returns whether the formats `a` and `b` result in two different dates for some value of the
+    /// column.
     pub fn differ(&self, a: usize, b: usize) -> bool {
         self.different.contains(&(a.min(b), a.max(b)))
     }

@@ -10,8 +10,8 @@ use crate::records::{FAILURE_DESCRIPTION, fold, preference};
 use crate::report::{DataType, Failure, FailureText};
 use crate::sanitize::excerpt;
 
-/// The share of records, in percent, that a column must cover. A column of ids with a likely name
-/// is chosen only if it covers this share of the records that the best column covers.
+/// A minimum share of records, in percent. For example, a column with the user's ids must identify
+/// at least this share of the records that the best column identifies.
 const ENOUGH: u64 = 99;
 
 /// The maximum number of choices that a question about a column offers.
@@ -110,8 +110,8 @@ impl Meaning {
         Ok(())
     }
 
-    /// Asks for the column with the event names. In such a column, values repeat and nearly every
-    /// record has a value.
+    /// Asks which column has the event names. A possible column has a value in nearly every record.
+    /// The column with the fewest different values is the likeliest answer.
     fn ask_for_event_name(&mut self, survey: &Survey) -> Result<usize, Failure> {
         let can_be = |at: &usize| {
             let facts = &survey.columns[*at];
@@ -159,7 +159,7 @@ impl Meaning {
         let times = columns.iter().filter_map(|at| Some((*at, time(survey, *at, answers)?)));
         let found = times.take(1).next();
         for at in columns.iter().filter(|at| found.as_ref().is_none_or(|(found, _)| found != *at)) {
-            // No note about a column is needed if a better column was found.
+            // A note about this column is not needed if a better column was found.
             let facts = &survey.columns[*at];
             let is_fine = facts.has_digits(16..=16) || facts.has_digits(19..=19);
             let is_preferred = found.is_some() && fold(&survey.header[*at]) != "ts";
@@ -311,8 +311,8 @@ fn guess_data_type(survey: &Survey, answers: &Answers) -> (DataType, Option<Ques
     (likeliest, Some(Question { topic: Topic::DataType, text, choices }))
 }
 
-/// Returns the type that the column `at` needs to be `ts`. Returns `None` if its values are not
-/// times.
+/// Returns the type that the column `at` gets if it is used as `ts`. Returns `None` if the values
+/// of the column are not times.
 fn time(survey: &Survey, at: usize, answers: &Answers) -> Option<TypeGuess> {
     let header = &survey.header[at];
     let facts = &survey.columns[at];
@@ -334,8 +334,8 @@ fn time(survey: &Survey, at: usize, answers: &Answers) -> Option<TypeGuess> {
     if guess.kind == PropertyType::Date {
         return Some(guess);
     }
-    // In a column with a usual name for times, half of the values must be times, and the partner
-    // must correct the other values.
+    // If the name of a column is usual for times, only half of the values must be times. The
+    // partner must correct the other values.
     let share = if names::TIMESTAMP.contains(&&*names::key(header)) { 50 } else { ENOUGH };
     let (kind, found) = if facts.times > seconds {
         (PropertyType::Date, facts.times)

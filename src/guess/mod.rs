@@ -10,8 +10,8 @@
 //! | texts that mean empty cells | `nulls` |
 //! | the manifest, with the questions that are open | `proposal`, `meaning`, `property` |
 //!
-//! All records are read. In a sorted file, a sample could miss a single cell near the end that is
-//! not a number. The digest needs the whole file too.
+//! All records are read and not only a sample. In a sorted file, a sample could miss a single cell
+//! near the end that is not a number. The whole file must be read anyway to compute its digest.
 //!
 //! Invariants: the same bytes and answers result in the same proposal. A proposal without questions
 //! has a valid manifest. Every uncertain guess results in a question or a note.

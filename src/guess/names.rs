@@ -1,10 +1,10 @@
-//! The usual names of columns in exported files for ids, times, event names and known properties.
-//! The names are in the form that [`key`] returns.
+//! Lists the usual names of columns in exported files for ids, times, event names and known
+//! properties. The names are in the form that [`key`] returns.
 
 /// The usual names of the column with the event names.
 pub const EVENT_NAME: [&str; 3] = ["evtname", "eventname", "event"];
 
-/// The names of a column that has the event names only if the file also has a column of times.
+/// The names of columns that probably have event names if the file also has a column of times.
 pub const ACTION: [&str; 6] =
     ["eventtype", "eventaction", "action", "activity", "activityname", "activitytype"];
 
@@ -93,8 +93,8 @@ const PROFILE: [(&str, &str); 32] = [
     ("msgdndwhatsapp", "MSG-dndWhatsApp"),
 ];
 
-/// The first words of names that are questions, such as `is_active`. The answers in such a column
-/// are 0 and 1.
+/// The first words of column names that are questions, such as `is_active`. In such a column, 0
+/// means no and 1 means yes.
 const QUESTIONS: [&str; 10] =
     ["is", "has", "had", "was", "can", "did", "does", "should", "allow", "allows"];
 

@@ -1,7 +1,8 @@
 //! Finds the texts that exporters write for an empty cell.
 
-/// The known texts, and whether each always means an empty cell. Any other text means an empty cell
-/// only if it occurs in a column whose remaining values are numbers, booleans or dates.
+/// The texts that can mean an empty cell. The second part of each pair is true if the text always
+/// means an empty cell. If the second part is false, the text means an empty cell only in a column
+/// whose other values are numbers, booleans or dates.
 pub const WORDS: [(&str, bool); 18] = [
     ("\\N", true),
     ("NULL", true),
@@ -38,7 +39,8 @@ pub fn texts<'a>(columns: impl Iterator<Item = (&'a WordCounts, bool)> + Clone) 
     words.map(|(_, (text, _))| (*text).to_owned()).collect()
 }
 
-/// Returns the index of a cell in [`WORDS`]; `None` if the cell is not in the list.
+/// Returns the index of the text in [`WORDS`] that equals a cell. Returns `None` if no text equals
+/// the cell.
 pub fn word(cell: &str) -> Option<usize> {
     if cell.len() > "(null)".len() {
         return None;

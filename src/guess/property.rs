@@ -91,8 +91,8 @@ impl PropertyNames {
         self.own_name(header, guess, notes)
     }
 
-    /// Names a property by the header of its column. Changes the name if it is not allowed or
-    /// already used.
+    /// Returns the header of a column as the name of its property. Changes the name if the name is
+    /// not allowed or is already used.
     fn own_name(
         &mut self,
         header: &str,

@@ -37,8 +37,8 @@ pub struct ProposedColumn {
     pub header: String,
     /// The first three different values of the column.
     pub values: Vec<String>,
-    /// The name of the fixed column or the property that the column becomes. `None` if the column
-    /// has no entry of its own in the manifest.
+    /// The name of the fixed column or the property to which the manifest maps the column. `None`
+    /// if the column has no entry of its own in the manifest.
     pub becomes: Option<String>,
     pub data_type: Option<PropertyType>,
     pub format: Option<DateFormat>,
@@ -48,7 +48,7 @@ pub struct ProposedColumn {
 /// Proposes a manifest for a file.
 ///
 /// # Errors
-/// No manifest can import the file, because it has no column with ids or no column with event
+/// No manifest can import the file, because the file has no column with ids or no column with event
 /// names.
 pub fn propose(
     text: &TextGuess,
@@ -209,7 +209,7 @@ impl Proposal {
         }
     }
 
-    /// Describes the delimiter, the quoting and the encoding of the file, such as
+    /// Returns a text with the delimiter, the quoting and the encoding of the file, such as
     /// `delimiter ;, windows-1252`.
     pub fn text(&self) -> String {
         let encoding = match self.manifest.encoding {

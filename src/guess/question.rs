@@ -11,11 +11,11 @@ use crate::report::DataType;
 pub enum Topic {
     Delimiter,
     DataType,
-    /// The question is which column has the event names.
+    /// The question asks which column has the event names.
     EventName,
-    /// The question is which column has the identity of the user.
+    /// The question asks which column has the identity of the user.
     Identity,
-    /// The question is which format the dates in the column with this header have.
+    /// The question asks for the format of the dates in the column with this header.
     DateFormat(String),
 }
 
@@ -45,7 +45,7 @@ pub struct Answers {
     pub identity: Option<String>,
     /// The date format for every column whose values have this format.
     pub date_format: Option<String>,
-    /// The format of the dates in a column, by the column's header.
+    /// The formats of the dates in columns. The key is the header of a column.
     pub date_formats: BTreeMap<String, String>,
 }
 

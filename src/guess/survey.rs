@@ -31,11 +31,11 @@ pub struct Survey {
     pub uneven: u64,
     /// For each column, the index of the column that contains its operations.
     operations: Vec<Option<usize>>,
-    /// The indexes of the columns that may have ids. Bit n of a mask in `ids` means entry n of
+    /// The indexes of the columns that may have ids. Bit n of a mask in `ids` represents entry n of
     /// this list.
     id_columns: Vec<usize>,
-    /// The number of records that have a usable id in exactly this set of columns. The set is a bit
-    /// mask.
+    /// For each set of columns, the number of records that have usable ids in exactly these
+    /// columns. The set of columns is a bit mask.
     ids: HashMap<u64, u64>,
 }
 
@@ -114,7 +114,7 @@ impl Survey {
         *self.ids.entry(mask).or_default() += 1;
     }
 
-    /// Returns the column with the given header. If no header is equal, case and spaces are
+    /// Returns the column with the given header. If no header is exactly equal, case and spaces are
     /// ignored.
     pub fn column(&self, header: &str) -> Option<usize> {
         let equal = self.header.iter().position(|name| name == header.trim());
@@ -158,7 +158,7 @@ fn find_operations(header: &[String]) -> Vec<Option<usize>> {
 /// The rank of a column name that is not typical of ids.
 pub const NO_ID: usize = 70;
 
-/// Returns how likely a column with the given name has ids. The likeliest name has rank 0.
+/// Returns the rank of a column name. The name that is most typical of ids has rank 0.
 pub fn id_rank(name: &str) -> usize {
     let key = names::key(name);
     let at = |list: &[&str]| list.iter().position(|name| *name == key);

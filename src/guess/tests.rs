@@ -20,7 +20,7 @@ fn guess(text: &str) -> Proposal {
     guess_with(text.as_bytes(), &Answers::default()).unwrap()
 }
 
-/// Returns the name and the type that each column has in the proposal.
+/// Returns the name and the type of each column in the proposal.
 fn columns(proposal: &Proposal) -> Vec<String> {
     let column = |column: &ProposedColumn| {
         let kind = column.data_type.map_or("", |kind| kind.as_str());

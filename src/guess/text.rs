@@ -17,11 +17,11 @@ const DELIMITERS: [u8; 6] = [b',', b';', b'\t', b'|', 1, 0x1F];
 /// The kinds of quoting that are tried, the likeliest first.
 const QUOTINGS: [Quoting; 3] = [Quoting::Doubled, Quoting::Backslash, Quoting::None];
 
-/// The maximum number of records that are compared in order to find the delimiter.
+/// The maximum number of records that are examined to find the delimiter.
 const RECORDS: usize = 200;
 
-/// The file name for scanning the first bytes of a file. This name means that the bytes are not
-/// compressed.
+/// The file name that is used to scan the first bytes of a file. The ending of the name shows that
+/// the bytes are not compressed.
 const NAME: &str = "head.csv";
 
 /// The guessed encoding, delimiter and quoting of a file.
@@ -91,7 +91,7 @@ fn guess_encoding(head: &[u8]) -> (Option<Encoding>, Option<String>) {
     let mut chunks = head.utf8_chunks().peekable();
     while let Some(chunk) = chunks.next() {
         valid += chunk.valid().chars().filter(|c| !c.is_ascii()).count() as u64;
-        // The last character of `head` may be incomplete.
+        // Invalid bytes at the end of `head` may be an incomplete character.
         let is_cut = chunks.peek().is_none() && head.len() >= HEAD;
         invalid += u64::from(!chunk.invalid().is_empty() && !is_cut);
     }
@@ -156,7 +156,7 @@ impl Fit {
             if records < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         if scanned.is_err() {
-            // A quote is never closed, so the remaining lines were not visited. They count as
+            // If a quote is never closed, the lines after it were not visited. These lines count as
             // records too.
             records = records.max(memchr::memchr_iter(b'\n', text).count());
         }
@@ -169,8 +169,8 @@ impl Fit {
         self.even * 2 > self.records || self.records == 0
     }
 
-    /// Returns whether the file can have this quoting. A file in which most records have a cell in
-    /// quotes can't be without quoting.
+    /// Returns whether the file can have this quoting. If most records have a cell in quotes, the
+    /// file must have some kind of quoting.
     fn is_possible(&self) -> bool {
         self.enclosed * 2 <= self.records
     }

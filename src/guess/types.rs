@@ -22,8 +22,8 @@ impl TypeGuess {
     }
 }
 
-/// Returns the type of the column `header`: a type that all values have. If no other type fits, the
-/// type is STRING.
+/// Returns a type that all values of the column `header` have. If no other type fits, the type is
+/// STRING.
 pub fn guess_type(header: &str, facts: &ColumnFacts, answers: &Answers) -> TypeGuess {
     use PropertyType::{Boolean, Float, Integer, Long};
     let values = facts.value_count();
@@ -112,8 +112,8 @@ fn ask(header: &str, formats: &[usize], facts: &ColumnFacts) -> Question {
     }
 }
 
-/// Returns a note about the column if nearly all values have a type, or if all values are numbers
-/// with decimal commas.
+/// Returns a note about the column if nearly all values have the same type, or if all values are
+/// numbers with decimal commas.
 fn near_miss(header: &str, facts: &ColumnFacts) -> Option<String> {
     let values = facts.value_count();
     if facts.commas > 0 && facts.commas + facts.digits.iter().sum::<u64>() == values {

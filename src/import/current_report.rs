@@ -1,4 +1,4 @@
-//! The current report of an import: final, or in progress.
+//! Finds the current report of an import. This is the final report or a progress report.
 
 use std::io::{BufReader, Read};
 
@@ -6,11 +6,12 @@ use super::row::ImportRow;
 use crate::report::Report;
 use crate::spool::{Layout, Results};
 
-/// The most bytes of a report that are read.
+/// The maximum number of bytes that are read from a report file.
 const MAX_REPORT: u64 = 16 << 20;
 
-/// Returns the current report of an import: the final report, the report in results/, or a report
-/// made from the database row.
+/// Returns the current report of an import. If the database has no final report, returns the
+/// progress report in results/. If results/ has no progress report of this import either, makes a
+/// report from the database row.
 pub fn current_report(row: &ImportRow, layout: &Layout) -> Report {
     let from_row = || Report {
         data_type: row.data_type,
@@ -22,8 +23,8 @@ pub fn current_report(row: &ImportRow, layout: &Layout) -> Report {
     row.report.clone().or_else(|| progress_report(row, layout)).unwrap_or_else(from_row)
 }
 
-/// Returns the progress report in results/. `None` if that report belongs to another import, or is
-/// the final report of a run before a retry.
+/// Returns the progress report in results/. Returns `None` if the report in results/ belongs to
+/// another import, or if it is the final report of a run before a retry.
 fn progress_report(row: &ImportRow, layout: &Layout) -> Option<Report> {
     let results = Results::open(layout, &row.account).ok()?;
     let file = results.read(&format!("{}.result.json", row.stem)).ok()?;

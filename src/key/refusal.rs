@@ -1,10 +1,10 @@
-//! [`RefusalReason`]: why sshd refuses a key of an account. Pure.
+//! [`RefusalReason`] is the reason why sshd refuses a key of an account. This module does no I/O.
 //!
-//! sshd's log has no reason. The reason is found when it is shown, from the present state of the
-//! account and its keys.
+//! sshd does not log the reason. Therefore the reason is derived from the present state of the
+//! account and its keys whenever it is shown.
 //!
-//! Invariant: only keys of the account itself are compared, so the reason can't reveal whether a
-//! key belongs to another account.
+//! Invariant: the refused key is compared only with keys of the same account. Therefore the reason
+//! can't reveal whether the key belongs to another account.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::account_state::AccountState;
 use crate::registry::ApprovedKey;
 
-/// Why sshd refuses a key. The key's name is not part of the reason.
+/// The reason why sshd refuses a key. The reason does not contain the name of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefusalReason {
     /// The account has no such key.
@@ -25,32 +25,35 @@ pub enum RefusalReason {
     Expired {
         at: Timestamp,
     },
-    /// The client's address is not among the addresses and networks `from`.
+    /// The key may be used only from the addresses and networks in `from`, and the client's address
+    /// is not among them.
     Elsewhere {
         from: String,
     },
-    /// The key is valid, and the account is suspended.
+    /// The key is valid, but the account is suspended.
     Suspended,
     /// The account is being removed.
     Removing,
-    /// The key is valid. It was added at `at`, after the refusal.
+    /// The key is valid now. It was added at the time `at`, after the refusal.
     AddedSince {
         at: Timestamp,
     },
-    /// The key is valid now. Its earlier state is unknown, or sshd has another reason.
+    /// The key is valid now. Either the key was not valid when sshd refused it, or sshd had another
+    /// reason.
     Valid,
 }
 
-/// Returns the key of an account that a client offered, if the account has one with the fingerprint.
-/// `keys` are the account's keys, with the revoked ones. Prefers an unrevoked key to a revoked one.
-/// Among revoked keys, returns the one that was revoked last.
+/// Returns the key with the given fingerprint. `keys` are all keys of one account, including
+/// revoked keys. If an unrevoked and a revoked key match, returns the unrevoked key. If only
+/// revoked keys match, returns the key that was revoked last.
 pub fn offered_key<'k>(keys: &'k [ApprovedKey], fingerprint: &str) -> Option<&'k ApprovedKey> {
     let offered = keys.iter().filter(|key| key.fingerprint == fingerprint);
     offered.max_by_key(|key| (key.revoked_at.is_none(), key.revoked_at))
 }
 
-/// Returns why sshd refuses `key` at `now`. `key` is the result of [`offered_key`]. `address` is the
-/// client's address in sshd's spelling, and `refused_at` is the time of the last refusal.
+/// Returns the reason why sshd refuses `key` at the time `now`. `key` is the result of
+/// [`offered_key`]. `address` is the client's address in sshd's spelling, and `refused_at` is the
+/// time of the last refusal.
 pub fn refusal_reason(
     key: Option<&ApprovedKey>,
     account: AccountState,
@@ -78,7 +81,8 @@ pub fn refusal_reason(
     }
 }
 
-/// Returns whether `from` contains `address`. The address of a link has the link's name after `%`.
+/// Returns whether the list `from` contains `address`. A link-local address can end with `%` and
+/// the name of a network interface.
 fn is_within(from: &str, address: &str) -> bool {
     let address = address.split('%').next().unwrap_or(address);
     address.parse::<IpAddr>().is_ok_and(|address| super::allows_address(from, address))
@@ -141,7 +145,7 @@ mod tests {
         }
     }
 
-    /// Returns reason and text for a refusal on 2026-06-01 that is shown on 2026-07-01.
+    /// Returns the reason and its text for a refusal on 2026-06-01 that is shown on 2026-07-01.
     fn reason(keys: &[ApprovedKey], account: AccountState, address: &str) -> (String, String) {
         let offered = offered_key(keys, FINGERPRINT);
         let shown = refusal_reason(offered, account, address, at("2026-06-01"), at("2026-07-01"));

@@ -1,5 +1,5 @@
-//! Changes of an account's endpoints: save, rotate the secret, enable, remove, choose. Each change
-//! and its line in the activity log are one transaction.
+//! Changes the endpoints of an account: saves, enables, removes or chooses an endpoint, or replaces
+//! its secret. Each change and its line in the activity log are written in one transaction.
 
 use std::io;
 
@@ -26,7 +26,7 @@ pub enum EndpointError {
     /// The system's random numbers can't be read.
     #[error(transparent)]
     Random(#[from] io::Error),
-    /// The time until which the old secret signs is too far in the future.
+    /// The time at which the old secret expires is too far in the future.
     #[error(transparent)]
     Time(#[from] jiff::Error),
     #[error(transparent)]
@@ -35,14 +35,15 @@ pub enum EndpointError {
 
 /// The result of [`rotate_secret`].
 pub struct RotatedSecret {
-    /// The new secret, `whsec_…`. It can't be read again later.
+    /// The new secret, which begins with `whsec_`. The secret can't be read again later.
     pub secret: String,
-    /// The time until which the old secret also signs.
+    /// The time until which webhooks are also signed with the old secret.
     pub old_secret_until: Timestamp,
 }
 
-/// Saves an endpoint. Returns its secret, `whsec_…`, which can't be read again later. The addresses
-/// of the URL's host are not checked, see [`super::SsrfGuard`].
+/// Saves an endpoint. Returns its secret, which begins with `whsec_`. The secret can't be read
+/// again later. The addresses of the URL's host are not checked by this function, but by
+/// [`super::SsrfGuard`].
 pub fn save_endpoint(
     state: &State,
     at: Timestamp,
@@ -66,8 +67,8 @@ pub fn save_endpoint(
     Ok(secret)
 }
 
-/// Replaces the secret of an endpoint. The old secret also signs for the period
-/// `webhooks.old_secret_for`.
+/// Replaces the secret of an endpoint. During the period `webhooks.old_secret_for`, webhooks are
+/// also signed with the old secret.
 pub fn rotate_secret(
     state: &State,
     webhooks: &Webhooks,
@@ -93,7 +94,7 @@ pub fn enable_endpoint(
     change(state, at, account, name, "webhook.enabled", |tx| endpoints::enable(tx, account, name))
 }
 
-/// Removes an endpoint. Its pending deliveries are given up.
+/// Removes an endpoint and gives up its pending deliveries.
 pub fn remove_endpoint(
     state: &State,
     at: Timestamp,
@@ -105,8 +106,8 @@ pub fn remove_endpoint(
     })
 }
 
-/// Chooses the endpoint that gets the account's milestones. With the name `None`, no endpoint gets
-/// them.
+/// Chooses the endpoint that gets the account's milestones. If the name is `None`, no endpoint gets
+/// the milestones.
 pub fn choose_endpoint(
     tx: &Transaction<'_>,
     at: Timestamp,

@@ -41,9 +41,10 @@ fn open(path: &Path) -> Result<File, IoError> {
         .map_err(IoError::of("open the folder", path))
 }
 
-/// Creates the chroot of an account under a hidden name and renames it when it is complete. The
-/// daemon watches the folder of all accounts, and therefore never finds an incomplete chroot. The
-/// log socket is linked into the chroot before the first session.
+/// Creates the chroot of an account under a hidden name, and renames the chroot when it is
+/// complete. The daemon watches the folder that contains all chroots. Because of the hidden name,
+/// the daemon never finds an incomplete chroot. The log socket is linked into the chroot before the
+/// first session.
 pub(super) fn add(
     layout: &Layout,
     account: &AccountId,

@@ -8,7 +8,8 @@ use super::database::Registry;
 use super::error::Result;
 use super::keys::{self, ApprovedKey};
 
-/// For each table of the registry, its name in the registry and its name in a backup.
+/// The names of the registry's tables. Each pair has the name in the registry and the name in a
+/// backup.
 const TABLES: [(&str, &str); 2] =
     [("account", "registry_account"), ("approved", "registry_approved")];
 
@@ -76,8 +77,8 @@ pub fn read_registry(registry: &Registry) -> Result<AccountsAndKeys> {
     registry.read(|tx| read_tables(tx, TABLES[0].0, TABLES[1].0, "approved_at"))
 }
 
-/// Reads the accounts and keys of two tables. Rows that no version of this program writes are only
-/// counted.
+/// Reads the accounts and keys of two tables. Skips and counts the rows that no version of this
+/// program could have written.
 fn read_tables(
     database: &Connection,
     account: &str,

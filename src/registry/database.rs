@@ -1,5 +1,5 @@
 //! [`Registry`] is the database file of the registry. The file is checked before it is opened. A
-//! new file gets its name after it is complete.
+//! new file gets its final name only when it is complete.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -13,7 +13,7 @@ use super::error::{Error, Result};
 use crate::files::durable::{TempFile, remove_file};
 use crate::files::{IoError, private};
 
-/// The maximum time for which a command waits until another command has written to the registry.
+/// The maximum time for which a command waits while another command writes to the registry.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The steps from an empty database to the present schema. After step `n`, `PRAGMA user_version` is
@@ -64,9 +64,9 @@ impl Registry {
 
     /// Creates the registry in the folder `admin` with the rows that `fill` writes, and opens it.
     ///
-    /// The registry gets its name when it is complete and on the disk. On an error no registry is
-    /// created. If another command creates a registry at the same time, that registry is opened and
-    /// the rows of `fill` are dropped.
+    /// The registry gets its final name when it is complete and stored on the disk. If an error
+    /// occurs, no registry is created. If another command creates a registry at the same time, that
+    /// registry is opened and the rows of `fill` are dropped.
     pub fn create<E: From<Error>>(
         admin: &Path,
         actor: &str,
@@ -83,11 +83,12 @@ impl Registry {
         Ok(Self::open(admin, actor)?)
     }
 
-    /// Runs `work` in one transaction and commits the transaction. The transaction begins by taking
-    /// SQLite's write lock.
+    /// Runs `work` in one transaction and commits the transaction. The transaction holds SQLite's
+    /// write lock from its start.
     ///
     /// # Errors
-    /// The error of `work`, or the error of the commit. In both cases nothing is changed.
+    /// Returns the error of `work` or the error of the commit. In both cases, the registry is not
+    /// changed.
     pub fn write<T, E: From<Error>>(
         &self,
         work: impl FnOnce(&RegistryTransaction<'_>) -> std::result::Result<T, E>,
@@ -120,10 +121,10 @@ fn version(connection: &Connection) -> Result<i64> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-/// Carries out the missing steps of [`SCHEMA`].
+/// Runs the steps of [`SCHEMA`] that were not run on this database yet.
 ///
 /// # Errors
-/// A newer program has written the registry.
+/// The registry was written by a newer version of the program.
 fn upgrade(tx: &RegistryTransaction<'_>, path: &Path) -> Result<()> {
     let found = version(tx)?;
     let unknown = || Error::Version { path: path.to_owned(), found, known: VERSION };
@@ -143,7 +144,8 @@ pub(super) fn path(admin: &Path) -> PathBuf {
     admin.join("registry.db")
 }
 
-/// Checks that the registry `path` in `folder` exists, and that only root could have written to it.
+/// Checks that the registry file `path` in `folder` exists, and that only root could have written
+/// to the file.
 fn check(folder: &Path, path: &Path) -> Result<()> {
     // `folder` may be a symbolic link, because only root can have created the link. The registry
     // file itself may not be a link.
@@ -184,8 +186,8 @@ fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    // SQLITE_OPEN_NOFOLLOW also refuses links in the parent folders, and an administrator may use
-    // such links.
+    // Symbolic links in the path of the folder are resolved first, because SQLITE_OPEN_NOFOLLOW
+    // would refuse them. An administrator may use such links.
     let folder = path.parent().unwrap_or(Path::new("/"));
     let real = folder.canonicalize().map_err(IoError::of("resolve", folder))?;
     let path = real.join(path.file_name().unwrap_or_default());

@@ -13,7 +13,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error("there is no registry {}: accounts and keys cannot be changed", .0.display())]
     Missing(PathBuf),
-    /// Another user than root could have written to the registry.
+    /// A user other than root could have written to the registry.
     #[error(transparent)]
     NotPrivate(#[from] NotPrivate),
     #[error("the registry {} is not a regular file; move it to another folder", .0.display())]

@@ -72,8 +72,9 @@ pub fn list(
     rows.map(|row| row?).collect()
 }
 
-/// Returns the account's key with the given name or fingerprint. Prefers an unrevoked key to a
-/// revoked one. Among revoked keys, returns the one that was revoked last.
+/// Returns the account's key with the given name or fingerprint. If an unrevoked and a revoked key
+/// match, returns the unrevoked key. If only revoked keys match, returns the key that was revoked
+/// last.
 pub fn find(
     tx: &RegistryTransaction<'_>,
     account: &AccountId,
@@ -132,8 +133,8 @@ pub fn for_each_usable<E: From<Error>>(
     uids: &RangeInclusive<u32>,
     mut take: impl FnMut(PublishableKey<'_>) -> std::result::Result<(), E>,
 ) -> std::result::Result<u64, E> {
-    // The query reads the index approved_key in the order of this index, so that SQLite does not
-    // sort the keys.
+    // The query reads the keys in the order of the index approved_key. Therefore SQLite does not
+    // have to sort the keys.
     let mut statement = tx
         .prepare_cached(
             "SELECT approved.account, fingerprint, algorithm, public_key, from_hosts, expires_at

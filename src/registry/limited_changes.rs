@@ -1,6 +1,7 @@
-//! The table `limited_change` of the registry: the changes of the last hour whose number is limited.
-//! The rows are in the registry because each request of the console is a process of its own, and
-//! because only root can delete them.
+//! Reads and writes the registry's table `limited_change`, which contains the changes of the last
+//! hour that count towards a limit. The changes are stored in a database because a separate process
+//! handles each request of the console. This database is the registry because only root can delete
+//! rows from it.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use crate::account::AccountId;
 /// The period in which changes are counted.
 const PERIOD: SignedDuration = SignedDuration::from_hours(1);
 
-/// Records a change of `account`, which must exist. Deletes the rows that no longer count.
+/// Records a change of `account`. The account must exist in the registry. Deletes the rows that no
+/// longer count towards a limit.
 pub fn record(
     tx: &RegistryTransaction<'_>,
     at: Timestamp,
@@ -29,8 +31,9 @@ pub fn record(
     Ok(())
 }
 
-/// Returns how long a further change must wait until at most `max` changes were recorded in an hour,
-/// for `account` or for all accounts. `None` if the change need not wait. `max` is at least 1.
+/// Returns the time after which one more change is allowed, so that at most `max` changes are made
+/// in an hour. Counts the changes of `account`, or of all accounts. Returns `None` if the change is
+/// allowed now. `max` is at least 1.
 pub fn wait(
     tx: &RegistryTransaction<'_>,
     at: Timestamp,
@@ -53,9 +56,9 @@ pub fn wait(
     Ok(oldest.map(|oldest| Duration::from_millis(left(oldest))))
 }
 
-/// Returns the first and the last millisecond of the rows that count at `at`. A row may be later
-/// than `at` if two requests run at the same time. Rows far in the future do not count: the clock
-/// was set back after them.
+/// Returns the first and the last millisecond of the period whose rows count at the time `at`. A
+/// row may be later than `at` if two requests run at the same time. Rows far in the future do not
+/// count, because they were written before the clock was set back.
 fn period(at: Timestamp) -> (i64, i64) {
     let (at, period) = (at.as_millisecond(), PERIOD.as_millis() as i64);
     (at - period + 1, at + period)

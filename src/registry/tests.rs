@@ -141,7 +141,8 @@ fn changes_of_the_last_hour_are_counted() {
         let wait = registry.read(|tx| limited_changes::wait(tx, at, "x", account, max)).unwrap();
         wait.map(|wait| wait.as_secs())
     };
-    // The second row is later than the third: its request began later and was written earlier.
+    // The second row has a later time than the third row, because the request for the second row
+    // began later but was recorded earlier.
     record(10_000, "x", &acme);
     record(10_003, "x", &other);
     record(10_002, "x", &acme);
@@ -154,7 +155,8 @@ fn changes_of_the_last_hour_are_counted() {
     assert_eq!(wait(13_599, None, 3), Some(1));
     assert_eq!(wait(13_600, None, 3), None);
     assert_eq!(wait(13_602, None, 1), Some(1));
-    // The clock was set back by a day. Old rows must not stop changes for a day.
+    // The clock was set back by a day. The older rows, whose times are now in the future, must not
+    // block changes for a day.
     assert_eq!(wait(10_000 - 86_400, None, 1), None);
     record(13_602, "x", &acme);
     let rows = "SELECT count(*) FROM limited_change";
@@ -193,7 +195,8 @@ fn a_backup_contains_the_registry() {
     let folder = tempfile::tempdir().unwrap();
     let registry = create(&folder.path().join("admin"));
     let backup = Connection::open(folder.path().join("backup.db")).unwrap();
-    // A user who can write to the state database could have created such tables of the registry.
+    // A user who can write to the state database could have created tables with the names of the
+    // registry's tables.
     backup
         .execute_batch("CREATE TABLE registry_account (id); CREATE TABLE registry_approved (x)")
         .unwrap();

@@ -1,7 +1,8 @@
-//! The table `refused`: the keys that sshd refused, by account, fingerprint and client address.
+//! Reads and writes the table `refused`, which contains the keys that sshd refused, by account,
+//! fingerprint and client address.
 //!
-//! Invariant: an account has at most [`MAX_ROWS`] rows, those with the latest times. No row is
-//! older than its account.
+//! Invariant: an account has at most [`MAX_ROWS`] rows, which are the rows with the latest times.
+//! No row is older than its account.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -11,10 +12,10 @@ use super::{Result, Transaction, millis};
 use crate::account::AccountId;
 use crate::audit::RefusedKey;
 
-/// The most rows of one account.
+/// The maximum number of rows of one account.
 pub const MAX_ROWS: u32 = 100;
 
-/// Adds the counts of `keys`. A key of an unknown account is ignored, and so is one that was refused
+/// Adds the counts of `keys`. Ignores a key if its account is unknown, or if the key was refused
 /// before its account was added.
 pub fn add(tx: &Transaction<'_>, keys: &[RefusedKey]) -> Result<()> {
     for key in keys {

@@ -81,8 +81,8 @@ impl<W: Work> Drop for BackgroundWorker<W> {
     fn drop(&mut self) {
         if let WorkerState::Thread(WorkerThread { pieces, handle }) = self.take_state() {
             drop(pieces);
-            // The thread must not write to files that the caller is about to remove. The result of
-            // the thread is ignored.
+            // Waits until the thread has ended, because the thread must not write to files that the
+            // caller is about to remove. The result of the thread is ignored.
             let _ = handle.join();
         }
     }

@@ -1,4 +1,5 @@
-//! Requests of the broker to the admin helper, and its answers.
+//! Defines the requests that the broker sends to the admin helper, and the answers of the admin
+//! helper.
 //!
 //! The helper may refuse a request and close the connection before it has read the whole line. The
 //! broker therefore reads the answer even if it could not write the whole request.
@@ -14,7 +15,7 @@ pub const MAX_REQUEST: usize = 96 * 1024;
 /// The namespace of signatures over [`KeyConfirmation`] (ssh-keygen(1), `-n`).
 pub const SIGNATURE_NAMESPACE: &str = "sftp-import-confirmation";
 
-/// The version of the requests. Only this version is accepted.
+/// The version of the request format. Only one version is accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version;
 
@@ -62,20 +63,23 @@ pub struct SaveKey {
     pub name: String,
     /// The content of a `.pub` file.
     pub key: String,
-    /// Addresses and networks, separated by commas. `None`: any address may use the key.
+    /// The addresses and networks that may use the key, separated by commas. `None` if any address
+    /// may use the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// A date or an instant. `None`: the key does not expire.
+    /// The date or the instant at which the key expires. `None` if the key does not expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
     /// The person who asked for the change, such as `ops@acme.example` or `key SHA256:…`.
     pub by: String,
-    /// How the broker confirmed the change, such as `mail`.
+    /// The method by which the broker confirmed the change, such as `mail`.
     pub confirmation: String,
-    /// A signature of the account over the change. Needed where `[web] keys` is `signed`.
+    /// The account's signature over the change. The signature is required if `[web] keys` is
+    /// `signed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<Signature>,
-    /// The address of the person, as the console knows it.
+    /// The network address of the person who asked for the change. `None` if the console does not
+    /// know the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<IpAddr>,
 }
@@ -86,7 +90,7 @@ pub struct SaveKey {
 pub struct Signature {
     /// The signature, which begins with `-----BEGIN SSH SIGNATURE-----`.
     pub text: String,
-    /// The end of the signature's validity, as in the signed text.
+    /// The time at which the signature expires, in the same form as in the signed text.
     pub until: String,
 }
 
@@ -102,7 +106,7 @@ pub struct RevokeKey {
     pub client: Option<IpAddr>,
 }
 
-/// Adds an account. It has a contact or at least one domain.
+/// Adds an account. The account must have a contact or at least one domain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddAccount {
@@ -111,8 +115,8 @@ pub struct AddAccount {
     /// The mail address of the account's contact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<String>,
-    /// The domains whose addresses may get mail about the account's imports. If empty, the
-    /// contact's domain.
+    /// The domains whose addresses may get mail about the account's imports. If the list is empty,
+    /// addresses of the contact's domain may get mail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domains: Vec<String>,
     pub by: String,
@@ -155,7 +159,7 @@ pub struct SavedKey {
     pub account: String,
     pub name: String,
     pub fingerprint: String,
-    /// True if the key can log in now. False if the account is suspended.
+    /// True if the account can log in with the key now. False if the account is suspended.
     pub published: bool,
 }
 
@@ -164,7 +168,7 @@ pub struct SavedKey {
 pub struct RevokedKey {
     pub account: String,
     pub fingerprint: String,
-    /// True if the key was revoked before this request.
+    /// True if the key was already revoked before this request.
     pub before: bool,
 }
 
@@ -173,7 +177,7 @@ pub struct RevokedKey {
 pub struct SuspendedAccount {
     pub account: String,
     pub state: String,
-    /// The number of processes of open sessions that were ended.
+    /// The number of session processes that were ended.
     pub ended: u64,
 }
 
@@ -181,7 +185,7 @@ pub struct SuspendedAccount {
 #[serde(deny_unknown_fields)]
 pub struct AccountWithState {
     pub account: String,
-    /// `active` or `suspended`.
+    /// The state of the account after the change: `active` or `suspended`.
     pub state: String,
 }
 
@@ -207,20 +211,21 @@ pub enum ErrorCode {
     Invalid,
     /// There is no such account or key.
     NotFound,
-    /// The change does not fit the present accounts and keys.
+    /// The change is not possible in the present state of the accounts and keys.
     Conflict,
     /// The configuration or the peer's user does not allow the change.
     Forbidden,
-    /// A limit is reached. With `after`, it is an hourly limit.
+    /// A limit is reached. If the error has a value in `after`, the limit is an hourly limit.
     TooMany,
-    /// A Unix user or group with the account's name belongs to somebody else.
+    /// A Unix user or group has the account's name but was not created for the account.
     NotOurs,
-    /// The change was not completed. The completed steps stay, and a repetition completes the rest.
+    /// The change was not completed. The completed steps are not undone. If the request is
+    /// repeated, the remaining steps are made.
     Failed,
 }
 
 impl ErrorCode {
-    /// Returns the code as it is written in an answer.
+    /// Returns the text of the code in an answer.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Invalid => "invalid",
@@ -234,23 +239,26 @@ impl ErrorCode {
     }
 }
 
-/// The text that a person signs to save a key. Both sides make it from the fields of the request.
+/// The text that a person signs to save a key. The broker and the admin helper make the same text
+/// from the fields of the request.
 ///
-/// No field may have a line break. The text names the host, the account and an end, so that the
-/// signature is valid for one change only.
+/// No field may contain a line break. The text contains the name of the host, the account, and the
+/// time at which the signature expires. Therefore the signature is valid for only one change.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyConfirmation<'a> {
-    /// `[node] name` of the host.
+    /// The name of the host, from the setting `[node] name`.
     pub node: &'a str,
     pub account: &'a str,
     pub name: &'a str,
     /// The algorithm and the Base64 text of the key.
     pub key: (&'a str, &'a str),
-    /// In canonical form. `None`: any address may use the key.
+    /// The addresses and networks that may use the key, in canonical form. `None` if any address
+    /// may use the key.
     pub from: Option<&'a str>,
-    /// An instant in UTC, in whole seconds. `None`: the key does not expire.
+    /// The time at which the key expires, as an instant in UTC in whole seconds. `None` if the key
+    /// does not expire.
     pub expires: Option<&'a str>,
-    /// An instant, as in [`Signature::until`].
+    /// The time at which the signature expires, in the form of [`Signature::until`].
     pub until: &'a str,
 }
 

@@ -1,8 +1,8 @@
-//! [`NextStep`]: what to do about a refused key. Pure.
+//! [`NextStep`] is an action that root can take about a refused key. This module does no I/O.
 //!
-//! Invariant: a command works when it is pasted into a shell, and changes nothing but what its text
-//! names. No part of a command can end its word, because a client or another user of the host could
-//! have chosen it.
+//! Invariant: a command works when it is pasted into a shell, and makes only the change that its
+//! text describes. Every part of a command that a client or another user of the host could have
+//! chosen is quoted for the shell.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::audit::RefusedKey;
 use crate::key::RefusalReason;
 use crate::registry::ApprovedKey;
 
-/// One thing to do, with the command that does it.
+/// One action, and the command that performs the action.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct NextStep {
     pub text: String,
@@ -27,8 +27,8 @@ impl NextStep {
     }
 }
 
-/// Returns what to do about `refused`. `key` is the account's key with the fingerprint, if any, and
-/// `keys` are all keys of the account.
+/// Returns the next steps for the refused key `refused`. `key` is the account's key with the same
+/// fingerprint, or `None` if the account has no such key. `keys` are all keys of the account.
 pub fn next_steps(
     refused: &RefusedKey,
     reason: &RefusalReason,
@@ -110,7 +110,7 @@ fn step_for_valid(refused: &RefusedKey) -> NextStep {
     NextStep::new("if sshd still refuses the key, to find the cause", command)
 }
 
-/// Returns a command that replaces an unrevoked key by itself with other options.
+/// Returns a command that revokes a key and adds the same key again with the given options.
 fn replace_command(key: &ApprovedKey, options: &str) -> String {
     let ApprovedKey { account, fingerprint, .. } = key;
     let again = add_again_command(key, options);
@@ -128,7 +128,7 @@ fn from_option(from: Option<&str>) -> String {
     from.map_or(String::new(), |from| format!(" --from={}", shell_word(from)))
 }
 
-/// Returns the option that keeps the key's expiry, unless the key has expired.
+/// Returns the option that keeps the expiry of the key. Returns no option if the key has expired.
 fn expiry_option(key: &ApprovedKey, now: Timestamp) -> String {
     let expiry = key.expires_at.filter(|at| *at > now);
     expiry.map_or(String::new(), |at| format!(" --expires={at:.0}"))

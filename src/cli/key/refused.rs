@@ -1,7 +1,9 @@
-//! `sftp-import key refused`: the keys that sshd refused, each with its reason and what to do.
+//! The command `sftp-import key refused` lists the keys that sshd refused. For each key, the
+//! command shows the reason and the next steps.
 //!
-//! The reasons and the commands are from the registry, which only root can write. The state database
-//! contributes only what the clients offered: another user could have written a key into it.
+//! The reasons and the next steps are made from the registry, to which only root can write. Only
+//! the refused keys are read from the state database, because another user could have written a key
+//! into it.
 
 use std::collections::HashSet;
 
@@ -24,14 +26,14 @@ use crate::state::refused;
 #[serde(rename_all = "camelCase")]
 struct ExplainedKey {
     fingerprint: String,
-    /// In sshd's spelling: `ED25519`.
+    /// The type of the key in sshd's spelling, such as `ED25519`.
     algorithm: String,
     /// The client's address.
     address: String,
     times: u32,
     first_at: Timestamp,
     last_at: Timestamp,
-    /// The key's name. `None` if the account has no such key.
+    /// The name of the key. `None` if the account has no such key.
     name: Option<String>,
     /// The reason as one word.
     reason: &'static str,
@@ -98,7 +100,8 @@ fn print(output: &Output, account: &AccountId, keys: &[ExplainedKey]) -> CliResu
             key.explanation.clone(),
         ]
     })?;
-    // A key that was offered from several addresses has the same steps for most reasons.
+    // If a key was offered from several addresses, its next steps are usually the same for all
+    // addresses. Equal steps for a key are printed only once.
     let mut printed = HashSet::new();
     for key in keys.iter().filter(|key| !key.next_steps.is_empty()) {
         if !printed.insert((&key.fingerprint, &key.next_steps)) {

@@ -1,4 +1,4 @@
-//! `[web]`: the console.
+//! The settings of the console, in the section `[web]`.
 
 use serde::Deserialize;
 
@@ -14,31 +14,34 @@ pub struct Web {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AccountWeb {
-    /// `None` if the value of `[web]` applies.
+    /// The policy for the keys of this account. `None` if the policy in the section `[web]`
+    /// applies.
     pub keys: Option<KeyPolicy>,
 }
 
-/// Who may save keys through the console. Revoking is always allowed.
+/// The people who may save keys through the console. Keys can always be revoked through the
+/// console.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyPolicy {
-    /// The account's owners and the operators.
+    /// The account's owners and the operators may save keys.
     #[default]
     Owners,
-    /// The same, with a signature by one of the account's approved keys.
+    /// The account's owners and the operators may save keys, but only with a signature by one of
+    /// the account's approved keys.
     Signed,
-    /// The operators.
+    /// Only the operators may save keys.
     Operators,
-    /// Nobody. Only root's commands add keys.
+    /// Nobody may save keys through the console. Only root's commands add keys.
     Root,
 }
 
-/// Who may add, suspend and resume accounts through the console.
+/// The people who may add, suspend and resume accounts through the console.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AccountPolicy {
     #[default]
     Operators,
-    /// Nobody. Only root's commands change accounts.
+    /// Nobody may change accounts through the console. Only root's commands change accounts.
     Root,
 }

@@ -1,15 +1,16 @@
-//! [`LogLinks`]: decides which chroots need a link to the log socket, and at which time. This
-//! module is pure.
+//! [`LogLinks`] decides which chroots need a link to the log socket, and when each link must be
+//! created. This module does no I/O.
 //!
-//! Invariant: an account is due until it is marked as done, and all accounts are due again every
-//! ten minutes.
+//! Invariant: an account is due for a link until the account is marked as done. Every ten minutes,
+//! all accounts are due again.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crate::account::AccountId;
 
-/// The interval at which the link in every chroot is checked. A link may have been removed.
+/// The interval at which the links in all chroots are checked. The check is necessary because a
+/// link may have been removed.
 const CHECK_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// The accounts whose chroots need a link, and the accounts that have a link.
@@ -44,8 +45,8 @@ impl LogLinks {
         self.wanted.iter().filter(is_due).cloned().collect()
     }
 
-    /// Marks an account that has a link or can't have a link. Returns whether the account was not
-    /// marked before.
+    /// Marks an account as done, because its chroot has a link or can't have a link. Returns true
+    /// if the account was not marked before.
     pub(super) fn mark_done(&mut self, account: &AccountId) -> bool {
         self.done.insert(account.clone())
     }

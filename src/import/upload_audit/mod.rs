@@ -1,9 +1,11 @@
-//! The audit of uploads: reads the SFTP server's log for the state database and for claims.
+//! Audits uploads: reads the SFTP server's log, stores the outcomes of uploads in the state
+//! database, and provides the outcomes for claims.
 //!
-//! One thread reads the log socket into the [`SessionTracker`] in memory, and waits for nothing
-//! else. Another thread links the socket into chroots and stores the tracker's changes. A claim
-//! first reads the datagrams that are queued in the socket. The server logs a close before it
-//! closes the file, so the tracker then knows every upload that ended before the claim.
+//! One thread only reads the log socket, and records the lines in the [`SessionTracker`] in memory.
+//! Another thread links the socket into chroots and stores the tracker's changes. A claim first
+//! reads the datagrams that are queued in the socket. The SFTP server logs that a file is closed
+//! before it closes the file. Therefore the tracker then knows every upload that ended before the
+//! claim.
 
 mod log_links;
 mod wakeup;
@@ -45,7 +47,8 @@ pub type OnSessionEnd = Box<dyn Fn(AccountId) + Send + Sync>;
 
 /// The log socket and the tracker of uploads.
 pub struct UploadAudit {
-    /// The log socket. `None` if it could not be created, which was logged.
+    /// The log socket. `None` if the socket could not be created. In that case, the error was
+    /// logged.
     socket: Option<LogSocket>,
     tracker: Mutex<SessionTracker>,
     refused: Mutex<RefusedLogins>,
@@ -70,7 +73,8 @@ impl UploadAudit {
         let accounts = &context.config.accounts;
         let mut tracker = SessionTracker::new(accounts.first_uid..=accounts.last_uid);
         let stored_until = context.state.read(|tx| {
-            // The journal's last day is read before the first survey of accounts.
+            // The tracker needs the accounts immediately, because the journal's last day is read
+            // before the accounts are scanned for the first time.
             let rows = accounts::list(tx)?.into_iter();
             tracker.set_accounts(rows.filter_map(|row| Some((row.uid?, row.id))));
             for (account, name, outcome) in uploads::list(tx)? {
@@ -113,7 +117,7 @@ impl UploadAudit {
                 let at = line.at;
                 tracker.process(line);
                 if at > now {
-                    // Everything that was sent before `now` has been read.
+                    // All datagrams that were sent before `now` have been read.
                     break;
                 }
             }
@@ -130,9 +134,10 @@ impl UploadAudit {
         }
     }
 
-    /// Waits for a chroot to link or a change to store. Waits at most for `pause`, and at most
-    /// until the links are checked again. After a line it waits for `gather`, so that several lines
-    /// share one transaction. Returns false if the process ends.
+    /// Waits until a chroot needs a link or a change must be stored. The wait ends after `pause` at
+    /// the latest, and when all links must be checked again. After a log line, the function waits
+    /// for `gather`, so that several lines share one transaction. Returns false if the process is
+    /// about to end.
     pub fn wait_for_work(&self, gather: Duration, pause: Duration) -> bool {
         let next_check = self.links().next_check_in(Instant::now());
         self.wakeup.wait(gather, pause.min(next_check))
@@ -187,15 +192,15 @@ impl UploadAudit {
         }
     }
 
-    /// Reads the datagrams that were sent before the call. This function is called before decisions
-    /// about `account`.
+    /// Reads the datagrams that were sent before the call. Must be called before a decision about
+    /// the files of `account`.
     pub(super) fn catch_up(&self, account: &AccountId) {
         if let Err(error) = self.receive() {
             tracing::error!(%account, "{}", chain(&error));
         }
     }
 
-    /// Returns the facts in the log about a file in incoming.
+    /// Returns the state of the upload of a file in incoming, according to the SFTP server's log.
     pub(super) fn upload(&self, account: &AccountId, file: &spool::DirEntry) -> UploadState {
         let tracker = self.tracker();
         let outcomes = tracker.outcomes(account);
@@ -204,7 +209,7 @@ impl UploadAudit {
             .unwrap_or_default()
     }
 
-    /// Returns the warnings about the files of a pair that is about to be claimed.
+    /// Returns the warnings about the files of a pair before the pair is claimed.
     pub(super) fn warnings(&self, account: &AccountId, take: &PlannedClaim) -> Vec<String> {
         let Some(socket) = &self.socket else { return Vec::new() };
         self.catch_up(account);
@@ -221,7 +226,8 @@ impl UploadAudit {
         warnings(data, (&take.manifest.name, doubt(&take.manifest)))
     }
 
-    /// Removes the outcomes of files that were claimed at `at` or later.
+    /// Removes the upload outcomes of files that were claimed. `at` is the time of the claim. The
+    /// outcomes of later files with the same names are kept.
     pub(super) fn forget_claimed<'n>(
         &self,
         account: &AccountId,
@@ -235,8 +241,8 @@ impl UploadAudit {
         });
     }
 
-    /// Stores all received log lines before the process ends. The next process reads the refused
-    /// logins that are held back from the journal again.
+    /// Stores all received log lines before the process ends. Refused logins that are held back are
+    /// not stored, because the next process reads them from the journal again.
     pub fn store_all(&self, state: &State) -> state::Result<()> {
         self.tracker().confirm_all();
         self.store(state).map(drop)
@@ -317,17 +323,18 @@ impl UploadAudit {
 
     /// Locks the tracker for reading, or for a change that needs no wake-up.
     fn tracker(&self) -> MutexGuard<'_, SessionTracker> {
-        // A panic loses at most one line of the log.
+        // The tracker can be used after a panic, because a panic loses at most one line of the log.
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn refused(&self) -> MutexGuard<'_, RefusedLogins> {
-        // A panic loses at most one login.
+        // The refused logins can be used after a panic, because a panic loses at most one login.
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn links(&self) -> MutexGuard<'_, LogLinks> {
-        // A panic leaves no incomplete change, because every change is one insertion or removal.
+        // The links can be used after a panic, because every change is one insertion or removal and
+        // is never incomplete.
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Wake-ups of the thread that links the log socket and stores the tracker's changes.
+//! Wakes the thread that links the log socket into chroots and stores the tracker's changes.
 //!
 //! Invariant: new accounts wake the thread immediately, and log lines wake it after a short time.
 //! Otherwise the thread sleeps. A wake-up that arrives while the thread works is not lost.
@@ -15,7 +15,7 @@ pub(super) struct Wakeup {
 
 #[derive(Debug, Default)]
 struct Flags {
-    /// True if some chroots may have no link to the log socket.
+    /// True if a link to the log socket may be missing in some chroots.
     link: bool,
     /// True if the tracker has changes to store.
     store: bool,
@@ -38,8 +38,9 @@ impl Wakeup {
         self.set(|flags| flags.shut_down = true);
     }
 
-    /// Waits for a wake-up, at most for `pause`. After a log line it waits for `gather`, so that
-    /// several lines share one transaction. Returns false if the process ends.
+    /// Waits for a wake-up, at most for the time `pause`. After a log line, the function waits for
+    /// the time `gather`, so that several lines share one transaction. Returns false if the process
+    /// is about to end.
     pub(super) fn wait(&self, gather: Duration, pause: Duration) -> bool {
         let flags = self.wait_while(self.flags(), pause, |flags| !flags.store);
         let mut flags = self.wait_while(flags, gather, |flags| flags.store);
@@ -64,7 +65,8 @@ impl Wakeup {
     }
 
     fn flags(&self) -> MutexGuard<'_, Flags> {
-        // A panic leaves no incomplete change, because every change sets one flag.
+        // The flags can be used after a panic, because every change sets one flag and is never
+        // incomplete.
         self.flags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,12 +1,14 @@
-//! The report's warnings about files whose upload may be incomplete. This module is pure.
+//! Makes the warnings of a report about files whose upload may be incomplete. This module does no
+//! I/O.
 
 use crate::audit::{Doubt, UploadOutcome, WriteEnd};
 use crate::import::run::progress::to_the_second;
 
-/// Returns the warnings about a data file (`None` if the pair is refused) and its manifest. Each
-/// file is given by its name and its doubt.
+/// Returns the warnings about a data file and its manifest. `data` and `manifest` have the name of
+/// a file and the doubt about its upload. `data` is `None` if the pair is refused.
 ///
-/// A manifest was read as complete JSON. Therefore an unknown end of its upload needs no warning.
+/// The manifest was already parsed as complete JSON. Therefore no warning is needed if only the end
+/// of its upload is unknown.
 pub(super) fn warnings(
     data: Option<(&str, Option<Doubt>)>,
     manifest: (&str, Option<Doubt>),

@@ -64,8 +64,8 @@ pub fn parse(block: Block, plan: &ReadPlan) -> ParsedBlock {
     ParsedBlock { consumed, first_line, text, lexed, built, invalid }
 }
 
-/// Finds the cells of a block. For each cell with quotes inside, appends the unescaped content to
-/// the block.
+/// Finds the cells of a block. If a cell contains quotes, appends its unescaped content to the
+/// block.
 fn find_cells(text: &mut Vec<u8>, plan: &ReadPlan) -> LexedBlock {
     let mut lexed = lex(text, plan.dialect, plan.width());
     text.append(&mut lexed.unquoted);
@@ -122,8 +122,8 @@ fn build(
     BuiltBlock { batches, found, failure, other_descriptions }
 }
 
-/// Drops findings about the value of a cell if the form of the cell is wrong. `form` is the number
-/// of findings about form, which are at the start of `found`.
+/// Removes the findings about the value of a cell if the form of the cell is wrong. The findings
+/// about form are at the start of `found`, and `form` is their number.
 fn drop_consequences(form: usize, found: &mut Vec<RecordFinding>) {
     let key = |found: &RecordFinding| found.finding.column.map(|column| (found.record, column));
     let cells: HashSet<_> = found[..form].iter().filter_map(key).collect();
@@ -137,8 +137,8 @@ fn drop_consequences(form: usize, found: &mut Vec<RecordFinding>) {
     });
 }
 
-/// Returns whether a character may be in a column without a name: white space or NUL. A record with
-/// NUL is rejected for another reason.
+/// Returns whether a column without a name may contain the character `c`. White space is allowed.
+/// NUL is also allowed, because another rule rejects records with NUL.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || c == '\0'
 }
@@ -162,9 +162,9 @@ fn nameless_value(plan: &ReadPlan, rows: &Rows<'_>) -> Option<Failure> {
     ]))
 }
 
-/// Returns the records of `text` that are not UTF-8, and replaces their bytes beyond ASCII by
-/// question marks in `text`. Afterwards all of `text` is UTF-8, and the positions of the cells have
-/// not changed.
+/// Returns the records of `text` that are not valid UTF-8. In these records, replaces all bytes in
+/// `text` that are not ASCII by question marks. Then all of `text` is valid UTF-8, and the
+/// positions of the cells have not changed.
 fn take_invalid(text: &mut [u8], plan: &ReadPlan) -> Vec<InvalidRecord> {
     let substitute = if plan.dialect.delimiter == b'?' { b'!' } else { b'?' };
     let mut invalid = Vec::new();
@@ -198,8 +198,8 @@ impl ParsedBlock {
         let (kept, description) = if has(&RECORD_TOO_LONG) {
             kept_fields(plan, own)
         } else if has(&ERROR_TEXT) {
-            // If a description is in the wrong column, it cannot be distinguished from the
-            // record's own fields.
+            // A description in the wrong column cannot be distinguished from the record's own
+            // fields. Therefore the error file keeps the description.
             (before_error_text(plan, raw, found[0].finding.column), None)
         } else if record.broken.is_some() {
             (Some(own), None)
@@ -265,8 +265,8 @@ impl ParsedBlock {
         finding.rule.reject(line, column, &RuleCase { value, format, ..*numbers })
     }
 
-    /// Returns the failure that the block causes for the whole file. Returns `None` if the block
-    /// causes no failure.
+    /// Returns the failure of the whole file if this block causes the failure. Otherwise returns
+    /// `None`.
     pub fn failure(&mut self) -> Option<Failure> {
         self.built.failure.take()
     }
@@ -283,8 +283,8 @@ impl ParsedBlock {
     }
 }
 
-/// Returns the rejection of a record that is longer than `max-record`. `start` has the first bytes
-/// of the record, and `bytes` is the record's length in bytes.
+/// Returns the rejection of a record that is longer than `max-record`. `start` contains the first
+/// bytes of the record, and `bytes` is the length of the record in bytes.
 pub fn too_long<'a>(
     plan: &'a ReadPlan,
     line: u64,

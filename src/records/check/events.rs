@@ -4,10 +4,11 @@
 //! Every column is built for all rows, and each broken rule is recorded. Then the rows that break a
 //! rule are removed from the batch.
 //!
-//! Invariants: each column gets one value or null per row, in the order of the rows, also for rows
-//! that break a rule. The rules of a row are checked in this order: name, `ts`, ids, properties by
-//! column, rules about all properties. A cell that passes a `plain` test has the value that its
-//! rule would return; property tests check this. Every other cell is checked by its rule.
+//! Invariants: each column gets one value or null per row, in the order of the rows. This is also
+//! true for rows that break a rule. The rules of a row are checked in this order: name, `ts`, ids,
+//! properties by column, rules about all properties. A cell that passes a `plain` test has the
+//! value that its rule would return; property tests check this. Every other cell is checked by its
+//! rule.
 
 use std::sync::Arc;
 
@@ -58,7 +59,7 @@ struct EventBuilder<'a, 'r> {
     plan: &'a ReadPlan,
     rows: &'a Rows<'r>,
     found: &'a mut Vec<RecordFinding>,
-    /// Whether a row breaks a rule, for each row of the block.
+    /// For each row of the block, true if the row breaks a rule.
     bad: Vec<bool>,
     calendar: Calendar,
 }
@@ -158,8 +159,8 @@ impl<'a, 'r> EventBuilder<'a, 'r> {
         columns.into()
     }
 
-    /// Builds a column of ids. Sets `has_one` for each row that has an id. An invalid id counts
-    /// too.
+    /// Builds a column of ids. Sets the element of `has_one` to true for each row that has a valid
+    /// or invalid id.
     fn id_column(&mut self, column: usize, has_one: &mut [bool]) -> ArrayRef {
         let mut ids = self.texts(column);
         for ((row, cell), has_one) in self.rows.spans(column).enumerate().zip(has_one) {

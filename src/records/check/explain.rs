@@ -1,5 +1,5 @@
-//! Finds all rules that a cell or a record breaks. This slow path handles rejected records. It
-//! checks the same rules as the fast path.
+//! Finds all rules that a cell or a record breaks. Only rejected records need these slow functions.
+//! They check the same rules as the fast functions for all records.
 
 use super::rows::{RecordFinding, Rows};
 use crate::records::header::columns::{PropertyColumn, TimestampColumn};
@@ -21,7 +21,7 @@ pub fn has_charged_items(plan: &ReadPlan, rows: &Rows<'_>, row: usize, items: us
 }
 
 /// Returns the columns in which a row has a NUL character. The ignored column `Failure Description`
-/// may have NUL characters.
+/// may have NUL characters, and is not returned.
 pub fn nul_columns<'a>(
     plan: &ReadPlan,
     rows: &'a Rows<'_>,

@@ -1,12 +1,13 @@
-//! Removes the rows that break a rule from a batch of events. If there are few such rows, the batch
-//! is sliced; if there are many, the good rows are copied.
+//! Removes the rows that break a rule from a batch of events. If few rows break a rule, the batch
+//! is sliced. If many rows break a rule, the other rows are copied into a new batch.
 
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::filter_record_batch;
 
-/// The lowest average number of rows per piece for which a batch is sliced and not copied. A piece
-/// shares the memory of the batch, but the store needs one call per piece and column.
+/// The minimum average number of rows per piece for which a batch is sliced. If the pieces would be
+/// smaller, the rows are copied, because the store needs one call per piece and column. A piece
+/// needs no copy, because it shares the memory of the batch.
 const PIECE: usize = 256;
 
 /// Returns `batch` without the rows that are marked in `bad`.

@@ -1,6 +1,6 @@
 //! Checks the form of the records of a block, before the values of their cells are checked. The
-//! form is: whether a line is a record, the length of the record, the number of fields, and valid
-//! bytes.
+//! rules about form limit the length of a record and the number of its fields, forbid invalid
+//! bytes, and exclude lines that are not records.
 
 use super::own_fields::{description_field, length_alone, own_line, without_quotes};
 use super::rows::{RecordFinding, RowSpan};
@@ -37,7 +37,7 @@ pub struct FormCheck<'a> {
     /// The text of the block. The unquoted content of its quoted cells follows the text.
     pub text: &'a [u8],
     pub lexed: &'a LexedBlock,
-    /// Whether the text of the block has a NUL character.
+    /// True if the text of the block has a NUL character.
     pub has_nul: bool,
     pub found: &'a mut Vec<RecordFinding>,
 }
@@ -83,8 +83,8 @@ impl FormCheck<'_> {
         well_formed
     }
 
-    /// Returns the maximum length in bytes of the records that [`Self::is_plain`] accepts. 0 means
-    /// that every record needs the full checks.
+    /// Returns the maximum length in bytes of the records that [`Self::is_plain`] accepts. Returns
+    /// 0 if every record needs the full checks.
     fn longest_plain(&self, has_invalid: bool) -> usize {
         let Self { plan, .. } = self;
         if has_invalid || plan.has_description || !plan.separator_line.is_empty() {
@@ -93,9 +93,11 @@ impl FormCheck<'_> {
         plan.limits.max_record.bytes().min(plan.limits.max_field.bytes()) as usize
     }
 
-    /// A fast test by the lengths and the first byte of a record. Returns true only if the record
-    /// breaks no rule about form. Lines of delimiters and end marks have a different first byte. In
-    /// a repeated header, the first cell is as long as the first name of the header.
+    /// Tests quickly whether a record breaks no rule about form. Examines only the lengths and the
+    /// first byte of the record. Returns false if a full check is needed. A full check is needed if
+    /// the first byte could begin a line of delimiters or an end mark. It is also needed if the
+    /// first cell is as long as the first name of the header, because the record could repeat the
+    /// header.
     #[inline]
     fn is_plain(&self, record: &RecordSpan, raw: &[u8], longest: usize) -> bool {
         let Self { plan, lexed, .. } = self;
@@ -106,7 +108,7 @@ impl FormCheck<'_> {
             && lexed.cells[record.cells as usize].len() != plan.header_cells[0].len()
     }
 
-    /// Adds the rules about form that a record breaks. Returns whether the header has a column for
+    /// Adds the rules about form that a record breaks. Returns true if the header has a column for
     /// each cell of the record.
     fn check(&mut self, at: u32, record: &RecordSpan, raw: &[u8], invalid: Option<&[u8]>) -> bool {
         let plan = self.plan;
@@ -139,7 +141,8 @@ impl FormCheck<'_> {
             return false;
         }
         let checked = (0..width).filter(|column| Some(*column) != plan.columns.description);
-        // A field can be longer than the limit only if its record is longer than the limit.
+        // The fields are examined only if the record is longer than the limit for a field. In a
+        // shorter record, no field can be too long.
         if raw.len() as u64 > plan.limits.max_field.bytes() {
             for column in checked.clone() {
                 if self.is_too_long(self.lexed.cells[record.cells as usize + column]) {
@@ -162,7 +165,8 @@ impl FormCheck<'_> {
     }
 
     /// Checks the fields of a record with a wrong number of fields. The columns of these fields are
-    /// not known. A line whose quoting is broken counts as one field of any length.
+    /// not known. If the quoting of a line is broken, the line counts as one field. The length of
+    /// this field is not limited.
     #[cold]
     fn check_fields(&mut self, at: u32, record: &RecordSpan, raw: &[u8]) {
         let max_field = self.plan.limits.max_field.bytes();
@@ -202,8 +206,8 @@ impl FormCheck<'_> {
     }
 
     /// Returns whether a record equals the header. The record must have as many fields as the
-    /// header. A byte order mark before the record is ignored, because concatenated files have one
-    /// before each header.
+    /// header. A byte order mark before the record is ignored, because concatenated files have a
+    /// byte order mark before each header.
     #[inline]
     fn repeats_header(&self, record: &RecordSpan, raw: &[u8]) -> bool {
         let first = self.lexed.cells[record.cells as usize];
@@ -222,9 +226,10 @@ impl FormCheck<'_> {
         })
     }
 
-    /// Returns the first column that has the text of an error file and is not
-    /// `Failure Description`; `None` if the file has no column of that name. The text is in the
-    /// wrong column if a tool added fields to a short record or removed fields from a long one.
+    /// Returns the first column other than `Failure Description` that has the text of an error
+    /// file. Returns `None` if the file has no column `Failure Description`. The text is in the
+    /// wrong column if a tool added fields to a record with too few fields, or removed fields from
+    /// a record with too many.
     fn error_text(&self, record: &RecordSpan) -> Option<usize> {
         let is_moved = |column: &usize| {
             !self.plan.columns.is_description(*column)
@@ -244,8 +249,9 @@ fn is_padding(raw: &[u8], delimiter: u8) -> bool {
     raw.first() == Some(&delimiter) && raw.iter().all(|byte| *byte == delimiter)
 }
 
-/// Returns whether the last line of a file consists only of U+001A and NUL. U+001A marks the end of
-/// text files in DOS, and some tools fill up the last block of a file with NUL.
+/// Returns whether a line consists only of U+001A and NUL characters. Such a line can be the last
+/// line of a file. U+001A marks the end of text files in DOS, and some tools fill up the last block
+/// of a file with NUL.
 fn is_end_mark(raw: &[u8]) -> bool {
     raw.iter().all(|byte| matches!(byte, 0 | 0x1A))
 }

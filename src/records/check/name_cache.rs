@@ -3,7 +3,7 @@
 
 use crate::codec::short_bytes::same;
 
-/// A cache of recent cells. The text of each cell is a valid event name without any change.
+/// A cache of recent cells. The unchanged text of each cell is a valid event name.
 #[derive(Default)]
 pub struct NameCache<'a>([Option<&'a [u8]>; 16]);
 

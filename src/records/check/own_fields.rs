@@ -6,15 +6,15 @@ use crate::records::csv::lexer::RecordSpan;
 use crate::records::header::plan::ReadPlan;
 use crate::records::rules::catalogue::is_description;
 
-/// Returns the content of a cell without the quotes around it. After a byte order mark, the lexer
-/// treats quotes as part of the cell.
+/// Returns the content of a cell without the quotes around the content. This function is needed
+/// because the lexer treats quotes after a byte order mark as part of the cell.
 pub fn without_quotes(cell: &[u8]) -> &[u8] {
     cell.strip_prefix(b"\"").and_then(|cell| cell.strip_suffix(b"\"")).unwrap_or(cell)
 }
 
-/// Returns a line whose quoting is broken, without the description of an earlier error file. The
-/// description is searched from the end of the line, because the fields of the line are not known.
-/// All other records are returned unchanged.
+/// If the quoting of a line is broken, returns the line without the description of an earlier error
+/// file. The fields of such a line are not known. Therefore the description is searched from the
+/// end of the line. All other records are returned unchanged.
 pub fn own_line<'a>(plan: &ReadPlan, record: &RecordSpan, raw: &'a [u8]) -> &'a [u8] {
     if record.broken.is_none() || plan.columns.description.is_none() {
         return raw;
@@ -24,8 +24,8 @@ pub fn own_line<'a>(plan: &ReadPlan, record: &RecordSpan, raw: &'a [u8]) -> &'a 
     if end.is_some_and(|end| is_description(without_quotes(end), plan.dialect)) { own } else { raw }
 }
 
-/// Returns the index of the field with the description of an earlier error file. In a record with a
-/// wrong number of fields, the last field may be the description.
+/// Returns the index of the field with the description of an earlier error file. If the record has
+/// a wrong number of fields, its last field may be the description.
 pub fn description_field(plan: &ReadPlan, raw: &[u8]) -> Option<usize> {
     let column = plan.columns.description?;
     let fields = RawFields::of(raw, plan.dialect).fields;
@@ -40,8 +40,7 @@ pub fn description_field(plan: &ReadPlan, raw: &[u8]) -> Option<usize> {
     [column, last].into_iter().find(is_description)
 }
 
-/// Returns the length of a record in bytes. The description from an earlier error file does not
-/// count.
+/// Returns the length of a record in bytes, without the description from an earlier error file.
 pub fn length_alone(plan: &ReadPlan, record: &RecordSpan, raw: &[u8]) -> u64 {
     if record.broken.is_some() {
         return own_line(plan, record, raw).len() as u64;
@@ -51,10 +50,10 @@ pub fn length_alone(plan: &ReadPlan, record: &RecordSpan, raw: &[u8]) -> u64 {
     raw.len().saturating_sub(field) as u64
 }
 
-/// Returns the first complete fields of a record over `max-record`, and the index of the field with
-/// the description of an earlier error file. The record begins with `start`. The result has fewer
-/// fields than the header, so that the record is rejected again. The fields are `None` if no
-/// complete field is kept.
+/// Returns the first complete fields of a record that is longer than `max-record`, and the index of
+/// the field with the description of an earlier error file. `start` is the beginning of the record.
+/// The result has fewer fields than the header, so that the record is rejected again. The returned
+/// fields are `None` if the record has no complete field to keep.
 pub fn kept_fields<'a>(plan: &ReadPlan, start: &'a [u8]) -> (Option<&'a [u8]>, Option<usize>) {
     let most = plan.own_width() - 1;
     let column = plan.columns.description.filter(|column| *column <= most);
@@ -68,9 +67,9 @@ pub fn kept_fields<'a>(plan: &ReadPlan, start: &'a [u8]) -> (Option<&'a [u8]>, O
     }
 }
 
-/// Returns the original record if a tool added empty fields to a short one. These are the fields
-/// before `column`, which has the text of an earlier error file, if all fields after it are empty.
-/// Otherwise returns all fields.
+/// Restores a record with too few fields to which a tool has added empty fields. The field `column`
+/// has the text of an earlier error file. If all fields after `column` are empty, returns the
+/// fields before `column`. Otherwise returns all fields.
 pub fn before_error_text<'a>(
     plan: &ReadPlan,
     raw: &'a [u8],

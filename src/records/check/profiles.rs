@@ -1,7 +1,7 @@
 //! Turns rows into changes of profiles, row by row.
 //!
-//! Only a row that breaks a rule about `ts` or ids takes the slow path in `explain`. A cell that
-//! passes a `plain` test has the value that its rule would return.
+//! A row is passed to the slow functions in `explain` only if it breaks a rule about `ts` or ids. A
+//! cell that passes a `plain` test has the value that its rule would return.
 
 use super::explain::{explain_user, nul_columns};
 use super::rows::{RecordFinding, Rows};
@@ -74,8 +74,8 @@ fn user<'a>(plan: &ReadPlan, rows: &Rows<'a>, row: usize) -> Option<(i64, [Optio
 /// The changes of properties in one row.
 #[derive(Default)]
 struct ChangeList<'a> {
-    /// The changes of the row. If the text of a change is stored in `texts`, the length of the
-    /// text in bytes is the second part of the pair.
+    /// The changes of the row. The second part of each pair is the length of the change's text in
+    /// bytes. It is `None` if the text is not stored in `texts`.
     list: Vec<(Change<'a>, Option<usize>)>,
     /// The texts of changes that differ from their cells, concatenated. These texts are dates in
     /// RFC 3339 and phone numbers.
@@ -89,7 +89,7 @@ impl<'a> ChangeList<'a> {
         self.texts.clear();
     }
 
-    /// Reads a cell of a property, and the cell with the operation for the property.
+    /// Reads the cell with the value of a property and the cell with its operation.
     fn read(
         &mut self,
         plan: &ReadPlan,
@@ -101,7 +101,8 @@ impl<'a> ChangeList<'a> {
         let operation = operation(column.operation.map_or("", |at| rows.cell(row, at)));
         let operation = operation.unwrap_or_else(|rule| {
             found.push(rows.found(row, rule, column.operation));
-            Operation::Set // so that the cell is checked too
+            // `Set` is used so that the value of the property is checked too.
+            Operation::Set
         });
         if operation == Operation::Delete {
             self.list.push((Change { property, operation, value: Value::None }, None));

@@ -1,4 +1,5 @@
-//! [`Rows`]: the well-formed records of a block, whose cells are checked next.
+//! [`Rows`] contains the well-formed records of a block. The cells of these records are checked
+//! next.
 
 use crate::records::csv::lexer::{RecordSpan, Span};
 use crate::records::rules::rejection::{BrokenRule, Rule};
@@ -16,9 +17,9 @@ pub struct Rows<'a> {
     pub text: &'a str,
     pub cells: &'a [Span],
     pub records: &'a [RecordSpan],
-    /// The line number in the file of the block's first byte.
+    /// The line number of the block's first line in the file.
     pub first_line: u64,
-    /// Whether the text of the block has a NUL character.
+    /// True if the text of the block has a NUL character.
     pub has_nul: bool,
     pub rows: Vec<RowSpan>,
     /// The indexes of the rows that an earlier check has rejected. The indexes are in ascending

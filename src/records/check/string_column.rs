@@ -19,7 +19,7 @@ const SAMPLE: usize = 256;
 pub struct StringColumn<'a> {
     block: &'a [u8],
     values: Vec<u8>,
-    /// The end of each string in `values`, as a position in bytes.
+    /// The position in bytes at which each string in `values` ends.
     offsets: Vec<i32>,
     nulls: NullRows,
 }
@@ -32,8 +32,8 @@ impl<'a> StringColumn<'a> {
         offsets.push(0);
         let begin = rows.clamp(1, SAMPLE);
         let bytes = cells.take(begin).sum::<usize>() * rows / begin * 9 / 8;
-        // The cells of a column are never longer in total than the block, even if the first cells
-        // are long.
+        // The estimate is limited to the length of the block, because the cells of a column are
+        // never longer in total.
         let values = Vec::with_capacity(bytes.min(block.len()) + STRIDE);
         Self { block, values, offsets, nulls: NullRows::default() }
     }
@@ -74,7 +74,9 @@ impl<'a> StringColumn<'a> {
     /// Returns the finished column of strings.
     pub fn finish(mut self) -> ArrayRef {
         if self.values.capacity() / 2 > self.values.len() {
-            self.values.shrink_to_fit(); // the column stays in memory until a row group is written
+            // Unused memory is released now, because the column stays in memory until a row group
+            // is written.
+            self.values.shrink_to_fit();
         }
         let nulls = self.nulls.finish(self.offsets.len() - 1);
         assert!(i32::try_from(self.values.len()).is_ok(), "a block is much smaller than 2 GiB");

@@ -72,7 +72,8 @@ enum ColumnTarget {
     Id(IdKind),
     Property,
     Ignored,
-    /// The column has the operations for a property. The index is that of the property's column.
+    /// The column has the operations for a property. The number is the index of the property's
+    /// column.
     OperationOf(usize),
 }
 

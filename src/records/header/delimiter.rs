@@ -29,7 +29,8 @@ pub fn separator_line(text: &[u8]) -> Option<SeparatorLine> {
     let unquoted = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\""));
     let (name, value) = unquoted.unwrap_or(line).split_at_checked(4)?;
     let delimiter = *value.first()?;
-    // A spreadsheet fills up the `sep=` line with delimiters, like all other lines.
+    // The delimiter may be repeated in the `sep=` line, because a spreadsheet fills up all lines
+    // with delimiters.
     let valid = name.eq_ignore_ascii_case(b"sep=")
         && delimiter.is_ascii()
         && !delimiter.is_ascii_alphanumeric()
@@ -61,7 +62,7 @@ pub fn likely_delimiter(text: &[u8], dialect: Dialect) -> Option<u8> {
     let header_fields = |candidate: &u8| {
         let fields = fields(*candidate);
         let (header, records) = fields.split_first().filter(|(header, _)| **header > 1)?;
-        // A line whose quoting is broken has no fields.
+        // Lines whose quoting is broken are ignored. They have no fields.
         let whole = records.iter().filter(|fields| **fields > 0);
         let alike = whole.clone().filter(|fields| *fields == header).count();
         (alike * 2 >= whole.count()).then_some((*header, *candidate))

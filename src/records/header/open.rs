@@ -20,8 +20,8 @@ use crate::report::Failure;
 /// The maximum length of a record in bytes. Positions in a block are 32-bit numbers.
 const MAX_RECORD: u64 = 1 << 30;
 
-/// The maximum length of a `Failure Description` in bytes. This field does not count in the length
-/// of its record.
+/// The maximum length of a `Failure Description` in bytes. The length of a record does not include
+/// this field.
 const MAX_DESCRIPTION: usize = 2 << 20;
 
 /// A data file as it was uploaded. The first bytes of the file are in memory.
@@ -31,11 +31,11 @@ pub type Input<R> = Chain<Cursor<Vec<u8>>, MeteredInput<R>>;
 pub struct OpenDataFile<R> {
     pub start: FileStart,
     pub plan: ReadPlan,
-    /// The rest of the block that contained the header.
+    /// The remaining text of the block that contained the header.
     pub first: Block,
     pub splitter: Splitter<R>,
-    /// An example that shows that a file declared as windows-1252 is UTF-8. The example is set at
-    /// the end of the file.
+    /// An example that proves that a file is UTF-8 although its manifest declares windows-1252. The
+    /// example is set at the end of the file.
     pub is_utf8: Utf8Example,
 }
 

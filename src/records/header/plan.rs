@@ -1,4 +1,4 @@
-//! [`ReadPlan`]: all facts about a data file that the worker threads need.
+//! [`ReadPlan`] contains all facts about a data file that the worker threads need.
 
 use super::Header;
 use super::columns::Columns;
@@ -34,7 +34,7 @@ pub struct ReadPlan {
     /// The file's `sep=` line without its line end. Empty if the file has no such line.
     pub separator_line: Vec<u8>,
     pub header_line: u64,
-    /// Whether a column has the name `Failure Description`. The column may be mapped or ignored.
+    /// True if a column has the name `Failure Description`. The column may be mapped or ignored.
     pub has_description: bool,
     pub schema: Schema,
     pub dialect: Dialect,

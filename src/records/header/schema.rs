@@ -1,4 +1,4 @@
-//! [`Schema`]: the columns of the batches of a data file.
+//! [`Schema`] defines the columns of the batches of a data file.
 //!
 //! Invariants: no property appears twice. A schema has an id column. A schema of events has an
 //! event name.
@@ -60,8 +60,8 @@ pub enum Schema {
 }
 
 impl Schema {
-    /// Returns the properties that are stored. Leaves out the properties that a special rule
-    /// always stores in one form.
+    /// Returns the properties that are stored. Leaves out each property that a special rule always
+    /// stores in the same form.
     pub fn properties(&self) -> Vec<Property> {
         match self {
             Self::Profile(properties) => {
@@ -102,8 +102,8 @@ pub const TS: usize = 1;
 /// The names of the event columns before the columns of properties.
 const FIXED: [&str; 7] = ["event", "ts", "identity", "object_id", "fb_id", "gp_id", "source_line"];
 
-/// A name that no column may have, because readers use the name of the folder `import=<import>` as
-/// a column.
+/// A name that no column may have. Programs that read the folder `import=<import>` make a column
+/// with this name from the name of the folder.
 const PARTITION: &str = "import";
 
 impl EventSchema {
@@ -134,8 +134,8 @@ impl EventSchema {
     }
 }
 
-/// Returns the Arrow type of a time. The type is in milliseconds, because every engine can read
-/// them, but the values are whole seconds.
+/// Returns the Arrow type of a time. The unit is the millisecond, because every engine can read
+/// times in milliseconds. All values are whole seconds.
 fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
 }

@@ -1,5 +1,5 @@
-//! [`Calendar`]: formats seconds since 1970 as RFC 3339 in UTC, such as `2020-05-12T09:07:12Z`.
-//! [`day_number`]: converts a date to a number of days since 1970.
+//! [`Calendar`] formats seconds since 1970 as RFC 3339 in UTC, such as `2020-05-12T09:07:12Z`.
+//! [`day_number`] converts a date to a number of days since 1970.
 
 use std::ops::RangeInclusive;
 
@@ -86,8 +86,8 @@ fn two_digits(number: u32) -> [u8; 2] {
 /// in the lowest byte.
 #[inline]
 fn clock(time: u32) -> u64 {
-    // Hours, minutes and seconds are each at the position of their two digits, so that all digits
-    // are computed in parallel.
+    // Hours, minutes and seconds are each placed at the position of their two digits. Then all
+    // digits are computed in parallel.
     let numbers =
         u64::from(time / 3600) | u64::from(time / 60 % 60) << 24 | u64::from(time % 60) << 48;
     // This step divides each number by ten. For a number below 100, the product has 14 bits, and

@@ -1,4 +1,4 @@
-//! [`RULES`]: the list of all rules for records.
+//! [`RULES`] is the list of all rules for records.
 
 use std::borrow::Cow;
 
@@ -40,8 +40,8 @@ pub static RULES: [&Rule; 29] = [
     &profile::AGE,
 ];
 
-/// Returns the advice for a rejection with the text `text`. The text is that of a rule and may
-/// contain any limit. Returns `None` if no rule has the text.
+/// Returns the advice for a rejection with the text `text`. `text` is the text of a rule, and may
+/// contain a limit other than the default limit. Returns `None` if no rule has the text.
 pub fn advice(text: &str) -> Option<&'static str> {
     let is_of = |rule: &&&Rule| {
         rule.text() == text
@@ -50,7 +50,7 @@ pub fn advice(text: &str) -> Option<&'static str> {
     RULES.iter().find(is_of).map(|rule| rule.advice())
 }
 
-/// Returns the rule text `text` with the configured limit instead of the default limit.
+/// Returns the text `text` of a rule with the configured limit instead of the default limit.
 pub fn text_under(text: &'static str, limits: &Limits) -> Cow<'static, str> {
     let rule = RULES.iter().find(|rule| rule.text() == text);
     rule.map_or(Cow::Borrowed(text), |rule| rule.text_under(limits))

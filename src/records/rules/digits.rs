@@ -1,8 +1,8 @@
-//! Parses numbers of digits in steps of eight bytes.
+//! Parses numbers that consist of digits. Handles eight bytes in each step.
 //!
-//! Numbers differ in length, so a loop over their bytes often ends with a branch misprediction,
-//! which takes longer than the conversion. So up to eight bytes are loaded into one machine word
-//! and converted without a loop.
+//! Because numbers differ in length, a loop over their bytes often ends with a branch
+//! misprediction. A misprediction takes longer than the conversion. Therefore up to eight bytes are
+//! loaded into one machine word and converted without a loop.
 
 /// A 64-bit word whose eight bytes are the digit 0.
 const ZEROS: u64 = 0x3030_3030_3030_3030;
@@ -71,8 +71,8 @@ impl ByteWord {
     #[inline]
     fn without_point(self) -> Option<(Self, u32)> {
         let Self { word, count } = self;
-        // The subtraction sets the highest bit of the lowest zero byte. The bits above that byte
-        // may be wrong.
+        // The subtraction sets the highest bit of the lowest zero byte, which is the first point.
+        // The bits above this byte may be wrong, but are not used.
         let differ = word ^ POINTS;
         let points = differ.wrapping_sub(0x0101_0101_0101_0101) & !differ & 0x8080_8080_8080_8080;
         let before = points.trailing_zeros() / 8;

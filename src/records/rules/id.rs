@@ -15,8 +15,8 @@ pub static ID: Rule = Rule::new(
 /// The number of characters from which an id is too long.
 const TOO_LONG: usize = 1024;
 
-/// The values that count as an absent id, in upper or lower case. A value of dashes only also
-/// counts as absent.
+/// The values that mean an absent id, in upper or lower case. A value that consists only of dashes
+/// also means an absent id.
 const ABSENT: [&str; 28] = [
     "undefined",
     "null",
@@ -51,7 +51,7 @@ const ABSENT: [&str; 28] = [
 /// The length of the longest value in [`ABSENT`], in bytes.
 const LONGEST_ABSENT: usize = "undefined".len();
 
-/// Returns the id in a cell. Returns `None` if the value counts as an absent id.
+/// Returns the id in a cell. Returns `None` if the value means an absent id.
 pub fn id(cell: &str) -> Result<Option<&str>, &'static Rule> {
     let id = trim_invisible(cell);
     if is_absent(id) {
@@ -61,8 +61,8 @@ pub fn id(cell: &str) -> Result<Option<&str>, &'static Rule> {
     if is_too_long || is_rounded(id) { Err(&ID) } else { Ok(Some(id)) }
 }
 
-/// Tests by the length and some bytes of a cell whether the unchanged cell is a valid id. The test
-/// is fast, and returns false if it can't decide.
+/// Tests quickly whether the unchanged cell is a valid id. Examines only the length and some bytes
+/// of the cell. Returns false if the id needs a full check.
 #[inline]
 pub fn is_plain(cell: &[u8]) -> bool {
     let visible = |byte: &u8| (0x21..0x7f).contains(byte);
@@ -85,7 +85,8 @@ fn trim_invisible(cell: &str) -> &str {
 }
 
 fn is_absent(id: &str) -> bool {
-    // Most ids end in a digit. Of the absent values, only those of one or two characters do.
+    // Ids that end in a digit are handled first, because most ids end in a digit. Such an id can be
+    // an absent value only if it has one or two characters.
     let ends_in_digit = id.as_bytes().last().is_some_and(u8::is_ascii_digit);
     if ends_in_digit && id.len() > 2 {
         return false;

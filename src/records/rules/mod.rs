@@ -1,9 +1,9 @@
 //! The rules for records. Each rule is a `static` with its text, next to the function that checks
 //! the rule.
 //!
-//! Checks are pure functions of one cell or of the cells of a record. The fast path over a column
-//! and the slow path that explains one record call the same functions, so their results cannot
-//! differ.
+//! The result of a check depends only on one cell or on the cells of one record. The fast code that
+//! checks a whole column and the slow code that explains one record call the same functions.
+//! Therefore their results cannot differ.
 
 pub mod calendar;
 pub mod catalogue;

@@ -34,7 +34,7 @@ pub static GENDER: Rule =
 pub static AGE: Rule = Rule::new("Age is not valid", "Write a number from 0 to 150.")
     .with_help(|_| Some("write a number from 0 to 150".into()));
 
-/// A property for which a special rule exists.
+/// A property whose values must follow a special rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecialProperty {
     Phone,
@@ -75,8 +75,8 @@ impl SpecialProperty {
         }
     }
 
-    /// Returns whether the values of the property are always stored in one form, which does not
-    /// depend on the type of the column.
+    /// Returns whether the values of the property are always stored in the same form. In that case,
+    /// the form does not depend on the type of the column.
     pub fn has_one_form(self) -> bool {
         self != Self::Scalar
     }
@@ -118,8 +118,8 @@ pub fn operation(cell: &str) -> Result<Operation, &'static Rule> {
     }
 }
 
-/// Returns the name of a communication preference in the spelling of the store. Upper and lower
-/// case of `name` are equal.
+/// Returns the name of a communication preference in the spelling of the store. Case in `name` is
+/// ignored.
 pub fn preference(name: &str) -> Option<&'static str> {
     let name = fold(name);
     let name = if name == "msg-dndphone" { "msg-dndsms" } else { &name };
@@ -148,8 +148,8 @@ fn any_phone(cell: &str) -> Option<String> {
     is_valid.then_some(phone)
 }
 
-/// Returns the letter of the gender in `text`, which is the letter or the word in upper or lower
-/// case.
+/// Returns the letter of a gender. `text` is the letter or the word for the gender, in upper or
+/// lower case.
 fn gender(text: &str) -> Option<&'static str> {
     let words = [("M", "Male"), ("F", "Female"), ("O", "Other"), ("U", "Unknown")];
     words.into_iter().find_map(|(letter, word)| {

@@ -26,20 +26,21 @@ pub static DOLLAR_DATE: Rule = Rule::new(
 
 /// Checks that the value in a cell has at most `max` characters.
 pub fn length(cell: &str, max: usize) -> Result<(), &'static Rule> {
-    // A text never has more characters than bytes.
+    // The characters are counted only if there are more bytes than `max`, because a text never has
+    // more characters than bytes.
     if cell.len() > max && cell.chars().nth(max).is_some() { Err(&TOO_LONG) } else { Ok(()) }
 }
 
-/// A fast test by the length and the first byte of a cell. Returns true only if the value of a
-/// STRING is the unchanged cell. `max` is in characters. The length in bytes is compared with it,
-/// because a cell never has more characters than bytes.
+/// Tests quickly whether a value of the type STRING is the unchanged cell. Examines only the length
+/// and the first byte of the cell. Returns false if a full check is needed. `max` is in characters.
+/// It is compared with the length in bytes, because a cell never has more characters than bytes.
 #[inline]
 pub fn is_plain(cell: &[u8], max: usize) -> bool {
     cell.len() <= max && cell.first().is_some_and(|first| BEGINS_TEXT[*first as usize])
 }
 
-/// Whether a text that begins with a byte needs no special handling, for each byte. Such a text
-/// begins neither with white space nor with `$`.
+/// For each byte, true if a text that begins with the byte needs no special handling. A text needs
+/// special handling if it begins with white space or `$`.
 static BEGINS_TEXT: [bool; 256] = {
     let mut begins = [true; 256];
     let mut byte = 0;
@@ -66,8 +67,8 @@ pub fn dollar_date(cell: &str) -> Result<Option<i64>, &'static Rule> {
     }
 }
 
-/// Parses `$D_` and digits on a fast path. `None` does not mean that the cell is invalid. `max` is
-/// the maximum length in characters.
+/// Parses the simple case of `$D_` and digits quickly. If the result is `None`, the cell can still
+/// be valid. `max` is the maximum length in characters.
 #[inline]
 pub fn plain_dollar_date(cell: &[u8], max: usize) -> Option<i64> {
     epoch(cell.strip_prefix(b"$D_").filter(|_| cell.len() <= max)?)
@@ -93,8 +94,8 @@ pub fn typed<T>(
     if text.is_empty() {
         return Ok(None);
     }
-    // A date cannot be a value of these types. But an invalid `$D_` must be reported as a broken
-    // rule of `$D_`.
+    // A value of these types cannot be a date. The call is needed to report an invalid `$D_` as a
+    // violation of the rule for `$D_`.
     dollar_date(text)?;
     parse(text).map(Some)
 }

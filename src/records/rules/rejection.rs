@@ -1,7 +1,8 @@
-//! [`Rule`]: a rule for records. [`Rejection`]: a reason why a record was rejected.
+//! [`Rule`] is a rule for records. [`Rejection`] is a reason why a record was rejected.
 //!
-//! While a block is checked, a broken rule is a [`BrokenRule`] of a few bytes, which needs no
-//! allocation. The text of a rejection is made only for the sink.
+//! While a block is checked, a broken rule is represented by a [`BrokenRule`], which has a few
+//! bytes and needs no allocation. The text of a rejection is made later, when the rejection is
+//! passed to the sink.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +12,7 @@ use crate::manifest::{DateFormat, Quoting};
 use crate::records::csv::lexer::BrokenQuoting;
 use crate::sanitize::excerpt;
 
-/// A rule for records: its fixed text, its advice, and functions for the details of a case.
+/// A rule for records. It has a fixed text, advice, and functions that make the details of a case.
 ///
 /// Each rule is a `static` in a file of `rules`, next to the function that checks the rule.
 #[derive(Debug)]
@@ -23,8 +24,8 @@ pub struct Rule {
     help: fn(&RuleCase<'_>) -> Detail,
 }
 
-/// A text that a rule makes for one case in which it was broken. `None` if the rule has no text
-/// for the case.
+/// A text that a rule makes for one case in which it was broken. The value is `None` if the rule
+/// has no text for the case.
 pub type Detail = Option<Cow<'static, str>>;
 
 /// A case in which a record broke a rule.
@@ -84,8 +85,8 @@ impl Rule {
     }
 
     /// Returns the part of `description` after the text of this rule. The numbers in the text may
-    /// differ. `None` if `description` does not begin with the text. `written` converts a byte of
-    /// the text to the byte that the error file has for it.
+    /// differ. Returns `None` if `description` does not begin with the text. `written` converts a
+    /// byte of the text to the byte that replaces it in the error file.
     pub fn after_text<'d>(
         &self,
         description: &'d [u8],

@@ -1,8 +1,8 @@
 //! The rule for `ts`: seconds since 1970 in 9 to 11 digits, or a date if the column is mapped as
 //! DATE. An empty cell means the time of processing.
 //!
-//! `min-ts` is the earliest time. The default excludes numbers of fewer digits, because they are
-//! probably dates, day numbers or years.
+//! The setting `min-ts` is the earliest valid time. Its default value excludes numbers with fewer
+//! than 9 digits, because such numbers are probably dates, day numbers or years.
 
 use super::date::{self, date};
 use super::{LATEST_EPOCH, epoch, trim};
@@ -37,8 +37,8 @@ impl TimestampNotation {
         }
     }
 
-    /// Parses a `ts` cell that has only digits on a fast path. `None` does not mean that the cell
-    /// is invalid.
+    /// Parses the simple case of a `ts` cell with only digits quickly. If the result is `None`, the
+    /// cell can still be valid.
     #[inline]
     pub fn plain(self, cell: &[u8], min: i64) -> Option<i64> {
         if self == Self::Epoch { epoch(cell).filter(|at| *at >= min) } else { None }

@@ -1,6 +1,6 @@
 //! The rules for values of type INTEGER, LONG, FLOAT and BOOLEAN. The rule for DATE is in `date`.
 //!
-//! All functions get a cell that is not empty and has no white space at its start and end.
+//! The cells that the functions get are not empty, and have no white space at their start and end.
 
 use super::digits::{decimal, digits};
 use crate::records::rules::rejection::Rule;
@@ -56,8 +56,8 @@ fn any_float(text: &str) -> Result<f64, &'static Rule> {
     text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or(&FLOAT)
 }
 
-/// Parses at most 15 digits with at most 8 decimals. This is for texts that are too long for
-/// [`decimal`].
+/// Parses at most 15 digits with at most 8 decimals. This function is for texts that are too long
+/// for [`decimal`].
 ///
 /// The digits and the power of ten are exact as floats, and the division rounds only once. So the
 /// result is the nearest float, as in `parse`.
@@ -86,9 +86,9 @@ fn long_decimal(text: &[u8]) -> Option<f64> {
 
 /// Parses true, false, 1, 0, Y or N, in upper or lower case.
 ///
-/// The values are unpredictable, so half of all branches would be mispredicted. Instead, the first
-/// five characters are compared as one machine word. In a shorter text, the last character is
-/// repeated.
+/// The processor can't predict the values, so half of all branches on them would be mispredicted.
+/// Therefore the first five characters are compared as one machine word, without a branch. In a
+/// shorter text, the last character is repeated.
 #[inline]
 pub fn boolean(text: &str) -> Result<bool, &'static Rule> {
     const fn word(letters: &[u8; 5]) -> u64 {
@@ -98,7 +98,7 @@ pub fn boolean(text: &str) -> Result<bool, &'static Rule> {
     let bytes = text.as_bytes();
     let last = bytes.len().checked_sub(1).ok_or(&BOOLEAN)?;
     let letters = (0..5).fold(0, |all, at| all << 8 | u64::from(bytes[last.min(at)]));
-    // The operation converts letters to lower case.
+    // Converts the letters to lower case.
     let lower = letters | word(&[0x20; 5]);
     let is = |letters, form: &[u8; 5], length| (letters == word(form)) & (bytes.len() == length);
     let yes = is(letters, b"11111", 1) | is(lower, b"yyyyy", 1) | is(lower, b"truee", 4);

@@ -13,8 +13,8 @@ struct DayParts<'a> {
     separator: char,
 }
 
-/// Parses a date with an optional time of day to seconds since 1970. `parse` gets the date and
-/// whether a time follows, and returns the days since 1970.
+/// Parses a date with an optional time of day to seconds since 1970. `parse` converts the date to
+/// days since 1970. The second argument of `parse` is true if a time follows the date.
 pub fn day_and_time(text: &str, parse: impl Fn(&str, bool) -> Option<i64>) -> Option<i64> {
     let (day, time) = match text.rsplit_once(' ').filter(|(_, time)| time.contains(':')) {
         Some((day, time)) => (day.trim_end(), Some(time)),
@@ -34,7 +34,8 @@ fn time_of_day(text: &str) -> Option<i64> {
 }
 
 /// Parses a day without a format to days since 1970; `None` if different orders of day and month
-/// are possible. `yyyyMMdd` is accepted only with a time, because without one it could be a number.
+/// are possible. `yyyyMMdd` is accepted only with a time, because eight digits without a time could
+/// be a number.
 pub fn only_reading(day: &str, has_time: bool) -> Option<i64> {
     if has_time && let Some(days) = compact_day(day) {
         return Some(days);
@@ -45,7 +46,7 @@ pub fn only_reading(day: &str, has_time: bool) -> Option<i64> {
     readings.all(|other| other == first).then_some(first)
 }
 
-/// Returns whether the day and the month of a date could be exchanged, with a different result.
+/// Returns whether a date is still valid, but different, if its day and its month are exchanged.
 pub fn is_ambiguous(day: &str) -> bool {
     DayParts::split(day).is_some_and(|parts| parts.readings().count() > 1)
         && only_reading(day, false).is_none()
@@ -59,8 +60,8 @@ pub fn has_short_year(day: &str) -> bool {
     })
 }
 
-/// Parses a written date to days since 1970. `order` and `separator` are those of the format. The
-/// date itself may have a different separator.
+/// Parses a written date to days since 1970. `order` and `separator` are from the format of the
+/// column. The date itself may have a different separator.
 pub fn written_day(day: &str, order: DayOrder, separator: char) -> Option<i64> {
     let day = DayParts::split(day)?;
     if separator == '-' { day.days(order) } else { day.days_with_iso8601(order) }
@@ -86,8 +87,8 @@ impl<'a> DayParts<'a> {
         DayOrder::ALL.into_iter().filter_map(|order| self.days_with_iso8601(order))
     }
 
-    /// Returns the days since 1970; `None` if the parts are not a day in this order. A day with
-    /// dashes that begins with a year is ISO 8601, so its month is before its day.
+    /// Returns the days since 1970; `None` if the parts are not a day in this order. A date that
+    /// begins with a year and has dashes is in ISO 8601, so its month is before its day.
     fn days_with_iso8601(&self, order: DayOrder) -> Option<i64> {
         let reversed = order == DayOrder::YearDayMonth && self.separator == '-';
         if reversed { None } else { self.days(order) }

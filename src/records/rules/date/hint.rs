@@ -63,7 +63,7 @@ fn epoch_hint(text: &str, format: Option<DateFormat>) -> Option<&'static str> {
         .then_some("the value seems to be in seconds since 1970: set \"format\": \"epoch\"")
 }
 
-/// Returns a hint for eight digits that are a date. Returns `None` for any other text.
+/// Returns a hint for a date that is written as eight digits. Returns `None` for any other text.
 pub fn compact_hint(text: &str) -> Option<&'static str> {
     if text.len() != 8 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

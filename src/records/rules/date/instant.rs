@@ -7,7 +7,8 @@ use crate::records::rules::calendar::SECONDS;
 use crate::records::rules::digits::digits;
 use crate::records::rules::epoch;
 
-/// The minimum number of digits that seconds since 1970 have in a column without a format.
+/// In a column without a format, the minimum number of digits of a number that means seconds since
+/// 1970.
 const EPOCH_DIGITS: usize = 9;
 
 /// Parses a number of seconds since 1970. Times before 1970 have a minus sign.
