@@ -110,8 +110,8 @@ pub(super) fn key(
 /// Returns a text that describes the error in a key and, if possible, how to correct it.
 fn explain(error: &KeyFileError) -> String {
     match (error, error.hint()) {
-        // The error's hint names options of the command `key add`. The console has fields instead
-        // of these options.
+        // The text of the error names options of the command `key add`. The console has fields
+        // instead of these options.
         (KeyFileError::Options, _) => {
             "there are options in front of the key: limit the key by its fields instead".to_owned()
         }

@@ -1,5 +1,5 @@
 //! Finds all rules that a cell or a record breaks. Only rejected records need these slow functions.
-//! They check the same rules as the fast functions for all records.
+//! The functions check the same rules as the fast checks of all records.
 
 use super::rows::{RecordFinding, Rows};
 use crate::records::header::columns::{PropertyColumn, TimestampColumn};
