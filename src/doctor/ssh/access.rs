@@ -167,7 +167,7 @@ mod tests {
                 &EffectiveConfig::parse(&format!("usepam {pam}")),
             )
         };
-        assert!(of(file.path(), "yes").unwrap().fix.unwrap().starts_with("rm "));
+        assert!(of(file.path(), "yes").unwrap().fix.unwrap().starts_with("run `rm "));
         assert!(
             of(file.path(), "yes").unwrap().log.unwrap().ends_with("by PAM account configuration")
         );

@@ -38,10 +38,10 @@ pub(super) fn log_end(row: &ImportRow, report: &Report) {
     let message_id = milestone.journal_id();
     match &report.failure {
         None => tracing::info!(%account, %import, message_id, read, accepted, rejected,
-            "import {import} of account {account} ended as {state}: \
-             {read} records read, {accepted} accepted, {rejected} rejected"),
+            "import {import} of account {account} {state}: \
+             {read} read, {accepted} accepted, {rejected} rejected"),
         Some(failure) => tracing::info!(%account, %import, message_id,
-            "import {import} of account {account} ended as {state}: {}: {}",
+            "import {import} of account {account} {state}: {}: {}",
             failure.message.as_str(), printable(&failure.detail)),
     }
 }

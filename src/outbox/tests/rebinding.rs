@@ -79,7 +79,7 @@ fn connections_use_the_checked_address_only() {
     };
     let refused = |outcome: AttemptOutcome| {
         let AttemptOutcome::Later { why, .. } = outcome else { panic!("{outcome:?}") };
-        assert!(why.contains("127.0.0.1 is loopback"), "{why}");
+        assert!(why.contains("127.0.0.1 is a loopback address"), "{why}");
     };
     assert!(matches!(send(), AttemptOutcome::Delivered(_)));
     assert_eq!(asked.load(SeqCst), 1, "the name is resolved only once");
