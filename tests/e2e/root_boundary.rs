@@ -90,7 +90,7 @@ fn database_rows_do_not_change_unrelated_unix_users() {
     );
 
     let ran = host.cli(&["provision"]).ok();
-    assert!(ran.stdout.contains("account e2e-operator1 suspended, because root"), "{ran:#?}");
+    assert!(ran.stdout.contains("account e2e-operator1 is suspended, because root"), "{ran:#?}");
     assert_eq!(before, ["root", operators[0].name, operators[2].name].map(unix_user));
     for operator in &mut operators {
         unix_user(operator.name);
