@@ -150,7 +150,10 @@ fn a_lost_connection_is_in_the_report() {
     put(&account, &[&cut.manifest]);
     let found = warnings(&account, "cut");
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].starts_with(CUT) && found[0].contains("client address 127.0.0.1"), "{found:?}");
+    assert!(
+        found[0].starts_with(CUT) && found[0].contains("client address 127.0.0.1"),
+        "{found:?}"
+    );
     assert!(activity(&account, "file.cut_off", 1)[0].starts_with("cut.csv: "));
 
     cut_upload(&account, &corrected, "corrected.csv");

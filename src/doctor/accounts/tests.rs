@@ -72,7 +72,11 @@ fn reports_a_missing_user_or_wrong_user_id() {
         ("account-user", Some("Invalid user acme"))
     );
     let other = found(|account| account.uid = Ok(Some(1)));
-    assert!(other.message.contains("has the id 1, but its account has the id 70000"), "{}", other.message);
+    assert!(
+        other.message.contains("has the id 1, but its account has the id 70000"),
+        "{}",
+        other.message
+    );
     let failed = found(|account| account.uid = Err("EIO".into()));
     assert!(failed.message.contains("EIO"));
 }

@@ -28,7 +28,10 @@ impl AdminSocket {
         args.extend(variables.iter().flat_map(|variable| ["--setenv", variable]));
         args.extend([text(&program), "--config", text(&config)]);
         let listener = Process::start("systemd-socket-activate", &args, &log);
-        until("the admin helper's socket", SOON, || path.exists().then_some(()));
+        until("the admin helper's socket", SOON, || {
+            let text = std::fs::read_to_string(&log).ok()?;
+            text.contains("Listening on").then_some(())
+        });
         // The helper checks the peer itself. The unit's socket has the mode 0660.
         set_mode(&path, 0o666);
         Self { path, _listener: listener }
