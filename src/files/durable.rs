@@ -143,11 +143,11 @@ impl TempFile {
         Ok(Self { path })
     }
 
-    /// Creates the empty file `path`, which must not exist. The group can read it too. The
-    /// caller writes through the returned handle, because other users who can write to the folder
-    /// can replace the name.
-    pub fn create_readable(path: PathBuf) -> Result<(Self, File), IoError> {
-        let file = create_file(&path)?;
+    /// Creates the empty file `path`, which must not exist, with the mode that the umask allows.
+    /// The caller writes through the returned handle, because other users who can write to the
+    /// folder can replace the name.
+    pub fn create_by_umask(path: PathBuf) -> Result<(Self, File), IoError> {
+        let file = create_new(&path, 0o666)?;
         Ok((Self { path }, file))
     }
 

@@ -8,7 +8,7 @@ use super::survey::Survey;
 use super::text::TextGuess;
 use super::types::TypeGuess;
 use crate::manifest::{Column, DateFormat, Encoding, Manifest, PropertyType, Quoting};
-use crate::records::{SpecialProperty, Value, of_type};
+use crate::records::{SpecialProperty, Value, fold, of_type};
 use crate::report::{DataType, Failure};
 use crate::sanitize::excerpt;
 
@@ -188,8 +188,8 @@ impl Proposal {
     /// Adds a note for each column that has values but no name, such as the index that pandas
     /// writes. An import of a file with such a column fails.
     fn note_nameless_columns(&mut self, survey: &Survey) {
-        for (at, (name, facts)) in survey.header.iter().zip(&survey.columns).enumerate() {
-            if name.trim().is_empty() && facts.filled > 0 {
+        for (at, facts) in survey.columns.iter().enumerate() {
+            if fold(&survey.header[at]).is_empty() && facts.filled > 0 {
                 self.notes.push(format!(
                     "column {} has values but no name: give it a name, or leave it out (pandas: \
                      to_csv(..., index=False))",

@@ -66,7 +66,7 @@ impl Survey {
 
     fn new(header: Vec<String>, limits: &Limits) -> Self {
         let rule = |name: &String| names::profile_property(name).and_then(SpecialProperty::of);
-        let is_named = |at: &usize| !header[*at].trim().is_empty();
+        let is_named = |at: &usize| !fold(&header[*at]).is_empty();
         let mut id_columns: Vec<usize> = (0..header.len()).filter(is_named).collect();
         id_columns.sort_by_key(|at| id_rank(&header[*at]));
         id_columns.truncate(MAX_IDS);

@@ -225,6 +225,8 @@ fn notes_report_columns_with_values_but_no_name() {
     let proposal = guess(",identity,,n\n0,j,,1\n1,k,,2\n");
     assert!(proposal.notes[0].starts_with("column 1 has values but no name"), "{proposal:?}");
     assert_eq!(proposal.notes.len(), 1, "column 3 is empty");
+    let invisible = guess("\u{200b},identity\n0,j\n1,k\n");
+    assert!(invisible.notes[0].starts_with("column 1 has values but no name"), "{invisible:?}");
     let questions = guess(",n,m\n0,1,2\n1,2,3\n").questions;
     let mut choices = questions.iter().flat_map(|question| &question.choices);
     assert!(choices.all(|choice| !choice.label.is_empty()), "{questions:?}");

@@ -1,13 +1,9 @@
 //! Finds the current report of an import. This is the final report or a progress report.
 
-use std::io::{BufReader, Read};
-
 use super::row::ImportRow;
+use super::run::answer::{read_report, report_name};
 use crate::report::Report;
 use crate::spool::{Layout, Results};
-
-/// The maximum number of bytes that are read from a report file.
-const MAX_REPORT: u64 = 16 << 20;
 
 /// Returns the current report of an import. If the database has no final report, returns the
 /// progress report in results/. If results/ has no progress report of this import either, makes a
@@ -27,9 +23,7 @@ pub fn current_report(row: &ImportRow, layout: &Layout) -> Report {
 /// another import, or if it is the final report of a run before a retry.
 fn progress_report(row: &ImportRow, layout: &Layout) -> Option<Report> {
     let results = Results::open(layout, &row.account).ok()?;
-    let file = results.read(&format!("{}.result.json", row.stem)).ok()?;
-    let file = BufReader::new(file.take(MAX_REPORT));
-    let report: Report = serde_json::from_reader(file).ok()?;
+    let report = read_report(&results, &report_name(row))?;
     let is_this = report.import.as_ref() == Some(&row.id) && report.state == row.state;
     is_this.then_some(report)
 }

@@ -247,9 +247,8 @@ fn warnings(plan: &ReadPlan, other_descriptions: u64, is_utf8: Option<char>) -> 
     let mut warnings = Vec::new();
     match plan.columns.nameless.len() {
         0 => {}
-        1 => warnings.push("1 column without a name is ignored, because it is empty".to_owned()),
-        columns => warnings
-            .push(format!("{columns} columns without a name are ignored, because they are empty")),
+        1 => warnings.push("1 column without a name, all empty".to_owned()),
+        columns => warnings.push(format!("{columns} columns without a name, all empty")),
     }
     if plan.columns.description.is_some() {
         let also = match other_descriptions {

@@ -23,9 +23,11 @@ const DEDICATED_CONFIG: &str = "/etc/sftp-import/sshd_config";
 /// names. If `node` names none, it is the host's file, or the dedicated sshd's file if the host's
 /// sshd has no drop-in.
 pub fn config_for_accounts(node: &Node) -> &Path {
+    if let Some(path) = &node.sshd_config {
+        return path;
+    }
     let is_dedicated = !Path::new(DROP_IN).exists() && Path::new(DEDICATED_CONFIG).exists();
-    let usual = if is_dedicated { DEDICATED_CONFIG } else { HOST_CONFIG };
-    node.sshd_config.as_deref().unwrap_or(Path::new(usual))
+    Path::new(if is_dedicated { DEDICATED_CONFIG } else { HOST_CONFIG })
 }
 
 /// Runs sshd with the configuration file `config`, and returns its output. The error is the text

@@ -91,11 +91,12 @@ fn text(what: &str) -> String {
     format!(
         "The folder /incoming exceeds a limit: {what}.\n\
          \n\
-         Complete pairs are still imported, but while there are too many files, not all of them\n\
-         are scanned, and imports don't follow the order of uploads. Delete the files that you\n\
-         don't need there, and upload the missing files of pairs. The next\n\
-         scan that finds the folder below its limits removes this file. That takes a minute at most,\n\
-         unless your host's administrator has set another interval.\n"
+         Complete pairs are still imported, but while there are too many files, not\n\
+         all of them are scanned, and imports don't follow the order of uploads.\n\
+         Delete the files that you don't need there, and upload the missing files of\n\
+         pairs. The next scan that finds the folder below its limits removes this\n\
+         file. That takes a minute at most, unless your host's administrator has set\n\
+         another interval.\n"
     )
 }
 
@@ -107,6 +108,11 @@ mod tests {
 
     fn held(files: usize, bytes: u64, cut: bool) -> IncomingUsage {
         IncomingUsage { files, bytes, cut }
+    }
+
+    #[test]
+    fn the_notice_fits_a_terminal() {
+        assert!(text("there are more than 10000 files").lines().all(|line| line.len() <= 80));
     }
 
     #[test]

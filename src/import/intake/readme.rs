@@ -106,7 +106,7 @@ mod tests {
         let manifest =
             Manifest::parse(&text.as_bytes()[begin..=end], &host.importer.context.config.limits);
         assert_eq!(manifest.unwrap().file_name, "customers.csv");
-        assert!(text.lines().all(|line| line.len() <= 90), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(super) fn to_json(report: &Report) -> Vec<u8> {
 
 /// Returns the name of the import's report in results/. The name is the same during the import and
 /// after its end.
-pub(super) fn report_name(row: &ImportRow) -> String {
+pub fn report_name(row: &ImportRow) -> String {
     format!("{}.result.json", row.stem)
 }
 

@@ -29,7 +29,7 @@ pub fn on_start(refusal: Option<&Failure>, starts: u32, max_starts: u32) -> Star
     }
     if starts >= max_starts {
         let detail = format!(
-            "the import was interrupted {starts} times and is set aside; the log shows the cause"
+            "the import was interrupted {starts} times and is set aside; see the daemon's log"
         );
         return StartDecision::SetAside(Failure::new(FailureText::Internal, detail));
     }

@@ -142,10 +142,10 @@ pub fn run_round(
     let waiting = context.state.read(unfinished::list)?;
     let progress = progress_of(&waiting, running);
     reports.lock().written.retain(|import, _| progress.contains_key(import));
-    for (import, _) in &waiting {
+    for (import, account) in &waiting {
         let Some(progress) = progress.get(import) else { continue };
         if progress.needs_writing(reports.lock().written.get(import)) {
-            write_report(context, reports, import, *progress)?;
+            write_report(context, reports, (import, account), *progress)?;
         }
     }
     enqueue_still_processing(context, &progress)
@@ -155,11 +155,10 @@ pub fn run_round(
 fn write_report(
     context: &Context,
     reports: &ProgressReports,
-    import: &ImportId,
+    (import, account): (&ImportId, &AccountId),
     progress: ImportProgress,
 ) -> state::Result<()> {
-    let Some(row) = row::find(&context.state, import)? else { return Ok(()) };
-    let _lock = context.answer_locks.lock(&row.account);
+    let _lock = context.answer_locks.lock(account);
     // The lock is held until the progress report is written, so that the progress report can't
     // replace the final report.
     let mut memory = reports.lock();

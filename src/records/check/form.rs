@@ -90,7 +90,7 @@ impl FormCheck<'_> {
         if has_invalid || plan.has_description || !plan.separator_line.is_empty() {
             return 0;
         }
-        plan.limits.max_record.bytes().min(plan.limits.max_field.bytes()) as usize
+        plan.limits.max_record.bytes().min(plan.longest_safe_record()) as usize
     }
 
     /// Tests quickly whether a record breaks no rule about form. Examines only the lengths and the
@@ -126,7 +126,7 @@ impl FormCheck<'_> {
         if record.fields as usize != width {
             let is_broken = record.broken.is_some();
             self.reject(at, if is_broken { &TEXT_AFTER_QUOTE } else { &FIELD_COUNT }, None);
-            let is_long = raw.len() as u64 > plan.limits.max_field.bytes();
+            let is_long = raw.len() as u64 > plan.longest_safe_record();
             if invalid.is_some() || self.has_nul || is_long {
                 self.check_fields(at, record, invalid.unwrap_or(raw));
             }
@@ -141,9 +141,8 @@ impl FormCheck<'_> {
             return false;
         }
         let checked = (0..width).filter(|column| Some(*column) != plan.columns.description);
-        // The fields are examined only if the record is longer than the limit for a field. In a
-        // shorter record, no field can be too long.
-        if raw.len() as u64 > plan.limits.max_field.bytes() {
+        // In a shorter record, no field can be too long.
+        if raw.len() as u64 > plan.longest_safe_record() {
             for column in checked.clone() {
                 if self.is_too_long(self.lexed.cells[record.cells as usize + column]) {
                     self.reject(at, &FIELD_TOO_LONG, Some(column));

@@ -45,7 +45,7 @@ impl ErrorFile {
         if start.needs_mark {
             line.extend_from_slice(b"\xEF\xBB\xBF");
         }
-        line.extend_from_slice(&start.separator_line);
+        self.push_original(&start.separator_line, &mut line);
         self.original_fields(&start.header, start.description, &mut line);
         push_field(FAILURE_DESCRIPTION, self.dialect, &mut line);
         line.extend_from_slice(self.line_end.as_bytes());
@@ -59,10 +59,7 @@ impl ErrorFile {
             self.original_fields(raw, record.description, out);
         }
         if record.has_empty_end {
-            match self.wide_delimiter {
-                Some(delimiter) => out.extend(delimiter.encode_utf8(&mut [0; 4]).bytes()),
-                None => out.push(self.dialect.delimiter),
-            }
+            self.push_original(&[self.dialect.delimiter], out);
         }
         if self.dialect.quoting == Quoting::Doubled {
             out.push(b'"');
@@ -83,10 +80,20 @@ impl ErrorFile {
     /// Appends the fields of a record, separated by the delimiter of the data file. Leaves out the
     /// field with the index `dropped`.
     fn original_fields(&self, raw: &[u8], dropped: Option<usize>, out: &mut Vec<u8>) {
-        let Some(delimiter) = self.wide_delimiter else { return self.fields(raw, dropped, out) };
+        if self.wide_delimiter.is_none() {
+            return self.fields(raw, dropped, out);
+        }
         let mut fields = Vec::with_capacity(raw.len() + 1);
         self.fields(raw, dropped, &mut fields);
-        out.extend_from_slice(&exchanged(delimiter, &fields));
+        self.push_original(&fields, out);
+    }
+
+    /// Appends a text that the lexer has read, as the data file has it.
+    fn push_original(&self, text: &[u8], out: &mut Vec<u8>) {
+        match self.wide_delimiter {
+            Some(delimiter) => out.extend_from_slice(&exchanged(delimiter, text)),
+            None => out.extend_from_slice(text),
+        }
     }
 
     /// Appends the fields of a record, each followed by a delimiter. Leaves out the field with the

@@ -12,7 +12,7 @@ use std::io::Read;
 
 use self::delimiter::{delimiter_finding, likely_delimiter, separator_line};
 use crate::config::Limits;
-use crate::manifest::{Encoding, Manifest, Quoting, failure_of};
+use crate::manifest::{DELIMITER_SUBSTITUTE, Encoding, Manifest, Quoting, failure_of};
 use crate::records::csv::blocks::{Block, FilePiece, Splitter};
 use crate::records::csv::dialect::Dialect;
 use crate::records::csv::lexer::{BrokenQuoting, Span, lex};
@@ -174,7 +174,10 @@ fn names(
         "the header has bytes that are invalid in the file's encoding: save the file as UTF-8, or \
          name its encoding in the manifest"
     })?;
-    let delimiter = wide_delimiter.unwrap_or(char::from(dialect.delimiter));
+    let delimiter = match wide_delimiter {
+        Some(wide) if dialect.delimiter == DELIMITER_SUBSTITUTE => wide,
+        _ => char::from(dialect.delimiter), // that of a sep= line, if there is one
+    };
     let is_plain = |c: char| matches!(c, '\t' | '\r' | '\n') || c == delimiter;
     if text.contains(|c: char| c.is_control() && !is_plain(c)) {
         let hint = match encoding {

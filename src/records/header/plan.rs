@@ -79,7 +79,7 @@ impl ReadPlan {
             columns,
             header_cells: header.names.iter().map(|name| without_null(name, &null)).collect(),
             quoted_header: header.quoted_line.clone(),
-            separator_line: header.separator_line.trim_ascii_end().to_vec(),
+            separator_line: without_line_end(&header.separator_line).to_vec(),
             header_line: header.line,
             schema,
             dialect: header.dialect,
@@ -89,6 +89,13 @@ impl ReadPlan {
             reserved: ReservedNames::new(&options.limits.reserved_event_names),
             processing_time: options.processing_time,
         })
+    }
+
+    /// Returns the number of bytes of a record up to which no field of it can be too long. A
+    /// delimiter beyond ASCII is one byte for the lexer, and has up to four bytes in a cell.
+    pub fn longest_safe_record(&self) -> u64 {
+        let most = if self.wide_delimiter.is_some() { 4 } else { 1 };
+        self.limits.max_field.bytes() / most
     }
 
     /// Returns the number of columns that the header has.
@@ -101,4 +108,9 @@ impl ReadPlan {
     pub fn own_width(&self) -> usize {
         self.width() - usize::from(self.columns.description.is_some())
     }
+}
+
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }

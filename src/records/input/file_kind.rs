@@ -211,15 +211,16 @@ fn is_utf32(head: &[u8]) -> bool {
 
 /// Returns the byte order of UTF-16 text without a byte order mark; `None` if `head` does not seem
 /// to be UTF-16. In UTF-16, the high byte of a character below U+0100 is zero. So at least a fifth
-/// of the high bytes must be zero, and no low byte.
+/// of the high bytes must be zero, and at most a tenth of the low bytes, as in U+3000.
 pub fn utf16_without_mark(head: &[u8]) -> Option<Encoding> {
     let (units, _) = head.as_chunks::<2>();
     let zeros = |at: usize| units.iter().filter(|unit| unit[at] == 0).count();
     let (first, second) = (zeros(0), zeros(1));
     let most = |zeros: usize| zeros > 1 && zeros * 5 >= units.len();
+    let few = |zeros: usize| zeros * 10 <= units.len();
     match (first, second) {
-        (0, zeros) if most(zeros) => Some(Encoding::Utf16Le),
-        (zeros, 0) if most(zeros) => Some(Encoding::Utf16Be),
+        (low, high) if few(low) && most(high) => Some(Encoding::Utf16Le),
+        (high, low) if few(low) && most(high) => Some(Encoding::Utf16Be),
         _ => None,
     }
 }
@@ -343,6 +344,10 @@ mod tests {
         };
         assert_eq!(kind(&utf16("id,é\n")).unwrap(), set("utf-16le"));
         assert_eq!(kind(&utf16be("id,é\n")).unwrap(), set("utf-16be"));
+        assert_eq!(
+            kind(&utf16("identity,name,city\nj,一\u{3000},Bonn\n")).unwrap(),
+            set("utf-16le")
+        );
         let declared = |head: &[u8], encoding| foreign_kind(head, Compression::None, encoding);
         assert_eq!(declared(&utf16("id"), Encoding::Utf16Le), None);
         assert_eq!(declared(&utf16("id"), Encoding::Utf16Be).unwrap(), set("utf-16le"));

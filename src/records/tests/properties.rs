@@ -48,13 +48,14 @@ fn accepted(sink: &RecordingSink) -> String {
     }
 }
 
-/// Reads `body` after `lines` empty lines and returns the results as text. The line numbers in the
-/// results are relative to `body`.
+/// Reads `body` after a header and `lines` empty lines. Returns the results as text. The line
+/// numbers in the results are relative to `body`.
 fn verdicts_after(header: &[u8], lines: usize, body: &[u8], manifest: &Manifest) -> String {
     let text = [header, &b"\n".repeat(lines), body].concat();
     let (sink, result) = read_with(&text[..], manifest, &Limits::default(), 1);
     let failure = result.map(|_| ()).map_err(|stopped| stopped.failure.message);
-    let line = |line: u64| line - lines as u64;
+    let before = lines + header.iter().filter(|byte| **byte == b'\n').count();
+    let line = |line: u64| line - before as u64;
     let rejected: Vec<_> =
         sink.rejected.iter().map(|(at, raw, description)| (line(*at), raw, description)).collect();
     let mut lines_of_accepted = Vec::new();
@@ -237,6 +238,21 @@ proptest! {
         for (manifest, header) in manifests() {
             let near = verdicts_after(header, 1, &body, &manifest);
             prop_assert_eq!(near, verdicts_after(header, lines, &body, &manifest));
+        }
+    }
+
+    #[test]
+    fn the_fast_form_check_matches_the_full_check(
+        first in body(),
+        second in body(),
+        repeated in prop::option::of(prop::sample::select(vec![&b"\xef\xbb\xbf"[..], b"", b"\x1a\n"])),
+    ) {
+        // A file with a sep= line gets the full check for each record.
+        for (manifest, header) in manifests() {
+            let between = repeated.map(|mark| [mark, header].concat()).unwrap_or_default();
+            let body = [first.clone(), between, second.clone()].concat();
+            let full = verdicts_after(&[b"sep=,\n", header].concat(), 0, &body, &manifest);
+            prop_assert_eq!(verdicts_after(header, 0, &body, &manifest), full);
         }
     }
 }

@@ -62,7 +62,12 @@ fn open(incoming: &Folder) -> nix::Result<Option<File>> {
         Err(errno) => return Err(errno),
     };
     match file {
-        Ok(file) => Ok(is_readme(README.as_bytes(), &fstat(&file)?).then_some(file)),
+        Ok(file) => {
+            let stat = fstat(&file)?;
+            // A second name of another file of this process's user is not the readme.
+            let is_own = is_readme(README.as_bytes(), &stat) && stat.st_nlink == 1;
+            Ok(is_own.then_some(file))
+        }
         // An upload or another file took the name between the two calls.
         Err(Errno::EEXIST | Errno::ENOENT | Errno::EACCES | Errno::ELOOP | Errno::ENXIO) => {
             Ok(None)
@@ -131,5 +136,16 @@ mod tests {
         assert_eq!(fs::read_to_string(&target).unwrap(), "untouched");
         assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
         assert_eq!(fs::metadata(&target).unwrap().uid(), geteuid().as_raw());
+    }
+
+    #[test]
+    fn a_second_name_of_another_file_is_not_written() {
+        let host = TestHost::new();
+        let incoming = host.open();
+        let report = host.results().join("e.result.json");
+        fs::write(&report, "a report").unwrap();
+        fs::hard_link(&report, host.incoming().join(README)).unwrap();
+        assert!(!incoming.place_readme("ours").unwrap());
+        assert_eq!(fs::read_to_string(&report).unwrap(), "a report");
     }
 }

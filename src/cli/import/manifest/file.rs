@@ -2,7 +2,7 @@
 //! replaced.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
@@ -55,22 +55,18 @@ impl ManifestFile {
     }
 
     /// Writes the complete manifest of `data_file` to its path. After an error the path is
-    /// unchanged. If root runs the command, the manifest gets the owner of the data file, because
+    /// unchanged. If root runs the command, a manifest beside the data file gets its owner, because
     /// uploads that belong to root are not imported.
     pub fn write(&self, text: &str, data_file: &Path, force: bool) -> Result<(), CliError> {
         let Self::Path(path) = self else { return Ok(()) };
+        let is_beside = durable::parent(path) == durable::parent(data_file);
+        let owner = (geteuid().is_root() && is_beside).then(|| open(data_file)).transpose()?;
         let hidden = path.with_file_name(format!(".{}.{}.tmp", self.name(), std::process::id()));
-        let is_new = TempFile::create_readable(hidden).and_then(|(temporary, mut file)| {
-            let written = file.write_all(text.as_bytes()).and_then(|()| {
-                let owner =
-                    geteuid().is_root().then(|| data_file.symlink_metadata()).transpose()?;
-                owner.map_or(Ok(()), |owner| fchown(&file, Some(owner.uid()), Some(owner.gid())))
-            });
-            written.map_err(IoError::of("write", temporary.path()))?;
-            if force {
-                return durable::publish(temporary.path(), path).map(|()| true);
-            }
-            temporary.publish_new(path)
+        let new = TempFile::create_by_umask(hidden).map_err(|error| error.source);
+        let new = new.and_then(|(new, file)| fill(file, text, owner.as_ref()).map(|()| new));
+        let is_new = new.map_err(IoError::of("write", path)).and_then(|new| match force {
+            true => durable::rename(new.path(), path).map(|()| true),
+            false => new.publish_new(path),
         });
         match is_new {
             Ok(true) => Ok(()),
@@ -80,6 +76,16 @@ impl ManifestFile {
             }
         }
     }
+}
+
+/// Writes `text` to the new file, gives the file the owner of `owner`, and syncs it.
+fn fill(mut file: File, text: &str, owner: Option<&File>) -> io::Result<()> {
+    file.write_all(text.as_bytes())?;
+    if let Some(owner) = owner {
+        let metadata = owner.metadata()?;
+        fchown(&file, Some(metadata.uid()), Some(metadata.gid()))?;
+    }
+    file.sync_all()
 }
 
 fn exists(path: &Path) -> CliError {

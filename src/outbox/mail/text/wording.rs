@@ -110,7 +110,7 @@ pub(super) fn facts(report: &Report) -> Vec<FactRow> {
         add("Read so far", format!("{records} records, {rate} a second"));
         add("Bytes read", share(progress.bytes_read, report.bytes));
         if let Some(end) = progress.estimated_end {
-            add("Expected", format!("the end at about {}", clock(end)));
+            add("Ends about", clock(end));
         }
     }
     add("Received", clock(report.received_at));
