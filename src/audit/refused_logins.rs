@@ -11,6 +11,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use super::sshd_login::Login;
 use crate::account::AccountId;
@@ -34,8 +35,10 @@ const MAX_HELD: usize = 2 * PER_MINUTE;
 const MAX_UNSTORED: usize = 10 * PER_MINUTE;
 
 /// The refused logins with one key from one address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RefusedKey {
+    #[serde(skip)]
     pub account: AccountId,
     /// The fingerprint of the key, which begins with `SHA256:`.
     pub fingerprint: String,
@@ -115,9 +118,10 @@ impl RefusedLogins {
         }
     }
 
-    /// Returns whether any refused logins must be stored, now or later.
+    /// Returns whether any refused logins must be stored or reported, now or later.
     pub fn has_pending(&self) -> bool {
-        !self.held.is_empty() || !self.unstored.is_empty()
+        let left_out = self.left_out.max(self.left_out_before);
+        !self.held.is_empty() || !self.unstored.is_empty() || left_out > 0
     }
 
     /// Removes and returns the refused keys that must be stored at the time `now`.
@@ -125,7 +129,9 @@ impl RefusedLogins {
         // If the clock was set back, the difference of the times is negative. Because of `abs`, the
         // logins are then not held back for longer.
         self.release(|held| now.duration_since(held.read_at).abs() >= HOLD);
-        self.start_minute(now);
+        if minute(now) != self.minute {
+            self.end_count_of_left_out();
+        }
         let mut keys: Vec<_> = std::mem::take(&mut self.unstored).into_values().collect();
         keys.sort_by_key(|key| key.last_at);
         RefusedUpdate { keys, left_out: std::mem::take(&mut self.left_out_before) }
@@ -138,9 +144,11 @@ impl RefusedLogins {
     }
 
     fn hold(&mut self, login: Login, now: Timestamp) {
-        // If `counted_until` were in the future, refused logins before that time would not be
-        // counted.
-        self.counted_until = self.counted_until.min(now);
+        // After the clock was set back, `counted_until` may be in the future. Then all refused
+        // logins until that time would count as known.
+        if self.counted_until > now {
+            self.counted_until = now.saturating_sub(HOLD).unwrap_or(Timestamp::MIN);
+        }
         let is_known = login.at <= self.counted_until;
         if is_known || self.held.iter().any(|held| held.login == login) {
             return;
@@ -190,15 +198,25 @@ impl RefusedLogins {
         }
     }
 
+    /// Starts to count the logins of the minute that contains `at`, which is a time of sshd's log.
     fn start_minute(&mut self, at: Timestamp) {
-        let minute = at.as_second().div_euclid(60);
+        let minute = minute(at);
         if minute != self.minute {
-            let left_out = std::mem::take(&mut self.left_out);
-            self.left_out_before = self.left_out_before.saturating_add(left_out);
+            self.end_count_of_left_out();
             (self.minute, self.taken_in_all) = (minute, 0);
             self.taken.clear();
         }
     }
+
+    fn end_count_of_left_out(&mut self) {
+        let left_out = std::mem::take(&mut self.left_out);
+        self.left_out_before = self.left_out_before.saturating_add(left_out);
+    }
+}
+
+/// Returns the number of the minute that contains `at`.
+fn minute(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(60)
 }
 
 #[cfg(test)]
@@ -328,8 +346,8 @@ mod tests {
     #[test]
     fn a_stored_time_in_the_future_hides_nothing() {
         let mut logins = RefusedLogins::new(at(1_000_000));
-        logins.record(refused(100, 1, "a"), at(99));
-        assert_eq!(logins.drain(at(110)).keys.len(), 1);
+        logins.record(refused(100, 1, "a"), at(101));
+        assert_eq!(logins.drain(at(111)).keys.len(), 1);
     }
 
     #[test]

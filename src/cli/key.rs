@@ -237,8 +237,7 @@ pub(super) fn print(output: &Output, keys: &[KeyStatus]) -> io::Result<()> {
             key.fingerprint.clone(),
             key.from.clone().unwrap_or("anywhere".into()),
             key.expires_at.map_or("never".into(), |at| at.to_string()),
-            key.last_used_at
-                .map_or("never".into(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            key.last_used_at.map_or("never".into(), |at| format!("{at:.0}")),
             key.last_used_from.clone().unwrap_or("-".into()),
         ]
     })

@@ -67,7 +67,7 @@ fn judge_differences(differences: Option<&Result<Vec<CopyChange>, AdmissionError
         Some(Err(error)) => {
             let message =
                 format!("the registry can't be compared with the state database: {}", chain(error));
-            return Finding::fail(CHECK, message).log("cannot be compared").fix(fix);
+            return Finding::fail(CHECK, message).fix(fix);
         }
         Some(Ok(changes)) => changes,
     };

@@ -22,7 +22,7 @@ pub use folder::GROUP;
 pub use parse::PublicKey;
 pub use publish::publish;
 pub use published_diff::{PublishedDiff, are_any_published, compare_published};
-pub use refusal::{RefusalReason, offered_key, refusal_reason};
+pub use refusal::{RefusalReason, client_address, offered_key, refusal_reason};
 pub use restrictions::{
     InvalidExpiry, InvalidFrom, KeyRestrictions, allows_address, parse_expiry, parse_from_hosts,
 };

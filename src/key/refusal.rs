@@ -81,11 +81,15 @@ pub fn refusal_reason(
     }
 }
 
-/// Returns whether the list `from` contains `address`. A link-local address can end with `%` and
-/// the name of a network interface.
+/// Returns whether the list `from` contains `address`.
 fn is_within(from: &str, address: &str) -> bool {
-    let address = address.split('%').next().unwrap_or(address);
-    address.parse::<IpAddr>().is_ok_and(|address| super::allows_address(from, address))
+    client_address(address).is_some_and(|address| super::allows_address(from, address))
+}
+
+/// Parses the address of a client in sshd's log. A link-local address can end with `%` and the name
+/// of a network interface.
+pub fn client_address(text: &str) -> Option<IpAddr> {
+    text.split('%').next()?.parse().ok()
 }
 
 impl RefusalReason {

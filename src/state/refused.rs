@@ -1,8 +1,9 @@
 //! Reads and writes the table `refused`, which contains the keys that sshd refused, by account,
 //! fingerprint and client address.
 //!
-//! Invariant: an account has at most [`MAX_ROWS`] rows, which are the rows with the latest times.
-//! No row is older than its account.
+//! Invariant: an account has at most [`MAX_ROWS`] rows. Rows with a key that the account has or had
+//! are kept first, then the rows with the latest times. Therefore a stranger who offers many keys
+//! can't remove the rows that have an explanation. No row is older than its account.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -51,10 +52,22 @@ fn remove_oldest(tx: &Transaction<'_>, account: &AccountId) -> Result<()> {
     tx.change(
         "DELETE FROM refused WHERE account = ?1 AND (fingerprint, address) IN (
              SELECT fingerprint, address FROM refused WHERE account = ?1
-             ORDER BY last_at DESC LIMIT -1 OFFSET ?2)",
+             ORDER BY fingerprint IN (SELECT fingerprint FROM key WHERE account = ?1) DESC,
+                 last_at DESC LIMIT -1 OFFSET ?2)",
         params![account.as_str(), MAX_ROWS],
     )?;
     Ok(())
+}
+
+/// Removes the keys of `account` that were last refused before `before`. Returns the number of
+/// removed rows.
+pub fn remove_before(
+    tx: &Transaction<'_>,
+    account: &AccountId,
+    before: Timestamp,
+) -> Result<usize> {
+    let sql = "DELETE FROM refused WHERE account = ?1 AND last_at < ?2";
+    tx.change(sql, params![account.as_str(), millis(before)])
 }
 
 /// Returns the refused keys of `account`. The key that was refused last is first.
@@ -85,7 +98,7 @@ fn from_row(row: &Row<'_>) -> Result<RefusedKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::{Error, State, account_data, retention};
+    use crate::state::{Error, State, account_data};
 
     fn at(ms: i64) -> Timestamp {
         Timestamp::from_millisecond(ms).unwrap()
@@ -152,6 +165,28 @@ mod tests {
     }
 
     #[test]
+    fn unknown_keys_do_not_displace_known_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let acme = "acme".parse().unwrap();
+        state(&folder)
+            .write(|tx| {
+                tx.execute_batch(
+                    "INSERT INTO key (account, name, algorithm, public_key, fingerprint, created_at)
+                     VALUES ('acme', 'laptop', 'ssh-ed25519', 'AAAA', 'own', 10)",
+                )?;
+                add(tx, &[key("acme", "own", 1, 11, 11)])?;
+                let unknown: Vec<_> =
+                    (20..320).map(|n| key("acme", &n.to_string(), 1, n, n)).collect();
+                add(tx, &unknown)?;
+                let listed = list(tx, &acme)?;
+                assert_eq!(listed.len(), MAX_ROWS as usize);
+                assert_eq!(listed.last().unwrap().fingerprint, "own");
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+    }
+
+    #[test]
     fn rows_are_removed_after_retention() {
         let folder = tempfile::tempdir().unwrap();
         let acme = "acme".parse().unwrap();
@@ -159,9 +194,9 @@ mod tests {
             .write(|tx| {
                 add(tx, &[key("acme", "a", 1, 20, 30), key("acme", "b", 1, 20, 31)])?;
                 add(tx, &[key("other", "a", 1, 20, 30)])?;
-                assert_eq!(retention::remove_refused(tx, "acme", at(31), 9)?, 1);
+                assert_eq!(remove_before(tx, &acme, at(31))?, 1);
                 assert_eq!(list(tx, &acme)?, [key("acme", "b", 1, 20, 31)]);
-                assert_eq!(retention::remove_refused(tx, "acme", at(99), 0)?, 0);
+                assert_eq!(remove_before(tx, &acme, at(99))?, 1);
                 assert_eq!(list(tx, &"other".parse().unwrap())?.len(), 1);
                 Ok::<_, Error>(())
             })

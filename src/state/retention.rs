@@ -106,22 +106,6 @@ pub fn remove_imports(
     tx.change(&sql, params![account, millis(before), limit])
 }
 
-/// Removes at most `limit` refused keys of `account` that were last refused before `before`. Returns
-/// the number of removed keys.
-pub fn remove_refused(
-    tx: &Transaction<'_>,
-    account: &str,
-    before: Timestamp,
-    limit: u32,
-) -> Result<usize> {
-    tx.change(
-        "DELETE FROM refused WHERE account = ?1 AND (fingerprint, address) IN (
-             SELECT fingerprint, address FROM refused WHERE account = ?1 AND last_at < ?2
-             ORDER BY last_at LIMIT ?3)",
-        params![account, millis(before), limit],
-    )
-}
-
 /// Removes at most `limit` lines that are older than `before` from the activity log. Returns the
 /// number of removed lines.
 pub fn remove_activity(

@@ -312,8 +312,7 @@ fn faults_of_databases_and_daemon_are_reported() {
         "INSERT INTO import (id, account, manifest, state, claim, stem, received_at)
          VALUES ('a-1', 'a', 'm', 'queued', '\"ingest\"', 's', 1)",
     );
-    examine(&host)
-        .warned("imports-waiting", "imports that have not ended: 1, the oldest has waited");
+    examine(&host).warned("imports-waiting", "imports that have not ended: 1, the oldest is from");
     change("DELETE FROM import");
     set_mode(&host.state().join("state.db"), 0o644);
     examine(&host).warned("state-database", "others can read webhooks' secrets");

@@ -11,8 +11,12 @@ use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
 
 use crate::audit::RefusedKey;
-use crate::key::RefusalReason;
+use crate::key::{RefusalReason, client_address};
 use crate::registry::ApprovedKey;
+
+/// The other commands for a key contain its options at the time of the list.
+const REPLACES: &str = "this revokes the key and adds it again; then list the refused keys again \
+    before another command for this key";
 
 /// One action, and the command that performs the action.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -41,7 +45,7 @@ pub fn next_steps(
         (RefusalReason::Revoked { .. }, Some(key)) => steps_for_revoked(key, keys, now),
         (RefusalReason::Expired { .. }, Some(key)) => vec![step_for_expired(key, now)],
         (RefusalReason::Elsewhere { from }, Some(key)) => {
-            let address = refused.address.parse().ok();
+            let address = client_address(&refused.address);
             address.map(|address| step_for_elsewhere(key, from, address, now)).into_iter().collect()
         }
         (RefusalReason::Suspended, _) => {
@@ -68,12 +72,11 @@ fn steps_for_unknown(refused: &RefusedKey) -> Vec<NextStep> {
     ]
 }
 
-fn is_unrevoked(key: &ApprovedKey) -> bool {
-    key.revoked_at.is_none()
-}
-
 fn steps_for_revoked(key: &ApprovedKey, keys: &[ApprovedKey], now: Timestamp) -> Vec<NextStep> {
-    let successor = keys.iter().find(|other| is_unrevoked(other) && other.name == key.name);
+    let successor = keys.iter().find(|other| {
+        let is_valid = other.revoked_at.is_none() && other.expires_at.is_none_or(|at| at > now);
+        is_valid && other.name == key.name
+    });
     if let Some(ApprovedKey { name, fingerprint, .. }) = successor {
         let text = format!("the key {name:?} is {fingerprint} now: the partner must use that key");
         return vec![NextStep::new(text, None)];
@@ -92,19 +95,22 @@ fn steps_for_revoked(key: &ApprovedKey, keys: &[ApprovedKey], now: Timestamp) ->
 fn step_for_expired(key: &ApprovedKey, now: Timestamp) -> NextStep {
     let next_year = TimeZone::UTC.to_datetime(now).date().saturating_add(1.year());
     let options = format!("{} --expires={next_year}", from_option(key.from.as_deref()));
-    NextStep::new("to let the key log in for another year", replace_command(key, &options))
+    let text = format!("to let the key log in for another year ({REPLACES})");
+    NextStep::new(text, replace_command(key, &options))
 }
 
 fn step_for_elsewhere(key: &ApprovedKey, from: &str, address: IpAddr, now: Timestamp) -> NextStep {
     let address = address.to_canonical();
     let from = from_option(Some(&format!("{from},{address}")));
     let options = format!("{from}{}", expiry_option(key, now));
-    let text = format!("only if {address} is the partner's, to let the key log in from it");
+    let text = format!(
+        "only if {address} is the partner's, to let the key log in from it too ({REPLACES})"
+    );
     NextStep::new(text, replace_command(key, &options))
 }
 
 fn step_for_valid(refused: &RefusedKey) -> NextStep {
-    let address = refused.address.parse::<IpAddr>();
+    let address = client_address(&refused.address);
     let from = address.map_or(String::new(), |address| format!(" --from={address}"));
     let command = format!("sftp-import doctor --account={}{from}", refused.account);
     NextStep::new("if sshd still refuses the key, to find the cause", command)

@@ -25,14 +25,8 @@ use crate::state::refused;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExplainedKey {
-    fingerprint: String,
-    /// The type of the key in sshd's spelling, such as `ED25519`.
-    algorithm: String,
-    /// The client's address.
-    address: String,
-    times: u32,
-    first_at: Timestamp,
-    last_at: Timestamp,
+    #[serde(flatten)]
+    refused: RefusedKey,
     /// The name of the key. `None` if the account has no such key.
     name: Option<String>,
     /// The reason as one word.
@@ -69,12 +63,7 @@ fn explained(
 ) -> ExplainedKey {
     ExplainedKey {
         next_steps: next_steps(&row, reason, key, keys, now),
-        fingerprint: row.fingerprint,
-        algorithm: row.algorithm,
-        address: row.address,
-        times: row.times,
-        first_at: row.first_at,
-        last_at: row.last_at,
+        refused: row,
         name: key.map(|key| key.name.clone()),
         reason: reason.as_str(),
         explanation: reason.to_string(),
@@ -82,33 +71,31 @@ fn explained(
 }
 
 fn print(output: &Output, account: &AccountId, keys: &[ExplainedKey]) -> CliResult {
-    let titles = ["FINGERPRINT", "TYPE", "ADDRESS", "TIMES", "FIRST", "LAST", "NAME", "REASON"];
+    let titles = ["LAST", "TIMES", "ADDRESS", "NAME", "REASON", "FINGERPRINT"];
     let empty = format!(
         "sshd refused no key of account {account} lately; `sftp-import doctor` checks that refused \
          keys are recorded"
     );
-    let time = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     output.list(keys, &titles, &empty, |key| {
         vec![
-            key.fingerprint.clone(),
-            key.algorithm.clone(),
-            key.address.clone(),
-            key.times.to_string(),
-            time(key.first_at),
-            time(key.last_at),
+            format!("{:.0}", key.refused.last_at),
+            key.refused.times.to_string(),
+            key.refused.address.clone(),
             key.name.clone().unwrap_or("-".into()),
-            key.explanation.clone(),
+            key.reason.into(),
+            key.refused.fingerprint.clone(),
         ]
     })?;
     // If a key was offered from several addresses, its next steps are usually the same for all
     // addresses. Equal steps for a key are printed only once.
     let mut printed = HashSet::new();
-    for key in keys.iter().filter(|key| !key.next_steps.is_empty()) {
-        if !printed.insert((&key.fingerprint, &key.next_steps)) {
+    for key in keys {
+        let fingerprint = &key.refused.fingerprint;
+        if !printed.insert((fingerprint, &key.explanation, &key.next_steps)) {
             continue;
         }
         output.line("")?;
-        output.line(&format!("{}: {}", key.fingerprint, key.explanation))?;
+        output.line(&format!("{fingerprint}: {}", key.explanation))?;
         for NextStep { text, command } in &key.next_steps {
             output.line(&format!("  {text}{}", if command.is_some() { ":" } else { "" }))?;
             command.iter().try_for_each(|command| output.line(&format!("    {command}")))?;

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The minimum interval between two rounds of progress reports.
+/// The regular interval between two rounds of progress reports.
 const PERIOD: Duration = Duration::from_secs(2);
 
 /// The delay between a new import and the next round of progress reports.

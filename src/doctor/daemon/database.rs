@@ -160,7 +160,7 @@ fn judge_waiting(backlog: &Backlog, now: Timestamp) -> Finding {
         return Finding::ok(WAITING, format!("imports that have not ended: {imports}"));
     }
     let message = format!(
-        "imports that have not ended: {imports}, the oldest has waited {} h",
+        "imports that have not ended: {imports}, the oldest is from {} h ago",
         age.as_hours()
     );
     Finding::warn(WAITING, message)
@@ -237,6 +237,9 @@ mod tests {
             judge_waiting(&Backlog { imports: 2, oldest_import, ..Backlog::default() }, now)
         };
         assert_eq!(of(99_000).level, Level::Ok);
-        assert_eq!(of(80_000).message, "imports that have not ended: 2, the oldest has waited 5 h");
+        assert_eq!(
+            of(80_000).message,
+            "imports that have not ended: 2, the oldest is from 5 h ago"
+        );
     }
 }

@@ -17,7 +17,7 @@ use crate::import::run::answer::{self, own_answer_names};
 use crate::sanitize::chain;
 use crate::spool::{Layout, Results, ResultsError, SpooledError};
 use crate::state::retention::{self as kept, OldAnswer};
-use crate::state::{self, State, activity};
+use crate::state::{self, State, activity, refused};
 
 /// The number of rows that one transaction removes.
 const BATCH: u32 = 500;
@@ -43,16 +43,23 @@ impl Cutoffs {
             let kept = SignedDuration::try_from(kept).unwrap_or(SignedDuration::MAX);
             now.checked_sub(kept).unwrap_or(Timestamp::MIN)
         };
-        let Retention { completed_uploads, failed_uploads, results, deliveries, imports, .. } =
-            retention;
+        let Retention {
+            completed_uploads,
+            failed_uploads,
+            results,
+            deliveries,
+            imports,
+            activity,
+            refused,
+        } = retention;
         let dependent = [imports, results, deliveries, completed_uploads, failed_uploads];
         let longest = dependent.into_iter().map(|period| period.get()).max().unwrap_or_default();
         Self {
             answers: before(results.get()),
             milestones: before(deliveries.get()),
             imports: before(longest),
-            activity: before(retention.activity.get()),
-            refused: before(retention.refused.get()),
+            activity: before(activity.get()),
+            refused: before(refused.get()),
         }
     }
 }
@@ -114,7 +121,7 @@ fn remove_of_account(
         activity: in_batches(state, |tx| {
             kept::remove_activity(tx, Some(id), cutoffs.activity, BATCH)
         })?,
-        refused: in_batches(state, |tx| kept::remove_refused(tx, id, cutoffs.refused, BATCH))?,
+        refused: state.write(|tx| refused::remove_before(tx, account, cutoffs.refused))?,
     })
 }
 

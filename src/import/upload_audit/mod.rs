@@ -262,7 +262,7 @@ impl UploadAudit {
         };
         if refused.left_out > 0 {
             tracing::warn!(
-                "{} refused keys were not recorded: too many in a minute",
+                "{} refused logins were not recorded: too many in a minute",
                 refused.left_out
             );
         }

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_name_of_another_file_is_not_written() {
+    fn a_hard_link_is_not_written() {
         let host = TestHost::new();
         let incoming = host.open();
         let report = host.results().join("e.result.json");
